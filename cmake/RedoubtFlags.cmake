@@ -1,0 +1,62 @@
+# Compiler and linker flags. Asserts stay on in every build: NDEBUG is never defined.
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Release or Debug" FORCE)
+endif()
+set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
+set(CMAKE_C_FLAGS_DEBUG "-O0 -g3")
+
+find_program(CCACHE ccache)
+mark_as_advanced(CCACHE)
+if(CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_compile_options(-Wall -Wextra -Wconversion -Wshadow -fno-semantic-interposition -fno-common)
+if(REDOUBT_WERROR)
+  add_compile_options(-Werror)
+endif()
+
+# Fortified libc calls (__memcpy_chk) are wanted in code that talks to the machine, and unwanted in trusted
+# code, whose list of libc functions is kept short on purpose: see REDOUBT_FORTIFY in RedoubtTargets.cmake.
+set(REDOUBT_FORTIFY "")
+if(REDOUBT_SANITIZE STREQUAL "")
+  add_compile_options(-fstack-protector-strong)
+  add_link_options(-Wl,-z,relro,-z,now,-z,noexecstack)
+  if(CMAKE_BUILD_TYPE STREQUAL "Release")
+    set(REDOUBT_FORTIFY -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+  endif()
+elseif(REDOUBT_SANITIZE STREQUAL "address")
+  set(REDOUBT_SANITIZE_FLAGS -fsanitize=address,undefined)
+elseif(REDOUBT_SANITIZE STREQUAL "thread")
+  set(REDOUBT_SANITIZE_FLAGS -fsanitize=thread)
+elseif(REDOUBT_SANITIZE STREQUAL "fuzzer")
+  if(NOT CMAKE_C_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "REDOUBT_SANITIZE=fuzzer needs clang: use the preset `fuzz`, or -DCMAKE_C_COMPILER=clang")
+  endif()
+  set(REDOUBT_SANITIZE_FLAGS -fsanitize=fuzzer-no-link,address,undefined)
+else()
+  message(FATAL_ERROR "REDOUBT_SANITIZE=${REDOUBT_SANITIZE}: expected address, thread, fuzzer or nothing")
+endif()
+
+if(REDOUBT_SANITIZE_FLAGS)
+  add_compile_options(${REDOUBT_SANITIZE_FLAGS} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_compile_definitions(REDOUBT_SANITIZER=1) # the sandbox lets a little more through under a sanitizer
+  add_link_options(${REDOUBT_SANITIZE_FLAGS})
+  set(CMAKE_C_FLAGS_DEBUG "-O1 -g")
+endif()
+
+if(REDOUBT_COVERAGE)
+  if(NOT CMAKE_C_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "REDOUBT_COVERAGE needs clang: use the preset `coverage`")
+  endif()
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
+  add_link_options(-fprofile-instr-generate)
+endif()

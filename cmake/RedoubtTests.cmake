@@ -1,0 +1,101 @@
+# Tests, by folder; a label per kind, so that `ctest -L unit` runs one kind.
+#
+#   test/unit/test_*.c       one cmocka program each, with real cryptography
+#   test/unit/sim_test_*.c   the same with the simulator and its cryptography
+#   test/paper/test_*.c      one test per claim of the papers; with the simulator
+#   test/fuzz/fuzz_*.c       LLVMFuzzerTestOneInput; libFuzzer in the preset `fuzz`, else test/fuzz/driver.c
+#   test/e2e/*.sh            whole clusters and real clients; REDOUBT_BIN is where the executables are
+#   test/scenario/*.sh       runners of the golden traces beside them
+# Simulator seeds, mutants, the explorer and the rules on symbols are ctest tests too.
+
+set(TEST_INCLUDES include trusted protocol access host sim test test/lib)
+set(SIM_PARTS sim_lib protocol client_core ${SPLIT} crypto_sim)
+set(REAL_PARTS host_client host protocol client_core shell ${SPLIT} crypto_sodium)
+
+redoubt_library(test_lib SOURCES test/lib/*.c INCLUDES ${TEST_INCLUDES} DEFINITIONS _GNU_SOURCE)
+
+# redoubt_tests(LABEL PATTERN LIBRARY...): one cmocka program per file.
+function(redoubt_tests label pattern)
+  redoubt_glob(files ${pattern})
+  if(files AND NOT CMOCKA_FOUND)
+    message(FATAL_ERROR "cmocka is missing: run tools/install-deps")
+  endif()
+  foreach(file ${files})
+    get_filename_component(stem ${file} NAME_WE)
+    set(target ${label}_${stem})
+    add_executable(${target} ${file})
+    set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/${label}
+                          OUTPUT_NAME ${stem})
+    redoubt_compile(${target} INCLUDES ${TEST_INCLUDES} apps DEFINITIONS _GNU_SOURCE
+                    REDOUBT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    redoubt_link(${target} test_lib ${ARGN})
+    target_link_libraries(${target} PRIVATE PkgConfig::CMOCKA)
+    add_test(NAME ${label}/${stem} COMMAND ${target} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(${label}/${stem} PROPERTIES LABELS ${label} TIMEOUT 300
+                         ENVIRONMENT "REDOUBT_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  endforeach()
+endfunction()
+
+# redoubt_fuzzers(PATTERN LIBRARY...): test/fuzz/seeds/NAME/ holds the seeds of fuzz_NAME.c.
+function(redoubt_fuzzers pattern)
+  redoubt_glob(files ${pattern})
+  foreach(file ${files})
+    get_filename_component(stem ${file} NAME_WE)
+    string(REGEX REPLACE "^fuzz_" "" noun ${stem})
+    set(target ${stem})
+    if(REDOUBT_SANITIZE STREQUAL "fuzzer")
+      add_executable(${target} ${file})
+      target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    else()
+      add_executable(${target} ${file} ${PROJECT_SOURCE_DIR}/test/fuzz/driver.c)
+      add_test(NAME fuzz/${stem} COMMAND ${target} ${PROJECT_SOURCE_DIR}/test/fuzz/seeds/${noun})
+      set_tests_properties(fuzz/${stem} PROPERTIES LABELS fuzz TIMEOUT 120)
+    endif()
+    set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
+    redoubt_compile(${target} INCLUDES ${TEST_INCLUDES} test/fuzz DEFINITIONS _GNU_SOURCE)
+    redoubt_link(${target} test_lib ${ARGN})
+  endforeach()
+endfunction()
+
+# redoubt_script_test(NAME LABEL COMMAND...): a script, with REDOUBT_BIN and the build directory in its environment.
+function(redoubt_script_test name label)
+  add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 900
+    ENVIRONMENT "REDOUBT_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};REDOUBT_BUILD=${PROJECT_BINARY_DIR}")
+endfunction()
+
+redoubt_fuzzers(test/fuzz/fuzz_*.c ${REAL_PARTS})
+if(REDOUBT_SANITIZE STREQUAL "fuzzer")
+  return()
+endif()
+
+redoubt_tests(unit test/unit/test_*.c ${REAL_PARTS})
+redoubt_tests(unit test/unit/sim_test_*.c ${SIM_PARTS})
+redoubt_tests(paper test/paper/test_*.c ${SIM_PARTS})
+
+foreach(kind scenario e2e)
+  redoubt_glob(scripts test/${kind}/*.sh)
+  foreach(script ${scripts})
+    get_filename_component(stem ${script} NAME_WE)
+    if(stem MATCHES "^(lib|common)") # sourced by the others
+      continue()
+    endif()
+    redoubt_script_test(${kind}/${stem} ${kind} bash ${script})
+    if(kind STREQUAL "e2e")
+      set_tests_properties(e2e/${stem} PROPERTIES RUN_SERIAL ON) # they share the machine's ports and its two cores
+    endif()
+  endforeach()
+endforeach()
+
+set(tools ${PROJECT_SOURCE_DIR}/tools)
+foreach(protocol splitbft pbft)
+  redoubt_script_test(sim/${protocol} sim ${tools}/run-sim ${protocol})
+endforeach()
+redoubt_script_test(mutants/sim mutants ${tools}/run-mutants redoubt-sim 18)
+redoubt_script_test(explorer/rules explorer ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/redoubt-explorer)
+redoubt_script_test(explorer/mutants explorer ${tools}/run-mutants redoubt-explorer 3)
+set_tests_properties(mutants/sim explorer/mutants PROPERTIES PROCESSORS 2)
+if(REDOUBT_SANITIZE STREQUAL "" AND NOT REDOUBT_COVERAGE)
+  redoubt_script_test(symbols/trusted symbols ${tools}/check-symbols ${PROJECT_BINARY_DIR})
+  redoubt_script_test(symbols/can_refuse symbols ${tools}/check-symbols --self-test)
+endif()
