@@ -1,0 +1,118 @@
+/*
+ * A replicated service: what Redoubt's Execution compartment calls.
+ *
+ * A service is a deterministic state machine. Every replica runs the same operations in the same order and must
+ * reach the same state, byte for byte; so a service reads no clock, draws no randomness and opens nothing: time and
+ * randomness come with the operation. It runs inside the Execution compartment, behind a system call filter, and
+ * allocates only through the environment it was given.
+ *
+ * The state is shown as numbered *leaves* (about 16 keys each in kv). The engine keeps one digest per leaf in a Merkle
+ * tree, asks only for the digests of leaves that were touched since the last checkpoint, and moves single leaves to
+ * replicas that lag. So: call `env->touch(env, leaf)` BEFORE the first change of a leaf in an operation (calling it
+ * again is cheap and harmless). At that moment the leaf must still have its old content.
+ *
+ * Ownership: pointers in arguments are borrowed for the call. What `alloc` returned belongs to the service.
+ */
+#ifndef REDOUBT_APP_H
+#define REDOUBT_APP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REDOUBT_APP_ABI 1u
+#define REDOUBT_DIGEST_BYTES 32
+/* An operation (request) and its result are at most this long. */
+#define REDOUBT_OP_MAX_BYTES (1024u * 1024u + 4096u)
+/* Keys named by one operation, see struct redoubt_keys. */
+#define REDOUBT_KEYS_MAX 64
+
+/* Outcome of one operation, as seen by the client. The service returns one of the first four. */
+enum redoubt_status {
+    REDOUBT_OK = 0,
+    REDOUBT_NOT_FOUND = 1, /* executed; there is no such key */
+    REDOUBT_CONFLICT = 2,  /* executed; a condition did not hold, nothing was changed */
+    REDOUBT_INVALID = 3,   /* the operation is malformed or unknown to this service, nothing was changed */
+    REDOUBT_DENIED = 4,    /* the origin may not do this (set by the engine) */
+    REDOUBT_FULL = 5       /* the service's memory limit is reached, nothing was changed */
+};
+
+/* What the engine gives a service; lives as long as the service. */
+struct redoubt_env {
+    void *engine;                                                   /* the engine's own */
+    void *(*alloc)(const struct redoubt_env *env, size_t bytes);    /* NULL when the arena is full; 16-byte aligned */
+    void (*release)(const struct redoubt_env *env, void *memory, size_t bytes); /* bytes as given to alloc */
+    void (*touch)(const struct redoubt_env *env, uint64_t leaf);    /* before a leaf changes, appears or vanishes */
+    void (*digest)(uint8_t out[REDOUBT_DIGEST_BYTES], const void *data, size_t bytes); /* collision-resistant */
+};
+
+/* One operation in its place in the total order. */
+struct redoubt_op {
+    const uint8_t *data; /* the request, `bytes` long */
+    size_t bytes;
+    uint32_t origin;     /* who asked: number of the client in the manifest */
+    uint64_t slot;       /* place in the order: batch ... */
+    uint32_t index;      /* ... and operation within the batch */
+    uint64_t time_us;    /* the batch's agreed time, microseconds since 1970, never falling */
+    const uint8_t *seed; /* 32 bytes, the same at every replica, unpredictable before the batch was ordered */
+};
+
+/* Where a result goes; the service writes at most `capacity` bytes to `data` and sets `bytes`. */
+struct redoubt_result {
+    uint8_t *data;
+    size_t capacity; /* at least REDOUBT_OP_MAX_BYTES */
+    size_t bytes;
+};
+
+/* Keys that an operation reads and writes; `everything` or a prefix stands for the whole key space. */
+struct redoubt_keys {
+    struct {
+        const uint8_t *key; /* points into the operation */
+        size_t bytes;
+        bool write;
+    } entry[REDOUBT_KEYS_MAX];
+    uint32_t count;
+    bool reads_all;  /* a prefix, a listing, or more keys than fit */
+    bool writes_all;
+};
+
+/* Receives a leaf's bytes piece by piece. */
+struct redoubt_sink {
+    void *context;
+    void (*write)(struct redoubt_sink *sink, const void *data, size_t bytes);
+};
+
+struct redoubt_service {
+    uint32_t abi;     /* REDOUBT_APP_ABI */
+    const char *name; /* "kv" */
+
+    /* Makes the empty state. `options` is the text after `service_options:` in the cluster file, never NULL.
+     * Returns NULL when the options are wrong or memory is lacking. */
+    void *(*create)(const struct redoubt_env *env, const char *options);
+
+    /* Executes one ordered operation: changes the state, writes the result. */
+    enum redoubt_status (*execute)(void *state, const struct redoubt_op *op, struct redoubt_result *result);
+
+    /* Answers a read-only operation from the current state without changing it; REDOUBT_INVALID for an operation that
+     * would write. */
+    enum redoubt_status (*read)(const void *state, const struct redoubt_op *op, struct redoubt_result *result);
+
+    /* Names the keys of an operation; false when it is malformed. */
+    bool (*keys)(const struct redoubt_op *op, struct redoubt_keys *keys);
+
+    /* Leaves 0 .. leaf_count-1 hold the whole state. The count may change during execute (touch what moves). */
+    uint64_t (*leaf_count)(const void *state);
+    void (*leaf_digest)(const void *state, uint64_t leaf, uint8_t out[REDOUBT_DIGEST_BYTES]);
+    void (*leaf_save)(const void *state, uint64_t leaf, struct redoubt_sink *sink);
+
+    /* Replaces the whole state: reset(count), then leaf_load for every leaf in order. `leaf_load` checks what it is
+     * given (it comes from a peer) and returns false when it is not the canonical form of leaf `leaf` of `count`; the
+     * engine then drops the state and asks someone else. */
+    void (*reset)(void *state, uint64_t leaf_count);
+    bool (*leaf_load)(void *state, uint64_t leaf, const uint8_t *data, size_t bytes);
+};
+
+/* A service's own binary defines this symbol (see examples/service.c). */
+extern const struct redoubt_service redoubt_service;
+
+#endif

@@ -1,0 +1,127 @@
+/*
+ * Checkpoints: every K slots the state's Merkle root is signed. It costs what changed since the last one, and the service
+ * goes on during it: a leaf that is about to change again is digested just before ("copy on write" without the copy).
+ */
+#include "execution/execution.h"
+
+static bool bit(const uint64_t *map, uint64_t i)
+{
+    return map[i / 64] >> (i % 64) & 1;
+}
+
+static void leaf_digest(struct execution *e, uint64_t leaf)
+{
+    struct digest digest;
+    e->service->leaf_digest(e->service_state, leaf, digest.bytes);
+    merkle_set(&e->leaves, leaf, &digest);
+    e->pending[leaf / 64] &= ~(1ull << leaf % 64);
+}
+
+void checkpoint_touch(const struct redoubt_env *env, uint64_t leaf)
+{
+    struct execution *e = env->engine;
+    CHECK(leaf < LEAVES_MAX);
+    if (e->freeze.active && leaf < e->freeze.leaf_count && bit(e->pending, leaf))
+        leaf_digest(e, leaf);
+    serve_touch(e, leaf);
+    e->dirty[leaf / 64] |= 1ull << leaf % 64;
+}
+
+void checkpoint_begin(struct execution *e)
+{
+    struct freeze *f = &e->freeze;
+    f->active = true;
+    f->slot = e->executed;
+    f->leaf_count = e->service->leaf_count(e->service_state);
+    f->scan = 0;
+    f->time_us = e->time_us;
+    CHECK(f->leaf_count <= LEAVES_MAX);
+    origins_digest(e, &f->origins);
+    /* What was touched since the last freeze is to be digested now; new touches collect in the other bitmap, which is
+     * empty: the last freeze was finished. */
+    uint64_t *swap = e->pending;
+    e->pending = e->dirty;
+    e->dirty = swap;
+    serve_at_checkpoint(e);
+}
+
+void checkpoint_root(struct execution *e, slot_no slot, uint64_t time_us, uint64_t leaf_count,
+                     const struct digest *origins, struct digest *root)
+{
+    struct digest leaves;
+    uint8_t input[32 + 4 * 8 + 32];
+    struct writer w = writer_to(input, sizeof input);
+    merkle_root(&e->leaves, leaf_count, &leaves);
+    put_u64(&w, slot);
+    put_u64(&w, e->configuration.number);
+    put_u64(&w, time_us);
+    put_u64(&w, leaf_count);
+    put_digest(&w, &leaves);
+    put_digest(&w, origins);
+    digest_of(root, "redoubt root", input, w.len);
+}
+
+static void finish(struct execution *e, struct outbox *out)
+{
+    struct freeze *f = &e->freeze;
+    /* Leaves that vanished by the freeze keep their bits; they are nobody's now. */
+    memset(e->pending, 0, (LEAVES_MAX / 64 < f->scan / 64 + 1 ? LEAVES_MAX / 64 : f->scan / 64 + 1) * 8);
+    checkpoint_root(e, f->slot, f->time_us, f->leaf_count, &f->origins, &e->root);
+    e->checkpoint_slot = f->slot;
+    f->active = false;
+    e->progress = true;
+    struct checkpoint checkpoint = {
+        .configuration = e->configuration.number, .slot = f->slot, .root = e->root};
+    uint8_t body[64];
+    struct writer w = writer_to(body, sizeof body);
+    checkpoint_put(&w, &checkpoint);
+    auth_emit_signed(&e->auth, out, FRAME_CHECKPOINT, (struct slice){body, w.len}, (struct slice){NULL, 0});
+}
+
+void checkpoint_advance(struct execution *e, bool all, struct outbox *out)
+{
+    struct freeze *f = &e->freeze;
+    uint64_t budget = all ? UINT64_MAX : LEAVES_PER_FLUSH;
+    if (!f->active)
+        return;
+    while (f->scan < f->leaf_count && budget) {
+        uint64_t word = e->pending[f->scan / 64] >> (f->scan % 64);
+        if (!word) {
+            f->scan = (f->scan / 64 + 1) * 64;
+            continue;
+        }
+        f->scan += (unsigned)__builtin_ctzll(word);
+        if (f->scan >= f->leaf_count)
+            break;
+        leaf_digest(e, f->scan++);
+        budget--;
+    }
+    if (f->scan >= f->leaf_count) {
+        f->scan = f->leaf_count;
+        finish(e, out);
+    }
+}
+
+void execution_truncated(struct execution *e)
+{
+    slot_no stable = exec_stable_slot(e);
+    e->progress = true;
+    for (unsigned i = 0; i < WINDOW; i++) {
+        struct exec_slot *s = &e->slot[i];
+        /* Slots that are settled but not executed here yet stay: they may still be executed by votes. */
+        if (s->slot && s->slot <= stable && s->slot <= e->executed) {
+            uint8_t *list = s->list;
+            memset(s, 0, sizeof *s);
+            s->list = list;
+        }
+    }
+}
+
+enum verdict execution_on_checkpoint(struct execution *e, const struct frame *frame)
+{
+    bool advanced;
+    enum verdict verdict = stable_add(&e->stable, &e->auth, frame, &advanced);
+    if (advanced)
+        execution_truncated(e);
+    return verdict;
+}

@@ -1,0 +1,161 @@
+#include "execution/execution.h"
+
+#include "ordering/hello.h"
+
+static void *env_alloc(const struct redoubt_env *env, size_t bytes)
+{
+    struct execution *e = env->engine;
+    /* Replies, bodies and transfers need memory when the service has taken all it may: keep an eighth for them. */
+    size_t left = e->arena->size - e->arena->used;
+    return left > e->arena->size / 8 || bytes <= 4096 ? arena_alloc(e->arena, bytes) : NULL;
+}
+
+static void env_release(const struct redoubt_env *env, void *memory, size_t bytes)
+{
+    struct execution *e = env->engine;
+    arena_free(e->arena, memory, bytes);
+}
+
+static void env_digest(uint8_t out[REDOUBT_DIGEST_BYTES], const void *data, size_t bytes)
+{
+    struct digest digest;
+    digest_of(&digest, "redoubt leaf", data, bytes);
+    memcpy(out, digest.bytes, sizeof digest.bytes);
+}
+
+static void *execution_init(struct arena *arena, const struct compartment_config *config, struct outbox *out)
+{
+    struct execution *e = arena_take(arena, sizeof *e);
+    e->arena = arena;
+    e->config = *config;
+    struct sender self = {.kind = KIND_EXECUTION, .id = config->replica, .epoch = config->epoch};
+    auth_init(&e->auth, self, config->one_domain ? config->domain_seed : NULL);
+    stable_init(&e->stable);
+    for (unsigned i = 0; i < WINDOW; i++)
+        e->slot[i].list = arena_take(arena, BATCH_BYTES_MAX);
+    e->origin = arena_take(arena, ORIGINS_MAX * sizeof *e->origin);
+    e->results = arena_take(arena, REPLY_BODY_MAX + OP_MAX);
+    e->plaintext = arena_take(arena, BUNDLE_BODY_MAX);
+    e->scratch = arena_take(arena, FRAME_MAX);
+    e->dirty = arena_take(arena, LEAVES_MAX / 8);
+    e->pending = arena_take(arena, LEAVES_MAX / 8);
+    e->serve.saved = arena_take(arena, LEAVES_MAX * sizeof *e->serve.saved);
+    bodies_init(&e->bodies, arena);
+    merkle_init(&e->leaves, arena, LEAVES_MAX);
+    e->service = config->service;
+    e->env = (struct redoubt_env){
+        .engine = e, .alloc = env_alloc, .release = env_release, .touch = checkpoint_touch, .digest = env_digest};
+    CHECK(e->service && e->service->abi == REDOUBT_APP_ABI);
+    e->service_state = e->service->create(&e->env, config->service_options);
+    CHECK(e->service_state != NULL); /* wrong service_options, see the cluster file */
+    hello_emit(&e->auth, config, out);
+    return e;
+}
+
+/* The group key comes sealed to this E; it is right when its public half is the one in the signed manifest. */
+static bool group_key_open(struct execution *e, const struct frame *start)
+{
+    if (!sealed_list_ok(start->attachment, REPLICAS_MAX))
+        return false;
+    for (uint32_t i = 0; i < sealed_count(start->attachment); i++) {
+        const uint8_t *at = start->attachment.data + (size_t)i * sealed_BYTES;
+        struct sealed sealed = sealed_at(start->attachment, i);
+        uint8_t secret[32];
+        if (sealed.replica != e->config.replica)
+            continue;
+        if (!box_open(secret, &e->auth.box, at + 4, 32 + SEAL_BYTES))
+            return false;
+        box_keypair_from(&e->group, secret);
+        crypto_wipe(secret, sizeof secret);
+        return memcmp(e->group.public, e->configuration.group_public, 32) == 0;
+    }
+    return false;
+}
+
+static enum verdict execution_on_start(struct execution *e, const struct frame *frame, struct outbox *out)
+{
+    if (e->started)
+        return VERDICT_DUPLICATE;
+    enum verdict verdict = start_load(&e->configuration, &e->auth, &e->config, frame);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    if (!group_key_open(e, frame))
+        return VERDICT_MISMATCH;
+    auth_start(&e->auth, &e->configuration);
+    struct secret_key group;
+    memcpy(group.bytes, e->group.secret, 32);
+    key_derive(&e->seed_key, &group, "redoubt randomness", e->auth.cluster.bytes, sizeof e->auth.cluster.bytes);
+    crypto_wipe(&group, sizeof group);
+    for (origin_id i = 0; i < ORIGINS_MAX; i++)
+        e->origin[i].dirty = true;
+    e->started = true;
+    execution_tell_progress(e, out);
+    return VERDICT_ACCEPT;
+}
+
+static enum verdict execution_step(void *state, const struct compartment_input *in, struct outbox *out)
+{
+    struct execution *e = state;
+    struct frame frame;
+    if (!frame_decode(in->frame, in->len, &frame))
+        return VERDICT_MALFORMED;
+    if (frame.type == FRAME_START)
+        return execution_on_start(e, &frame, out);
+    if (!e->started)
+        return VERDICT_EARLY;
+    switch (frame.type) {
+    case FRAME_COMMIT: return execution_on_commit(e, &frame, in->local);
+    case FRAME_EXECUTED: return execution_on_executed(e, &frame);
+    case FRAME_PRE_PREPARE:
+    case FRAME_BATCH: return execution_on_batch(e, &frame);
+    case FRAME_BUNDLE: return execution_on_bundle(e, &frame);
+    case FRAME_CHECKPOINT: return execution_on_checkpoint(e, &frame);
+    case FRAME_FETCH_REPLY: return execution_on_fetch_reply(e, &frame, out);
+    case FRAME_LOCAL_CATCH_UP: return execution_on_catch_up(e, &frame, out);
+    case FRAME_ASK_EXECUTED: return execution_on_ask_executed(e, &frame, out);
+    case FRAME_ASK_STATE: return execution_on_ask_state(e, &frame, out);
+    case FRAME_STATE: return execution_on_state(e, &frame, out);
+    default: return VERDICT_UNEXPECTED;
+    }
+}
+
+static bool execution_flush(void *state, uint64_t now_us, struct outbox *out)
+{
+    struct execution *e = state;
+    (void)now_us;
+    if (!e->started)
+        return false;
+    bool more = true;
+    while (more && out->len < 64 * 1024)
+        more = execution_advance(e, out);
+    checkpoint_advance(e, false, out);
+    if (e->progress)
+        execution_tell_progress(e, out);
+    return more || e->freeze.active;
+}
+
+static void execution_validate(const void *state)
+{
+    const struct execution *e = state;
+    CHECK(e->executed <= exec_stable_slot(e) + WINDOW || exec_stable_slot(e) > e->executed);
+    uint32_t sessions = 0;
+    for (origin_id i = 0; i < ORIGINS_MAX; i++) {
+        const struct origin_record *record = &e->origin[i];
+        sessions += record->open;
+        CHECK(record->open == (record->kept != NULL));
+        CHECK(record->kept_bytes <= REPLY_CACHE_BYTES + REPLY_BODY_MAX);
+    }
+    CHECK(sessions == e->sessions && sessions <= SESSIONS_MAX);
+    CHECK(e->bodies.count <= BODIES_MAX && e->bodies.bytes <= BODIES_BYTES_MAX + FRAME_MAX);
+    for (unsigned i = 0; i < WINDOW; i++)
+        CHECK(e->slot[i].slot == 0 || e->slot[i].slot % WINDOW == i);
+}
+
+const struct compartment_type execution_type = {
+    .kind = KIND_EXECUTION,
+    .arena_bytes = 512u * 1024u * 1024u, /* address space; what is touched is far less */
+    .init = execution_init,
+    .step = execution_step,
+    .flush = execution_flush,
+    .validate = execution_validate,
+};

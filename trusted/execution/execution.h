@@ -1,0 +1,264 @@
+/*
+ * Execution (E): applies committed batches in slot order, answers origins, signs checkpoints. The only compartment that
+ * sees plaintext and state.
+ *
+ *   commit, executed    2f+1 distinct C (or f+1 distinct E) say which batch    -> commit.c
+ *   batch, bundle       lists and bodies, believed only by their digests       -> batch.c, body.c
+ *   (flush)             execute what is committed and complete                 -> execute.c, origin.c, reply.c
+ *   checkpoint          every K slots: Merkle root over leaves and origins     -> checkpoint.c, merkle.c
+ *   ask-state, state    leaf-wise transfer between E compartments              -> state_serve.c, state_fetch.c
+ *   fetch-reply, ...    the host's and origins' questions                      -> reply.c, catch_up.c
+ *
+ * E needs no view: a batch is named by its digest, and a digest is executed because 2f+1 C committed to it in one view.
+ */
+#ifndef EXECUTION_EXECUTION_H
+#define EXECUTION_EXECUTION_H
+
+#include <redoubt/app.h>
+
+#include "base/check.h"
+#include "base/compartment.h"
+#include "execution/merkle.h"
+#include "ordering/auth.h"
+#include "ordering/mutant.h"
+#include "ordering/stable.h"
+
+#ifdef REDOUBT_MUTANTS
+#define LEAVES_MAX 4096u /* small in the simulator: every run clears these tables */
+#define BODIES_MAX 1024u
+#else
+#define LEAVES_MAX (4u * 1024u * 1024u)
+#define BODIES_MAX 16384u                       /* bundle bodies held before they are executed */
+#endif
+#define BODIES_BYTES_MAX (64u * 1024u * 1024u)
+#define REMEMBERED_SLOTS (2u * WINDOW)          /* for EXECUTED */
+#define LEAVES_PER_FLUSH 64u                    /* digests per call, so that operations pass in between */
+#ifdef REDOUBT_MUTANTS
+#define SESSIONS_MAX 8u /* small in the simulator, so that eviction is seen */
+#else
+#define SESSIONS_MAX 512u /* origins with replies kept; more evict the one that was idle longest */
+#endif
+
+struct exec_vote {
+    bool present;
+    view_no view;
+    struct digest batch;
+};
+
+struct exec_slot {
+    slot_no slot; /* 0: unused */
+    struct exec_vote commit[REPLICAS_MAX];
+    struct exec_vote executed[REPLICAS_MAX];
+    uint32_t messages; /* only a mutant counts these */
+    bool committed;
+    bool need_told; /* the host knows that list or body is missing */
+    struct digest batch;
+    bool listed; /* `list` is the batch of digest `listed_batch` */
+    struct digest listed_batch;
+    uint32_t list_len;
+    uint8_t *list;
+};
+
+/* What E remembers of one executed bundle. */
+struct kept_reply {
+    uint64_t bundle_no; /* 0: none */
+    slot_no slot;
+    uint8_t outcome;
+    uint32_t len;
+    uint8_t *results; /* in full; NULL when no longer kept */
+    bool digested;
+    struct digest digest; /* of results, made when a checkpoint wants it */
+};
+
+struct origin_record {
+    epoch_no epoch;       /* highest opened */
+    bool open;            /* false: closed for good, or never opened */
+    struct key session_public;
+    struct secret_key content_key;
+    struct secret_key reply_key;
+    uint64_t highest;     /* bundle number */
+    uint64_t window;      /* bit i: highest - i was executed */
+    slot_no last_slot;    /* for eviction */
+    uint32_t last_index;
+    size_t kept_bytes;
+    struct kept_reply *kept; /* BUNDLE_WINDOW, by number modulo the window; NULL while closed */
+    bool dirty;
+    struct digest digest;
+};
+
+struct body_entry {
+    struct digest bundle;
+    uint8_t *frame; /* NULL: unused */
+    uint32_t len;
+    uint32_t next; /* in the hash chain, or the free list; index + 1 */
+    uint64_t age;
+};
+
+struct body_store {
+    struct body_entry *entry; /* BODIES_MAX */
+    uint32_t *bucket;         /* BODIES_MAX, index + 1 */
+    uint32_t free;
+    uint32_t count;
+    uint64_t age;
+    uint32_t oldest; /* scan position for making room */
+    size_t bytes;
+};
+
+/* A checkpoint under way: the state is frozen by digesting (or saving) a leaf before it changes again. */
+struct freeze {
+    bool active;
+    slot_no slot;
+    uint64_t leaf_count;
+    uint64_t scan; /* leaves below are digested */
+    struct digest origins;
+    uint64_t time_us;
+};
+
+/* State at a checkpoint, kept for a peer that lags: leaves that changed since are saved, others are read live. */
+struct serve {
+    bool wanted; /* somebody asked; starts at the next checkpoint */
+    bool active;
+    slot_no slot;
+    uint64_t leaf_count;
+    uint8_t *head;
+    uint32_t head_len;
+    struct saved_leaf **saved; /* LEAVES_MAX pointers, lazily touched */
+    struct saved_leaf *all;
+    size_t saved_bytes;
+    slot_no last_asked; /* value of `executed` when last asked, to stop some time */
+};
+
+struct fetch_state {
+    bool active;
+    replica_id peer;
+    slot_no slot;
+    struct digest root; /* of the certificate under which the transfer began */
+    uint64_t leaf_count;
+    uint64_t next_leaf;
+    uint8_t *partial; /* a leaf that came in pieces */
+    uint32_t partial_total;
+    uint32_t partial_len;
+    uint64_t transfers;
+};
+
+struct execution {
+    struct arena *arena;
+    struct compartment_config config;
+    struct configuration configuration;
+    bool started;
+    struct auth auth;
+    struct box_key group;
+    struct secret_key seed_key; /* randomness for services: the same at every E, unknown to P and hosts */
+    struct stable stable;
+    struct redoubt_env env;
+    const struct redoubt_service *service;
+    void *service_state;
+    bool state_bad; /* a transfer failed half-way: nothing is executed until one succeeds */
+
+    slot_no executed;
+    uint64_t time_us;
+    bool in_slot;       /* slot executed+1 is being executed ... */
+    uint32_t next_entry; /* ... and this is its next bundle */
+    uint64_t slot_time_us;
+    struct exec_slot slot[WINDOW];
+    struct digest remembered[REMEMBERED_SLOTS];
+    struct body_store bodies;
+    struct origin_record *origin; /* ORIGINS_MAX */
+    uint32_t sessions;
+    uint64_t reply_counter;
+    uint64_t state_counter;
+
+    struct merkle leaves;
+    uint64_t *dirty;   /* bitmap: touched since the last freeze */
+    uint64_t *pending; /* bitmap: to be digested for the freeze under way */
+    struct freeze freeze;
+    struct digest root; /* of the last checkpoint made */
+    slot_no checkpoint_slot;
+    struct serve serve;
+    struct fetch_state fetch;
+    bool progress; /* something to tell the host */
+
+    uint8_t *results;   /* scratch: results of the bundle under execution */
+    uint8_t *plaintext; /* scratch: its operations */
+    uint8_t *scratch;   /* FRAME_MAX */
+};
+
+static inline slot_no exec_stable_slot(const struct execution *e)
+{
+    return e->stable.certificate.slot;
+}
+
+/*
+ * Slots that may be worked on: above what is executed, within a window above the stable checkpoint, or, for an E that
+ * lags behind it, above its own position.
+ */
+static inline enum verdict exec_place_check(const struct execution *e, slot_no slot)
+{
+    slot_no base = e->executed < exec_stable_slot(e) ? e->executed : exec_stable_slot(e);
+    return slot <= e->executed ? VERDICT_STALE : window_check(base, slot);
+}
+
+static inline struct exec_slot *exec_slot_at(struct execution *e, slot_no slot)
+{
+    struct exec_slot *s = &e->slot[slot % WINDOW];
+    if (s->slot != slot) {
+        uint8_t *list = s->list;
+        memset(s, 0, sizeof *s);
+        s->list = list;
+        s->slot = slot;
+    }
+    return s;
+}
+
+/* commit.c, batch.c, body.c */
+enum verdict execution_on_commit(struct execution *e, const struct frame *frame, bool local);
+enum verdict execution_on_executed(struct execution *e, const struct frame *frame);
+enum verdict execution_on_batch(struct execution *e, const struct frame *frame);
+enum verdict execution_on_bundle(struct execution *e, const struct frame *frame);
+void bodies_init(struct body_store *store, struct arena *arena);
+enum verdict bodies_add(struct body_store *store, struct arena *arena, const struct digest *bundle, struct slice frame);
+const struct body_entry *bodies_find(const struct body_store *store, const struct digest *bundle);
+void bodies_remove(struct body_store *store, struct arena *arena, const struct digest *bundle);
+
+/* execute.c: does a piece of work; true when there is more to do at once. */
+bool execution_advance(struct execution *e, struct outbox *out);
+void execution_tell_progress(struct execution *e, struct outbox *out);
+void execution_need(struct execution *e, unsigned what, slot_no slot, const struct digest *digest, struct outbox *out);
+
+/* origin.c: who may have a bundle executed, and what is remembered of it. */
+enum admit { ADMIT_EXECUTE, ADMIT_REPEAT, ADMIT_STALE, ADMIT_IGNORE };
+enum admit origin_admit(struct execution *e, origin_id origin, epoch_no epoch, const struct bundle *bundle);
+void origin_keep(struct execution *e, origin_id origin, uint64_t bundle_no, enum reply_outcome outcome,
+                 const uint8_t *results, size_t len);
+struct kept_reply *origin_kept(struct execution *e, origin_id origin, uint64_t bundle_no);
+void origin_close(struct execution *e, origin_id origin);
+/* Digest over all origin records. */
+void origins_digest(struct execution *e, struct digest *out);
+void origins_save(struct execution *e, struct writer *w);
+bool origins_load(struct execution *e, struct reader *r);
+
+/* reply.c */
+void reply_emit(struct execution *e, origin_id origin, uint64_t bundle_no, bool in_full, struct outbox *out);
+enum verdict execution_on_fetch_reply(struct execution *e, const struct frame *frame, struct outbox *out);
+
+/* checkpoint.c */
+void checkpoint_begin(struct execution *e);
+/* Digests some more leaves; finishes the checkpoint when all are done (`all`: right now). */
+void checkpoint_advance(struct execution *e, bool all, struct outbox *out);
+void checkpoint_touch(const struct redoubt_env *env, uint64_t leaf);
+void checkpoint_root(struct execution *e, slot_no slot, uint64_t time_us, uint64_t leaf_count,
+                     const struct digest *origins, struct digest *root);
+enum verdict execution_on_checkpoint(struct execution *e, const struct frame *frame);
+void execution_truncated(struct execution *e);
+
+/* state_serve.c, state_fetch.c, catch_up.c */
+void serve_touch(struct execution *e, uint64_t leaf);
+void serve_at_checkpoint(struct execution *e);
+void serve_stop(struct execution *e);
+enum verdict execution_on_ask_state(struct execution *e, const struct frame *frame, struct outbox *out);
+enum verdict execution_on_state(struct execution *e, const struct frame *frame, struct outbox *out);
+enum verdict execution_on_catch_up(struct execution *e, const struct frame *frame, struct outbox *out);
+enum verdict execution_on_ask_executed(struct execution *e, const struct frame *frame, struct outbox *out);
+void fetch_ask(struct execution *e, struct outbox *out);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * Merkle tree of leaf digests, sixteen children a node, over a number of leaves that grows. Setting a digest marks its
+ * path; the root is then computed again over marked nodes only, so it costs what changed. Nodes beyond the last leaf
+ * do not count: the root covers the number of leaves.
+ */
+#ifndef EXECUTION_MERKLE_H
+#define EXECUTION_MERKLE_H
+
+#include "base/arena.h"
+#include "base/types.h"
+
+#define MERKLE_ARITY 16u
+#define MERKLE_LEVELS 7u
+
+struct merkle_level {
+    struct digest *node;
+    uint64_t *marked; /* bitmap: some child changed */
+    uint64_t cap;
+};
+
+struct merkle {
+    struct merkle_level level[MERKLE_LEVELS]; /* 0: leaves */
+    unsigned levels;
+};
+
+void merkle_init(struct merkle *tree, struct arena *arena, uint64_t leaves_max);
+/* Forgets everything (state replaced). */
+void merkle_reset(struct merkle *tree, uint64_t leaf_count);
+void merkle_set(struct merkle *tree, uint64_t leaf, const struct digest *digest);
+void merkle_root(struct merkle *tree, uint64_t leaf_count, struct digest *root);
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * REPLY: one AEAD per bundle and origin. One replica sends results in full, the others digests of the long ones; short
+ * ones always go in full.
+ */
+#include "execution/execution.h"
+
+/* Copies kept results, long ones replaced by their digests. */
+static size_t results_digest(const struct kept_reply *kept, uint8_t *to, size_t cap)
+{
+    struct reader r = reader_of(kept->results, kept->len);
+    struct writer w = writer_to(to, cap);
+    while (reader_left(&r)) {
+        uint8_t status = get_u8(&r);
+        (void)get_u8(&r);
+        struct slice result = get_slice(&r);
+        put_u8(&w, status);
+        if (result.len <= RESULT_SHORT) {
+            put_u8(&w, RESULT_FULL);
+            put_slice(&w, result);
+            continue;
+        }
+        struct digest digest;
+        digest_of(&digest, RESULT_TAG, result.data, result.len);
+        put_u8(&w, RESULT_DIGEST);
+        put_slice(&w, (struct slice){digest.bytes, sizeof digest.bytes});
+    }
+    CHECK(!r.bad && !w.bad);
+    return w.len;
+}
+
+static void emit(struct execution *e, origin_id origin, uint64_t bundle_no, enum reply_outcome outcome, slot_no slot,
+                 struct slice results, struct outbox *out)
+{
+    const struct origin_record *record = &e->origin[origin];
+    struct reply reply = {
+        .origin = origin,
+        .epoch = record->epoch,
+        .bundle_no = bundle_no,
+        .configuration = e->configuration.number,
+        .view = 0,
+        .slot = slot,
+        .nonce = ++e->reply_counter,
+        .outcome = (uint8_t)outcome,
+    };
+    uint8_t ad[13 + 64], nonce[12];
+    struct writer a = writer_to(ad, sizeof ad);
+    put_u8(&a, (uint8_t)e->auth.self.kind);
+    put_u32(&a, e->auth.self.id);
+    put_u64(&a, e->auth.self.epoch);
+    size_t body_at = a.len;
+    reply_put(&a, &reply);
+    CHECK(!a.bad);
+    reply_nonce(nonce, reply.nonce);
+    /* Encrypted straight into the outbox. */
+    size_t max = FRAME_HEADER_BYTES + (a.len - body_at) + results.len + AEAD_TAG_BYTES;
+    uint8_t *to = outbox_reserve(out, max);
+    uint8_t *sealed = to + max - results.len - AEAD_TAG_BYTES;
+    aead_seal(sealed, &record->reply_key, nonce, ad, a.len, results.data, results.len);
+    struct slice attachment = {sealed, results.len + AEAD_TAG_BYTES};
+    struct slice body = {ad + body_at, a.len - body_at};
+    struct frame frame = {.type = FRAME_REPLY, .sender = e->auth.self, .body = body};
+    CHECK(frame_head(to, max - attachment.len, &frame, attachment.len) == max - attachment.len);
+    outbox_commit(out, max);
+}
+
+void reply_emit(struct execution *e, origin_id origin, uint64_t bundle_no, bool in_full, struct outbox *out)
+{
+    const struct kept_reply *kept = origin_kept(e, origin, bundle_no);
+    struct slice none = {NULL, 0};
+    if (!e->origin[origin].open)
+        return;
+    if (!kept || (kept->outcome == REPLY_EXECUTED && !kept->results)) {
+        emit(e, origin, bundle_no, REPLY_STALE, 0, none, out);
+        return;
+    }
+    struct slice results = {kept->results, kept->len};
+    if (!in_full && kept->results) {
+        results.len = results_digest(kept, e->results, REPLY_BODY_MAX);
+        results.data = e->results;
+    }
+    emit(e, origin, bundle_no, (enum reply_outcome)kept->outcome, kept->slot, results, out);
+}
+
+enum verdict execution_on_fetch_reply(struct execution *e, const struct frame *frame, struct outbox *out)
+{
+    struct fetch_reply fetch;
+    if (!fetch_reply_decode(frame->body, &fetch))
+        return VERDICT_MALFORMED;
+    if (frame->sender.kind != KIND_ORIGIN || frame->sender.id >= e->configuration.origins)
+        return VERDICT_UNKNOWN_SENDER;
+    const struct origin_record *record = &e->origin[frame->sender.id];
+    if (!record->open || record->epoch != frame->sender.epoch || !origin_kept(e, frame->sender.id, fetch.bundle_no))
+        return VERDICT_STALE;
+    reply_emit(e, frame->sender.id, fetch.bundle_no, true, out);
+    return VERDICT_ACCEPT;
+}

@@ -1,0 +1,269 @@
+#include "ordering/auth.h"
+
+#include "base/check.h"
+
+WIRE_CODE(mac_entry, MAC_ENTRY_FIELDS)
+
+#define SENDER_BYTES 13u
+
+static void put_sender(struct writer *w, const struct sender *sender)
+{
+    put_u8(w, (uint8_t)sender->kind);
+    put_u32(w, sender->id);
+    put_u64(w, sender->epoch);
+}
+
+void auth_init_with_keys(struct auth *auth, struct sender self, const struct sign_key *sign, const struct box_key *box)
+{
+    memset(auth, 0, sizeof *auth);
+    auth->self = self;
+    auth->sign = *sign;
+    auth->box = *box;
+}
+
+void auth_init(struct auth *auth, struct sender self, const uint8_t *domain_seed)
+{
+    memset(auth, 0, sizeof *auth);
+    auth->self = self;
+    if (domain_seed) {
+        sign_keypair_from(&auth->sign, domain_seed);
+        box_keypair_from(&auth->box, domain_seed);
+    } else {
+        sign_keypair(&auth->sign);
+        box_keypair(&auth->box);
+    }
+}
+
+void auth_start(struct auth *auth, const struct configuration *configuration)
+{
+    auth->configuration = configuration;
+    auth->cluster = configuration->cluster;
+    auth->one_domain = configuration->protocol == PROTOCOL_PBFT;
+    memset(auth->member, 0, sizeof auth->member);
+    if (auth->origin)
+        memset(auth->origin, 0, ORIGINS_MAX * sizeof *auth->origin);
+}
+
+void auth_content(const struct tag16 *cluster, enum frame_type type, const struct sender *sender, struct slice body,
+                  struct digest *content)
+{
+    uint8_t head[16 + 2 + SENDER_BYTES];
+    struct writer w = writer_to(head, sizeof head);
+    put_raw(&w, cluster->bytes, sizeof cluster->bytes);
+    put_u8(&w, WIRE_VERSION);
+    put_u8(&w, (uint8_t)type);
+    put_sender(&w, sender);
+    struct digest_state state;
+    digest_begin(&state, "redoubt frame");
+    digest_add(&state, head, w.len);
+    digest_add(&state, body.data, body.len);
+    digest_end(&state, content);
+}
+
+/*
+ * The pairwise key for the peer's epoch. The agreement is made once; a new epoch costs one derivation, so a peer that
+ * makes epochs up gains nothing by it.
+ */
+static const struct secret_key *pair_key(struct auth *auth, struct pair_key *pair, const struct sender *peer,
+                                         const uint8_t peer_public[32])
+{
+    if (pair->known && pair->epoch == peer->epoch)
+        return &pair->key;
+    if (!pair->agreed && !box_agree(&pair->shared, &auth->box, peer_public))
+        return NULL;
+    pair->agreed = true;
+    /* In one fault domain the compartments of a replica share their keys: the kind must not matter. */
+    struct sender ends[2] = {auth->self, *peer};
+    if (auth->one_domain) {
+        for (int i = 0; i < 2; i++)
+            if (ends[i].kind != KIND_ORIGIN)
+                ends[i].kind = KIND_HOST;
+    }
+    bool swap = ends[0].kind != ends[1].kind ? ends[0].kind > ends[1].kind : ends[0].id > ends[1].id;
+    uint8_t info[16 + 2 * SENDER_BYTES];
+    struct writer w = writer_to(info, sizeof info);
+    put_raw(&w, auth->cluster.bytes, sizeof auth->cluster.bytes);
+    put_sender(&w, &ends[swap]);
+    put_sender(&w, &ends[!swap]);
+    key_derive(&pair->key, &pair->shared, "redoubt pair", info, w.len);
+    pair->epoch = peer->epoch;
+    pair->known = true;
+    return &pair->key;
+}
+
+const struct secret_key *auth_pair_key(struct auth *auth, enum kind kind, replica_id replica)
+{
+    if (!auth->configuration || kind < KIND_HOST || kind > KIND_EXECUTION || replica >= auth->configuration->replicas)
+        return NULL;
+    const struct member_keys *keys = &auth->configuration->member[kind - KIND_HOST][replica];
+    struct sender peer = {.kind = kind, .id = replica, .epoch = keys->epoch};
+    return pair_key(auth, &auth->member[kind - KIND_HOST][replica], &peer, keys->box_public);
+}
+
+/* Covers the receiver too, so that equal keys on two of its compartments would still not be confused. */
+static void mac_input(uint8_t input[37], const struct digest *content, enum kind kind, uint32_t id)
+{
+    struct writer w = writer_to(input, 37);
+    put_digest(&w, content);
+    put_u8(&w, (uint8_t)kind);
+    put_u32(&w, id);
+}
+
+void auth_put_mac(struct auth *auth, const struct digest *content, enum kind kind, replica_id replica, struct writer *w)
+{
+    const struct secret_key *key = auth_pair_key(auth, kind, replica);
+    struct mac_entry entry = {.kind = (uint8_t)kind, .replica = (uint8_t)replica};
+    if (key) {
+        uint8_t input[37];
+        mac_input(input, content, kind, replica);
+        mac_make(entry.mac.bytes, key, input, sizeof input);
+    }
+    mac_entry_put(w, &entry);
+}
+
+void auth_put_vector(struct auth *auth, const struct digest *content, unsigned kinds, struct writer *w)
+{
+    for (replica_id r = 0; r < auth->configuration->replicas; r++) {
+        if (auth->one_domain) {
+            /* One MAC per replica; what stays inside is handed over as it is. */
+            if (auth->self.kind == KIND_ORIGIN || r != auth->self.id)
+                auth_put_mac(auth, content, KIND_HOST, r, w);
+            continue;
+        }
+        for (int k = 0; k < 3; k++) {
+            enum kind kind = (enum kind)(KIND_PREPARATION + k);
+            bool is_self = kind == auth->self.kind && r == auth->self.id;
+            if (kinds & (1u << k) && !is_self)
+                auth_put_mac(auth, content, kind, r, w);
+        }
+    }
+}
+
+static const struct secret_key *sender_key(struct auth *auth, const struct sender *sender)
+{
+    const struct configuration *c = auth->configuration;
+    if (sender->kind == KIND_ORIGIN) {
+        if (!auth->origin || sender->id >= c->origins || !c->origin[sender->id].present)
+            return NULL;
+        return pair_key(auth, &auth->origin[sender->id], sender, c->origin[sender->id].box_public);
+    }
+    const struct member_keys *keys = configuration_member(c, sender);
+    if (!keys)
+        return NULL;
+    return pair_key(auth, &auth->member[sender->kind - KIND_HOST][sender->id], sender, keys->box_public);
+}
+
+enum verdict auth_check_mac(struct auth *auth, const struct frame *frame)
+{
+    if (frame->auth_kind != AUTH_MACS || !mac_entry_list_ok(frame->auth, MAC_VECTOR_MAX))
+        return VERDICT_BAD_MAC;
+    enum kind my_kind = auth->one_domain ? KIND_HOST : auth->self.kind;
+    for (uint32_t i = 0; i < mac_entry_count(frame->auth); i++) {
+        const uint8_t *at = frame->auth.data + (size_t)i * mac_entry_BYTES;
+        if (at[0] != my_kind || at[1] != auth->self.id)
+            continue;
+        const struct secret_key *key = sender_key(auth, &frame->sender);
+        if (!key)
+            return VERDICT_UNKNOWN_SENDER;
+        struct digest content;
+        uint8_t input[37];
+        auth_content(&auth->cluster, frame->type, &frame->sender, frame->body, &content);
+        mac_input(input, &content, my_kind, auth->self.id);
+        return mac_check(at + 2, key, input, sizeof input) ? VERDICT_ACCEPT : VERDICT_BAD_MAC;
+    }
+    return VERDICT_BAD_MAC;
+}
+
+/* What is signed: the digest under a prefix of its own, so that no other use of the key can produce it. */
+static void signature_input(uint8_t input[48], const struct digest *content)
+{
+    static const char prefix[16] = "redoubt sign v1";
+    memcpy(input, prefix, 16);
+    memcpy(input + 16, content->bytes, 32);
+}
+
+void auth_sign_content(const struct auth *auth, const struct digest *content, uint8_t signature[SIGNATURE_BYTES])
+{
+    uint8_t input[48];
+    signature_input(input, content);
+    sign_make(signature, &auth->sign, input, sizeof input);
+}
+
+bool auth_signature_ok(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32], const struct digest *content)
+{
+    uint8_t input[48];
+    signature_input(input, content);
+    return sign_check(signature, public, input, sizeof input);
+}
+
+enum verdict auth_check_signature(const struct configuration *c, const struct frame *frame)
+{
+    const uint8_t *public = NULL;
+    if (frame->auth_kind != AUTH_SIGNATURE || frame->auth.len != SIGNATURE_BYTES)
+        return VERDICT_BAD_SIGNATURE;
+    if (frame->sender.kind == KIND_ORIGIN) {
+        if (frame->sender.id < c->origins && c->origin[frame->sender.id].present)
+            public = c->origin[frame->sender.id].sign_public;
+    } else {
+        const struct member_keys *keys = configuration_member(c, &frame->sender);
+        public = keys ? keys->sign_public : NULL;
+    }
+    if (!public)
+        return VERDICT_UNKNOWN_SENDER;
+    struct digest content;
+    auth_content(&c->cluster, frame->type, &frame->sender, frame->body, &content);
+    return auth_signature_ok(frame->auth.data, public, &content) ? VERDICT_ACCEPT : VERDICT_BAD_SIGNATURE;
+}
+
+static void emit(struct auth *auth, struct outbox *out, enum frame_type type, enum auth_kind auth_kind,
+                 struct slice body, struct slice authenticator, struct slice attachment)
+{
+    size_t max = FRAME_HEADER_BYTES + body.len + authenticator.len + attachment.len;
+    uint8_t *to = outbox_reserve(out, max);
+    size_t len = frame_encode(to, max, type, &auth->self, auth_kind, body, authenticator, attachment);
+    CHECK(len == max);
+    outbox_commit(out, len);
+}
+
+void auth_emit_macs(struct auth *auth, struct outbox *out, enum frame_type type, struct slice body, unsigned macs_to,
+                    struct slice attachment)
+{
+    uint8_t macs[AUTH_BYTES_MAX];
+    struct writer w = writer_to(macs, sizeof macs);
+    struct digest content;
+    auth_content(&auth->cluster, type, &auth->self, body, &content);
+    auth_put_vector(auth, &content, macs_to, &w);
+    CHECK(!w.bad);
+    emit(auth, out, type, AUTH_MACS, body, (struct slice){macs, w.len}, attachment);
+}
+
+void auth_emit_mac(struct auth *auth, struct outbox *out, enum frame_type type, struct slice body, enum kind kind,
+                   replica_id replica, struct slice attachment)
+{
+    uint8_t macs[mac_entry_BYTES];
+    struct writer w = writer_to(macs, sizeof macs);
+    struct digest content;
+    auth_content(&auth->cluster, type, &auth->self, body, &content);
+    auth_put_mac(auth, &content, auth->one_domain ? KIND_HOST : kind, replica, &w);
+    emit(auth, out, type, AUTH_MACS, body, (struct slice){macs, w.len}, attachment);
+}
+
+void auth_emit_signed(struct auth *auth, struct outbox *out, enum frame_type type, struct slice body,
+                      struct slice attachment)
+{
+    uint8_t signature[SIGNATURE_BYTES];
+    struct digest content;
+    auth_content(&auth->cluster, type, &auth->self, body, &content);
+    auth_sign_content(auth, &content, signature);
+    emit(auth, out, type, AUTH_SIGNATURE, body, (struct slice){signature, sizeof signature}, attachment);
+}
+
+void auth_emit_plain(const struct auth *auth, struct outbox *out, enum frame_type type, struct slice body,
+                     struct slice attachment)
+{
+    size_t max = FRAME_HEADER_BYTES + body.len + attachment.len;
+    uint8_t *to = outbox_reserve(out, max);
+    size_t len = frame_encode(to, max, type, &auth->self, AUTH_NONE, body, (struct slice){NULL, 0}, attachment);
+    CHECK(len == max);
+    outbox_commit(out, len);
+}

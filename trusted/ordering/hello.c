@@ -1,0 +1,27 @@
+#include "ordering/hello.h"
+
+void hello_emit(struct auth *auth, const struct compartment_config *config, struct outbox *out)
+{
+    struct hello hello = {.evidence = {NULL, 0}};
+    memcpy(hello.sign_public.bytes, auth->sign.public, 32);
+    memcpy(hello.box_public.bytes, auth->box.public, 32);
+    memcpy(hello.admin_public.bytes, config->admin_public, 32);
+    uint8_t body[160];
+    struct writer w = writer_to(body, sizeof body);
+    hello_put(&w, &hello);
+    auth_emit_signed(auth, out, FRAME_HELLO, (struct slice){body, w.len}, (struct slice){NULL, 0});
+}
+
+enum verdict start_load(struct configuration *configuration, const struct auth *auth,
+                        const struct compartment_config *config, const struct frame *frame)
+{
+    enum verdict verdict = configuration_load(configuration, frame, config->admin_public);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    if (config->one_domain != (configuration->protocol == PROTOCOL_PBFT))
+        return VERDICT_MISMATCH;
+    const struct member_keys *me = configuration_member(configuration, &auth->self);
+    if (!me || memcmp(me->sign_public, auth->sign.public, 32) != 0 || memcmp(me->box_public, auth->box.public, 32) != 0)
+        return VERDICT_UNKNOWN_SENDER;
+    return VERDICT_ACCEPT;
+}

@@ -1,0 +1,126 @@
+#include "ordering/stable.h"
+
+#include <assert.h>
+
+#include "base/check.h"
+
+static_assert(signer_BYTES == 84, "as the size of certificate.signers says");
+
+void stable_init(struct stable *stable)
+{
+    memset(stable, 0, sizeof *stable);
+}
+
+enum verdict window_check(slot_no stable_slot, slot_no slot)
+{
+    if (slot <= stable_slot)
+        return VERDICT_STALE;
+    return slot - stable_slot > WINDOW ? VERDICT_EARLY : VERDICT_ACCEPT;
+}
+
+static void make_certificate(struct stable *stable, const struct stable_candidate *like)
+{
+    struct certificate *c = &stable->certificate;
+    struct writer w = writer_to(c->signers, sizeof c->signers);
+    for (replica_id r = 0; r < REPLICAS_MAX; r++) {
+        const struct stable_candidate *k = &stable->candidate[r][like->slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
+        if (k->slot != like->slot || !digest_equal(&k->root, &like->root) || k->configuration != like->configuration)
+            continue;
+        struct signer signer = {.replica = r, .epoch = k->epoch, .configuration = k->configuration};
+        memcpy(signer.signature.bytes, k->signature, SIGNATURE_BYTES);
+        signer_put(&w, &signer);
+    }
+    CHECK(!w.bad);
+    c->slot = like->slot;
+    c->root = like->root;
+    c->signers_len = w.len;
+}
+
+static uint32_t count_equal(const struct stable *stable, const struct stable_candidate *like)
+{
+    uint32_t count = 0;
+    for (replica_id r = 0; r < REPLICAS_MAX; r++) {
+        const struct stable_candidate *k = &stable->candidate[r][like->slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
+        count += k->slot == like->slot && digest_equal(&k->root, &like->root) && k->configuration == like->configuration;
+    }
+    return count;
+}
+
+enum verdict stable_add(struct stable *stable, const struct auth *auth, const struct frame *frame, bool *advanced)
+{
+    struct checkpoint checkpoint;
+    *advanced = false;
+    enum verdict verdict = checkpoint_check(frame, &checkpoint);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    if (checkpoint.slot <= stable->certificate.slot)
+        return VERDICT_STALE;
+    if (!configuration_member(auth->configuration, &frame->sender))
+        return VERDICT_UNKNOWN_SENDER;
+    struct stable_candidate *candidate =
+        &stable->candidate[frame->sender.id][checkpoint.slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
+    if (candidate->slot == checkpoint.slot && digest_equal(&candidate->root, &checkpoint.root))
+        return VERDICT_DUPLICATE;
+    verdict = auth_check_signature(auth->configuration, frame);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    if (candidate->slot == checkpoint.slot)
+        return VERDICT_EQUIVOCATION;
+    if (candidate->slot > checkpoint.slot)
+        return VERDICT_STALE;
+    candidate->slot = checkpoint.slot;
+    candidate->root = checkpoint.root;
+    candidate->configuration = checkpoint.configuration;
+    candidate->epoch = frame->sender.epoch;
+    memcpy(candidate->signature, frame->auth.data, SIGNATURE_BYTES);
+    if (count_equal(stable, candidate) >= quorum_vote(auth->configuration)) {
+        make_certificate(stable, candidate);
+        *advanced = true;
+    }
+    return VERDICT_ACCEPT;
+}
+
+enum verdict certificate_check(const struct configuration *c, slot_no slot, const struct digest *root,
+                               struct slice signers)
+{
+    if (slot == 0)
+        return VERDICT_ACCEPT;
+    if (slot % CHECKPOINT_INTERVAL != 0 || !signer_list_ok(signers, REPLICAS_MAX))
+        return VERDICT_MALFORMED;
+    bool seen[REPLICAS_MAX] = {false};
+    uint32_t valid = 0;
+    for (uint32_t i = 0; i < signer_count(signers); i++) {
+        struct signer signer = signer_at(signers, i);
+        if (signer.replica >= c->replicas || seen[signer.replica])
+            return VERDICT_MALFORMED;
+        seen[signer.replica] = true;
+        uint8_t body[48];
+        struct writer w = writer_to(body, sizeof body);
+        checkpoint_put(&w, &(struct checkpoint){.configuration = signer.configuration, .slot = slot, .root = *root});
+        struct frame frame = {
+            .type = FRAME_CHECKPOINT,
+            .sender = {.kind = KIND_EXECUTION, .id = signer.replica, .epoch = signer.epoch},
+            .auth_kind = AUTH_SIGNATURE,
+            .body = {body, w.len},
+            .auth = {signer.signature.bytes, SIGNATURE_BYTES},
+        };
+        if (signer.configuration != signer_at(signers, 0).configuration ||
+            auth_check_signature(c, &frame) != VERDICT_ACCEPT)
+            return VERDICT_BAD_SIGNATURE;
+        if (++valid >= quorum_vote(c))
+            return VERDICT_ACCEPT;
+    }
+    return VERDICT_MISMATCH;
+}
+
+bool stable_adopt(struct stable *stable, slot_no slot, const struct digest *root, struct slice signers)
+{
+    struct certificate *c = &stable->certificate;
+    if (slot <= c->slot || signers.len > sizeof c->signers)
+        return false;
+    c->slot = slot;
+    c->root = *root;
+    memcpy(c->signers, signers.data, signers.len);
+    c->signers_len = signers.len;
+    return true;
+}

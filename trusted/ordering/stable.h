@@ -1,0 +1,54 @@
+/*
+ * The stable checkpoint of one compartment: collects CHECKPOINTs of distinct E and says when 2f+1 agree. Each
+ * compartment keeps its own; nobody believes another's word for it.
+ *
+ * Bounded: the last few checkpoints of every E, by slot; a faulty E can push out only its own.
+ */
+#ifndef ORDERING_STABLE_H
+#define ORDERING_STABLE_H
+
+#include "ordering/auth.h"
+
+#define STABLE_CANDIDATES 4u /* window / interval, and two ahead: what an E may sign before we see the first stable */
+
+struct stable_candidate {
+    slot_no slot; /* 0: none */
+    struct digest root;
+    configuration_no configuration;
+    epoch_no epoch;
+    uint8_t signature[SIGNATURE_BYTES];
+};
+
+/* A certificate: the slot up to which everything is settled. Slot 0 (the beginning) needs no signers. */
+struct certificate {
+    slot_no slot;
+    struct digest root;
+    uint8_t signers[REPLICAS_MAX * 84]; /* list of struct signer */
+    size_t signers_len;
+};
+
+struct stable {
+    struct certificate certificate;
+    struct stable_candidate candidate[REPLICAS_MAX][STABLE_CANDIDATES];
+};
+
+void stable_init(struct stable *stable);
+
+/* Adds a CHECKPOINT frame (checks message and signature). *advanced says whether the certificate rose. */
+enum verdict stable_add(struct stable *stable, const struct auth *auth, const struct frame *frame, bool *advanced);
+
+/* Checks a certificate that came inside another message. */
+enum verdict certificate_check(const struct configuration *configuration, slot_no slot, const struct digest *root,
+                               struct slice signers);
+/* Takes over a checked certificate if it is higher; true when it was. */
+bool stable_adopt(struct stable *stable, slot_no slot, const struct digest *root, struct slice signers);
+
+static inline struct slice certificate_signers(const struct certificate *c)
+{
+    return (struct slice){c->signers, c->signers_len};
+}
+
+/* Within (h, h+L]? Below: STALE, above: EARLY. */
+enum verdict window_check(slot_no stable_slot, slot_no slot);
+
+#endif

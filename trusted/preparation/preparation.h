@@ -1,0 +1,127 @@
+/*
+ * Preparation (P): numbers bundles as primary, vouches for the primary's numbering as backup.
+ *
+ *   bundle        admit: this origin really sent it            -> bundle.c
+ *   propose       primary: next slot, PRE-PREPARE              -> propose.c
+ *   pre-prepare   backup: everything admitted? PREPARE         -> pre_prepare.c
+ *   leave         the host's word: PARTING                     -> leave.c
+ *   view-change   primary of the new view: collect, NEW-VIEW   -> view_change.c
+ *   new-view      enter it, vote for what it selects           -> new_view.c
+ *   checkpoint    truncate                                     -> checkpoint.c
+ *
+ * P trusts nobody else's view: it votes in a view only after a valid NEW-VIEW (view 0 excepted), never again in a view it
+ * parted from, and its view only rises. It keeps, per slot above its stable checkpoint, every (batch, latest view) that it
+ * voted for, because a PARTING must list them.
+ */
+#ifndef PREPARATION_PREPARATION_H
+#define PREPARATION_PREPARATION_H
+
+#include "base/check.h"
+#include "base/compartment.h"
+#include "ordering/auth.h"
+#include "ordering/evidence.h"
+#include "ordering/mutant.h"
+#include "ordering/stable.h"
+
+/* A VIEW-CHANGE with PARTINGs of all replicas at their largest. */
+#define VIEW_CHANGE_BYTES_MAX (400u * 1024u)
+
+struct prep_vote {
+    struct digest batch;
+    view_no view;
+};
+
+struct prep_slot {
+    slot_no slot; /* 0: unused */
+    uint32_t votes;
+    struct prep_vote vote[PARTING_DIGESTS_PER_SLOT];
+    bool voted;         /* in `voted_view`, for `voted_batch` */
+    view_no voted_view;
+    struct digest voted_batch;
+    bool parked;        /* a PRE-PREPARE of the current view waits for bundles to be admitted */
+    struct digest parked_batch;
+    uint32_t parked_len;
+    uint8_t *parked_list; /* BATCH_BYTES_MAX */
+};
+
+struct prep_admitted {
+    uint64_t bundle_no;
+    struct digest bundle;
+};
+
+struct prep_view_change {
+    view_no view; /* 0: none */
+    configuration_no configuration;
+    uint32_t len;
+    uint8_t *frame;
+    slot_no stable_slot;
+    slot_no shown_slot; /* highest certificate inside, its PARTINGs included */
+};
+
+struct preparation {
+    struct arena *arena;
+    struct compartment_config config;
+    struct configuration configuration;
+    bool started;
+    struct auth auth;
+    struct stable stable;
+    view_no view;
+    bool in_view; /* false: parted, waiting for a NEW-VIEW of `view` */
+    view_no new_view_made;
+    slot_no next_slot;
+    uint64_t last_time_us;
+    struct prep_slot slot[WINDOW];
+    uint32_t parked;
+    bool admitted_more;
+    struct prep_admitted (*admitted)[BUNDLE_WINDOW]; /* per origin, by bundle number modulo the window */
+    struct prep_view_change view_change[REPLICAS_MAX];
+    uint8_t *scratch; /* FRAME_MAX, for NEW-VIEW */
+};
+
+static inline slot_no prep_stable_slot(const struct preparation *p)
+{
+    return p->stable.certificate.slot;
+}
+
+static inline struct prep_slot *prep_slot_at(struct preparation *p, slot_no slot)
+{
+    struct prep_slot *s = &p->slot[slot % WINDOW];
+    if (s->slot != slot) {
+        uint8_t *list = s->parked_list;
+        if (s->parked)
+            p->parked--;
+        *s = (struct prep_slot){.slot = slot, .parked_list = list};
+    }
+    return s;
+}
+
+static inline bool prep_is_primary(const struct preparation *p)
+{
+    return primary_of(&p->configuration, p->view) == p->config.replica;
+}
+
+/* Handlers. */
+enum verdict preparation_on_start(struct preparation *p, const struct frame *frame, struct outbox *out);
+enum verdict preparation_on_bundle(struct preparation *p, const struct frame *frame, struct outbox *out);
+enum verdict preparation_on_propose(struct preparation *p, const struct frame *frame, uint64_t now_us,
+                                    struct outbox *out);
+enum verdict preparation_on_pre_prepare(struct preparation *p, const struct frame *frame, bool local, uint64_t now_us,
+                                        struct outbox *out);
+enum verdict preparation_on_leave(struct preparation *p, const struct frame *frame, struct outbox *out);
+enum verdict preparation_on_view_change(struct preparation *p, const struct frame *frame, struct outbox *out);
+enum verdict preparation_on_new_view(struct preparation *p, const struct frame *frame, struct outbox *out);
+enum verdict preparation_on_checkpoint(struct preparation *p, const struct frame *frame);
+
+/* Shared pieces. */
+bool preparation_is_admitted(const struct preparation *p, const struct batch_entry *entry);
+bool preparation_all_admitted(const struct preparation *p, struct slice entries);
+void preparation_retry_parked(struct preparation *p, struct outbox *out);
+/* Records the vote and sends it: PREPARE as a backup, PRE-PREPARE (with `list`, which may be empty) as primary. */
+void preparation_vote(struct preparation *p, slot_no slot, const struct digest *batch, struct slice list,
+                      struct outbox *out);
+void preparation_enter(struct preparation *p, view_no view, const struct selection *selection,
+                       const struct shown_certificate *certificate, struct outbox *out);
+void preparation_truncated(struct preparation *p);
+void preparation_tell_view(const struct preparation *p, struct outbox *out);
+
+#endif

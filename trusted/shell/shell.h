@@ -1,0 +1,26 @@
+/*
+ * main() of a compartment's process.
+ *
+ *   host/compartment_process.c            this process
+ *   memfd (rings, config)  ---- fd 3 -->  map it, read the config once
+ *   eventfd                ---- fd 4 -->  start cryptography, map the arena
+ *                                         lock down (lockdown.h)
+ *                                         type->init, its HELLO into the out ring, ready = 1
+ *   frames                 ---- ring -->  copy, type->step, ..., type->flush; publish once, notify once; sleep
+ *
+ * A run takes at most 256 frames or stops at 64 KiB of output, so that the host hears of the first results
+ * while the rest is worked on.
+ */
+#ifndef SHELL_SHELL_H
+#define SHELL_SHELL_H
+
+#include "base/compartment.h"
+
+#define RUN_FRAMES_MAX 256u
+#define RUN_OUTPUT_MAX (64u * 1024u)
+
+/* Never returns when started by a host; says what this program is and returns 2 otherwise. `service` is NULL
+ * but for an Execution compartment. */
+int shell_main(const struct compartment_type *type, const struct redoubt_service *service);
+
+#endif

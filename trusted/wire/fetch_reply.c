@@ -1,0 +1,3 @@
+#include "wire/fetch_reply.h"
+
+WIRE_CODE(fetch_reply, FETCH_REPLY_FIELDS)

@@ -1,0 +1,98 @@
+/*
+ * A frame: what travels between compartments, hosts and clients.
+ *
+ *   header (32 bytes) | body | authenticator | attachment
+ *
+ * The content digest covers protocol tag and version, cluster id, type, sender (kind, id, epoch) and body; MACs and
+ * signatures are made over it, so nothing verifies as another type, of another sender, or in another cluster. The
+ * attachment is covered through a digest of it in the body; it can be stripped for receivers that need only the
+ * vote (P gets bundles without their operations, C gets pre-prepares without their lists).
+ */
+#ifndef WIRE_FRAME_H
+#define WIRE_FRAME_H
+
+#include "base/verdict.h"
+#include "wire/schema.h"
+
+#define WIRE_VERSION 1
+#define FRAME_HEADER_BYTES 32u
+
+/* The numbers are part of the wire format. */
+#define FRAME_TYPES(T)                                                                                           \
+    T(HELLO, 1, "hello")                     /* compartment -> start: public keys, evidence */                    \
+    T(START, 2, "start")                     /* admin -> compartments: the manifest */                            \
+    T(BUNDLE, 10, "bundle")                  /* origin -> hosts, P and E */                                       \
+    T(REPLY, 11, "reply")                    /* E -> origin */                                                    \
+    T(FETCH_REPLY, 12, "fetch-reply")        /* origin -> E: the reply again, in full */                          \
+    T(SIGN_WANTED, 13, "sign-wanted")        /* host -> origin: that bundle signed, please */                     \
+    T(QUESTION, 14, "question")              /* origin -> E: unordered read */                                    \
+    T(ANSWER, 15, "answer")                  /* E -> origin */                                                    \
+    T(PRE_PREPARE, 20, "pre-prepare")        /* P of primary -> P, C, E */                                        \
+    T(PREPARE, 21, "prepare")                /* P -> C */                                                         \
+    T(COMMIT, 22, "commit")                  /* C -> E */                                                         \
+    T(EXECUTED, 23, "executed")              /* E -> an E that asks */                                            \
+    T(CHECKPOINT, 24, "checkpoint")          /* E -> P, C, E */                                                   \
+    T(PARTING, 25, "parting")                /* P -> C, P */                                                      \
+    T(VIEW_CHANGE, 26, "view-change")        /* C -> P */                                                         \
+    T(NEW_VIEW, 27, "new-view")              /* P of primary -> P, C */                                           \
+    T(ASK_EXECUTED, 30, "ask-executed")      /* E -> E: your EXECUTED for these slots, please */                  \
+    T(ASK_STATE, 31, "ask-state")            /* E -> E: leaves of your state at a checkpoint */                   \
+    T(STATE, 32, "state")                    /* E -> E: some leaves, encrypted */                                 \
+    T(STATUS, 40, "status")                  /* host -> hosts: where I am, so send me what I lack */              \
+    T(FETCH, 41, "fetch")                    /* host -> host: a batch or bundle by digest */                      \
+    T(BATCH, 42, "batch")                    /* host -> host, host -> E: a batch (the attachment) */              \
+    T(LOCAL_PROPOSE, 50, "local-propose")    /* host -> P: put these bundles into the next slot */                \
+    T(LOCAL_LEAVE, 51, "local-leave")        /* host -> P, C: leave all views below this one */                   \
+    T(LOCAL_ADMITTED, 52, "local-admitted")  /* P -> host: verdict on a bundle */                                 \
+    T(LOCAL_PROGRESS, 53, "local-progress")  /* E -> host: executed up to here, stable up to here */              \
+    T(LOCAL_NEED, 54, "local-need")          /* E -> host: give me this batch or bundle */                        \
+    T(LOCAL_CATCH_UP, 55, "local-catch-up")  /* host -> E: ask that peer */                                       \
+    T(LOCAL_VIEW, 56, "local-view")          /* P, C -> host: the view I am in */
+
+enum frame_type {
+#define T(name, number, text) FRAME_##name = number,
+    FRAME_TYPES(T)
+#undef T
+};
+
+enum auth_kind { AUTH_NONE = 0, AUTH_MACS = 1, AUTH_SIGNATURE = 2 };
+
+/* Who a frame says it is from; `id` is a replica or an origin. */
+struct sender {
+    enum kind kind;
+    uint32_t id;
+    epoch_no epoch;
+};
+
+struct frame {
+    enum frame_type type;
+    struct sender sender;
+    enum auth_kind auth_kind;
+    struct slice body;
+    struct slice auth;
+    struct slice attachment;
+    struct slice whole;
+};
+
+const char *frame_type_name(enum frame_type type);
+
+/* Splits a frame into its parts, which point into `data`. False when lengths, kinds or type are not possible. */
+bool frame_decode(const uint8_t *data, size_t len, struct frame *frame);
+
+/* Writes header and parts; the lengths follow from the slices. Returns the length, 0 when it does not fit. */
+size_t frame_encode(uint8_t *out, size_t cap, enum frame_type type, const struct sender *sender,
+                    enum auth_kind auth_kind, struct slice body, struct slice auth, struct slice attachment);
+
+/* Writes everything but the attachment, which the caller puts behind it. Returns the length written, 0 if too long. */
+size_t frame_head(uint8_t *out, size_t cap, const struct frame *frame, size_t attachment_len);
+
+/* Length of the frame without its attachment, and the header that such a stripped frame must have. */
+size_t frame_strip(uint8_t *out, size_t cap, const struct frame *frame);
+
+/* Frames inside an attachment: each a u32 length and the frame. False at the end or (with *at = SIZE_MAX) on an error. */
+bool frame_list_next(struct slice list, size_t *at, struct slice *frame);
+
+/* One line for traces: type, sender, fields. */
+void frame_print(struct text *text, const struct frame *frame);
+
+#endif

@@ -1,0 +1,3 @@
+#include "wire/hello.h"
+
+WIRE_CODE(hello, HELLO_FIELDS)

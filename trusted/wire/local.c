@@ -1,0 +1,9 @@
+#include "wire/local.h"
+
+WIRE_CODE(local_propose, LOCAL_PROPOSE_FIELDS)
+WIRE_CODE(local_leave, LOCAL_LEAVE_FIELDS)
+WIRE_CODE(local_admitted, LOCAL_ADMITTED_FIELDS)
+WIRE_CODE(local_progress, LOCAL_PROGRESS_FIELDS)
+WIRE_CODE(local_need, LOCAL_NEED_FIELDS)
+WIRE_CODE(local_catch_up, LOCAL_CATCH_UP_FIELDS)
+WIRE_CODE(local_view, LOCAL_VIEW_FIELDS)

@@ -1,0 +1,35 @@
+/*
+ * What passes between a host and its own compartments only. Unauthenticated: a host can cost liveness, nothing else.
+ */
+#ifndef WIRE_LOCAL_H
+#define WIRE_LOCAL_H
+
+#include "base/limits.h"
+#include "wire/frame.h"
+
+/* Bundles for the next slot; entries are batch_entry. time_us is the host clock; P never lets it fall. */
+#define LOCAL_PROPOSE_FIELDS(F) F(u64, time_us) F(slice, entries)
+WIRE_STRUCT(local_propose, LOCAL_PROPOSE_FIELDS)
+
+#define LOCAL_LEAVE_FIELDS(F) F(u64, view)
+WIRE_STRUCT(local_leave, LOCAL_LEAVE_FIELDS)
+
+/* Said of bundles that came signed, and of those that were refused; verdict is an enum verdict. */
+#define LOCAL_ADMITTED_FIELDS(F) F(u32, origin) F(u64, bundle_no) F(digest, bundle) F(u8, is_signed) F(u8, verdict)
+WIRE_STRUCT(local_admitted, LOCAL_ADMITTED_FIELDS)
+
+#define LOCAL_PROGRESS_FIELDS(F) F(u64, executed) F(u64, stable) F(digest, batch) F(digest, root)
+WIRE_STRUCT(local_progress, LOCAL_PROGRESS_FIELDS)
+
+#define LOCAL_NEED_FIELDS(F) F(u8, what) F(u64, slot) F(digest, digest)
+WIRE_STRUCT(local_need, LOCAL_NEED_FIELDS)
+
+/* E asks that peer: for EXECUTED of the slots that it lacks, or (state 1) for its state. */
+#define LOCAL_CATCH_UP_FIELDS(F) F(u32, peer) F(u8, state)
+WIRE_STRUCT(local_catch_up, LOCAL_CATCH_UP_FIELDS)
+
+/* in_view 0: parted, waiting for a NEW-VIEW of `view`. */
+#define LOCAL_VIEW_FIELDS(F) F(u64, view) F(u8, in_view) F(u64, next_slot)
+WIRE_STRUCT(local_view, LOCAL_VIEW_FIELDS)
+
+#endif

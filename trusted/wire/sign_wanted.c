@@ -1,0 +1,3 @@
+#include "wire/sign_wanted.h"
+
+WIRE_CODE(sign_wanted, SIGN_WANTED_FIELDS)

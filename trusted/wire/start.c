@@ -1,0 +1,6 @@
+#include "wire/start.h"
+
+WIRE_CODE(start, START_FIELDS)
+WIRE_CODE(member, MEMBER_FIELDS)
+WIRE_CODE(origin_entry, ORIGIN_ENTRY_FIELDS)
+WIRE_CODE(sealed, SEALED_FIELDS)
