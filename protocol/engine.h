@@ -1,0 +1,97 @@
+/*
+ * The one interface between a protocol's untrusted core and whoever drives it (host/replica.c, sim/).
+ *
+ * Contract
+ *   - `step` takes one event and the time, and emits actions. The same events give the same actions.
+ *   - Actions are carried out in the order emitted. A PERSIST is durable before any later SEND or GIVE leaves
+ *     (with `durability: memory` nothing is persisted and none is emitted).
+ *   - Inputs are borrowed for the call. Slices in an action are valid during `emit` only: the driver copies them into
+ *     its ring or socket buffer there and then.
+ *   - An engine opens nothing, reads no clock, and allocates only from the arena it was given.
+ *   - What an engine decides can cost liveness only; safety is the compartments'.
+ */
+#ifndef PROTOCOL_ENGINE_H
+#define PROTOCOL_ENGINE_H
+
+#include "base/arena.h"
+#include "ordering/configuration.h"
+
+enum event_kind {
+    EVENT_PEER,        /* frame from the host of replica `from` (the link says who) */
+    EVENT_CLIENT,      /* frame from client connection `from` */
+    EVENT_CLIENT_GONE, /* client connection `from` closed */
+    EVENT_COMPARTMENT, /* frame from this replica's compartment of kind `from` */
+    EVENT_PEER_UP,     /* link to replica `from` was (re)established */
+    EVENT_TIMER,       /* the time asked for by ACTION_TIMER has come */
+    EVENT_RUN_END,     /* the driver has delivered all that waited: batching decisions are taken now */
+    EVENT_STOP_VOTING, /* a compartment of this replica died: no more proposals, no more leaving of views */
+};
+
+struct event {
+    enum event_kind kind;
+    uint32_t from;
+    uint64_t now_us;
+    struct slice frame;
+};
+
+enum action_kind {
+    ACTION_PERSIST,     /* `parts` durable before anything that follows */
+    ACTION_SEND_PEER,   /* to the host of replica `to`, or PEER_ALL others */
+    ACTION_SEND_CLIENT, /* to client connection `to` */
+    ACTION_DROP_CLIENT, /* close client connection `to`: it sent what no correct client sends */
+    ACTION_GIVE,        /* to this replica's compartment of kind `to`; `local`: comes from a co-located compartment */
+    ACTION_TIMER,       /* wake me at `at_us` (replaces the earlier one) */
+    ACTION_TRACE,       /* a line for the trace, in parts[0] */
+};
+
+#define PEER_ALL UINT32_MAX
+
+struct action {
+    enum action_kind kind;
+    uint32_t to;
+    bool local;
+    uint64_t at_us;
+    struct slice parts[2]; /* the frame, in one or two pieces */
+};
+
+struct actions {
+    void (*emit)(struct actions *actions, const struct action *action);
+};
+
+struct engine_config {
+    replica_id replica;
+    uint64_t request_timeout_us; /* how long a bundle may wait before it is asked for signed, and then before the view is left */
+    uint32_t pipeline;           /* slots under way at once; 0: default */
+    uint64_t body_bytes_max;     /* bundles kept in memory; 0: default */
+    bool trace;
+};
+
+struct engine_status {
+    view_no view;
+    bool in_view;
+    bool voting; /* false after EVENT_STOP_VOTING */
+    slot_no executed;
+    slot_no stable;
+    slot_no newest; /* highest slot heard of */
+    slot_no lag;    /* behind the f+1-st highest of the others */
+    uint64_t batches_proposed, bundles_received, bundles_refused, retransmissions, view_changes, origins_on_signatures;
+    uint64_t bodies_held, body_bytes;
+    uint64_t state_transfers;
+};
+
+struct engine_type {
+    const char *name;
+    size_t (*arena_bytes)(const struct engine_config *config);
+    void *(*init)(struct arena *arena, const struct engine_config *config);
+    /* The signed manifest, once; before it every event but RUN_END is refused. */
+    void (*start)(void *engine, const struct configuration *configuration, uint64_t now_us, struct actions *actions);
+    void (*step)(void *engine, const struct event *event, struct actions *actions);
+    void (*status)(const void *engine, struct engine_status *status);
+    /* Verdicts on frames that the engine itself refused. */
+    const uint64_t *(*verdicts)(const void *engine);
+    void (*validate)(const void *engine);
+};
+
+extern const struct engine_type splitbft_engine;
+
+#endif

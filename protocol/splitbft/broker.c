@@ -1,0 +1,353 @@
+#include "splitbft/broker.h"
+
+/* Where a frame may come from, as bits. */
+enum {
+    FROM_CLIENT = 1,
+    FROM_PEER = 2,
+    FROM_P = 4,
+    FROM_C = 8,
+    FROM_E = 16,
+};
+
+/* --- emitting ------------------------------------------------------------------------------------------------- */
+
+static void emit(struct broker *b, const struct action *action)
+{
+    b->actions->emit(b->actions, action);
+}
+
+void broker_give(struct broker *b, enum kind kind, struct slice frame, bool local)
+{
+    emit(b, &(struct action){.kind = ACTION_GIVE, .to = kind, .local = local, .parts = {frame}});
+}
+
+void broker_give_stripped(struct broker *b, enum kind kind, const struct frame *frame)
+{
+    uint8_t head[FRAME_HEADER_BYTES];
+    struct frame bare = *frame;
+    /* The header again with an attachment of no length; body and authenticator lie behind it as they were. */
+    memcpy(head, frame->whole.data, sizeof head);
+    memset(head + 24, 0, 4);
+    struct slice rest = {frame->whole.data + sizeof head, bare.body.len + bare.auth.len};
+    emit(b, &(struct action){.kind = ACTION_GIVE, .to = kind, .parts = {{head, sizeof head}, rest}});
+}
+
+void broker_send(struct broker *b, uint32_t peer, struct slice frame)
+{
+    if (frame.len)
+        emit(b, &(struct action){.kind = ACTION_SEND_PEER, .to = peer, .parts = {frame}});
+}
+
+void broker_send_client(struct broker *b, uint32_t connection, struct slice frame)
+{
+    emit(b, &(struct action){.kind = ACTION_SEND_CLIENT, .to = connection, .parts = {frame}});
+}
+
+struct slice broker_frame(struct broker *b, enum frame_type type, struct slice body, struct slice attachment)
+{
+    struct sender self = {.kind = KIND_HOST, .id = b->config.replica, .epoch = 0};
+    size_t len = frame_encode(b->scratch, FRAME_MAX, type, &self, AUTH_NONE, body, (struct slice){NULL, 0}, attachment);
+    CHECK(len > 0);
+    return (struct slice){b->scratch, len};
+}
+
+void blob_clear(struct broker *b, struct blob *blob)
+{
+    arena_free(b->arena, blob->data, blob->len);
+    *blob = (struct blob){0};
+}
+
+void blob_set(struct broker *b, struct blob *blob, struct slice bytes)
+{
+    blob_clear(b, blob);
+    blob->data = arena_alloc(b->arena, bytes.len);
+    if (!blob->data)
+        return; /* retransmission will lack it */
+    memcpy(blob->data, bytes.data, bytes.len);
+    blob->len = (uint32_t)bytes.len;
+}
+
+/* --- small handlers ------------------------------------------------------------------------------------------- */
+
+static enum verdict on_reply(struct broker *b, const struct frame *frame)
+{
+    struct reply reply;
+    if (!reply_decode(frame->body, &reply) || reply.origin >= ORIGINS_MAX)
+        return VERDICT_MALFORMED;
+    struct origin_links *links = &b->origin[reply.origin];
+    for (unsigned i = 0; i < CONNECTIONS_PER_ORIGIN; i++)
+        if (links->connection[i])
+            broker_send_client(b, links->connection[i] - 1, frame->whole);
+    return VERDICT_ACCEPT;
+}
+
+static enum verdict on_fetch_reply(struct broker *b, const struct frame *frame)
+{
+    if (frame->sender.kind != KIND_ORIGIN || frame->sender.id >= ORIGINS_MAX)
+        return VERDICT_UNKNOWN_SENDER;
+    broker_give(b, KIND_EXECUTION, frame->whole, false);
+    return VERDICT_ACCEPT;
+}
+
+/* Frames from E to one E: the addressee stands in the body, or in the single MAC. */
+static enum verdict on_to_execution(struct broker *b, const struct frame *frame, bool own)
+{
+    if (!own) {
+        broker_give(b, KIND_EXECUTION, frame->whole, false);
+        return VERDICT_ACCEPT;
+    }
+    struct reader r = reader_of(frame->body.data, frame->body.len);
+    replica_id to = get_u32(&r);
+    if (frame->type == FRAME_EXECUTED)
+        to = frame->auth.len >= 2 ? frame->auth.data[1] : REPLICAS_MAX;
+    if (r.bad || to >= b->configuration->replicas || to == b->config.replica)
+        return VERDICT_MALFORMED;
+    broker_send(b, to, frame->whole);
+    return VERDICT_ACCEPT;
+}
+
+/* --- the table ------------------------------------------------------------------------------------------------ */
+
+struct route {
+    enum frame_type type;
+    unsigned from;
+};
+
+/* Message, permitted from. What is not here is refused; the switch below says what becomes of the rest. */
+static const struct route routes[] = {
+    {FRAME_BUNDLE, FROM_CLIENT | FROM_PEER},
+    {FRAME_FETCH_REPLY, FROM_CLIENT},
+    {FRAME_PRE_PREPARE, FROM_P | FROM_PEER},
+    {FRAME_PREPARE, FROM_P | FROM_PEER},
+    {FRAME_COMMIT, FROM_C | FROM_PEER},
+    {FRAME_CHECKPOINT, FROM_E | FROM_PEER},
+    {FRAME_PARTING, FROM_P | FROM_PEER},
+    {FRAME_VIEW_CHANGE, FROM_C | FROM_PEER},
+    {FRAME_NEW_VIEW, FROM_P | FROM_PEER},
+    {FRAME_EXECUTED, FROM_E | FROM_PEER},
+    {FRAME_ASK_EXECUTED, FROM_E | FROM_PEER},
+    {FRAME_ASK_STATE, FROM_E | FROM_PEER},
+    {FRAME_STATE, FROM_E | FROM_PEER},
+    {FRAME_REPLY, FROM_E},
+    {FRAME_STATUS, FROM_PEER},
+    {FRAME_FETCH, FROM_PEER},
+    {FRAME_BATCH, FROM_PEER},
+    {FRAME_LOCAL_ADMITTED, FROM_P},
+    {FRAME_LOCAL_VIEW, FROM_P | FROM_C},
+    {FRAME_LOCAL_PROGRESS, FROM_E},
+    {FRAME_LOCAL_NEED, FROM_E},
+};
+
+static bool permitted(enum frame_type type, unsigned from)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
+        if (routes[i].type == type)
+            return routes[i].from & from;
+    return false;
+}
+
+static enum verdict dispatch(struct broker *b, const struct frame *frame, unsigned from, uint32_t id)
+{
+    bool own = from & (FROM_P | FROM_C | FROM_E);
+    switch (frame->type) {
+    case FRAME_BUNDLE: return broker_on_bundle(b, frame, id, from == FROM_CLIENT);
+    case FRAME_FETCH_REPLY: return on_fetch_reply(b, frame);
+    case FRAME_PRE_PREPARE: return broker_on_pre_prepare(b, frame, id, own);
+    case FRAME_PREPARE:
+    case FRAME_COMMIT: return broker_on_vote(b, frame, own);
+    case FRAME_CHECKPOINT: return broker_on_checkpoint(b, frame, own);
+    case FRAME_PARTING: return broker_on_parting(b, frame, id, own);
+    case FRAME_VIEW_CHANGE: return broker_on_view_change(b, frame, own);
+    case FRAME_NEW_VIEW: return broker_on_new_view(b, frame, id, own);
+    case FRAME_EXECUTED:
+    case FRAME_ASK_EXECUTED:
+    case FRAME_ASK_STATE:
+    case FRAME_STATE: return on_to_execution(b, frame, own);
+    case FRAME_REPLY: return on_reply(b, frame);
+    case FRAME_STATUS: return broker_on_status(b, frame, id);
+    case FRAME_FETCH: return broker_on_fetch(b, frame, id);
+    case FRAME_BATCH: return broker_on_batch(b, frame);
+    case FRAME_LOCAL_ADMITTED: return broker_on_admitted(b, frame);
+    case FRAME_LOCAL_VIEW: return broker_on_view(b, frame, from == FROM_P ? KIND_PREPARATION : KIND_CONFIRMATION);
+    case FRAME_LOCAL_PROGRESS: return broker_on_progress(b, frame);
+    case FRAME_LOCAL_NEED: return broker_on_need(b, frame);
+    default: return VERDICT_UNEXPECTED;
+    }
+}
+
+static void route(struct broker *b, struct slice bytes, unsigned from, uint32_t id)
+{
+    struct frame frame;
+    enum verdict verdict = VERDICT_MALFORMED;
+    if (frame_decode(bytes.data, bytes.len, &frame))
+        verdict = permitted(frame.type, from) ? dispatch(b, &frame, from, id) : VERDICT_UNEXPECTED;
+    b->verdict[verdict]++;
+    /* What no correct client sends costs it its connection. */
+    bool garbage = verdict == VERDICT_MALFORMED || verdict == VERDICT_UNEXPECTED || verdict == VERDICT_WRONG_KIND ||
+                   verdict == VERDICT_MISMATCH;
+    if (from == FROM_CLIENT && garbage)
+        emit(b, &(struct action){.kind = ACTION_DROP_CLIENT, .to = id});
+}
+
+static unsigned from_compartment(uint32_t kind)
+{
+    switch (kind) {
+    case KIND_PREPARATION: return FROM_P;
+    case KIND_CONFIRMATION: return FROM_C;
+    case KIND_EXECUTION: return FROM_E;
+    default: return 0;
+    }
+}
+
+static void on_client_gone(struct broker *b, uint32_t connection)
+{
+    for (origin_id i = 0; i < b->configuration->origins; i++)
+        for (unsigned k = 0; k < CONNECTIONS_PER_ORIGIN; k++)
+            if (b->origin[i].connection[k] == connection + 1)
+                b->origin[i].connection[k] = 0;
+}
+
+static void arm_timer(struct broker *b)
+{
+    emit(b, &(struct action){.kind = ACTION_TIMER, .at_us = b->next_tick_us});
+}
+
+static void broker_step(void *engine, const struct event *event, struct actions *actions)
+{
+    struct broker *b = engine;
+    b->actions = actions;
+    b->now_us = event->now_us;
+    if (!b->configuration)
+        return;
+    switch (event->kind) {
+    case EVENT_PEER:
+        if (event->from < b->configuration->replicas && event->from != b->config.replica)
+            route(b, event->frame, FROM_PEER, event->from);
+        break;
+    case EVENT_CLIENT: route(b, event->frame, FROM_CLIENT, event->from); break;
+    case EVENT_CLIENT_GONE: on_client_gone(b, event->from); break;
+    case EVENT_COMPARTMENT: route(b, event->frame, from_compartment(event->from), event->from); break;
+    case EVENT_PEER_UP: liveness_send_status(b, event->from); break;
+    case EVENT_TIMER:
+        if (b->now_us >= b->next_tick_us)
+            liveness_tick(b);
+        arm_timer(b);
+        break;
+    case EVENT_RUN_END: ordering_propose(b); break;
+    case EVENT_STOP_VOTING: b->voting = false; break;
+    }
+}
+
+/* --- lifecycle ------------------------------------------------------------------------------------------------ */
+
+static uint64_t body_bytes_max(const struct engine_config *config)
+{
+    return config->body_bytes_max ? config->body_bytes_max : 64u * 1024u * 1024u;
+}
+
+static size_t broker_arena_bytes(const struct engine_config *config)
+{
+    /* Bodies, rounded up by size classes, and per slot the frames kept for retransmission. */
+    return sizeof(struct broker) + BUNDLES_MAX * (sizeof(struct bundle_entry) + 4) +
+           ORIGINS_MAX * sizeof(struct origin_links) + 3 * body_bytes_max(config) + 2 * FRAME_MAX * CHECKPOINTS_KEPT +
+           LOG_SLOTS * (sizeof(struct slot_entry) + 4 * BATCH_BYTES_MAX) + 16 * FRAME_MAX;
+}
+
+static void *broker_init(struct arena *arena, const struct engine_config *config)
+{
+    struct broker *b = arena_take(arena, sizeof *b);
+    b->arena = arena;
+    b->config = *config;
+    b->config.body_bytes_max = body_bytes_max(config);
+    if (!b->config.pipeline)
+        b->config.pipeline = 4;
+    b->timeout_us = config->request_timeout_us ? config->request_timeout_us : 1000000;
+    b->back_off = 1;
+    b->voting = true;
+    b->origin = arena_take(arena, ORIGINS_MAX * sizeof *b->origin);
+    b->slot = arena_take(arena, LOG_SLOTS * sizeof *b->slot);
+    b->scratch = arena_take(arena, FRAME_MAX);
+    bundles_init(b);
+    return b;
+}
+
+static void broker_start(void *engine, const struct configuration *configuration, uint64_t now_us,
+                         struct actions *actions)
+{
+    struct broker *b = engine;
+    b->configuration = configuration;
+    b->cluster = configuration->cluster;
+    b->now_us = now_us;
+    b->actions = actions;
+    b->progress_us = now_us;
+    b->next_tick_us = now_us + b->timeout_us / TICKS_PER_TIMEOUT;
+    arm_timer(b);
+}
+
+static int compare_slots(slot_no a, slot_no b)
+{
+    return a < b ? 1 : a > b ? -1 : 0;
+}
+
+/* Behind the f+1-st highest of the others: one of those who are at least there is correct. */
+static slot_no lag_of(const struct broker *b)
+{
+    slot_no executed[REPLICAS_MAX] = {0};
+    uint32_t count = 0;
+    if (!b->configuration)
+        return 0;
+    for (replica_id r = 0; r < b->configuration->replicas; r++) {
+        if (!b->peer[r].known)
+            continue;
+        uint32_t at = count++;
+        for (; at > 0 && compare_slots(b->peer[r].executed, executed[at - 1]) < 0; at--)
+            executed[at] = executed[at - 1];
+        executed[at] = b->peer[r].executed;
+    }
+    if (count <= b->configuration->faults)
+        return 0;
+    slot_no other = executed[b->configuration->faults];
+    return other > b->executed ? other - b->executed : 0;
+}
+
+static void broker_status(const void *engine, struct engine_status *status)
+{
+    const struct broker *b = engine;
+    *status = b->counters;
+    status->view = b->view;
+    status->in_view = b->in_view;
+    status->voting = b->voting;
+    status->executed = b->executed;
+    status->stable = b->stable;
+    status->newest = b->newest;
+    status->lag = lag_of(b);
+    status->bodies_held = b->bodies;
+    status->body_bytes = b->body_bytes;
+}
+
+static const uint64_t *broker_verdicts(const void *engine)
+{
+    const struct broker *b = engine;
+    return b->verdict;
+}
+
+static void broker_validate(const void *engine)
+{
+    const struct broker *b = engine;
+    CHECK(b->body_bytes <= b->config.body_bytes_max + FRAME_MAX);
+    CHECK(b->bodies <= BUNDLES_MAX && b->unproposed <= BUNDLES_MAX);
+    CHECK(b->arena->live <= b->arena->size);
+    for (unsigned i = 0; i < LOG_SLOTS; i++)
+        CHECK(b->slot[i].slot == 0 || b->slot[i].slot % LOG_SLOTS == i);
+}
+
+const struct engine_type splitbft_engine = {
+    .name = "splitbft",
+    .arena_bytes = broker_arena_bytes,
+    .init = broker_init,
+    .start = broker_start,
+    .step = broker_step,
+    .status = broker_status,
+    .verdicts = broker_verdicts,
+    .validate = broker_validate,
+};

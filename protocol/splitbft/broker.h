@@ -1,0 +1,209 @@
+/*
+ * The broker: how one replica is put together from its compartments. Untrusted: whatever it does wrong can delay or drop,
+ * never make a wrong answer. Serves splitbft and pbft alike (same steps, one fault domain).
+ *
+ *   broker.c     the routing table, which is the policy: message, permitted from, handler
+ *   bundles.c    bundles by digest: queued, proposed, executed
+ *   ordering.c   proposing, and handing lists and bodies to E
+ *   slots.c      what was sent and seen per slot, for retransmission
+ *   liveness.c   timers: signed forms, leaving a view, joining, slow primaries, status, catching up
+ */
+#ifndef SPLITBFT_BROKER_H
+#define SPLITBFT_BROKER_H
+
+#include "base/check.h"
+#include "engine.h"
+#include "ordering/auth.h"
+#include "ordering/mutant.h"
+
+#define BUNDLES_MAX 16384u          /* entries known at once */
+#define BUNDLES_PER_ORIGIN 128u     /* not executed yet */
+#define LOG_SLOTS (2u * WINDOW)     /* slots kept for retransmission and for peers that fetch */
+#define LISTS_PER_SLOT 2u           /* candidate batches of one slot */
+#define CONNECTIONS_PER_ORIGIN 2u
+#define BATCH_BODY_BYTES_MAX (4u * 1024u * 1024u)
+#define CHECKPOINTS_KEPT 4u
+#define BACK_OFF_MAX 64u
+#define RESEND_SLOTS 32u            /* per status of a peer that stands still */
+#define TICKS_PER_TIMEOUT 8u
+
+/* Bytes that the broker keeps. */
+struct blob {
+    uint8_t *data;
+    uint32_t len;
+};
+
+enum bundle_state {
+    BUNDLE_UNUSED = 0,
+    BUNDLE_WANTED,   /* only its digest is known: listed in a batch, body not here */
+    BUNDLE_QUEUED,   /* body here, not proposed by this replica in this view */
+    BUNDLE_PROPOSED,
+    BUNDLE_EXECUTED,
+};
+
+struct bundle_entry {
+    enum bundle_state state;
+    struct digest digest;
+    origin_id origin;
+    uint64_t bundle_no;
+    struct blob frame;
+    bool is_signed;     /* the form held carries a signature */
+    bool signed_ok;     /* and own P verified it: the view-change timer runs */
+    bool refused;       /* own P could not admit the form held */
+    bool alone;
+    bool from_client;   /* came here directly: its latency says something about the primary */
+    bool wanted_by_e;   /* E lacks it: give it on arrival */
+    uint64_t known_us;
+    uint64_t signed_us;
+    uint64_t asked_us;  /* last time its signed form, or its body, was asked for */
+    slot_no slot;       /* where listed (WANTED) or executed */
+    uint32_t next;      /* hash chain or free list, index + 1 */
+    uint32_t queue_next, queue_prev; /* age list of entries not executed, index + 1 */
+};
+
+struct slot_list {
+    struct digest batch;
+    struct blob bytes; /* the attachment */
+};
+
+struct slot_entry {
+    slot_no slot; /* 0: unused */
+    struct slot_list list[LISTS_PER_SLOT];
+    unsigned next_list;
+    view_no pre_prepare_view;
+    struct blob pre_prepare; /* as seen, own or the primary's */
+    struct blob prepare;     /* own P's latest */
+    struct blob commit;      /* own C's latest */
+};
+
+struct peer {
+    bool known;
+    view_no view;
+    bool in_view;
+    slot_no executed;
+    slot_no stable;
+    slot_no newest;
+    slot_no executed_before; /* at its status before: standing still? */
+    view_no parting;         /* highest view + 1 that it parted from, 0: none */
+};
+
+struct origin_links {
+    uint32_t connection[CONNECTIONS_PER_ORIGIN]; /* id + 1 */
+    unsigned next;
+    uint32_t pending;
+    uint64_t on_signatures_until_us;
+    epoch_no epoch; /* latest seen */
+};
+
+struct broker {
+    struct arena *arena;
+    struct engine_config config;
+    const struct configuration *configuration;
+    struct tag16 cluster;
+    uint64_t now_us;
+    bool voting;
+
+    /* Own compartments, as they said. */
+    view_no view; /* of P */
+    bool in_view;
+    view_no leaving; /* highest view asked for by LOCAL_LEAVE */
+    slot_no executed;
+    slot_no stable;
+    slot_no proposed; /* highest slot proposed by own P in this view */
+    slot_no newest;   /* highest slot heard of in a PRE-PREPARE */
+    uint32_t awaiting_p;
+    slot_no fill_until; /* null batches up to here, so that a lagging peer can be served */
+
+    struct bundle_entry *bundle; /* BUNDLES_MAX */
+    uint32_t *bucket;
+    uint32_t bundle_free;
+    uint32_t queue_head, queue_tail; /* by age, not executed; index + 1 */
+    uint32_t unproposed;
+    uint32_t scan; /* round-robin position for forgetting old entries */
+    uint64_t body_bytes;
+    uint32_t bodies;
+    struct origin_links *origin; /* ORIGINS_MAX */
+
+    struct slot_entry *slot; /* LOG_SLOTS */
+    struct blob checkpoint[REPLICAS_MAX][CHECKPOINTS_KEPT];
+    slot_no checkpoint_slot[REPLICAS_MAX][CHECKPOINTS_KEPT];
+    struct blob parting, view_change, new_view;
+    view_no view_change_view, new_view_view;
+    struct peer peer[REPLICAS_MAX];
+
+    /* Liveness. */
+    uint64_t timeout_us;
+    uint32_t back_off;
+    uint64_t next_tick_us;
+    uint64_t tick;
+    uint64_t new_view_since_us; /* 2f+1 have left: a NEW-VIEW is due from here on */
+    slot_no executed_at_tick;
+    uint32_t stalled_ticks;
+    uint64_t latency_us; /* moving average over bundles that clients sent here */
+    uint32_t latency_samples;
+    uint64_t progress_us;
+
+    struct engine_status counters;
+    uint64_t verdict[VERDICT_COUNT];
+    uint8_t *scratch; /* FRAME_MAX */
+    struct actions *actions; /* of the step under way */
+};
+
+/* Emitting actions. */
+void broker_give(struct broker *b, enum kind kind, struct slice frame, bool local);
+void broker_give_stripped(struct broker *b, enum kind kind, const struct frame *frame);
+void broker_send(struct broker *b, uint32_t peer, struct slice frame);
+void broker_send_client(struct broker *b, uint32_t connection, struct slice frame);
+/* A frame of the host itself. */
+struct slice broker_frame(struct broker *b, enum frame_type type, struct slice body, struct slice attachment);
+void blob_set(struct broker *b, struct blob *blob, struct slice bytes);
+void blob_clear(struct broker *b, struct blob *blob);
+static inline struct slice blob_slice(const struct blob *blob)
+{
+    return (struct slice){blob->data, blob->len};
+}
+
+/* bundles.c */
+void bundles_init(struct broker *b);
+struct bundle_entry *bundles_find(struct broker *b, const struct digest *digest);
+struct bundle_entry *bundles_want(struct broker *b, const struct batch_entry *entry, slot_no slot);
+void bundles_executed(struct broker *b, const struct batch_entry *entry, slot_no slot);
+void bundles_drop(struct broker *b, struct bundle_entry *entry);
+void bundles_drop_waiting(struct broker *b);
+void bundles_requeue(struct broker *b);
+void bundles_forget_old(struct broker *b);
+enum verdict broker_on_bundle(struct broker *b, const struct frame *frame, uint32_t from, bool from_client);
+enum verdict broker_on_admitted(struct broker *b, const struct frame *frame);
+void broker_ask_signed(struct broker *b, struct bundle_entry *entry);
+bool origin_on_signatures(const struct broker *b, origin_id origin);
+
+/* slots.c */
+struct slot_entry *slots_at(struct broker *b, slot_no slot); /* NULL: not kept */
+struct slot_list *slots_list(struct broker *b, slot_no slot, const struct digest *batch);
+void slots_add_list(struct broker *b, slot_no slot, const struct digest *batch, struct slice list);
+void slots_resend(struct broker *b, replica_id to, slot_no after);
+void slots_resend_stable(struct broker *b, replica_id to);
+
+/* ordering.c */
+void ordering_propose(struct broker *b);
+enum verdict broker_on_pre_prepare(struct broker *b, const struct frame *frame, uint32_t from, bool own);
+enum verdict broker_on_vote(struct broker *b, const struct frame *frame, bool own);
+enum verdict broker_on_checkpoint(struct broker *b, const struct frame *frame, bool own);
+enum verdict broker_on_progress(struct broker *b, const struct frame *frame);
+enum verdict broker_on_need(struct broker *b, const struct frame *frame);
+enum verdict broker_on_fetch(struct broker *b, const struct frame *frame, uint32_t from);
+enum verdict broker_on_batch(struct broker *b, const struct frame *frame);
+void ordering_hand_over(struct broker *b, slot_no slot, const struct digest *batch, struct slice list);
+void ordering_fetch(struct broker *b, unsigned what, const struct digest *digest);
+
+/* liveness.c */
+void liveness_tick(struct broker *b);
+void liveness_leave(struct broker *b, view_no view);
+enum verdict broker_on_view(struct broker *b, const struct frame *frame, enum kind from);
+enum verdict broker_on_parting(struct broker *b, const struct frame *frame, uint32_t from, bool own);
+enum verdict broker_on_view_change(struct broker *b, const struct frame *frame, bool own);
+enum verdict broker_on_new_view(struct broker *b, const struct frame *frame, uint32_t from, bool own);
+enum verdict broker_on_status(struct broker *b, const struct frame *frame, uint32_t from);
+void liveness_send_status(struct broker *b, uint32_t to);
+
+#endif

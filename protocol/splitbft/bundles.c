@@ -1,0 +1,319 @@
+/*
+ * Bundles that this host knows, found by digest, in a list by age until they are executed. An executed one stays for
+ * peers that fetch it until its slot leaves the log or room is needed.
+ *
+ * Bounded: entries, bytes, and entries per origin. What own P refuses goes at once.
+ */
+#include "splitbft/broker.h"
+
+void bundles_init(struct broker *b)
+{
+    b->bundle = arena_take(b->arena, BUNDLES_MAX * sizeof *b->bundle);
+    b->bucket = arena_take(b->arena, BUNDLES_MAX * sizeof *b->bucket);
+    for (uint32_t i = 0; i < BUNDLES_MAX; i++)
+        b->bundle[i].next = i + 1 < BUNDLES_MAX ? i + 2 : 0;
+    b->bundle_free = 1;
+}
+
+static uint32_t *bucket_of(struct broker *b, const struct digest *digest)
+{
+    return &b->bucket[digest_prefix(digest) % BUNDLES_MAX];
+}
+
+struct bundle_entry *bundles_find(struct broker *b, const struct digest *digest)
+{
+    for (uint32_t at = *bucket_of(b, digest); at; at = b->bundle[at - 1].next)
+        if (digest_equal(&b->bundle[at - 1].digest, digest))
+            return &b->bundle[at - 1];
+    return NULL;
+}
+
+static uint32_t index_of(const struct broker *b, const struct bundle_entry *entry)
+{
+    return (uint32_t)(entry - b->bundle) + 1;
+}
+
+static void queue_add(struct broker *b, struct bundle_entry *entry)
+{
+    uint32_t index = index_of(b, entry);
+    entry->queue_next = 0;
+    entry->queue_prev = b->queue_tail;
+    if (b->queue_tail)
+        b->bundle[b->queue_tail - 1].queue_next = index;
+    else
+        b->queue_head = index;
+    b->queue_tail = index;
+    b->origin[entry->origin].pending++;
+}
+
+static void queue_remove(struct broker *b, struct bundle_entry *entry)
+{
+    if (entry->queue_prev)
+        b->bundle[entry->queue_prev - 1].queue_next = entry->queue_next;
+    else
+        b->queue_head = entry->queue_next;
+    if (entry->queue_next)
+        b->bundle[entry->queue_next - 1].queue_prev = entry->queue_prev;
+    else
+        b->queue_tail = entry->queue_prev;
+    b->origin[entry->origin].pending--;
+}
+
+static bool in_queue(const struct bundle_entry *entry)
+{
+    return entry->state == BUNDLE_QUEUED || entry->state == BUNDLE_PROPOSED || entry->state == BUNDLE_WANTED;
+}
+
+static void set_state(struct broker *b, struct bundle_entry *entry, enum bundle_state state)
+{
+    b->unproposed -= entry->state == BUNDLE_QUEUED;
+    entry->state = state;
+    b->unproposed += state == BUNDLE_QUEUED;
+}
+
+static void drop_body(struct broker *b, struct bundle_entry *entry)
+{
+    if (!entry->frame.data)
+        return;
+    b->body_bytes -= entry->frame.len;
+    b->bodies--;
+    blob_clear(b, &entry->frame);
+}
+
+static void entry_remove(struct broker *b, struct bundle_entry *entry)
+{
+    uint32_t index = index_of(b, entry);
+    uint32_t *link = bucket_of(b, &entry->digest);
+    while (*link != index)
+        link = &b->bundle[*link - 1].next;
+    *link = entry->next;
+    if (in_queue(entry))
+        queue_remove(b, entry);
+    drop_body(b, entry);
+    set_state(b, entry, BUNDLE_UNUSED);
+    *entry = (struct bundle_entry){.next = b->bundle_free};
+    b->bundle_free = index;
+}
+
+/* Executed entries whose slot is no longer kept go; a few per call, round-robin. */
+void bundles_forget_old(struct broker *b)
+{
+    slot_no keep = b->executed > LOG_SLOTS ? b->executed - LOG_SLOTS : 0;
+    for (unsigned i = 0; i < 256; i++) {
+        struct bundle_entry *entry = &b->bundle[b->scan++ % BUNDLES_MAX];
+        if (entry->state == BUNDLE_EXECUTED && entry->slot <= keep)
+            entry_remove(b, entry);
+    }
+}
+
+/* Room for one more body: executed ones go first, the oldest slots first as far as a short look shows. */
+static bool make_room(struct broker *b, size_t bytes)
+{
+    for (unsigned tries = 0; tries < 4 * BUNDLES_MAX; tries++) {
+        if (b->bundle_free && b->body_bytes + bytes <= b->config.body_bytes_max)
+            return true;
+        struct bundle_entry *entry = &b->bundle[b->scan++ % BUNDLES_MAX];
+        bool settled = entry->state == BUNDLE_EXECUTED &&
+                       (entry->slot <= b->stable || tries > BUNDLES_MAX);
+        if (settled)
+            entry_remove(b, entry);
+    }
+    return false;
+}
+
+static struct bundle_entry *entry_add(struct broker *b, const struct digest *digest, origin_id origin,
+                                      uint64_t bundle_no, enum bundle_state state)
+{
+    if (!b->bundle_free && !make_room(b, 0))
+        return NULL;
+    uint32_t index = b->bundle_free;
+    struct bundle_entry *entry = &b->bundle[index - 1];
+    b->bundle_free = entry->next;
+    uint32_t *bucket = bucket_of(b, digest);
+    *entry = (struct bundle_entry){
+        .digest = *digest, .origin = origin, .bundle_no = bundle_no, .known_us = b->now_us, .next = *bucket};
+    *bucket = index;
+    set_state(b, entry, state);
+    if (in_queue(entry))
+        queue_add(b, entry);
+    return entry;
+}
+
+struct bundle_entry *bundles_want(struct broker *b, const struct batch_entry *wanted, slot_no slot)
+{
+    struct bundle_entry *entry = bundles_find(b, &wanted->bundle);
+    if (!entry && wanted->origin < ORIGINS_MAX && b->origin[wanted->origin].pending < BUNDLES_PER_ORIGIN)
+        entry = entry_add(b, &wanted->bundle, wanted->origin, wanted->bundle_no, BUNDLE_WANTED);
+    if (entry && entry->state == BUNDLE_WANTED)
+        entry->slot = slot;
+    return entry;
+}
+
+void bundles_executed(struct broker *b, const struct batch_entry *executed, slot_no slot)
+{
+    struct bundle_entry *entry = bundles_find(b, &executed->bundle);
+    if (!entry || entry->state == BUNDLE_EXECUTED)
+        return;
+    if (entry->from_client && b->now_us >= entry->known_us) {
+        uint64_t latency = b->now_us - entry->known_us;
+        b->latency_us = b->latency_us - b->latency_us / 8 + latency / 8;
+        b->latency_samples++;
+    }
+    if (in_queue(entry))
+        queue_remove(b, entry);
+    set_state(b, entry, BUNDLE_EXECUTED);
+    entry->slot = slot;
+}
+
+void bundles_drop(struct broker *b, struct bundle_entry *entry)
+{
+    entry_remove(b, entry);
+}
+
+/* After a state transfer nobody knows which of them were executed meanwhile: origins send again what they still miss. */
+void bundles_drop_waiting(struct broker *b)
+{
+    while (b->queue_head)
+        entry_remove(b, &b->bundle[b->queue_head - 1]);
+}
+
+void bundles_requeue(struct broker *b)
+{
+    for (uint32_t at = b->queue_head; at; at = b->bundle[at - 1].queue_next)
+        if (b->bundle[at - 1].state == BUNDLE_PROPOSED)
+            set_state(b, &b->bundle[at - 1], BUNDLE_QUEUED);
+}
+
+bool origin_on_signatures(const struct broker *b, origin_id origin)
+{
+    return b->origin[origin].on_signatures_until_us > b->now_us;
+}
+
+void broker_ask_signed(struct broker *b, struct bundle_entry *entry)
+{
+    uint8_t body[16];
+    struct writer w = writer_to(body, sizeof body);
+    sign_wanted_put(&w, &(struct sign_wanted){.origin = entry->origin, .bundle_no = entry->bundle_no});
+    struct slice frame = broker_frame(b, FRAME_SIGN_WANTED, (struct slice){body, w.len}, (struct slice){NULL, 0});
+    struct origin_links *links = &b->origin[entry->origin];
+    entry->asked_us = b->now_us;
+    for (unsigned i = 0; i < CONNECTIONS_PER_ORIGIN; i++)
+        if (links->connection[i])
+            broker_send_client(b, links->connection[i] - 1, frame);
+}
+
+static void note_connection(struct broker *b, origin_id origin, uint32_t connection)
+{
+    struct origin_links *links = &b->origin[origin];
+    for (unsigned i = 0; i < CONNECTIONS_PER_ORIGIN; i++)
+        if (links->connection[i] == connection + 1)
+            return;
+    links->connection[links->next++ % CONNECTIONS_PER_ORIGIN] = connection + 1;
+}
+
+static bool keep_body(struct broker *b, struct bundle_entry *entry, const struct frame *frame)
+{
+    drop_body(b, entry);
+    blob_set(b, &entry->frame, frame->whole);
+    if (!entry->frame.data)
+        return false;
+    b->body_bytes += entry->frame.len;
+    b->bodies++;
+    entry->is_signed = frame->auth_kind == AUTH_SIGNATURE;
+    entry->signed_ok = false;
+    entry->refused = false;
+    return true;
+}
+
+/* A bundle that is known already: a retransmission, or its signed form. */
+static enum verdict again(struct broker *b, struct bundle_entry *entry, const struct frame *frame, bool from_client)
+{
+    bool is_signed = frame->auth_kind == AUTH_SIGNATURE;
+    if (entry->state == BUNDLE_EXECUTED) {
+        /* The origin lacks replies: E has them. */
+        uint8_t body[8], question[128];
+        struct writer w = writer_to(body, sizeof body);
+        fetch_reply_put(&w, &(struct fetch_reply){.bundle_no = entry->bundle_no});
+        size_t len = frame_encode(question, sizeof question, FRAME_FETCH_REPLY, &frame->sender, AUTH_NONE,
+                                  (struct slice){body, w.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
+        if (from_client)
+            broker_give(b, KIND_EXECUTION, (struct slice){question, len}, false);
+        return VERDICT_DUPLICATE;
+    }
+    bool better = (is_signed && !entry->is_signed) || entry->refused;
+    if (entry->state != BUNDLE_WANTED && !better)
+        return VERDICT_DUPLICATE;
+    if (entry->state == BUNDLE_WANTED) {
+        if (!make_room(b, frame->whole.len) || !keep_body(b, entry, frame))
+            return VERDICT_LIMIT;
+        set_state(b, entry, BUNDLE_QUEUED);
+        if (entry->wanted_by_e)
+            broker_give(b, KIND_EXECUTION, frame->whole, false);
+        entry->wanted_by_e = false;
+    } else if (!keep_body(b, entry, frame)) {
+        return VERDICT_LIMIT;
+    }
+    broker_give_stripped(b, KIND_PREPARATION, frame);
+    return VERDICT_ACCEPT;
+}
+
+enum verdict broker_on_bundle(struct broker *b, const struct frame *frame, uint32_t from, bool from_client)
+{
+    struct bundle bundle;
+    struct digest digest;
+    enum verdict verdict = bundle_check(frame, &bundle);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    origin_id origin = frame->sender.id;
+    if (origin >= b->configuration->origins || !b->configuration->origin[origin].present)
+        return VERDICT_UNKNOWN_SENDER;
+    if (frame->attachment.len == 0)
+        return VERDICT_MALFORMED;
+    b->counters.bundles_received++;
+    if (from_client)
+        note_connection(b, origin, from);
+    auth_content(&b->cluster, frame->type, &frame->sender, frame->body, &digest);
+    struct bundle_entry *entry = bundles_find(b, &digest);
+    if (entry)
+        return again(b, entry, frame, from_client);
+    if (b->origin[origin].pending >= BUNDLES_PER_ORIGIN || !make_room(b, frame->whole.len))
+        return VERDICT_LIMIT;
+    entry = entry_add(b, &digest, origin, bundle.bundle_no, BUNDLE_QUEUED);
+    if (!entry)
+        return VERDICT_LIMIT;
+    entry->alone = bundle.flags & BUNDLE_ALONE;
+    entry->from_client = from_client;
+    if (!keep_body(b, entry, frame)) {
+        entry_remove(b, entry);
+        return VERDICT_LIMIT;
+    }
+    broker_give_stripped(b, KIND_PREPARATION, frame);
+    if (!entry->is_signed && origin_on_signatures(b, origin))
+        broker_ask_signed(b, entry);
+    return VERDICT_ACCEPT;
+}
+
+/* Own P's word on a bundle: it came signed, or it was refused. */
+enum verdict broker_on_admitted(struct broker *b, const struct frame *frame)
+{
+    struct local_admitted admitted;
+    if (!local_admitted_decode(frame->body, &admitted) || admitted.origin >= ORIGINS_MAX)
+        return VERDICT_MALFORMED;
+    struct bundle_entry *entry = bundles_find(b, &admitted.bundle);
+    if (!entry || !in_queue(entry) || entry->is_signed != (admitted.is_signed != 0))
+        return VERDICT_STALE;
+    if (admitted.verdict != VERDICT_ACCEPT) {
+        b->counters.bundles_refused++;
+        entry->refused = true;
+        if (entry->is_signed && entry->slot == 0) /* nobody's: no batch lists it */
+            entry_remove(b, entry);
+        else if (!entry->is_signed)
+            broker_ask_signed(b, entry);
+        return VERDICT_ACCEPT;
+    }
+    entry->signed_ok = true;
+    entry->signed_us = b->now_us;
+    if (entry->from_client)
+        broker_send(b, PEER_ALL, blob_slice(&entry->frame));
+    return VERDICT_ACCEPT;
+}

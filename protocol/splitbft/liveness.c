@@ -1,0 +1,374 @@
+/*
+ * Liveness is the host's: when to ask for signed forms, when to leave a view, what to send again.
+ *
+ * A bundle that waits makes its host ask for the signed form; only signed bundles (checked by own P) run a view-change
+ * timer, else a client with MACs that are bad at the primary only, or replays, could change views for ever. After leaving, a
+ * NEW-VIEW is waited for once 2f+1 have left too; then the next view is tried, with twice the patience. Execution of
+ * anything in the view resets it.
+ */
+#include "splitbft/broker.h"
+
+static uint64_t patience(const struct broker *b)
+{
+    return b->timeout_us * (mutant(MUTANT_NO_BACK_OFF) ? 1 : b->back_off);
+}
+
+/* View that this replica is in or heading for. */
+static view_no heading(const struct broker *b)
+{
+    return b->leaving > b->view ? b->leaving : b->view;
+}
+
+/* --- leaving and joining -------------------------------------------------------------------------------------- */
+
+/* Origins whose unsigned bundles lie in the slot that does not move: from now on only signed ones count. */
+static void suspect_origins(struct broker *b)
+{
+    struct slot_entry *s = &b->slot[(b->executed + 1) % LOG_SLOTS];
+    if (s->slot != b->executed + 1)
+        return;
+    for (unsigned i = 0; i < LISTS_PER_SLOT; i++) {
+        struct batch batch;
+        if (!s->list[i].bytes.data || !batch_decode(blob_slice(&s->list[i].bytes), &batch))
+            continue;
+        for (uint32_t k = 0; k < batch_entry_count(batch.entries); k++) {
+            struct batch_entry listed = batch_entry_at(batch.entries, k);
+            struct bundle_entry *entry = bundles_find(b, &listed.bundle);
+            if (listed.origin >= ORIGINS_MAX || (entry && entry->is_signed))
+                continue;
+            b->counters.origins_on_signatures += !origin_on_signatures(b, listed.origin);
+            b->origin[listed.origin].on_signatures_until_us = b->now_us + 60 * b->timeout_us;
+        }
+    }
+}
+
+void liveness_leave(struct broker *b, view_no view)
+{
+    if (!b->voting || view <= heading(b))
+        return;
+    suspect_origins(b);
+    b->leaving = view;
+    b->in_view = false;
+    b->new_view_since_us = 0;
+    b->latency_us = 0;
+    b->latency_samples = 0;
+    b->counters.view_changes++;
+    if (b->back_off < BACK_OFF_MAX)
+        b->back_off *= 2;
+    uint8_t body[8];
+    struct writer w = writer_to(body, sizeof body);
+    local_leave_put(&w, &(struct local_leave){.view = view});
+    struct slice frame = broker_frame(b, FRAME_LOCAL_LEAVE, (struct slice){body, w.len}, (struct slice){NULL, 0});
+    broker_give(b, KIND_PREPARATION, frame, false);
+    broker_give(b, KIND_CONFIRMATION, frame, false);
+}
+
+/* The view that at least `count` of the others have left for, or are in. */
+static view_no others_at_least(const struct broker *b, uint32_t count)
+{
+    view_no views[REPLICAS_MAX] = {0};
+    uint32_t known = 0;
+    for (replica_id r = 0; r < b->configuration->replicas; r++) {
+        if (r == b->config.replica)
+            continue;
+        uint32_t at = known++;
+        for (; at > 0 && views[at - 1] < b->peer[r].parting; at--)
+            views[at] = views[at - 1];
+        views[at] = b->peer[r].parting;
+    }
+    return count && count <= known ? views[count - 1] : 0;
+}
+
+static void join(struct broker *b)
+{
+    view_no view = others_at_least(b, b->configuration->faults + 1);
+    if (view > heading(b) && !mutant(MUTANT_NO_JOINING))
+        liveness_leave(b, view);
+}
+
+static void await_new_view(struct broker *b)
+{
+    if (b->in_view)
+        return;
+    if (!b->new_view_since_us && others_at_least(b, 2 * b->configuration->faults) >= heading(b))
+        b->new_view_since_us = b->now_us;
+    if (b->new_view_since_us && b->now_us - b->new_view_since_us > patience(b))
+        liveness_leave(b, heading(b) + 1);
+}
+
+/* --- the primary ---------------------------------------------------------------------------------------------- */
+
+static bool timer_expired(const struct broker *b, const struct bundle_entry *entry)
+{
+    if (mutant(MUTANT_TIMERS_ON_UNSIGNED) && entry->state != BUNDLE_WANTED)
+        return b->now_us - entry->known_us > patience(b);
+    return entry->signed_ok && b->now_us - entry->signed_us > patience(b);
+}
+
+/* A primary that orders what it is given, but slowly, is replaced like a silent one. */
+static bool primary_is_slow(const struct broker *b)
+{
+    return b->latency_samples >= 64 && b->latency_us > patience(b) / 2;
+}
+
+static void watch_requests(struct broker *b)
+{
+    bool expired = false;
+    unsigned looked = 0;
+    for (uint32_t at = b->queue_head; at && looked < 1024; at = b->bundle[at - 1].queue_next, looked++) {
+        struct bundle_entry *entry = &b->bundle[at - 1];
+        if (b->now_us - entry->known_us < b->timeout_us / 2)
+            break; /* by age: the rest is younger */
+        bool ask = b->now_us - entry->asked_us > b->timeout_us;
+        if (entry->state == BUNDLE_WANTED && ask) {
+            entry->asked_us = b->now_us;
+            ordering_fetch(b, FETCH_BUNDLE, &entry->digest);
+        } else if (!entry->is_signed && ask) {
+            broker_ask_signed(b, entry);
+        }
+        expired = expired || timer_expired(b, entry);
+    }
+    if (b->in_view && (expired || primary_is_slow(b)))
+        liveness_leave(b, heading(b) + 1);
+}
+
+/* Bodies that a batch lists and that have not come: a short wait, then from the others. */
+static void fetch_wanted(struct broker *b)
+{
+    unsigned asked = 0;
+    for (uint32_t at = b->queue_head; at && asked < 64; at = b->bundle[at - 1].queue_next) {
+        struct bundle_entry *entry = &b->bundle[at - 1];
+        if (entry->state != BUNDLE_WANTED || b->now_us - entry->known_us < b->timeout_us / 16)
+            continue;
+        if (entry->asked_us && b->now_us - entry->asked_us < b->timeout_us / 4)
+            continue;
+        entry->asked_us = b->now_us;
+        ordering_fetch(b, FETCH_BUNDLE, &entry->digest);
+        asked++;
+    }
+}
+
+/* Wanted bodies that nobody has, of batches that are settled or gone. */
+static void drop_wanted(struct broker *b)
+{
+    for (uint32_t at = b->queue_head; at;) {
+        struct bundle_entry *entry = &b->bundle[at - 1];
+        at = entry->queue_next;
+        if (entry->state == BUNDLE_WANTED && entry->slot <= b->executed)
+            bundles_drop(b, entry);
+    }
+}
+
+/* --- status and catching up ----------------------------------------------------------------------------------- */
+
+void liveness_send_status(struct broker *b, uint32_t to)
+{
+    uint8_t body[64];
+    struct writer w = writer_to(body, sizeof body);
+    status_put(&w, &(struct status){.view = heading(b),
+                                    .in_view = b->in_view,
+                                    .executed = b->executed,
+                                    .stable = b->stable,
+                                    .newest = b->newest});
+    broker_send(b, to, broker_frame(b, FRAME_STATUS, (struct slice){body, w.len}, (struct slice){NULL, 0}));
+}
+
+static bool others_ahead(const struct broker *b)
+{
+    for (replica_id r = 0; r < b->configuration->replicas; r++)
+        if (b->peer[r].known && (b->peer[r].newest > b->executed || b->peer[r].view > heading(b)))
+            return true;
+    return false;
+}
+
+static void give_catch_up(struct broker *b, replica_id peer, bool state)
+{
+    uint8_t body[8];
+    struct writer w = writer_to(body, sizeof body);
+    local_catch_up_put(&w, &(struct local_catch_up){.peer = peer, .state = state});
+    broker_give(b, KIND_EXECUTION,
+                broker_frame(b, FRAME_LOCAL_CATCH_UP, (struct slice){body, w.len}, (struct slice){NULL, 0}), false);
+}
+
+/* E stands still while others go on: first by EXECUTED of the others, then, beyond the log, by their state. */
+static void catch_up(struct broker *b)
+{
+    bool still = b->executed == b->executed_at_tick;
+    b->executed_at_tick = b->executed;
+    b->stalled_ticks = still ? b->stalled_ticks + 1 : 0;
+    if (b->stalled_ticks < 2 || (!others_ahead(b) && b->stable <= b->executed))
+        return;
+    for (replica_id r = 0; r < b->configuration->replicas; r++)
+        if (r != b->config.replica && b->peer[r].executed > b->executed)
+            give_catch_up(b, r, false);
+    if (b->stable <= b->executed || b->stalled_ticks < 3)
+        return;
+    /* The same peer for a while, since a transfer takes several ticks; then the next. */
+    replica_id peer = (replica_id)((b->config.replica + 1 + b->stalled_ticks / 16) % b->configuration->replicas);
+    if (peer == b->config.replica)
+        peer = (peer + 1) % b->configuration->replicas;
+    give_catch_up(b, peer, true);
+}
+
+/* A peer that must fetch state gets it at a checkpoint: an idle primary fills up to the next one. */
+static void fill_for_laggards(struct broker *b)
+{
+    if (b->executed % CHECKPOINT_INTERVAL == 0)
+        return;
+    for (replica_id r = 0; r < b->configuration->replicas; r++) {
+        struct peer *peer = &b->peer[r];
+        if (peer->known && peer->executed < b->stable && peer->executed == peer->executed_before)
+            b->fill_until = (b->executed / CHECKPOINT_INTERVAL + 1) * CHECKPOINT_INTERVAL;
+    }
+}
+
+static void resend_view_change(struct broker *b, uint32_t to)
+{
+    if (mutant(MUTANT_NO_RETRANSMISSION))
+        return;
+    broker_send(b, to, blob_slice(&b->parting));
+    replica_id primary = primary_of(b->configuration, b->view_change_view);
+    if (b->view_change.data && primary != b->config.replica && (to == PEER_ALL || to == primary))
+        broker_send(b, primary, blob_slice(&b->view_change));
+}
+
+enum verdict broker_on_status(struct broker *b, const struct frame *frame, uint32_t from)
+{
+    struct status status;
+    if (!status_decode(frame->body, &status))
+        return VERDICT_MALFORMED;
+    struct peer *peer = &b->peer[from];
+    bool still = peer->known && status.executed == peer->executed;
+    peer->executed_before = peer->known ? peer->executed : 0;
+    peer->known = true;
+    peer->view = status.view;
+    peer->in_view = status.in_view;
+    peer->executed = status.executed;
+    peer->stable = status.stable;
+    peer->newest = status.newest;
+    if (mutant(MUTANT_NO_RETRANSMISSION))
+        return VERDICT_ACCEPT;
+    bool behind = status.view < heading(b) || (status.view == heading(b) && !status.in_view);
+    if (behind && b->in_view && b->new_view.data && b->new_view_view == b->view)
+        broker_send(b, from, blob_slice(&b->new_view));
+    else if (behind && !b->in_view)
+        resend_view_change(b, from);
+    if (behind && b->in_view)
+        broker_send(b, from, blob_slice(&b->parting));
+    if (status.stable < b->stable)
+        slots_resend_stable(b, from);
+    if (still)
+        slots_resend(b, from, status.executed);
+    return VERDICT_ACCEPT;
+}
+
+/* --- the tick ------------------------------------------------------------------------------------------------- */
+
+void liveness_tick(struct broker *b)
+{
+    b->tick++;
+    b->next_tick_us = b->now_us + b->timeout_us / TICKS_PER_TIMEOUT;
+    watch_requests(b);
+    fetch_wanted(b);
+    drop_wanted(b);
+    join(b);
+    await_new_view(b);
+    catch_up(b);
+    fill_for_laggards(b);
+    bundles_forget_old(b);
+    bool waiting = b->queue_head || !b->in_view || b->newest > b->executed || others_ahead(b);
+    if (waiting || b->tick % TICKS_PER_TIMEOUT == 0)
+        liveness_send_status(b, PEER_ALL);
+    if (!b->in_view)
+        resend_view_change(b, PEER_ALL);
+    ordering_propose(b);
+}
+
+/* --- messages of the view change ------------------------------------------------------------------------------ */
+
+enum verdict broker_on_view(struct broker *b, const struct frame *frame, enum kind from)
+{
+    struct local_view view;
+    if (!local_view_decode(frame->body, &view))
+        return VERDICT_MALFORMED;
+    if (from != KIND_PREPARATION)
+        return VERDICT_ACCEPT; /* C follows by the same messages */
+    b->awaiting_p = 0;
+    bool entered = view.in_view && (!b->in_view || view.view > b->view) && view.view >= b->leaving;
+    b->view = view.view;
+    b->in_view = view.in_view && view.view >= b->leaving;
+    b->proposed = view.next_slot ? view.next_slot - 1 : 0;
+    if (!entered)
+        return VERDICT_ACCEPT;
+    b->new_view_since_us = 0;
+    b->latency_us = 0;
+    b->latency_samples = 0;
+    bundles_requeue(b);
+    /* Timers start anew under the new primary. */
+    for (uint32_t at = b->queue_head; at; at = b->bundle[at - 1].queue_next)
+        b->bundle[at - 1].signed_us = b->now_us;
+    /* PRE-PREPAREs of this view that came before P entered it. */
+    for (unsigned i = 0; i < LOG_SLOTS; i++) {
+        struct slot_entry *s = &b->slot[i];
+        if (s->slot > b->executed && s->pre_prepare.data && s->pre_prepare_view == b->view &&
+            primary_of(b->configuration, b->view) != b->config.replica)
+            broker_give(b, KIND_PREPARATION, blob_slice(&s->pre_prepare), false);
+    }
+    return VERDICT_ACCEPT;
+}
+
+enum verdict broker_on_parting(struct broker *b, const struct frame *frame, uint32_t from, bool own)
+{
+    struct parting parting;
+    enum verdict verdict = parting_check(frame, &parting);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    if (own) {
+        blob_set(b, &b->parting, frame->whole);
+        broker_send(b, PEER_ALL, frame->whole);
+    } else if (frame->sender.id == from && parting.view + 1 > b->peer[from].parting) {
+        b->peer[from].parting = parting.view + 1;
+    }
+    broker_give(b, KIND_CONFIRMATION, frame->whole, false);
+    if (!own)
+        join(b);
+    return VERDICT_ACCEPT;
+}
+
+/* Only the primary of the new view has use for a VIEW-CHANGE. */
+enum verdict broker_on_view_change(struct broker *b, const struct frame *frame, bool own)
+{
+    struct view_change vc;
+    if (!view_change_decode(frame->body, &vc))
+        return VERDICT_MALFORMED;
+    replica_id primary = primary_of(b->configuration, vc.view);
+    if (own) {
+        blob_set(b, &b->view_change, frame->whole);
+        b->view_change_view = vc.view;
+        if (primary != b->config.replica)
+            broker_send(b, primary, frame->whole);
+    }
+    if (primary == b->config.replica)
+        broker_give(b, KIND_PREPARATION, frame->whole, false);
+    return VERDICT_ACCEPT;
+}
+
+enum verdict broker_on_new_view(struct broker *b, const struct frame *frame, uint32_t from, bool own)
+{
+    struct new_view nv;
+    (void)from;
+    if (!new_view_decode(frame->body, &nv))
+        return VERDICT_MALFORMED;
+    if (nv.view < heading(b) && !own)
+        return VERDICT_STALE;
+    if (own || nv.view >= b->new_view_view) {
+        blob_set(b, &b->new_view, frame->whole);
+        b->new_view_view = nv.view;
+    }
+    if (own)
+        broker_send(b, PEER_ALL, frame->whole);
+    else
+        broker_give(b, KIND_PREPARATION, frame->whole, false);
+    broker_give(b, KIND_CONFIRMATION, frame->whole, false);
+    return VERDICT_ACCEPT;
+}

@@ -1,0 +1,291 @@
+/*
+ * The normal case: proposing what has queued up, passing votes on, handing lists and bodies to E.
+ */
+#include "splitbft/broker.h"
+
+static bool is_primary(const struct broker *b)
+{
+    return b->in_view && primary_of(b->configuration, b->view) == b->config.replica;
+}
+
+static bool may_propose(const struct broker *b, const struct bundle_entry *entry)
+{
+    return entry->state == BUNDLE_QUEUED && entry->frame.data && !entry->refused &&
+           (entry->is_signed || !origin_on_signatures(b, entry->origin));
+}
+
+/* Takes the oldest bundles that may go; one that wants to be alone goes alone. */
+static uint32_t gather(struct broker *b, struct writer *entries)
+{
+    uint32_t count = 0;
+    size_t bytes = 0;
+    for (uint32_t at = b->queue_head; at && count < BATCH_BUNDLES_MAX; at = b->bundle[at - 1].queue_next) {
+        struct bundle_entry *entry = &b->bundle[at - 1];
+        if (!may_propose(b, entry) || (entry->alone && count))
+            continue;
+        if (count && bytes + entry->frame.len > BATCH_BODY_BYTES_MAX)
+            break;
+        batch_entry_put(entries, &(struct batch_entry){
+                                     .origin = entry->origin, .bundle_no = entry->bundle_no, .bundle = entry->digest});
+        entry->state = BUNDLE_PROPOSED;
+        b->unproposed--;
+        bytes += entry->frame.len;
+        count++;
+        if (entry->alone)
+            break;
+    }
+    return count;
+}
+
+static void propose(struct broker *b, struct slice entries)
+{
+    uint8_t body[BATCH_BUNDLES_MAX * batch_entry_BYTES + 16];
+    struct writer w = writer_to(body, sizeof body);
+    local_propose_put(&w, &(struct local_propose){.time_us = b->now_us, .entries = entries});
+    CHECK(!w.bad);
+    broker_give(b, KIND_PREPARATION,
+                broker_frame(b, FRAME_LOCAL_PROPOSE, (struct slice){body, w.len}, (struct slice){NULL, 0}), false);
+    b->awaiting_p++;
+    b->counters.batches_proposed++;
+}
+
+void ordering_propose(struct broker *b)
+{
+    if (!b->voting || !is_primary(b))
+        return;
+    for (;;) {
+        uint8_t list[BATCH_BUNDLES_MAX * batch_entry_BYTES];
+        struct writer entries = writer_to(list, sizeof list);
+        slot_no top = b->proposed > b->executed ? b->proposed : b->executed;
+        if (top - b->executed + b->awaiting_p >= b->config.pipeline)
+            return;
+        bool fill = top + b->awaiting_p < b->fill_until;
+        uint32_t count = b->unproposed ? gather(b, &entries) : 0;
+        if (!count && !fill)
+            return;
+        propose(b, (struct slice){list, entries.len});
+    }
+}
+
+/* Gives E the list and those bodies that are here; the others are wanted. */
+void ordering_hand_over(struct broker *b, slot_no slot, const struct digest *digest, struct slice list)
+{
+    struct batch batch;
+    if (slot <= b->executed || !batch_decode(list, &batch))
+        return;
+    for (uint32_t i = 0; i < batch_entry_count(batch.entries); i++) {
+        struct batch_entry listed = batch_entry_at(batch.entries, i);
+        struct bundle_entry *entry = bundles_want(b, &listed, slot);
+        if (!entry)
+            continue;
+        if (entry->frame.data && entry->state != BUNDLE_EXECUTED)
+            broker_give(b, KIND_EXECUTION, blob_slice(&entry->frame), false);
+        else if (!entry->frame.data)
+            entry->wanted_by_e = true;
+    }
+    uint8_t body[64];
+    struct writer w = writer_to(body, sizeof body);
+    vote_put(&w, &(struct vote){.slot = slot, .batch = *digest});
+    broker_give(b, KIND_EXECUTION, broker_frame(b, FRAME_PRE_PREPARE, (struct slice){body, w.len}, list), false);
+}
+
+enum verdict broker_on_pre_prepare(struct broker *b, const struct frame *frame, uint32_t from, bool own)
+{
+    struct vote vote;
+    enum verdict verdict = vote_check(frame, &vote);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    replica_id primary = primary_of(b->configuration, vote.view);
+    if (primary != (own ? b->config.replica : from) || frame->sender.id != primary)
+        return VERDICT_UNEXPECTED;
+    struct slot_entry *s = slots_at(b, vote.slot);
+    if (own && frame->attachment.len) {
+        b->awaiting_p -= b->awaiting_p > 0;
+        if (vote.slot > b->proposed)
+            b->proposed = vote.slot;
+    }
+    if (!s)
+        return VERDICT_STALE;
+    struct digest digest;
+    batch_digest(&digest, frame->attachment);
+    bool listed = frame->attachment.len && digest_equal(&digest, &vote.batch);
+    if (vote.view >= s->pre_prepare_view || !s->pre_prepare.data) {
+        blob_set(b, &s->pre_prepare, frame->whole);
+        s->pre_prepare_view = vote.view;
+    }
+    if (vote.slot > b->newest)
+        b->newest = vote.slot;
+    if (listed)
+        slots_add_list(b, vote.slot, &vote.batch, frame->attachment);
+    if (own)
+        broker_send(b, PEER_ALL, frame->whole);
+    else
+        broker_give(b, KIND_PREPARATION, frame->whole, false);
+    broker_give_stripped(b, KIND_CONFIRMATION, frame);
+    if (listed)
+        ordering_hand_over(b, vote.slot, &vote.batch, frame->attachment);
+    return VERDICT_ACCEPT;
+}
+
+/* PREPARE goes to every C, COMMIT to every E; own ones are kept for retransmission. */
+enum verdict broker_on_vote(struct broker *b, const struct frame *frame, bool own)
+{
+    struct vote vote;
+    enum verdict verdict = vote_check(frame, &vote);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    bool prepare = frame->type == FRAME_PREPARE;
+    if (own) {
+        struct slot_entry *s = slots_at(b, vote.slot);
+        if (s)
+            blob_set(b, prepare ? &s->prepare : &s->commit, frame->whole);
+        broker_send(b, PEER_ALL, frame->whole);
+    }
+    broker_give(b, prepare ? KIND_CONFIRMATION : KIND_EXECUTION, frame->whole, own);
+    return VERDICT_ACCEPT;
+}
+
+enum verdict broker_on_checkpoint(struct broker *b, const struct frame *frame, bool own)
+{
+    struct checkpoint checkpoint;
+    enum verdict verdict = checkpoint_check(frame, &checkpoint);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    if (frame->sender.id >= b->configuration->replicas)
+        return VERDICT_UNKNOWN_SENDER;
+    if (checkpoint.slot <= b->stable)
+        return VERDICT_STALE;
+    unsigned at = (unsigned)(checkpoint.slot / CHECKPOINT_INTERVAL % CHECKPOINTS_KEPT);
+    if (b->checkpoint_slot[frame->sender.id][at] < checkpoint.slot) {
+        blob_set(b, &b->checkpoint[frame->sender.id][at], frame->whole);
+        b->checkpoint_slot[frame->sender.id][at] = checkpoint.slot;
+    }
+    if (own)
+        broker_send(b, PEER_ALL, frame->whole);
+    broker_give(b, KIND_PREPARATION, frame->whole, false);
+    broker_give(b, KIND_CONFIRMATION, frame->whole, false);
+    broker_give(b, KIND_EXECUTION, frame->whole, false);
+    return VERDICT_ACCEPT;
+}
+
+static void slot_executed(struct broker *b, slot_no slot, const struct digest *digest)
+{
+    struct slot_list *list = slots_list(b, slot, digest);
+    struct batch batch;
+    if (!list || !batch_decode(blob_slice(&list->bytes), &batch))
+        return;
+    for (uint32_t i = 0; i < batch_entry_count(batch.entries); i++) {
+        struct batch_entry entry = batch_entry_at(batch.entries, i);
+        bundles_executed(b, &entry, slot);
+    }
+}
+
+/* E says so after every slot; a jump is a state transfer. */
+enum verdict broker_on_progress(struct broker *b, const struct frame *frame)
+{
+    struct local_progress progress;
+    if (!local_progress_decode(frame->body, &progress))
+        return VERDICT_MALFORMED;
+    if (progress.stable > b->stable)
+        b->stable = progress.stable;
+    if (progress.executed <= b->executed)
+        return VERDICT_ACCEPT;
+    bool jump = progress.executed != b->executed + 1;
+    b->executed = progress.executed;
+    if (jump) {
+        b->counters.state_transfers++;
+        bundles_drop_waiting(b);
+    } else {
+        slot_executed(b, progress.executed, &progress.batch);
+    }
+    b->progress_us = b->now_us;
+    if (b->in_view)
+        b->back_off = 1;
+    bundles_forget_old(b);
+    return VERDICT_ACCEPT;
+}
+
+void ordering_fetch(struct broker *b, unsigned what, const struct digest *digest)
+{
+    uint8_t body[40];
+    struct writer w = writer_to(body, sizeof body);
+    fetch_put(&w, &(struct fetch){.what = (uint8_t)what, .digest = *digest});
+    broker_send(b, PEER_ALL, broker_frame(b, FRAME_FETCH, (struct slice){body, w.len}, (struct slice){NULL, 0}));
+}
+
+/* E lacks something. */
+enum verdict broker_on_need(struct broker *b, const struct frame *frame)
+{
+    struct local_need need;
+    if (!local_need_decode(frame->body, &need))
+        return VERDICT_MALFORMED;
+    if (need.what == FETCH_BATCH) {
+        struct slot_list *list = slots_list(b, need.slot, &need.digest);
+        if (list)
+            ordering_hand_over(b, need.slot, &need.digest, blob_slice(&list->bytes));
+        else
+            ordering_fetch(b, FETCH_BATCH, &need.digest);
+        return VERDICT_ACCEPT;
+    }
+    struct bundle_entry *entry = bundles_find(b, &need.digest);
+    if (entry && entry->frame.data) {
+        broker_give(b, KIND_EXECUTION, blob_slice(&entry->frame), false);
+        return VERDICT_ACCEPT;
+    }
+    if (entry)
+        entry->wanted_by_e = true;
+    ordering_fetch(b, FETCH_BUNDLE, &need.digest);
+    return VERDICT_ACCEPT;
+}
+
+static struct slot_list *find_list(struct broker *b, const struct digest *batch, slot_no *slot)
+{
+    for (unsigned i = 0; i < LOG_SLOTS; i++)
+        for (unsigned k = 0; k < LISTS_PER_SLOT; k++) {
+            struct slot_list *list = &b->slot[i].list[k];
+            if (!b->slot[i].slot || !list->bytes.data || !digest_equal(&list->batch, batch))
+                continue;
+            *slot = b->slot[i].slot;
+            return list;
+        }
+    return NULL;
+}
+
+enum verdict broker_on_fetch(struct broker *b, const struct frame *frame, uint32_t from)
+{
+    struct fetch fetch;
+    if (!fetch_decode(frame->body, &fetch))
+        return VERDICT_MALFORMED;
+    if (fetch.what == FETCH_BUNDLE) {
+        struct bundle_entry *entry = bundles_find(b, &fetch.digest);
+        if (entry && entry->frame.data)
+            broker_send(b, from, blob_slice(&entry->frame));
+        return VERDICT_ACCEPT;
+    }
+    slot_no slot;
+    struct slot_list *list = find_list(b, &fetch.digest, &slot);
+    if (list) {
+        uint8_t body[40];
+        struct writer w = writer_to(body, sizeof body);
+        batch_frame_put(&w, &(struct batch_frame){.slot = slot, .batch = fetch.digest});
+        broker_send(b, from, broker_frame(b, FRAME_BATCH, (struct slice){body, w.len}, blob_slice(&list->bytes)));
+    }
+    return VERDICT_ACCEPT;
+}
+
+enum verdict broker_on_batch(struct broker *b, const struct frame *frame)
+{
+    struct batch_frame m;
+    struct batch batch;
+    struct digest digest;
+    if (!batch_frame_decode(frame->body, &m) || !batch_decode(frame->attachment, &batch))
+        return VERDICT_MALFORMED;
+    batch_digest(&digest, frame->attachment);
+    if (!digest_equal(&digest, &m.batch))
+        return VERDICT_MISMATCH;
+    if (m.slot <= b->executed || !slots_at(b, m.slot))
+        return VERDICT_STALE;
+    slots_add_list(b, m.slot, &m.batch, frame->attachment);
+    ordering_hand_over(b, m.slot, &m.batch, frame->attachment);
+    return VERDICT_ACCEPT;
+}
