@@ -1,0 +1,397 @@
+/*
+ * Service `kv`: a key-value store. Every operation costs what it reads and writes, plus O(log n).
+ *
+ * kv_codec.h has the requests, kv_store.h how the state lies in memory. Here is what operations mean.
+ *
+ * A batch is carried out step by step, each step seeing those before it; what a step replaced is kept until all have
+ * succeeded, and put back, last step first, when one fails. `increment` treats an absent key as 0.
+ *
+ * Options: "memory_mb=N", the memory that keys, values and their upkeep may take, in MiB (default 1024).
+ */
+#include "kv.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "kv_codec.h"
+#include "kv_number.h"
+#include "kv_store.h"
+
+#define MEMORY_MB_DEFAULT 1024u
+#define MEMORY_MB_MAX     (1024u * 1024u)
+
+/* ------------------------------------------------------------------------------------------------------- options */
+
+static bool options_read(const char *text, uint64_t *memory_mb)
+{
+    static const char name[] = "memory_mb=";
+    size_t name_len = sizeof name - 1;
+    size_t len = strlen(text);
+    int64_t number;
+    *memory_mb = MEMORY_MB_DEFAULT;
+    if (len == 0)
+        return true;
+    if (len < name_len || memcmp(text, name, name_len) != 0)
+        return false;
+    if (!kv_number_read((const uint8_t *)text + name_len, len - name_len, &number))
+        return false;
+    *memory_mb = (uint64_t)number;
+    return number >= 1 && number <= (int64_t)MEMORY_MB_MAX;
+}
+
+static void *kv_create(const struct redoubt_env *env, const char *options)
+{
+    uint64_t memory_mb;
+    if (!options_read(options, &memory_mb))
+        return NULL;
+    struct kv_store *store = env->alloc(env, sizeof *store);
+    if (!store)
+        return NULL;
+    if (!kv_store_init(store, env, memory_mb << 20)) {
+        env->release(env, store, sizeof *store);
+        return NULL;
+    }
+    return store;
+}
+
+/* --------------------------------------------------------------------------------------------------------- reads */
+
+static struct kv_maybe value_at(struct kv_place place)
+{
+    if (!place.entry)
+        return (struct kv_maybe){.present = false};
+    return (struct kv_maybe){.present = true, .bytes = kv_entry_value(place.entry)};
+}
+
+static enum redoubt_status do_get(const struct kv_store *store, const struct kv_step *step,
+                                  struct redoubt_result *result)
+{
+    struct kv_maybe value = value_at(kv_store_find(store, step->key));
+    if (!value.present)
+        return REDOUBT_NOT_FOUND;
+    if (value.bytes.len)
+        memcpy(result->data, value.bytes.data, value.bytes.len);
+    result->bytes = value.bytes.len;
+    return REDOUBT_OK;
+}
+
+static enum redoubt_status do_multi_get(const struct kv_store *store, struct kv_request *request,
+                                        struct redoubt_result *result)
+{
+    struct writer out = writer_to(result->data, result->capacity);
+    struct kv_step step;
+    kv_multi_get_result_begin(&out, request->count);
+    while (kv_request_next(request, &step)) {
+        struct kv_maybe value = value_at(kv_store_find(store, step.key));
+        kv_multi_get_result_add(&out, request->count, &value);
+    }
+    CHECK(!out.bad);
+    result->bytes = out.len;
+    return REDOUBT_OK;
+}
+
+static bool has_prefix(const struct kv_entry *entry, struct slice prefix)
+{
+    return prefix.len == 0 ||
+           (entry->key_len >= prefix.len && memcmp(entry->key, prefix.data, prefix.len) == 0);
+}
+
+static enum redoubt_status do_list(const struct kv_store *store, const struct kv_request *request,
+                                   struct redoubt_result *result)
+{
+    struct writer out = writer_to(result->data, result->capacity);
+    struct slice prefix = request->prefix;
+    struct slice after = request->after;
+    bool beyond =
+        after.len && (prefix.len == 0 || kv_key_compare(after.data, after.len, prefix.data, prefix.len) >= 0);
+    uint32_t limit = request->limit < KV_LIST_MAX ? request->limit : KV_LIST_MAX;
+    uint32_t count = 0;
+    struct kv_cursor cursor;
+    kv_list_result_begin(&out, request->values);
+    kv_cursor_seek(&cursor, &store->index, beyond ? after : prefix, beyond);
+    while (cursor.next && has_prefix(cursor.next, prefix) && count < limit) {
+        struct slice key = {.data = cursor.next->key, .len = cursor.next->key_len};
+        if (!kv_list_result_add(&out, key, kv_entry_value(cursor.next), request->values))
+            break;
+        count++;
+        kv_cursor_advance(&cursor);
+    }
+    kv_list_result_end(&out, count, request->values, cursor.next && has_prefix(cursor.next, prefix));
+    CHECK(!out.bad);
+    result->bytes = out.len;
+    return REDOUBT_OK;
+}
+
+/* -------------------------------------------------------------------------------------------------------- writes */
+
+/* What a step did or why it did not. */
+struct outcome {
+    enum redoubt_status status;
+    bool changed;
+    bool existed;
+    int64_t number;
+    struct kv_conflict conflict;
+};
+
+static struct outcome conflict(enum kv_reason reason)
+{
+    return (struct outcome){.status = REDOUBT_CONFLICT, .conflict = {.reason = reason}};
+}
+
+static struct outcome put_at(struct kv_store *store, struct kv_place place, struct slice key,
+                             struct slice value, const uint8_t *seed, struct kv_change *change)
+{
+    bool existed = place.entry != NULL;
+    if (!kv_store_put(store, place, key, value, seed, change))
+        return (struct outcome){.status = REDOUBT_FULL};
+    return (struct outcome){.status = REDOUBT_OK, .changed = true, .existed = existed};
+}
+
+static struct outcome remove_at(struct kv_store *store, struct kv_place place, struct kv_change *change)
+{
+    if (!place.entry)
+        return (struct outcome){.status = REDOUBT_OK};
+    kv_store_remove(store, place, change);
+    return (struct outcome){.status = REDOUBT_OK, .changed = true, .existed = true};
+}
+
+static struct outcome increment_at(struct kv_store *store, struct kv_place place, const struct kv_step *step,
+                                   const uint8_t *seed, struct kv_change *change)
+{
+    struct kv_maybe old = value_at(place);
+    int64_t number = 0;
+    if (old.present && !kv_number_read(old.bytes.data, old.bytes.len, &number))
+        return conflict(KV_REASON_NOT_A_NUMBER);
+    if (!kv_number_add(number, step->delta, &number))
+        return conflict(KV_REASON_OVERFLOW);
+    uint8_t text[KV_NUMBER_MAX];
+    struct slice value = {.data = text, .len = kv_number_write(text, number)};
+    struct outcome outcome = put_at(store, place, step->key, value, seed, change);
+    outcome.number = number;
+    return outcome;
+}
+
+static bool maybe_equal(struct kv_maybe a, struct kv_maybe b)
+{
+    if (a.present != b.present || a.bytes.len != b.bytes.len)
+        return false;
+    return a.bytes.len == 0 || memcmp(a.bytes.data, b.bytes.data, a.bytes.len) == 0;
+}
+
+static struct outcome cas_at(struct kv_store *store, struct kv_place place, const struct kv_step *step,
+                             const uint8_t *seed, struct kv_change *change)
+{
+    struct kv_maybe current = value_at(place);
+    if (!maybe_equal(current, step->expected)) {
+        struct outcome outcome = conflict(KV_REASON_DIFFERS);
+        outcome.conflict.current = current;
+        return outcome;
+    }
+    if (!step->value.present)
+        return remove_at(store, place, change);
+    return put_at(store, place, step->key, step->value.bytes, seed, change);
+}
+
+static struct outcome apply(struct kv_store *store, const struct kv_step *step, const uint8_t *seed,
+                            struct kv_change *change)
+{
+    struct kv_place place = kv_store_find(store, step->key);
+    switch (step->opcode) {
+    case KV_PUT:
+        return put_at(store, place, step->key, step->value.bytes, seed, change);
+    case KV_DELETE:
+        return remove_at(store, place, change);
+    case KV_INCREMENT:
+        return increment_at(store, place, step, seed, change);
+    case KV_CAS:
+        return cas_at(store, place, step, seed, change);
+    default:
+        return (struct outcome){.status = REDOUBT_INVALID};
+    }
+}
+
+static enum redoubt_status do_write(struct kv_store *store, const struct kv_step *step, const uint8_t *seed,
+                                    struct redoubt_result *result)
+{
+    struct outcome outcome = apply(store, step, seed, NULL);
+    if (outcome.status == REDOUBT_CONFLICT)
+        result->bytes = kv_conflict_encode(result->data, result->capacity, &outcome.conflict);
+    if (outcome.status != REDOUBT_OK)
+        return outcome.status;
+    if (step->opcode == KV_DELETE && !outcome.existed)
+        return REDOUBT_NOT_FOUND;
+    if (step->opcode == KV_PUT)
+        result->bytes = kv_put_result_encode(result->data, result->capacity, outcome.existed);
+    if (step->opcode == KV_INCREMENT)
+        result->bytes = kv_increment_result_encode(result->data, result->capacity, outcome.number);
+    kv_store_grow(store);
+    return REDOUBT_OK;
+}
+
+/* Carries out steps until one fails; `*made` changes are in `changes` then. */
+static struct outcome batch_apply(struct kv_store *store, struct kv_request *request, const uint8_t *seed,
+                                  struct kv_change *changes, uint32_t *made, struct writer *out)
+{
+    struct outcome outcome = {.status = REDOUBT_OK};
+    struct kv_step step;
+    for (uint32_t i = 0; kv_request_next(request, &step); i++) {
+        outcome = apply(store, &step, seed, &changes[*made]);
+        if (outcome.status != REDOUBT_OK) {
+            outcome.conflict.step = i;
+            outcome.conflict.current.present = false; /* it may be about to be undone */
+            return outcome;
+        }
+        *made += outcome.changed;
+        struct kv_step_item item = {
+            .opcode = step.opcode, .existed = outcome.existed, .number = outcome.number};
+        kv_batch_result_add(out, &item);
+    }
+    return outcome;
+}
+
+static enum redoubt_status do_batch(struct kv_store *store, struct kv_request *request, const uint8_t *seed,
+                                    struct redoubt_result *result)
+{
+    size_t bytes = ((size_t)request->count + 1) * sizeof(struct kv_change);
+    struct kv_change *changes = store->env->alloc(store->env, bytes);
+    struct writer out = writer_to(result->data, result->capacity);
+    uint32_t made = 0;
+    if (!changes)
+        return REDOUBT_FULL;
+    kv_batch_result_begin(&out, request->count);
+    struct outcome outcome = batch_apply(store, request, seed, changes, &made, &out);
+    CHECK(!out.bad);
+    if (outcome.status == REDOUBT_OK) {
+        kv_changes_commit(store, changes, made);
+        result->bytes = out.len;
+        kv_store_grow(store);
+    } else {
+        kv_changes_undo(store, changes, made);
+        if (outcome.status == REDOUBT_CONFLICT)
+            result->bytes = kv_conflict_encode(result->data, result->capacity, &outcome.conflict);
+    }
+    store->env->release(store->env, changes, bytes);
+    return outcome.status;
+}
+
+/* ---------------------------------------------------------------------------------------------------- the service */
+
+static enum redoubt_status read_request(const struct kv_store *store, struct kv_request *request,
+                                        struct redoubt_result *result)
+{
+    switch (request->opcode) {
+    case KV_GET:
+        return do_get(store, &request->step, result);
+    case KV_MULTI_GET:
+        return do_multi_get(store, request, result);
+    case KV_LIST:
+        return do_list(store, request, result);
+    default:
+        return REDOUBT_INVALID;
+    }
+}
+
+static bool open_request(struct kv_request *request, const struct redoubt_op *op,
+                         struct redoubt_result *result)
+{
+    CHECK(result->capacity >= REDOUBT_OP_MAX_BYTES);
+    result->bytes = 0;
+    return op->bytes <= REDOUBT_OP_MAX_BYTES && kv_request_decode(request, op->data, op->bytes);
+}
+
+static enum redoubt_status kv_execute(void *state, const struct redoubt_op *op, struct redoubt_result *result)
+{
+    struct kv_store *store = state;
+    struct kv_request request;
+    if (!open_request(&request, op, result))
+        return REDOUBT_INVALID;
+    if (store->broken)
+        return REDOUBT_FULL;
+    if (!kv_opcode_writes(request.opcode))
+        return read_request(store, &request, result);
+    if (request.opcode == KV_BATCH)
+        return do_batch(store, &request, op->seed, result);
+    return do_write(store, &request.step, op->seed, result);
+}
+
+static enum redoubt_status kv_read(const void *state, const struct redoubt_op *op,
+                                   struct redoubt_result *result)
+{
+    struct kv_request request;
+    if (!open_request(&request, op, result))
+        return REDOUBT_INVALID;
+    return read_request(state, &request, result);
+}
+
+/* More keys than fit stand for all keys. */
+static void keys_add(struct redoubt_keys *keys, struct slice key, bool write)
+{
+    if (keys->count == REDOUBT_KEYS_MAX) {
+        keys->reads_all = true;
+        keys->writes_all = keys->writes_all || write;
+        return;
+    }
+    keys->entry[keys->count].key = key.data;
+    keys->entry[keys->count].bytes = key.len;
+    keys->entry[keys->count].write = write;
+    keys->count++;
+}
+
+static bool kv_keys(const struct redoubt_op *op, struct redoubt_keys *keys)
+{
+    struct kv_request request;
+    struct kv_step step;
+    keys->count = 0;
+    keys->reads_all = keys->writes_all = false;
+    if (op->bytes > REDOUBT_OP_MAX_BYTES || !kv_request_decode(&request, op->data, op->bytes))
+        return false;
+    bool write = kv_opcode_writes(request.opcode);
+    if (request.opcode == KV_LIST)
+        keys->reads_all = true;
+    else if (request.opcode == KV_MULTI_GET || request.opcode == KV_BATCH)
+        while (kv_request_next(&request, &step))
+            keys_add(keys, step.key, write);
+    else
+        keys_add(keys, request.step.key, write);
+    return true;
+}
+
+static uint64_t kv_leaf_count(const void *state)
+{
+    const struct kv_store *store = state;
+    return store->leaves;
+}
+
+static void kv_service_leaf_digest(const void *state, uint64_t leaf, uint8_t out[REDOUBT_DIGEST_BYTES])
+{
+    kv_leaf_digest(state, leaf, out);
+}
+
+static void kv_service_leaf_save(const void *state, uint64_t leaf, struct redoubt_sink *sink)
+{
+    kv_leaf_save(state, leaf, sink);
+}
+
+static void kv_reset(void *state, uint64_t leaf_count)
+{
+    kv_store_reset(state, leaf_count);
+}
+
+static bool kv_service_leaf_load(void *state, uint64_t leaf, const uint8_t *data, size_t bytes)
+{
+    return kv_leaf_load(state, leaf, data, bytes);
+}
+
+const struct redoubt_service redoubt_service_kv = {
+    .abi = REDOUBT_APP_ABI,
+    .name = "kv",
+    .create = kv_create,
+    .execute = kv_execute,
+    .read = kv_read,
+    .keys = kv_keys,
+    .leaf_count = kv_leaf_count,
+    .leaf_digest = kv_service_leaf_digest,
+    .leaf_save = kv_service_leaf_save,
+    .reset = kv_reset,
+    .leaf_load = kv_service_leaf_load,
+};

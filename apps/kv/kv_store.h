@@ -1,0 +1,138 @@
+/*
+ * The keys and values of the kv service: leaves by linear hashing, an ordered index beside them, and changes that can
+ * be taken back.
+ *
+ *      hash(key) ---> leaf ---> sorted slots: digest | entry | tag | known      (one block per leaf)
+ *                                              |
+ *                        kv_index (AVL) ---> entry: links, key ---> value       (neither ever moves)
+ *
+ * Leaves. Linear hashing (Litwin 1980) grows the table one leaf at a time: with n leaves and 2^L <= n < 2^(L+1), a key
+ * belongs to leaf (hash mod 2^(L+1)) if there is such a leaf, else to (hash mod 2^L); the next split moves the keys of
+ * leaf n - 2^L that belong to n now. A leaf is split whenever there are more than 16 keys per leaf on average, so no
+ * operation ever pays for the whole table, and the number of leaves follows from the history of operations alone. It
+ * never shrinks.
+ *
+ * Hash key. Drawn from the seed of the operation that inserts the first key, hence unpredictable to whoever prepared
+ * keys beforehand, the same at every replica, and part of the state (leaf 0). Someone who learns it can still fill one
+ * leaf; lookups stay logarithmic then, and only digests, splits and saves of that leaf grow with what he stored.
+ *
+ * Digests. An entry's digest covers its lengths, key and value; a leaf's digest covers its entries' digests in the
+ * order of (tag, key), tag being the upper half of the hash. Entry digests are kept, and recomputed when asked for after
+ * a change: one changed key in a leaf costs one entry and 16 * 32 bytes, wherever the rest of the leaf lies in memory.
+ *
+ * Memory. Every allocation has one of the sizes of kv_size(), four per power of two. `used` charges each key with what it
+ * holds and a bound of what it costs in its leaf, from lengths alone, so that every replica finds the store full at the
+ * same operation. An environment that gives `limit` + 4 MiB in such sizes never refuses memory before that.
+ */
+#ifndef KV_STORE_H
+#define KV_STORE_H
+
+#include "kv_hash.h"
+#include "kv_index.h"
+#include "redoubt/app.h"
+
+#define KV_KEYS_PER_LEAF 16u
+#define KV_PAGE_LEAVES   4096u
+#define KV_PAGES_MAX     4096u
+#define KV_LEAVES_MAX    ((uint64_t)KV_PAGE_LEAVES * KV_PAGES_MAX)
+
+/* `capacity` slots in one block: digests, entries, tags, marks. No block when the capacity is 0. */
+struct kv_leaf {
+    uint8_t *block;
+    uint32_t count;
+    uint32_t capacity;
+};
+
+struct kv_store {
+    const struct redoubt_env *env;
+    uint64_t limit; /* bytes that may be charged */
+    uint64_t used;
+    uint64_t keys;
+    uint64_t leaves;
+    uint64_t loaded; /* leaves loaded since the last reset; `leaves` when complete */
+    bool broken;     /* memory ran out where it must not, or a load failed: only a reset helps */
+    bool hash_known;
+    uint8_t hash_key[KV_HASH_KEY_BYTES];
+    struct kv_index index;
+    struct kv_leaf *page[KV_PAGES_MAX];
+};
+
+/* Where a key is, or would be. Valid until the store changes. */
+struct kv_place {
+    struct kv_entry *entry; /* NULL when the key is not there */
+    uint64_t leaf;
+    uint32_t tag;
+    uint32_t slot;
+};
+
+/* What one change replaced, until it is committed or taken back. */
+enum kv_change_kind { KV_INSERTED, KV_REPLACED, KV_REMOVED };
+struct kv_change {
+    enum kv_change_kind kind;
+    bool drew_hash_key;
+    uint32_t old_len;
+    uint8_t *old_value;
+    struct kv_entry *entry;
+    uint64_t leaf;
+    uint32_t tag;
+};
+
+/* False when memory is lacking. */
+bool kv_store_init(struct kv_store *store, const struct redoubt_env *env, uint64_t limit);
+/* Back to `leaves` empty leaves, to be loaded one by one. */
+void kv_store_reset(struct kv_store *store, uint64_t leaves);
+
+struct kv_place kv_store_find(const struct kv_store *store, struct slice key);
+struct slice kv_entry_value(const struct kv_entry *entry);
+
+/* Sets the key at `place` (as just found) to `value`; false, with nothing changed, when the store is full. `seed` is the
+ * operation's. The change is final when `change` is NULL; otherwise it must be committed or taken back. */
+bool kv_store_put(struct kv_store *store, struct kv_place place, struct slice key, struct slice value,
+                  const uint8_t *seed, struct kv_change *change);
+/* Removes the key at `place`, which must be there. */
+void kv_store_remove(struct kv_store *store, struct kv_place place, struct kv_change *change);
+/* All changes of one operation, in the order in which they were made. */
+void kv_changes_commit(struct kv_store *store, const struct kv_change *changes, uint32_t count);
+void kv_changes_undo(struct kv_store *store, const struct kv_change *changes, uint32_t count);
+/* Splits leaves until there are enough of them; at the end of every operation that was committed. */
+void kv_store_grow(struct kv_store *store);
+
+/* The functions of struct redoubt_service of the same names. */
+void kv_leaf_digest(const struct kv_store *store, uint64_t leaf, uint8_t out[REDOUBT_DIGEST_BYTES]);
+void kv_leaf_save(const struct kv_store *store, uint64_t leaf, struct redoubt_sink *sink);
+bool kv_leaf_load(struct kv_store *store, uint64_t leaf, const uint8_t *data, size_t bytes);
+
+/* Checks all invariants in time linear in the state: for tests. Fails a CHECK when one does not hold. */
+void kv_store_validate(const struct kv_store *store);
+
+/* For kv_leaf.c. */
+static inline struct kv_leaf *kv_store_leaf(const struct kv_store *store, uint64_t leaf)
+{
+    return &store->page[leaf / KV_PAGE_LEAVES][leaf % KV_PAGE_LEAVES];
+}
+
+static inline uint8_t *kv_leaf_digests(const struct kv_leaf *leaf)
+{
+    return leaf->block;
+}
+
+static inline struct kv_entry **kv_leaf_entries(const struct kv_leaf *leaf)
+{
+    return (struct kv_entry **)(void *)(leaf->block + (size_t)leaf->capacity * REDOUBT_DIGEST_BYTES);
+}
+
+static inline uint32_t *kv_leaf_tags(const struct kv_leaf *leaf)
+{
+    return (uint32_t *)(void *)(kv_leaf_entries(leaf) + leaf->capacity);
+}
+
+/* 1: the slot's digest is that of its entry. */
+static inline uint8_t *kv_leaf_known(const struct kv_leaf *leaf)
+{
+    return (uint8_t *)(kv_leaf_tags(leaf) + leaf->capacity);
+}
+
+/* Adds a key behind all others of a leaf that is being loaded; false when it does not belong there. */
+bool kv_store_append(struct kv_store *store, uint64_t leaf, struct slice key, struct slice value);
+
+#endif
