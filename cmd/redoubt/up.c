@@ -1,0 +1,352 @@
+/*
+ * redoubt up: all replicas of a local cluster in the foreground. Starts `redoubt replica` for each, signs the manifest,
+ * waits until all serve, forwards what they log, and ends them all when it is asked to end.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "buffer.h"
+#include "commands.h"
+#include "config.h"
+#include "founding.h"
+#include "pages.h"
+
+static const char help[] =
+    "usage: redoubt up DIR [--seconds S] [--allow-faults]\n\n"
+    "Runs all replicas of the cluster in DIR on this machine, in the foreground. Prints `ready` on standard output when\n"
+    "all of them serve, and what they log on standard error. Ctrl-C ends them all.\n\n"
+    "  --seconds S     end by itself after S seconds\n"
+    "  --allow-faults  let `redoubt fault` make replicas misbehave\n\n"
+    "example: redoubt up demo\n";
+
+#define READY_MS 60000u
+#define LOOK_MS 25
+#define GRACE_MS 5000u
+
+struct child {
+    pid_t pid; /* 0: ended */
+    int log_fd;
+    struct buffer line;
+    bool ready;
+    char first_error[512]; /* the last "redoubt: ..." line */
+};
+
+struct up {
+    struct config config;
+    bool allow_faults, ending, interrupted;
+    bool told; /* why a replica ended has been said */
+    uint64_t seconds;
+    int signal_fd;
+    struct child child[REPLICAS_MAX];
+    uint32_t alive;
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---------------------------------------------------------------- children */
+
+static int child_start(struct up *up, uint32_t id, struct error *error)
+{
+    int pipe_fd[2];
+    char number[16], parent[16];
+    snprintf(number, sizeof number, "%u", id);
+    snprintf(parent, sizeof parent, "%ld", (long)getpid());
+    if (pipe2(pipe_fd, O_CLOEXEC) != 0)
+        return error_set(error, "replica %u: %s", id, strerror(errno));
+    pid_t pid = fork();
+    if (pid == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        setpgid(0, 0); /* Ctrl-C is ours to pass on */
+        dup2(pipe_fd[1], STDERR_FILENO);
+        dup2(pipe_fd[1], STDOUT_FILENO);
+        execl("/proc/self/exe", "redoubt", "replica", up->config.dir, "--id", number, "--parent", parent,
+              up->allow_faults ? "--allow-faults" : (char *)NULL, (char *)NULL);
+        _exit(127);
+    }
+    close(pipe_fd[1]);
+    if (pid < 0) {
+        close(pipe_fd[0]);
+        return error_set(error, "replica %u: %s", id, strerror(errno));
+    }
+    fcntl(pipe_fd[0], F_SETFL, O_NONBLOCK);
+    up->child[id] = (struct child){.pid = pid, .log_fd = pipe_fd[0]};
+    up->alive++;
+    return 0;
+}
+
+static void say_line(struct up *up, uint32_t id, const char *line, size_t len)
+{
+    static const char prefix[] = "redoubt: ";
+    if (len > sizeof prefix && strncmp(line, prefix, sizeof prefix - 1) == 0)
+        snprintf(up->child[id].first_error, sizeof up->child[id].first_error, "%.*s", (int)(len - sizeof prefix + 1),
+                 line + sizeof prefix - 1);
+    else
+        fprintf(stderr, "%.*s\n", (int)len, line);
+}
+
+/* Forwards whole lines; they name their replica themselves. */
+static void child_read(struct up *up, uint32_t id)
+{
+    struct child *child = &up->child[id];
+    char data[4096];
+    ssize_t n;
+    while (child->log_fd >= 0 && (n = read(child->log_fd, data, sizeof data)) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return;
+        buffer_append(&child->line, data, (size_t)n);
+        char *end;
+        while (child->line.len && (end = memchr(buffer_data(&child->line), '\n', child->line.len)) != NULL) {
+            size_t len = (size_t)(end - (char *)buffer_data(&child->line));
+            say_line(up, id, (char *)buffer_data(&child->line), len);
+            buffer_consume(&child->line, len + 1);
+        }
+        if (child->line.len > 65536)
+            buffer_consume(&child->line, child->line.len);
+    }
+    if (child->log_fd >= 0)
+        close(child->log_fd);
+    child->log_fd = -1;
+}
+
+static void say_end(struct up *up, uint32_t id, int status)
+{
+    const char *why = up->child[id].first_error;
+    if (up->ending)
+        return;
+    up->told = true;
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "redoubt: replica %u ended: signal %d (%s)%s%s\n", id, WTERMSIG(status),
+                strsignal(WTERMSIG(status)), *why ? ": " : "", why);
+    else if (*why)
+        fprintf(stderr, "redoubt: %s\n", why);
+    else
+        fprintf(stderr, "redoubt: replica %u ended: exit status %d\n", id, WEXITSTATUS(status));
+}
+
+/* Reports each replica that has ended, once. */
+static void children_reap(struct up *up)
+{
+    for (uint32_t i = 0; i < up->config.replicas; i++) {
+        struct child *child = &up->child[i];
+        int status;
+        if (child->pid == 0 || waitpid(child->pid, &status, WNOHANG) != child->pid)
+            continue;
+        child->pid = 0;
+        up->alive--;
+        child_read(up, i);
+        say_end(up, i, status);
+    }
+}
+
+static void children_signal(struct up *up, int number)
+{
+    for (uint32_t i = 0; i < up->config.replicas; i++)
+        if (up->child[i].pid)
+            kill(up->child[i].pid, number);
+}
+
+/* ---------------------------------------------------------------- waiting */
+
+/* Logs, signals, deaths; returns after something happened or `ms`. */
+static void attend(struct up *up, int ms)
+{
+    struct pollfd fds[REPLICAS_MAX + 1];
+    uint32_t who[REPLICAS_MAX + 1];
+    nfds_t count = 1;
+    fds[0] = (struct pollfd){up->signal_fd, POLLIN, 0};
+    for (uint32_t i = 0; i < up->config.replicas; i++) {
+        if (up->child[i].log_fd < 0)
+            continue;
+        who[count] = i;
+        fds[count++] = (struct pollfd){up->child[i].log_fd, POLLIN, 0};
+    }
+    if (poll(fds, count, ms) <= 0)
+        return;
+    for (nfds_t i = 1; i < count; i++)
+        if (fds[i].revents)
+            child_read(up, who[i]);
+    struct signalfd_siginfo info;
+    while (read(up->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
+        if (info.ssi_signo != SIGCHLD)
+            up->interrupted = true;
+    children_reap(up);
+}
+
+static bool given_up(void *context)
+{
+    struct up *up = context;
+    attend(up, 0);
+    return up->interrupted || up->alive < up->config.replicas;
+}
+
+static int wait_until_ready(struct up *up, struct error *error)
+{
+    uint64_t deadline = now_ms() + READY_MS;
+    for (;;) {
+        uint32_t ready = 0;
+        for (uint32_t i = 0; i < up->config.replicas; i++) {
+            char *body = NULL;
+            struct error ignored;
+            char all[32];
+            snprintf(all, sizeof all, "ok, %u links", up->config.replicas - 1);
+            if (!up->child[i].ready && page_fetch(&up->config.replica[i].metrics, "/healthz", 1000, &body, &ignored) == 200)
+                up->child[i].ready = strncmp(body, all, strlen(all)) == 0;
+            free(body);
+            ready += up->child[i].ready;
+        }
+        if (ready == up->config.replicas)
+            return 0;
+        attend(up, LOOK_MS);
+        if (up->interrupted)
+            return error_set(error, "up: interrupted before the cluster was ready");
+        if (up->alive < up->config.replicas)
+            return error_set(error, "up: a replica ended before the cluster was ready");
+        if (now_ms() > deadline)
+            return error_set(error, "up: only %u of %u replicas are ready after %u s", ready, up->config.replicas,
+                             READY_MS / 1000);
+    }
+}
+
+static void end_all(struct up *up)
+{
+    uint64_t deadline = now_ms() + GRACE_MS;
+    up->ending = true;
+    children_signal(up, SIGTERM);
+    while (up->alive > 0 && now_ms() < deadline)
+        attend(up, LOOK_MS), children_reap(up);
+    children_signal(up, SIGKILL);
+    while (up->alive > 0)
+        attend(up, LOOK_MS), children_reap(up);
+    for (uint32_t i = 0; i < up->config.replicas; i++) {
+        if (up->child[i].log_fd >= 0)
+            close(up->child[i].log_fd);
+        buffer_free(&up->child[i].line);
+    }
+}
+
+/* ---------------------------------------------------------------- the whole */
+
+static void forget_earlier_start(const struct config *config)
+{
+    char path[PATH_BYTES];
+    if (path_make(path, "%s/manifest", config->dir))
+        unlink(path);
+    for (uint32_t i = 0; i < config->replicas; i++) {
+        if (path_make(path, "%s/replica-%u/manifest", config->dir, i))
+            unlink(path);
+        if (path_make(path, "%s/replica-%u/hello", config->dir, i))
+            unlink(path);
+    }
+}
+
+/* Only one `up` at a time: a second one would take the first one's manifest away. */
+static int lock_dir(const struct config *config, struct error *error)
+{
+    char path[PATH_BYTES];
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (!path_make(path, "%s/cluster.yaml", config->dir))
+        return error_set(error, "%s: name too long", config->dir);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) /* not ours to write: then there is nothing to lock either */
+        return errno == EACCES || errno == EROFS ? 0 : error_set(error, "%s: %s", path, strerror(errno));
+    if (fcntl(fd, F_SETLK, &lock) != 0)
+        return error_set(error, "%s: another `redoubt up` runs this cluster", config->dir);
+    return 0; /* held until this process ends */
+}
+
+static int signals_take(struct up *up, struct error *error)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    up->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return up->signal_fd >= 0 ? 0 : error_set(error, "up: %s", strerror(errno));
+}
+
+static int bring_up(struct up *up, struct error *error)
+{
+    for (uint32_t i = 0; i < up->config.replicas; i++)
+        if (config_check_secrets(&up->config, i, error))
+            return -1;
+    if (lock_dir(&up->config, error) || signals_take(up, error))
+        return -1;
+    forget_earlier_start(&up->config);
+    for (uint32_t i = 0; i < up->config.replicas; i++)
+        if (child_start(up, i, error))
+            return -1;
+    if (founding_run(&up->config, 30000, given_up, up, error)) {
+        if (up->alive < up->config.replicas)
+            error_set(error, "up: a replica ended before the cluster was ready");
+        return -1;
+    }
+    return wait_until_ready(up, error);
+}
+
+int cmd_up(int argc, char **argv)
+{
+    static const struct option options[] = {{"seconds", required_argument, NULL, 's'},
+                                            {"allow-faults", no_argument, NULL, 'f'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    static struct up up;
+    struct error error;
+    int c;
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (c == 'h')
+            return say_help(help);
+        if (c == 'f')
+            up.allow_faults = true;
+        else if (c != 's')
+            return say_usage("up", "%s: unknown option or no value", argv[optind - 1]);
+        else if (!number_read(optarg, 1, 100000000, &up.seconds))
+            return say_usage("up", "--seconds %s: must be at least 1", optarg);
+    }
+    if (optind + 1 != argc)
+        return say_usage("up", "exactly one DIR is needed");
+    if (config_read(&up.config, argv[optind], &error) || config_supported(&up.config, &error))
+        return say_failed("%s", error.text);
+    for (uint32_t i = 0; i < REPLICAS_MAX; i++)
+        up.child[i].log_fd = -1;
+    int result = bring_up(&up, &error);
+    if (result == 0) {
+        puts("ready");
+        fflush(stdout);
+        uint64_t end = up.seconds ? now_ms() + up.seconds * 1000 : UINT64_MAX;
+        while (!up.interrupted && up.alive > 0 && now_ms() < end) {
+            uint64_t left = end - now_ms();
+            attend(&up, left < 1000 ? (int)left : 1000);
+        }
+        if (up.alive == 0)
+            result = error_set(&error, "up: all replicas have ended");
+    }
+    bool told = up.told && up.alive < up.config.replicas;
+    end_all(&up);
+    if (result && !told)
+        return say_failed("%s", error.text);
+    return result ? 1 : 0;
+}

@@ -1,0 +1,73 @@
+/*
+ * cluster.yaml: what people edit. Read through libyaml's document API, so that every complaint names file, line and column.
+ * Nothing in it is secret and nothing in it is believed by a compartment: keys and quorums stand in the signed manifest.
+ */
+#ifndef HOST_CONFIG_H
+#define HOST_CONFIG_H
+
+#include "base/limits.h"
+#include "base/types.h"
+#include "compartment.h"
+#include "error.h"
+#include "file.h"
+
+#define HOST_NAME_BYTES 256
+
+/* Isolations that have a name but are not built (see compartment.h for those that are). */
+enum { ISOLATION_KVM = 3, ISOLATION_SGX = 4 };
+enum durability { DURABILITY_MEMORY, DURABILITY_SYNC };
+enum affinity { AFFINITY_SPREAD, AFFINITY_NONE };
+
+struct address {
+    char host[HOST_NAME_BYTES];
+    uint16_t port; /* 0: no such listener */
+};
+
+struct replica_config {
+    char host[HOST_NAME_BYTES];
+    struct address peer;
+    struct address client;
+    struct address metrics;
+    int core; /* -1: as `affinity` says */
+    int line; /* where it stands in the file */
+};
+
+struct config {
+    char dir[PATH_BYTES];
+    unsigned protocol; /* PROTOCOL_SPLITBFT, ... */
+    uint32_t faults;
+    char service[PATH_BYTES]; /* kv, counter, or the path of a program */
+    char service_options[1024];
+    unsigned isolation; /* ISOLATION_* */
+    enum durability durability;
+    enum affinity affinity;
+    bool fast_reads;
+    bool spin;
+    bool log_json;
+    uint32_t request_timeout_ms;
+    uint32_t memory_mb;
+    uint32_t replicas;
+    struct replica_config replica[REPLICAS_MAX];
+};
+
+/* Reads DIR/cluster.yaml. */
+int config_read(struct config *config, const char *dir, struct error *error);
+/* The same from text; `path` is for messages. */
+int config_parse(struct config *config, const char *path, const char *text, size_t len, struct error *error);
+
+/* What is not built yet, or cannot go together. */
+int config_supported(const struct config *config, struct error *error);
+/* Every key file that replica `id` needs is there, and for its owner alone. */
+int config_check_secrets(const struct config *config, replica_id id, struct error *error);
+
+uint32_t replicas_needed(unsigned protocol, uint32_t faults);
+const char *protocol_name(unsigned protocol);
+/* isolation_name, for those that are not built as well. */
+const char *isolation_text(unsigned isolation);
+const char *durability_name(enum durability durability);
+/* Number of a name; -1 when there is no such. */
+int protocol_number(const char *name);
+int isolation_number(const char *name);
+int durability_number(const char *name);
+
+#endif

@@ -1,0 +1,195 @@
+#include "founding.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/check.h"
+#include "keys.h"
+
+#define LOOK_MS 20
+
+static void members_put(struct writer *w, const struct config *config, const struct hellos hellos[])
+{
+    for (replica_id r = 0; r < config->replicas; r++) {
+        for (int i = 0; i < MEMBER_KINDS; i++) {
+            const struct member_hello *h = &hellos[r].member[i];
+            struct member member = {
+                .replica = r,
+                .kind = (uint32_t)h->sender.kind,
+                .epoch = h->sender.epoch,
+                .sign_public = h->hello.sign_public,
+                .box_public = h->hello.box_public,
+                .measurement = h->hello.measurement,
+            };
+            member_put(w, &member);
+        }
+    }
+}
+
+/* The group's secret, sealed to each E. */
+static void secrets_put(struct writer *w, const struct config *config, const struct hellos hellos[],
+                        const struct box_key *group)
+{
+    uint8_t bytes[32 + SEAL_BYTES];
+    for (replica_id r = 0; r < config->replicas; r++) {
+        struct sealed entry = {.replica = r};
+        box_seal(bytes, hellos[r].member[KIND_EXECUTION - KIND_HOST].hello.box_public.bytes, group->secret, 32);
+        memcpy(entry.half0.bytes, bytes, 32);
+        memcpy(entry.half1.bytes, bytes + 32, 32);
+        memcpy(entry.tail.bytes, bytes + 64, 16);
+        sealed_put(w, &entry);
+    }
+}
+
+static struct start start_of(const struct config *config, const struct box_key *group, struct slice members,
+                             struct slice origins)
+{
+    struct start start = {
+        .protocol = (uint8_t)config->protocol,
+        .fast_reads = config->fast_reads,
+        .faults = (uint16_t)config->faults,
+        .configuration = 1,
+        .replicas = config->replicas,
+        .write_quorum = (config->fast_reads ? 2 * config->faults : config->faults) + 1,
+        .read_quorum = config->fast_reads ? 2 * config->faults + 1 : 0,
+        .view_timeout_us = (uint64_t)config->request_timeout_ms * 1000,
+        .members = members,
+        .origins = origins,
+    };
+    crypto_random(start.cluster.bytes, sizeof start.cluster.bytes);
+    memcpy(start.group_public.bytes, group->public, 32);
+    return start;
+}
+
+static void sign_start(uint8_t signature[SIGNATURE_BYTES], const struct sender *sender, struct slice body,
+                       const struct sign_key *admin)
+{
+    struct frame frame = {.type = FRAME_START, .sender = *sender, .auth_kind = AUTH_SIGNATURE, .body = body};
+    struct digest content;
+    struct auth *auth = calloc(1, sizeof *auth);
+    CHECK(auth && "out of memory");
+    auth->sign = *admin;
+    configuration_content(&frame, &content);
+    auth_sign_content(auth, &content, signature);
+    crypto_wipe(auth, sizeof *auth);
+    free(auth);
+}
+
+int founding_sign(struct file *out, const struct config *config, const struct hellos hellos[], struct slice origins,
+                  const struct sign_key *admin, struct error *error)
+{
+    static uint8_t members[MEMBER_KINDS * REPLICAS_MAX * member_BYTES], secrets[REPLICAS_MAX * sealed_BYTES];
+    const struct sender sender = {KIND_ADMIN, 0, 0};
+    struct writer members_writer = writer_to(members, sizeof members);
+    struct writer secrets_writer = writer_to(secrets, sizeof secrets);
+    struct box_key group;
+    uint8_t signature[SIGNATURE_BYTES];
+    *out = (struct file){malloc(FRAME_MAX), 0};
+    uint8_t *body = malloc(FRAME_MAX);
+    CHECK(out->data && body && "out of memory");
+
+    box_keypair(&group);
+    members_put(&members_writer, config, hellos);
+    secrets_put(&secrets_writer, config, hellos, &group);
+    struct start start = start_of(config, &group, (struct slice){members, members_writer.len}, origins);
+    struct writer w = writer_to(body, FRAME_MAX);
+    start_put(&w, &start);
+    CHECK(!w.bad && !members_writer.bad && !secrets_writer.bad);
+    sign_start(signature, &sender, (struct slice){body, w.len}, admin);
+    out->len = frame_encode(out->data, FRAME_MAX, FRAME_START, &sender, AUTH_SIGNATURE, (struct slice){body, w.len},
+                            (struct slice){signature, sizeof signature}, (struct slice){secrets, secrets_writer.len});
+    crypto_wipe(&group, sizeof group);
+    free(body);
+    if (out->len > 0)
+        return 0;
+    file_free(out);
+    return error_set(error, "clients.pub: too many clients for one manifest");
+}
+
+/* ---------------------------------------------------------------- the whole act */
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static int wait_for_hellos(struct hellos hellos[], const struct config *config, const uint8_t admin_public[32],
+                           unsigned wait_ms, bool (*stop)(void *), void *context, struct error *error)
+{
+    uint64_t deadline = now_ms() + wait_ms;
+    char path[PATH_BYTES];
+    for (replica_id r = 0; r < config->replicas; r++) {
+        if (!hello_path(path, config->dir, r))
+            return error_set(error, "%s: name too long", config->dir);
+        while (!file_exists(path)) {
+            if (stop && stop(context))
+                return error_set(error, "start: given up");
+            if (now_ms() > deadline)
+                return error_set(error, "start: replica %u did not show its keys within %u s (%s)", r, wait_ms / 1000, path);
+            nanosleep(&(struct timespec){0, LOOK_MS * 1000000L}, NULL);
+        }
+        if (hellos_read(&hellos[r], config->dir, r, admin_public, error))
+            return -1;
+    }
+    return 0;
+}
+
+static int origins_read(struct file *file, const struct config *config, struct error *error)
+{
+    char path[PATH_BYTES];
+    if (!path_make(path, "%s/clients.pub", config->dir))
+        return error_set(error, "%s: name too long", config->dir);
+    if (file_read(file, path, ORIGINS_MAX * origin_entry_BYTES, error))
+        return -1;
+    if (origin_entry_list_ok((struct slice){file->data, file->len}, ORIGINS_MAX) && file->len > 0)
+        return 0;
+    file_free(file);
+    return error_set(error, "%s: not a list of client keys", path);
+}
+
+static int manifest_write(const struct config *config, const struct file *manifest, const struct sign_key *admin,
+                          struct error *error)
+{
+    char path[PATH_BYTES];
+    struct frame frame;
+    struct configuration *check = malloc(sizeof *check);
+    CHECK(check && frame_decode(manifest->data, manifest->len, &frame));
+    enum verdict verdict = configuration_load(check, &frame, admin->public);
+    free(check);
+    if (verdict != VERDICT_ACCEPT)
+        return error_set(error, "manifest: inconsistent (%s): clients.pub or a hello is wrong", verdict_name(verdict));
+    /* DIR/manifest first: whoever sees a replica serve finds the manifest that clients read. */
+    if (!path_make(path, "%s/manifest", config->dir) ||
+        file_write(path, manifest->data, manifest->len, 0644, error))
+        return -1;
+    for (replica_id r = 0; r < config->replicas; r++)
+        if (!path_make(path, "%s/replica-%u/manifest", config->dir, r) ||
+            file_write(path, manifest->data, manifest->len, 0644, error))
+            return -1;
+    return 0;
+}
+
+int founding_run(const struct config *config, unsigned wait_ms, bool (*stop)(void *), void *context, struct error *error)
+{
+    struct sign_key admin;
+    struct hellos *hellos = calloc(REPLICAS_MAX, sizeof *hellos);
+    struct file origins = {NULL, 0}, manifest = {NULL, 0};
+    CHECK(hellos && "out of memory");
+    int result = admin_key_read(&admin, config->dir, error);
+    if (result == 0)
+        result = origins_read(&origins, config, error);
+    if (result == 0)
+        result = wait_for_hellos(hellos, config, admin.public, wait_ms, stop, context, error);
+    if (result == 0)
+        result = founding_sign(&manifest, config, hellos, (struct slice){origins.data, origins.len}, &admin, error);
+    if (result == 0)
+        result = manifest_write(config, &manifest, &admin, error);
+    file_free(&manifest);
+    file_free(&origins);
+    free(hellos);
+    crypto_wipe(&admin, sizeof admin);
+    return result;
+}

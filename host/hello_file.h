@@ -1,0 +1,35 @@
+/*
+ * DIR/replica-N/hello: what a replica's four members (host, P, C, E) show of themselves at a start: one HELLO frame each,
+ * signed with the key that it shows. `redoubt start` reads them and makes the manifest.
+ */
+#ifndef HOST_HELLO_FILE_H
+#define HOST_HELLO_FILE_H
+
+#include "file.h"
+#include "ordering/auth.h"
+
+struct member_hello {
+    struct sender sender;
+    struct hello hello; /* `evidence` points nowhere: it is not kept */
+};
+
+/* One replica's members, by kind - KIND_HOST. */
+struct hellos {
+    struct member_hello member[MEMBER_KINDS];
+};
+
+/* Checks one HELLO frame by itself: it is what it says, from this kind and replica, for this administrator. */
+int hello_check(struct member_hello *out, struct slice frame, enum kind kind, replica_id replica,
+                const uint8_t admin_public[32], struct error *error);
+
+/* The host's own HELLO, by the key of its certificate. Returns the length; `out` has HOST_HELLO_MAX bytes. */
+#define HOST_HELLO_MAX 512
+size_t hello_of_host(uint8_t *out, const struct sign_key *key, replica_id replica, epoch_no epoch,
+                     const uint8_t admin_public[32]);
+
+bool hello_path(char *out, const char *dir, replica_id replica);
+int hellos_write(const char *dir, replica_id replica, const struct slice frames[MEMBER_KINDS], struct error *error);
+int hellos_read(struct hellos *hellos, const char *dir, replica_id replica, const uint8_t admin_public[32],
+                struct error *error);
+
+#endif

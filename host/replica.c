@@ -1,0 +1,764 @@
+#include "replica.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "certificate.h"
+#include "keys.h"
+#include "log.h"
+#include "shell/shared.h"
+
+#define EPOCH 1u /* members draw fresh keys for a fresh cluster id at every start */
+#define OVERFLOW_MAX (64u * 1024u * 1024u)
+#define PAUSE_CLIENTS_BYTES (4u * 1024u * 1024u)
+#define PAUSE_PEERS_BYTES (32u * 1024u * 1024u)
+#define ROUNDS_MAX 64
+#define PASSES_MAX 8
+#define MANIFEST_LOOK_MS 20
+
+enum { PORT_PEER, PORT_CLIENT, PORT_METRICS };
+
+static const char *const binary_names[] = {"redoubt-preparation", "redoubt-confirmation"};
+
+/* ---------------------------------------------------------------- time */
+
+static uint64_t clock_us(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Wall-clock time that never falls: the monotonic clock plus an offset that follows the wall clock by small steps. */
+static void now_refresh(struct replica *r)
+{
+    r->now_us = (uint64_t)((int64_t)clock_us(CLOCK_MONOTONIC) + r->clock_offset_us);
+}
+
+static void now_correct(struct replica *r)
+{
+    int64_t ahead = (int64_t)clock_us(CLOCK_REALTIME) - (int64_t)clock_us(CLOCK_MONOTONIC) - r->clock_offset_us;
+    int64_t step = ahead < -50000 ? -50000 : ahead; /* once a second, so that time still rises */
+    r->clock_offset_us += step;
+}
+
+/* ---------------------------------------------------------------- the engine */
+
+static void step(struct replica *r, enum event_kind kind, uint32_t from, struct slice frame)
+{
+    struct event event = {.kind = kind, .from = from, .now_us = r->now_us, .frame = frame};
+    CHECK(!r->stepping);
+    r->stepping = true;
+    r->engine_type->step(r->engine, &event, &r->actions);
+    r->stepping = false;
+    while (r->gone_count > 0) {
+        event = (struct event){.kind = EVENT_CLIENT_GONE, .from = r->gone[--r->gone_count], .now_us = r->now_us};
+        r->stepping = true;
+        r->engine_type->step(r->engine, &event, &r->actions);
+        r->stepping = false;
+    }
+    r->dirty = true;
+}
+
+static void give(struct replica *r, enum kind kind, const struct slice *parts, unsigned count, bool local)
+{
+    struct seat *seat = &r->seat[kind - KIND_PREPARATION];
+    if (seat->dead)
+        return;
+    if (seat->overflow.len == 0 && compartment_give(seat->compartment, parts, count, local)) {
+        seat->given = true;
+        return;
+    }
+    uint32_t head[2] = {0, local};
+    for (unsigned i = 0; i < count; i++)
+        head[0] += (uint32_t)parts[i].len;
+    if (seat->overflow.len + head[0] > OVERFLOW_MAX) {
+        seat->dropped++;
+        LOG_LIMITED(LOG_WARNING, "%s does not keep up: frames are dropped", kind_name(kind));
+        return;
+    }
+    buffer_append(&seat->overflow, head, sizeof head);
+    for (unsigned i = 0; i < count; i++)
+        buffer_append(&seat->overflow, parts[i].data, parts[i].len);
+}
+
+/* Moves what had no room into the ring; true when anything moved. */
+static bool overflow_drain(struct seat *seat)
+{
+    bool moved = false;
+    while (seat->overflow.len > 0) {
+        uint32_t head[2];
+        memcpy(head, buffer_data(&seat->overflow), sizeof head);
+        struct slice frame = {buffer_data(&seat->overflow) + sizeof head, head[0]};
+        if (!compartment_give(seat->compartment, &frame, 1, head[1] != 0))
+            break;
+        buffer_consume(&seat->overflow, sizeof head + head[0]);
+        seat->given = moved = true;
+    }
+    return moved;
+}
+
+static void peer_out(void *context, replica_id to, const struct slice *parts, unsigned count)
+{
+    struct replica *r = context;
+    r->frames_out++;
+    links_send(&r->links, to, parts, count);
+}
+
+static void client_out(void *context, uint32_t connection, const struct slice *parts, unsigned count)
+{
+    struct replica *r = context;
+    r->frames_out++;
+    clients_send(&r->clients, connection, parts, count);
+}
+
+static void send_peer(struct replica *r, replica_id to, const struct slice *parts, unsigned count)
+{
+    if (fault_active(&r->fault))
+        fault_to_peer(&r->fault, to, parts, count, r->now_us);
+    else
+        peer_out(r, to, parts, count);
+}
+
+static void emit(struct actions *actions, const struct action *action)
+{
+    struct replica *r = (struct replica *)(void *)((char *)actions - offsetof(struct replica, actions));
+    unsigned count = action->parts[1].len ? 2 : 1;
+    switch (action->kind) {
+    case ACTION_PERSIST: /* durability: memory */
+        break;
+    case ACTION_SEND_PEER:
+        if (action->to != PEER_ALL) {
+            send_peer(r, action->to, action->parts, count);
+            break;
+        }
+        for (replica_id i = 0; i < r->config.replicas; i++)
+            if (i != r->options.id)
+                send_peer(r, i, action->parts, count);
+        break;
+    case ACTION_SEND_CLIENT:
+        if (fault_active(&r->fault))
+            fault_to_client(&r->fault, action->to, action->parts, count, r->now_us);
+        else
+            client_out(r, action->to, action->parts, count);
+        break;
+    case ACTION_DROP_CLIENT:
+        clients_drop(&r->clients, action->to, "it sent what no correct client sends");
+        break;
+    case ACTION_GIVE:
+        if (action->to >= KIND_PREPARATION && action->to <= KIND_EXECUTION)
+            give(r, (enum kind)action->to, action->parts, count, action->local);
+        break;
+    case ACTION_TIMER:
+        r->timer_at_us = action->at_us;
+        break;
+    case ACTION_TRACE:
+        log_line(LOG_DEBUG, "%.*s", (int)action->parts[0].len, (const char *)action->parts[0].data);
+        break;
+    }
+}
+
+static void on_peer_frame(void *context, replica_id from, struct slice frame)
+{
+    struct replica *r = context;
+    r->frames_in++;
+    step(r, EVENT_PEER, from, frame);
+}
+
+static void on_peer_up(void *context, replica_id peer)
+{
+    step(context, EVENT_PEER_UP, peer, (struct slice){NULL, 0});
+}
+
+static void on_client_frame(void *context, uint32_t connection, struct slice frame)
+{
+    struct replica *r = context;
+    r->frames_in++;
+    step(r, EVENT_CLIENT, connection, frame);
+}
+
+/* The engine may itself be the cause, so it is told after its step. */
+static void on_client_gone(void *context, uint32_t connection)
+{
+    struct replica *r = context;
+    if (r->stepping)
+        r->gone[r->gone_count++] = connection;
+    else
+        step(r, EVENT_CLIENT_GONE, connection, (struct slice){NULL, 0});
+}
+
+/* ---------------------------------------------------------------- compartments */
+
+static void seat_died(struct replica *r, int index)
+{
+    struct seat *seat = &r->seat[index];
+    if (seat->dead)
+        return;
+    seat->dead = true;
+    snprintf(seat->obituary, sizeof seat->obituary, "%s", compartment_obituary(seat->compartment));
+    log_line(LOG_ERROR, "%s died: %s: this replica stops voting", kind_name((enum kind)(KIND_PREPARATION + index)),
+             seat->obituary);
+    buffer_free(&seat->overflow);
+    if (seat->polled)
+        uv_poll_stop(&seat->poll);
+    if (seat->watched)
+        uv_poll_stop(&seat->death);
+    if (r->started)
+        step(r, EVENT_STOP_VOTING, 0, (struct slice){NULL, 0});
+}
+
+static void look_for_deaths(struct replica *r)
+{
+    for (int i = 0; i < COMPARTMENTS; i++)
+        if (!r->seat[i].dead && !compartment_alive(r->seat[i].compartment))
+            seat_died(r, i);
+}
+
+/* One round over the compartments; true when there may be more to do right away. */
+static bool turn(struct replica *r)
+{
+    bool any = false;
+    struct slice frame;
+    for (int i = 0; i < COMPARTMENTS; i++) {
+        struct seat *seat = &r->seat[i];
+        if (seat->dead)
+            continue;
+        overflow_drain(seat);
+        while (compartment_take(seat->compartment, &frame)) {
+            any = true;
+            step(r, EVENT_COMPARTMENT, (uint32_t)(KIND_PREPARATION + i), frame);
+        }
+    }
+    if (r->dirty) {
+        step(r, EVENT_RUN_END, 0, (struct slice){NULL, 0});
+        r->dirty = false;
+    }
+    for (int i = 0; i < COMPARTMENTS; i++) {
+        struct seat *seat = &r->seat[i];
+        if (!seat->given || seat->dead)
+            continue;
+        seat->given = false;
+        any = true;
+        compartment_kick(seat->compartment, r->now_us);
+    }
+    return any;
+}
+
+static void press_back(struct replica *r)
+{
+    size_t most = 0;
+    for (int i = 0; i < COMPARTMENTS; i++)
+        if (r->seat[i].overflow.len > most)
+            most = r->seat[i].overflow.len;
+    clients_pause(&r->clients, most > PAUSE_CLIENTS_BYTES);
+    links_pause(&r->links, most > PAUSE_PEERS_BYTES);
+}
+
+static void on_engine_timer(uv_timer_t *timer)
+{
+    struct replica *r = timer->data;
+    r->timer_set_us = 0;
+    now_refresh(r);
+    if (r->timer_at_us && r->now_us >= r->timer_at_us) {
+        r->timer_at_us = 0;
+        step(r, EVENT_TIMER, 0, (struct slice){NULL, 0});
+    }
+}
+
+static void timer_arrange(struct replica *r)
+{
+    uint64_t at = r->timer_at_us;
+    if (fault_active(&r->fault) && fault_tick(&r->fault, r->now_us) && (!at || at > r->now_us + 10000))
+        at = r->now_us + 10000;
+    if (at == r->timer_set_us)
+        return;
+    r->timer_set_us = at;
+    if (!at)
+        uv_timer_stop(&r->engine_timer);
+    else /* the loop's own time may lie behind; the callback looks at the clock */
+        uv_timer_start(&r->engine_timer, on_engine_timer, at > r->now_us ? (at - r->now_us + 999) / 1000 : 0, 0);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
+/* Before the loop sleeps: everything that the turn brought is worked off. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct replica *r = prepare->data;
+    bool busy = true;
+    if (!r->started || r->ending)
+        return;
+    r->turns++;
+    now_refresh(r);
+    for (int pass = 0; pass < PASSES_MAX && busy; pass++) {
+        for (int round = 0; round < ROUNDS_MAX && turn(r); round++)
+            ;
+        timer_arrange(r);
+        links_flush(&r->links);
+        clients_flush(&r->clients);
+        busy = r->dirty;
+        for (int i = 0; i < COMPARTMENTS; i++)
+            if (!r->seat[i].dead && compartment_before_poll(r->seat[i].compartment))
+                busy = true;
+    }
+    press_back(r);
+    if (busy && !uv_is_active((uv_handle_t *)&r->idle))
+        uv_idle_start(&r->idle, on_idle);
+    else if (!busy && uv_is_active((uv_handle_t *)&r->idle))
+        uv_idle_stop(&r->idle);
+}
+
+static void on_check(uv_check_t *check)
+{
+    struct replica *r = check->data;
+    now_refresh(r);
+    for (int i = 0; i < COMPARTMENTS; i++)
+        if (!r->seat[i].dead)
+            compartment_after_poll(r->seat[i].compartment);
+}
+
+static void on_output(uv_poll_t *poll, int status, int events)
+{
+    /* That the loop turns is enough. */
+    (void)poll, (void)status, (void)events;
+}
+
+static void on_death(uv_poll_t *poll, int status, int events)
+{
+    (void)status, (void)events;
+    look_for_deaths(poll->data);
+}
+
+static void on_second(uv_timer_t *timer)
+{
+    struct replica *r = timer->data;
+    now_correct(r);
+    look_for_deaths(r);
+}
+
+/* ---------------------------------------------------------------- opening: cores, memory, compartments */
+
+/* The share of this machine's cores that belongs to this replica: with more replicas than cores, one core; otherwise a
+ * row of them. Fills `set`; returns the core when it is one, or -1. */
+static int cores_choose(const struct config *config, replica_id id, cpu_set_t *set)
+{
+    cpu_set_t allowed;
+    unsigned cores[CPU_SETSIZE], count = 0, mates = 0, place = 0;
+    CPU_ZERO(set);
+    if (config->replica[id].core >= 0) {
+        CPU_SET((unsigned)config->replica[id].core, set);
+        return config->replica[id].core;
+    }
+    if (config->affinity == AFFINITY_NONE || sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return -1;
+    for (unsigned i = 0; i < CPU_SETSIZE; i++)
+        if (CPU_ISSET(i, &allowed))
+            cores[count++] = i;
+    for (replica_id i = 0; i < config->replicas; i++) {
+        if (strcmp(config->replica[i].host, config->replica[id].host) != 0)
+            continue;
+        place += i < id;
+        mates++;
+    }
+    unsigned share = count / mates;
+    if (count == 0 || share >= 4) /* room enough: the kernel does it better */
+        return -1;
+    if (share <= 1) {
+        CPU_SET(cores[place % count], set);
+        return (int)cores[place % count];
+    }
+    for (unsigned i = 0; i < share; i++)
+        CPU_SET(cores[place * share + i], set);
+    return -1;
+}
+
+static int cores_take(struct replica *r, int *core, struct error *error)
+{
+    cpu_set_t set;
+    *core = cores_choose(&r->config, r->options.id, &set);
+    if (CPU_COUNT(&set) > 0 && sched_setaffinity(0, sizeof set, &set) != 0)
+        return error_set(error, "replica %u: cannot run on core %d: %s", r->options.id, *core, strerror(errno));
+    return 0;
+}
+
+static int binary_path(char *out, const struct replica *r, enum kind kind, struct error *error)
+{
+    bool fits;
+    if (kind != KIND_EXECUTION)
+        fits = path_make(out, "%s/%s", r->options.bin_dir, binary_names[kind - KIND_PREPARATION]);
+    else if (strchr(r->config.service, '/'))
+        fits = r->config.service[0] == '/' ? path_make(out, "%s", r->config.service)
+                                           : path_make(out, "%s/%s", r->config.dir, r->config.service);
+    else
+        fits = path_make(out, "%s/redoubt-execution-%s", r->options.bin_dir, r->config.service);
+    if (!fits)
+        return error_set(error, "%s: name too long", r->options.bin_dir);
+    if (access(out, X_OK) != 0)
+        return error_set(error, "%s: %s", out, strerror(errno));
+    return 0;
+}
+
+static int seat_open(struct replica *r, int index, int core, struct error *error)
+{
+    static const struct compartment_type *const types[] = {&preparation_type, &confirmation_type, &execution_type};
+    struct seat *seat = &r->seat[index];
+    enum kind kind = (enum kind)(KIND_PREPARATION + index);
+    char binary[PATH_BYTES], why[512];
+    struct compartment_spec spec = {
+        .kind = kind,
+        .isolation = (enum isolation)r->config.isolation,
+        .type = types[index],
+        .config = {.kind = kind, .replica = r->options.id, .epoch = EPOCH,
+                   .one_domain = r->config.protocol == PROTOCOL_PBFT, .service_options = r->config.service_options},
+        .memory_bytes = types[index]->arena_bytes,
+        .core = core,
+        .spin = r->config.spin,
+    };
+    memcpy(spec.config.admin_public, r->admin_public, 32);
+    if (kind == KIND_EXECUTION) {
+        spec.memory_bytes = (size_t)r->config.memory_mb << 20;
+        if (spec.memory_bytes < types[index]->arena_bytes)
+            return error_set(error, "memory_mb: %u is too little: the execution compartment needs %zu",
+                             r->config.memory_mb, (types[index]->arena_bytes >> 20) + 1);
+        spec.config.service = r->options.service;
+    }
+    if (spec.isolation == ISOLATION_PROCESS) {
+        if (binary_path(binary, r, kind, error))
+            return -1;
+        spec.binary = binary;
+    } else if (kind == KIND_EXECUTION && !r->options.service) {
+        return error_set(error, "service %s: a program of its own runs under isolation: process only", r->config.service);
+    }
+    if (compartment_open(&seat->compartment, &spec, why, sizeof why) < 0)
+        return error_set(error, "%s of replica %u: %s", kind_name(kind), r->options.id, why);
+    return 0;
+}
+
+static int seats_open(struct replica *r, struct error *error)
+{
+    struct slice frames[MEMBER_KINDS];
+    static uint8_t kept[MEMBER_KINDS][65536];
+    struct sign_key host_key;
+    char path[PATH_BYTES];
+    int core, result = 0;
+    if (cores_take(r, &core, error))
+        return -1;
+    for (int i = 0; i < COMPARTMENTS; i++)
+        if (seat_open(r, i, core, error))
+            return -1;
+    if (!path_make(path, "%s/replica-%u/host.key", r->config.dir, r->options.id) ||
+        certificate_key_read(&host_key, path, error))
+        return -1;
+    frames[0] = (struct slice){kept[0], hello_of_host(kept[0], &host_key, r->options.id, EPOCH, r->admin_public)};
+    crypto_wipe(&host_key, sizeof host_key);
+    for (int i = 0; i < COMPARTMENTS; i++) {
+        if (!compartment_take(r->seat[i].compartment, &frames[i + 1]) || frames[i + 1].len > sizeof kept[0])
+            return error_set(error, "%s of replica %u: it shows no keys", kind_name((enum kind)(KIND_PREPARATION + i)),
+                             r->options.id);
+        memcpy(kept[i + 1], frames[i + 1].data, frames[i + 1].len);
+        frames[i + 1].data = kept[i + 1];
+    }
+    for (int i = 0; i < MEMBER_KINDS && result == 0; i++)
+        result = hello_check(&r->hellos.member[i], frames[i], (enum kind)(KIND_HOST + i), r->options.id, r->admin_public,
+                             error);
+    return result ? result : hellos_write(r->config.dir, r->options.id, frames, error);
+}
+
+static void seats_watch(struct replica *r)
+{
+    for (int i = 0; i < COMPARTMENTS; i++) {
+        struct seat *seat = &r->seat[i];
+        int fd = compartment_fd(seat->compartment), death_fd = compartment_death_fd(seat->compartment);
+        if (fd >= 0 && uv_poll_init(&r->loop, &seat->poll, fd) == 0) {
+            seat->polled = true;
+            seat->poll.data = r;
+            uv_poll_start(&seat->poll, UV_READABLE, on_output);
+        }
+        if (death_fd >= 0 && uv_poll_init(&r->loop, &seat->death, death_fd) == 0) {
+            seat->watched = true;
+            seat->death.data = r;
+            uv_poll_start(&seat->death, UV_READABLE, on_death);
+        }
+    }
+}
+
+static int engine_open(struct replica *r, struct error *error)
+{
+    struct engine_config config = {.replica = r->options.id,
+                                   .request_timeout_us = (uint64_t)r->config.request_timeout_ms * 1000};
+    r->engine_type = &splitbft_engine;
+    r->actions.emit = emit;
+    size_t bytes = r->engine_type->arena_bytes(&config);
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return error_set(error, "replica %u: cannot reserve %zu MiB for its host: %s", r->options.id, bytes >> 20,
+                         strerror(errno));
+    arena_init(&r->engine_arena, memory, bytes);
+    r->engine = r->engine_type->init(&r->engine_arena, &config);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- the manifest */
+
+static void end(struct replica *r)
+{
+    if (r->ending)
+        return;
+    r->ending = true;
+    links_close(&r->links);
+    clients_close(&r->clients);
+    pages_close(&r->pages);
+    control_close(&r->control);
+    uv_stop(&r->loop);
+}
+
+/* Are these exactly the keys that our own members drew at this start? */
+static bool manifest_is_ours(const struct replica *r, const struct configuration *c)
+{
+    for (int i = 0; i < MEMBER_KINDS; i++) {
+        const struct member_hello *mine = &r->hellos.member[i];
+        const struct member_keys *keys = &c->member[i][r->options.id];
+        bool box = i == 0 || memcmp(keys->box_public, mine->hello.box_public.bytes, 32) == 0;
+        if (!keys->present || keys->epoch != mine->sender.epoch || !box ||
+            memcmp(keys->sign_public, mine->hello.sign_public.bytes, 32) != 0)
+            return false;
+    }
+    return true;
+}
+
+static int manifest_fits(const struct replica *r, const struct configuration *c, const char *path, struct error *error)
+{
+    uint32_t write_quorum = (r->config.fast_reads ? 2 : 1) * r->config.faults + 1;
+    if (c->protocol != r->config.protocol || c->faults != r->config.faults || c->replicas != r->config.replicas ||
+        c->write_quorum != write_quorum)
+        return error_set(error, "%s: it does not fit cluster.yaml (protocol, faults, fast_reads): was cluster.yaml changed "
+                         "after the start?", path);
+    return 0;
+}
+
+static void pins_of(struct tls_pins *pins, const struct configuration *c, replica_id self)
+{
+    *pins = (struct tls_pins){.count = c->replicas, .self = self};
+    for (replica_id i = 0; i < c->replicas; i++)
+        memcpy(pins->key[i], c->member[0][i].sign_public, 32);
+}
+
+/* A hello is for one start: left lying about, it would be taken for the next one's. */
+static void hello_withdraw(const struct replica *r)
+{
+    char path[PATH_BYTES];
+    if (hello_path(path, r->config.dir, r->options.id))
+        unlink(path);
+}
+
+static void serve(struct replica *r, const struct frame *start)
+{
+    struct tls_pins pins;
+    const struct links_events link_events = {r, on_peer_frame, on_peer_up};
+    const struct clients_events client_events = {r, on_client_frame, on_client_gone};
+    hello_withdraw(r);
+    now_refresh(r);
+    r->started = true;
+    r->started_us = r->now_us;
+    for (int i = 0; i < COMPARTMENTS; i++)
+        give(r, (enum kind)(KIND_PREPARATION + i), &start->whole, 1, false);
+    r->stepping = true;
+    r->engine_type->start(r->engine, &r->configuration, r->now_us, &r->actions);
+    r->stepping = false;
+    r->dirty = true;
+    pins_of(&pins, &r->configuration, r->options.id);
+    links_open(&r->links, &r->loop, &r->config, r->options.id, r->tls, &pins, r->listen_fd[PORT_PEER], &link_events);
+    clients_open(&r->clients, &r->loop, r->config.replica[r->options.id].client.port, r->listen_fd[PORT_CLIENT],
+                 &client_events);
+    r->listen_fd[PORT_PEER] = r->listen_fd[PORT_CLIENT] = -1;
+    log_line(LOG_INFO, "serving: %s, %u replicas, %u faults, isolation %s", protocol_name(r->config.protocol),
+             r->config.replicas, r->config.faults, isolation_text(r->config.isolation));
+}
+
+static void on_manifest_timer(uv_timer_t *timer)
+{
+    struct replica *r = timer->data;
+    char path[PATH_BYTES];
+    struct stat st;
+    struct file file;
+    struct frame start;
+    int failed = 0;
+    if (!path_make(path, "%s/replica-%u/manifest", r->config.dir, r->options.id))
+        return;
+    if (uv_now(&r->loop) - r->waiting_since_ms > r->options.wait_ms) {
+        failed = error_set(&r->failure, "replica %u: no manifest with its keys in %s within %u s: run `redoubt start %s`",
+                           r->options.id, path, r->options.wait_ms / 1000, r->config.dir);
+    } else if (stat(path, &st) == 0 && (st.st_mtim.tv_sec != r->manifest_seen.tv_sec ||
+                                        st.st_mtim.tv_nsec != r->manifest_seen.tv_nsec)) {
+        r->manifest_seen = st.st_mtim;
+        failed = manifest_read(&r->configuration, &start, &file, path, r->admin_public, &r->failure);
+        if (!failed) {
+            if (!manifest_is_ours(r, &r->configuration)) {
+                log_line(LOG_INFO, "%s is of another start: waiting for `redoubt start %s`", path, r->config.dir);
+            } else if (!(failed = manifest_fits(r, &r->configuration, path, &r->failure))) {
+                uv_timer_stop(timer);
+                serve(r, &start);
+            }
+            file_free(&file);
+        }
+    }
+    if (failed) {
+        r->exit_code = -1;
+        end(r);
+    }
+}
+
+/* ---------------------------------------------------------------- life */
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    log_line(LOG_INFO, "ending (%s)", number == SIGINT ? "interrupted" : "asked to");
+    end(handle->data);
+}
+
+static int ports_open(struct replica *r, struct error *error)
+{
+    const struct replica_config *mine = &r->config.replica[r->options.id];
+    const struct address *const address[] = {&mine->peer, &mine->client, &mine->metrics};
+    static const char *const names[] = {"peer", "client", "metrics"};
+    for (int i = 0; i < 3; i++) {
+        char what[64];
+        snprintf(what, sizeof what, "%s port of replica %u", names[i], r->options.id);
+        r->listen_fd[i] = socket_listen(address[i], what, error);
+        if (r->listen_fd[i] < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int tls_prepare(struct replica *r, struct error *error)
+{
+    char key[PATH_BYTES], certificate[PATH_BYTES];
+    if (!path_make(key, "%s/replica-%u/host.key", r->config.dir, r->options.id) ||
+        !path_make(certificate, "%s/replica-%u/host.crt", r->config.dir, r->options.id))
+        return error_set(error, "%s: name too long", r->config.dir);
+    r->tls = tls_context_new(key, certificate, error);
+    return r->tls ? 0 : -1;
+}
+
+static void loop_open(struct replica *r)
+{
+    CHECK(uv_loop_init(&r->loop) == 0);
+    uv_prepare_init(&r->loop, &r->prepare);
+    uv_check_init(&r->loop, &r->check);
+    uv_idle_init(&r->loop, &r->idle);
+    uv_timer_init(&r->loop, &r->engine_timer);
+    uv_timer_init(&r->loop, &r->second_timer);
+    uv_timer_init(&r->loop, &r->manifest_timer);
+    uv_signal_init(&r->loop, &r->on_term);
+    uv_signal_init(&r->loop, &r->on_int);
+    r->prepare.data = r->check.data = r->engine_timer.data = r->second_timer.data = r->manifest_timer.data = r;
+    r->on_term.data = r->on_int.data = r;
+    uv_prepare_start(&r->prepare, on_prepare);
+    uv_check_start(&r->check, on_check);
+    uv_timer_start(&r->second_timer, on_second, 1000, 1000);
+    uv_timer_start(&r->manifest_timer, on_manifest_timer, 0, MANIFEST_LOOK_MS);
+    uv_signal_start(&r->on_term, on_signal, SIGTERM);
+    uv_signal_start(&r->on_int, on_signal, SIGINT);
+}
+
+static void close_any(uv_handle_t *handle, void *unused)
+{
+    (void)unused;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void loop_close(struct replica *r)
+{
+    uv_walk(&r->loop, close_any, NULL);
+    uv_run(&r->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&r->loop);
+}
+
+static void descriptors_raise(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= 4096)
+        return;
+    limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int replica_prepare(struct replica *r, struct error *error)
+{
+    if (config_read(&r->config, r->options.dir, error) || config_supported(&r->config, error))
+        return -1;
+    if (r->options.id >= r->config.replicas)
+        return error_set(error, "--id %u: there are %u replicas, numbered from 0", r->options.id, r->config.replicas);
+    log_init(r->config.log_json, LOG_INFO, (int)r->options.id);
+    if (config_check_secrets(&r->config, r->options.id, error) ||
+        admin_public_read(r->admin_public, r->config.dir, error) || tls_prepare(r, error) || ports_open(r, error))
+        return -1;
+    hello_withdraw(r); /* of an earlier start that ended by force */
+    return engine_open(r, error) || seats_open(r, error) ? -1 : 0;
+}
+
+static int replica_live(struct replica *r, struct error *error)
+{
+    struct fault_outputs outputs = {r, peer_out, client_out};
+    loop_open(r);
+    seats_watch(r);
+    fault_init(&r->fault, r->options.id, r->config.replicas, &outputs);
+    pages_open(&r->pages, &r->loop, r->config.replica[r->options.id].metrics.port, r->listen_fd[PORT_METRICS], r,
+               report_render);
+    r->listen_fd[PORT_METRICS] = -1;
+    r->clock_offset_us = (int64_t)clock_us(CLOCK_REALTIME) - (int64_t)clock_us(CLOCK_MONOTONIC);
+    r->waiting_since_ms = uv_now(&r->loop);
+    int result = 0;
+    if (r->options.allow_faults)
+        result = control_open(&r->control, &r->loop, r->config.dir, r->options.id, &r->fault, error);
+    if (result == 0) {
+        log_line(LOG_INFO, "keys drawn; waiting for %s/replica-%u/manifest", r->config.dir, r->options.id);
+        uv_run(&r->loop, UV_RUN_DEFAULT);
+        if (r->exit_code)
+            result = error_set(error, "%s", r->failure.text);
+    }
+    end(r);
+    loop_close(r);
+    hello_withdraw(r);
+    fault_deinit(&r->fault);
+    return result;
+}
+
+int replica_run(const struct replica_options *options, struct error *error)
+{
+    struct replica *r = calloc(1, sizeof *r);
+    CHECK(r && "out of memory");
+    r->options = *options;
+    for (int i = 0; i < 3; i++)
+        r->listen_fd[i] = -1;
+    signal(SIGPIPE, SIG_IGN);
+    descriptors_raise();
+    int result = replica_prepare(r, error);
+    if (result == 0)
+        result = replica_live(r, error);
+    for (int i = 0; i < COMPARTMENTS; i++) {
+        compartment_close(r->seat[i].compartment);
+        buffer_free(&r->seat[i].overflow);
+    }
+    for (int i = 0; i < 3; i++)
+        if (r->listen_fd[i] >= 0)
+            close(r->listen_fd[i]);
+    SSL_CTX_free(r->tls);
+    free(r);
+    return result;
+}

@@ -1,0 +1,97 @@
+/*
+ * One replica's host: the loop that carries frames between compartments, peers, clients and the engine.
+ *
+ *   sockets, rings, clock                      each turn:
+ *        |                                       read what is there        -> engine.step per frame
+ *   +---------+   events   +--------+            engine says RUN_END       -> batching decisions
+ *   | replica | ---------> | engine |            kick every compartment that was given something, once
+ *   |         | <--------- |        |            take their output         -> engine.step per frame
+ *   +---------+   actions  +--------+            write once per connection
+ *        |                                       sleep until there is more
+ *   three compartments (compartment.h)
+ *
+ * Nothing here is trusted with more than liveness.
+ */
+#ifndef HOST_REPLICA_H
+#define HOST_REPLICA_H
+
+#include "clients.h"
+#include "compartment.h"
+#include "config.h"
+#include "control.h"
+#include "engine.h"
+#include "hello_file.h"
+#include "links.h"
+#include "pages.h"
+
+enum { COMPARTMENTS = 3 }; /* P, C, E: kind - KIND_PREPARATION */
+
+struct replica_options {
+    const char *dir;
+    replica_id id;
+    bool allow_faults;
+    unsigned wait_ms;                      /* for the manifest */
+    const struct redoubt_service *service; /* inline only */
+    const char *bin_dir;                   /* where the compartments' executables are */
+};
+
+struct seat {
+    struct compartment *compartment;
+    uv_poll_t poll, death;
+    struct buffer overflow; /* what its ring had no room for: u32 length, u32 local, frame */
+    bool polled, watched;
+    bool given; /* since the last kick */
+    bool dead;
+    char obituary[640];
+    uint64_t dropped;
+};
+
+struct replica {
+    struct replica_options options;
+    struct config config;
+    uint8_t admin_public[32];
+    uv_loop_t loop;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_idle_t idle;
+    uv_timer_t engine_timer, second_timer, manifest_timer;
+    uv_signal_t on_term, on_int;
+    struct seat seat[COMPARTMENTS];
+    struct hellos hellos; /* its own members */
+
+    const struct engine_type *engine_type;
+    struct arena engine_arena; /* the engine keeps it */
+    void *engine;
+    struct actions actions;
+    uint64_t timer_at_us, timer_set_us;
+    bool dirty;   /* frames were given to the engine since the last RUN_END */
+    bool stepping;
+    uint32_t gone[CLIENTS_MAX]; /* clients whose end the engine has not heard of */
+    uint32_t gone_count;
+
+    struct configuration configuration;
+    int listen_fd[3];
+    SSL_CTX *tls;
+    struct links links;
+    struct clients clients;
+    struct pages pages;
+    struct control control;
+    struct fault fault;
+
+    uint64_t now_us;
+    int64_t clock_offset_us;
+    uint64_t started_us, waiting_since_ms;
+    struct timespec manifest_seen;
+    bool started, ending, paused;
+    int exit_code;
+    struct error failure;
+    uint64_t turns, frames_in, frames_out;
+};
+
+/* Runs until SIGTERM or SIGINT. 0; or -1 and the error. */
+int replica_run(const struct replica_options *options, struct error *error);
+
+/* report.c: what the pages show. */
+int report_render(void *replica, const char *path, struct buffer *body, const char **type);
+
+#endif

@@ -1,0 +1,182 @@
+/*
+ * What a replica says about itself: /status, /metrics, /healthz.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "replica.h"
+
+static const char *const seat_names[COMPARTMENTS] = {"preparation", "confirmation", "execution"};
+
+static bool is_healthy(const struct replica *r)
+{
+    bool alive = r->started && !r->ending;
+    for (int i = 0; i < COMPARTMENTS; i++)
+        alive = alive && !r->seat[i].dead;
+    return alive && links_up(&r->links) >= 2 * r->config.faults;
+}
+
+static uint64_t verdict_count(const struct replica *r, enum verdict verdict)
+{
+    const uint64_t *engine = r->engine_type->verdicts(r->engine);
+    uint64_t count = engine ? engine[verdict] : 0;
+    for (int i = 0; i < COMPARTMENTS; i++)
+        count += compartment_verdicts(r->seat[i].compartment, verdict);
+    return count;
+}
+
+static void hex(char *out, const uint8_t *data, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < len; i++) {
+        out[2 * i] = digits[data[i] >> 4];
+        out[2 * i + 1] = digits[data[i] & 15];
+    }
+    out[2 * len] = 0;
+}
+
+static void compartments_print(const struct replica *r, struct buffer *body)
+{
+    buffer_print(body, "\"compartments\":[");
+    for (int i = 0; i < COMPARTMENTS; i++) {
+        const struct seat *seat = &r->seat[i];
+        char measurement[65], words[1024];
+        hex(measurement, compartment_measurement(seat->compartment)->bytes, 32);
+        buffer_print(body, "%s{\"kind\":\"%s\",\"pid\":%ld,\"epoch\":%llu,\"measurement\":\"%s\",\"sandbox\":\"%s\"",
+                     i ? "," : "", seat_names[i],
+                     (long)(compartment_pid(seat->compartment) ? compartment_pid(seat->compartment) : getpid()),
+                     (unsigned long long)r->hellos.member[i + 1].sender.epoch, measurement,
+                     compartment_sandbox(seat->compartment));
+        if (seat->dead)
+            buffer_print(body, ",\"died\":\"%s\"", json_escape(words, sizeof words, seat->obituary));
+        buffer_print(body, "}");
+    }
+    buffer_print(body, "]");
+}
+
+/* One element of `replicas` in `redoubt status --json`, and the cluster's own fields beside it. */
+static void report_print(struct replica *r, struct buffer *body)
+{
+    struct engine_status s;
+    memset(&s, 0, sizeof s);
+    if (r->started)
+        r->engine_type->status(r->engine, &s);
+    buffer_print(body, "{\"protocol\":\"%s\",\"configuration\":%llu,\"replica\":{\"id\":%u,\"pid\":%ld,\"view\":%llu,"
+                 "\"slot\":%llu,\"stable\":%llu,\"lag\":%llu,\"epoch\":%u,\"isolation\":\"%s\",\"durability\":\"%s\",",
+                 protocol_name(r->config.protocol), (unsigned long long)(r->started ? r->configuration.number : 0),
+                 r->options.id, (long)getpid(), (unsigned long long)s.view, (unsigned long long)s.executed,
+                 (unsigned long long)s.stable, (unsigned long long)s.lag,
+                 (unsigned)r->hellos.member[0].sender.epoch, isolation_text(r->config.isolation),
+                 durability_name(r->config.durability));
+    compartments_print(r, body);
+    buffer_print(body, ",\"verdicts\":{");
+    for (int v = 0; v < VERDICT_COUNT; v++)
+        buffer_print(body, "%s\"%s\":%llu", v ? "," : "", verdict_name((enum verdict)v),
+                     (unsigned long long)verdict_count(r, (enum verdict)v));
+    buffer_print(body, "},\"cache\":{},\"voting\":%s,\"links\":%u,\"clients\":%u,\"fault\":\"%s\"}}\n",
+                 r->started && s.voting ? "true" : "false", links_up(&r->links), r->clients.count,
+                 fault_name(r->fault.kind));
+}
+
+static void metric(struct buffer *body, const char *name, const char *type, const char *help, uint64_t value)
+{
+    buffer_print(body, "# HELP redoubt_%s %s\n# TYPE redoubt_%s %s\nredoubt_%s %llu\n", name, help, name, type, name,
+                 (unsigned long long)value);
+}
+
+static void verdicts_print(const struct replica *r, struct buffer *body)
+{
+    const uint64_t *engine = r->engine_type->verdicts(r->engine);
+    buffer_print(body, "# HELP redoubt_verdicts_total Frames by what became of them.\n"
+                 "# TYPE redoubt_verdicts_total counter\n");
+    for (int v = 0; v < VERDICT_COUNT; v++) {
+        buffer_print(body, "redoubt_verdicts_total{part=\"host\",verdict=\"%s\"} %llu\n", verdict_name((enum verdict)v),
+                     (unsigned long long)(engine ? engine[v] : 0));
+        for (int i = 0; i < COMPARTMENTS; i++)
+            buffer_print(body, "redoubt_verdicts_total{part=\"%s\",verdict=\"%s\"} %llu\n", seat_names[i],
+                         verdict_name((enum verdict)v),
+                         (unsigned long long)compartment_verdicts(r->seat[i].compartment, (enum verdict)v));
+    }
+}
+
+static void seats_print(const struct replica *r, struct buffer *body)
+{
+    buffer_print(body, "# HELP redoubt_compartment_alive Whether the compartment runs.\n"
+                 "# TYPE redoubt_compartment_alive gauge\n");
+    for (int i = 0; i < COMPARTMENTS; i++)
+        buffer_print(body, "redoubt_compartment_alive{part=\"%s\"} %d\n", seat_names[i], !r->seat[i].dead);
+    buffer_print(body, "# HELP redoubt_compartment_resident_bytes Resident memory.\n"
+                 "# TYPE redoubt_compartment_resident_bytes gauge\n");
+    for (int i = 0; i < COMPARTMENTS; i++)
+        buffer_print(body, "redoubt_compartment_resident_bytes{part=\"%s\"} %zu\n", seat_names[i],
+                     r->seat[i].dead ? (size_t)0 : compartment_resident_bytes(r->seat[i].compartment));
+    buffer_print(body, "# HELP redoubt_overflow_dropped_total Frames dropped because a compartment did not keep up.\n"
+                 "# TYPE redoubt_overflow_dropped_total counter\n");
+    for (int i = 0; i < COMPARTMENTS; i++)
+        buffer_print(body, "redoubt_overflow_dropped_total{part=\"%s\"} %llu\n", seat_names[i],
+                     (unsigned long long)r->seat[i].dropped);
+}
+
+static void metrics_print(struct replica *r, struct buffer *body)
+{
+    struct engine_status s;
+    memset(&s, 0, sizeof s);
+    if (r->started)
+        r->engine_type->status(r->engine, &s);
+    metric(body, "up", "gauge", "1 once the manifest is in force.", r->started);
+    metric(body, "healthy", "gauge", "1 when all compartments live and a quorum is linked.", is_healthy(r));
+    metric(body, "voting", "gauge", "0 after a compartment died.", s.voting);
+    metric(body, "view", "gauge", "Current view.", s.view);
+    metric(body, "in_view", "gauge", "0 while a view change is under way.", s.in_view);
+    metric(body, "slot_executed", "gauge", "Highest slot executed.", s.executed);
+    metric(body, "slot_stable", "gauge", "Latest stable checkpoint.", s.stable);
+    metric(body, "slot_newest", "gauge", "Highest slot heard of.", s.newest);
+    metric(body, "lag_slots", "gauge", "Slots behind the others.", s.lag);
+    metric(body, "batches_proposed_total", "counter", "Batches proposed as primary.", s.batches_proposed);
+    metric(body, "bundles_received_total", "counter", "Bundles from clients and peers.", s.bundles_received);
+    metric(body, "bundles_refused_total", "counter", "Bundles refused.", s.bundles_refused);
+    metric(body, "retransmissions_total", "counter", "Frames sent again.", s.retransmissions);
+    metric(body, "view_changes_total", "counter", "Views left.", s.view_changes);
+    metric(body, "state_transfers_total", "counter", "Times the state was fetched from peers.", s.state_transfers);
+    metric(body, "origins_on_signatures", "counter", "Clients whose bundles must be signed.", s.origins_on_signatures);
+    metric(body, "bodies_held", "gauge", "Bundles kept.", s.bodies_held);
+    metric(body, "body_bytes", "gauge", "Bytes of bundles kept.", s.body_bytes);
+    metric(body, "links", "gauge", "Links to other replicas that are up.", links_up(&r->links));
+    metric(body, "clients", "gauge", "Client connections.", r->clients.count);
+    metric(body, "frames_in_total", "counter", "Frames from peers and clients.", r->frames_in);
+    metric(body, "frames_out_total", "counter", "Frames to peers and clients.", r->frames_out);
+    metric(body, "peer_bytes_in_total", "counter", "Ciphertext from peers.", r->links.bytes_in);
+    metric(body, "peer_bytes_out_total", "counter", "Plaintext to peers.", r->links.bytes_out);
+    metric(body, "client_bytes_in_total", "counter", "From clients.", r->clients.bytes_in);
+    metric(body, "client_bytes_out_total", "counter", "To clients.", r->clients.bytes_out);
+    metric(body, "garbage_total", "counter", "Connections closed for garbage, on any port.",
+           r->links.garbage + r->clients.garbage + r->pages.garbage);
+    metric(body, "strangers_total", "counter", "Peers refused for a key that is not in the manifest.", r->links.strangers);
+    metric(body, "turns_total", "counter", "Turns of the loop.", r->turns);
+    metric(body, "faults_done_total", "counter", "Frames that an injected fault touched.", r->fault.done);
+    verdicts_print(r, body);
+    seats_print(r, body);
+}
+
+int report_render(void *context, const char *path, struct buffer *body, const char **type)
+{
+    struct replica *r = context;
+    if (strcmp(path, "/healthz") == 0) {
+        bool healthy = is_healthy(r);
+        buffer_print(body, "%s, %u links\n", healthy ? "ok" : r->started ? "not serving" : "waiting for the manifest",
+                     links_up(&r->links));
+        return healthy ? 200 : 503;
+    }
+    if (strcmp(path, "/status") == 0) {
+        *type = "application/json";
+        report_print(r, body);
+        return 200;
+    }
+    if (strcmp(path, "/metrics") == 0) {
+        *type = "text/plain; version=0.0.4; charset=utf-8";
+        metrics_print(r, body);
+        return 200;
+    }
+    return 404;
+}
