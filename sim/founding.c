@@ -1,0 +1,106 @@
+/*
+ * How the cluster comes to life: every compartment shows its fresh keys in a HELLO, the administrator signs a START that
+ * names them all, and every engine is given the configuration.
+ */
+#include "ordering/hello.h"
+#include "world.h"
+
+static struct member member_of[REPLICAS_MAX][MEMBER_KINDS];
+
+void founding_hello(struct world *w, replica_id r, uint32_t cell, struct slice bytes)
+{
+    struct frame frame;
+    struct hello hello;
+    CHECK(frame_decode(bytes.data, bytes.len, &frame) && frame.type == FRAME_HELLO && hello_decode(frame.body, &hello));
+    CHECK(memcmp(hello.admin_public.bytes, w->admin.public, 32) == 0);
+    member_of[r][cell + 1] = (struct member){
+        .replica = r,
+        .kind = KIND_PREPARATION + cell,
+        .epoch = frame.sender.epoch,
+        .sign_public = hello.sign_public,
+        .box_public = hello.box_public,
+    };
+}
+
+static void host_member(struct world *w, replica_id r)
+{
+    struct sign_key sign;
+    sign_keypair(&sign);
+    box_keypair(&w->host_box[r]);
+    member_of[r][0] = (struct member){.replica = r, .kind = KIND_HOST, .epoch = 1};
+    memcpy(member_of[r][0].sign_public.bytes, sign.public, 32);
+    memcpy(member_of[r][0].box_public.bytes, w->host_box[r].public, 32);
+}
+
+static void put_members(struct world *w, struct writer *members, struct writer *secrets, const struct box_key *group)
+{
+    for (replica_id r = 0; r < w->n; r++) {
+        uint8_t sealed[32 + SEAL_BYTES];
+        struct sealed entry = {.replica = r};
+        host_member(w, r);
+        for (int k = 0; k < MEMBER_KINDS; k++)
+            member_put(members, &member_of[r][k]);
+        box_seal(sealed, member_of[r][KIND_EXECUTION - KIND_HOST].box_public.bytes, group->secret, 32);
+        memcpy(entry.half0.bytes, sealed, 32);
+        memcpy(entry.half1.bytes, sealed + 32, 32);
+        memcpy(entry.tail.bytes, sealed + 64, 16);
+        sealed_put(secrets, &entry);
+    }
+}
+
+static void put_origins(struct world *w, struct writer *origins)
+{
+    for (uint32_t i = 0; i < w->clients; i++) {
+        struct origin_entry entry = {.id = w->client[i].number, .access = ACCESS_READ | ACCESS_WRITE};
+        memcpy(entry.sign_public.bytes, w->client[i].sign.public, 32);
+        memcpy(entry.box_public.bytes, w->client[i].box.public, 32);
+        origin_entry_put(origins, &entry);
+    }
+}
+
+static struct parcel *sign(struct world *w, struct slice body, struct slice attachment)
+{
+    struct frame frame = {.type = FRAME_START, .sender = {KIND_ADMIN, 0, 0}, .auth_kind = AUTH_SIGNATURE, .body = body};
+    static uint8_t bytes[64 * 1024];
+    struct digest content;
+    uint8_t signature[SIGNATURE_BYTES];
+    struct auth auth = {.sign = w->admin};
+    configuration_content(&frame, &content);
+    auth_sign_content(&auth, &content, signature);
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_START, &frame.sender, AUTH_SIGNATURE, body,
+                              (struct slice){signature, sizeof signature}, attachment);
+    CHECK(len > 0);
+    return parcel_of((struct slice){bytes, len});
+}
+
+void founding_start(struct world *w)
+{
+    static uint8_t members[MEMBER_KINDS * REPLICAS_MAX * member_BYTES], secrets[REPLICAS_MAX * sealed_BYTES];
+    static uint8_t origins[ORIGINS_MAX * origin_entry_BYTES], body[32 * 1024];
+    struct writer mw = writer_to(members, sizeof members), sw = writer_to(secrets, sizeof secrets);
+    struct writer ow = writer_to(origins, sizeof origins), bw = writer_to(body, sizeof body);
+    struct box_key group;
+    box_keypair(&group);
+    put_members(w, &mw, &sw, &group);
+    put_origins(w, &ow);
+    struct start start = {
+        .protocol = (uint8_t)w->options.protocol,
+        .fast_reads = w->options.fast_reads > 0,
+        .faults = (uint16_t)w->f,
+        .configuration = 1,
+        .replicas = w->n,
+        .write_quorum = w->options.fast_reads > 0 ? 2 * w->f + 1 : w->f + 1,
+        .read_quorum = w->options.fast_reads > 0 ? 2 * w->f + 1 : 0,
+        .view_timeout_us = w->request_timeout_us,
+        .members = {members, mw.len},
+        .origins = {origins, ow.len},
+    };
+    crypto_random(start.cluster.bytes, sizeof start.cluster.bytes);
+    memcpy(start.group_public.bytes, group.public, 32);
+    start_put(&bw, &start);
+    CHECK(!mw.bad && !sw.bad && !ow.bad && !bw.bad);
+    w->start = sign(w, (struct slice){body, bw.len}, (struct slice){secrets, sw.len});
+    struct frame frame;
+    CHECK(frame_decode(w->start->data, w->start->len, &frame));
+    CHECK(configuration_load(&w->configuration, &frame, w->admin.public) == VERDICT_ACCEPT);
+}

@@ -1,0 +1,243 @@
+#include "ledger.h"
+
+#include "world.h"
+
+static uint64_t place_of(slot_no slot, uint32_t index)
+{
+    return slot << 20 | index;
+}
+
+void ledger_free(struct ledger *l)
+{
+    for (uint64_t i = 0; i < l->slots; i++)
+        free(l->slot[i].ops);
+    free(l->slot);
+    free(l->op);
+    memset(l, 0, sizeof *l);
+}
+
+static struct slot_record *slot_at(struct ledger *l, slot_no slot)
+{
+    CHECK(slot < 1u << 24);
+    if (slot >= l->slot_cap) {
+        uint64_t cap = 2 * slot + 256;
+        l->slot = realloc(l->slot, cap * sizeof *l->slot);
+        CHECK(l->slot != NULL);
+        memset(l->slot + l->slot_cap, 0, (cap - l->slot_cap) * sizeof *l->slot);
+        l->slot_cap = cap;
+    }
+    if (slot >= l->slots)
+        l->slots = slot + 1;
+    return &l->slot[slot];
+}
+
+uint64_t ledger_issue(struct world *w, uint32_t client, const uint8_t *request, size_t len, bool must_finish)
+{
+    struct ledger *l = &w->ledger;
+    if (l->ops + 2 >= l->op_cap) {
+        l->op_cap = l->op_cap ? 2 * l->op_cap : 4096;
+        l->op = realloc(l->op, l->op_cap * sizeof *l->op);
+        CHECK(l->op != NULL);
+    }
+    CHECK(len <= OP_BYTES_MAX);
+    uint64_t number = ++l->ops;
+    l->op[number] = (struct op_record){
+        .client = client,
+        .origin = w->client[client].number,
+        .issued_us = w->now_us,
+        .after = l->acknowledged_place,
+        .must_finish = must_finish,
+        .len = (uint16_t)len,
+    };
+    memcpy(l->op[number].request, request, len);
+    l->must_finish += must_finish;
+    return number;
+}
+
+/* ------------------------------------------------------------------------------------------------ clients */
+
+static void committed(struct world *w, uint64_t number, struct op_record *op, const struct redoubt_outcome *outcome)
+{
+    struct ledger *l = &w->ledger;
+    struct digest result;
+    result_digest(&result, outcome->status, outcome->result, outcome->result_bytes);
+    l->committed++;
+    if (op->place == 0)
+        world_violation(w, "operation %llu of client %u was acknowledged, but no correct replica executed it",
+                        (unsigned long long)number, op->client);
+    if (outcome->slot != op->place >> 20)
+        world_violation(w, "operation %llu was acknowledged for slot %llu, but stands in slot %llu",
+                        (unsigned long long)number, (unsigned long long)outcome->slot,
+                        (unsigned long long)(op->place >> 20));
+    if (!digest_equal(&result, &op->result))
+        world_violation(w, "client %u was told a wrong result of operation %llu (slot %llu)", op->client,
+                        (unsigned long long)number, (unsigned long long)outcome->slot);
+    if (op->place <= op->after)
+        world_violation(w, "operation %llu took effect before one that was acknowledged before it was issued",
+                        (unsigned long long)number);
+    if (op->place > l->acknowledged_place)
+        l->acknowledged_place = op->place;
+}
+
+void ledger_outcome(struct world *w, uint64_t number, const struct redoubt_outcome *outcome)
+{
+    struct ledger *l = &w->ledger;
+    struct op_record *op = &l->op[number];
+    if (op->state != OP_ISSUED)
+        world_violation(w, "client %u was told two outcomes of operation %llu", op->client, (unsigned long long)number);
+    if (op->must_finish)
+        l->must_finish--;
+    if (outcome->kind == REDOUBT_COMMITTED) {
+        op->state = OP_COMMITTED;
+        committed(w, number, op, outcome);
+    } else if (outcome->kind == REDOUBT_REJECTED) {
+        op->state = OP_REJECTED;
+        l->rejected++;
+        if (op->place)
+            world_violation(w, "operation %llu was told to be rejected, but stands in slot %llu",
+                            (unsigned long long)number, (unsigned long long)(op->place >> 20));
+    } else {
+        op->state = OP_UNKNOWN;
+        l->unknown++;
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ replicas */
+
+/* The number of an operation of a correct client; 0 for one of a faulty origin. Anything else was made up. */
+static uint64_t issued(struct world *w, replica_id r, const struct redoubt_op *op)
+{
+    struct ledger *l = &w->ledger;
+    uint64_t number = 0;
+    for (uint32_t i = 0; i < w->clients; i++)
+        if (w->client[i].number == op->origin && w->client[i].faulty)
+            return 0;
+    if (op->bytes >= 8)
+        memcpy(&number, op->data, 8);
+    if (number == 0 || number > l->ops || l->op[number].origin != op->origin || l->op[number].len != op->bytes - 8 ||
+        memcmp(l->op[number].request, op->data + 8, op->bytes - 8) != 0)
+        world_violation(w, "replica %u executed in slot %llu an operation that client %u never issued", r,
+                        (unsigned long long)op->slot, op->origin);
+    return number;
+}
+
+static void first_to_execute(struct world *w, replica_id r, const struct redoubt_op *op, uint64_t number,
+                             struct slot_op *entry)
+{
+    struct op_record *record = number ? &w->ledger.op[number] : NULL;
+    struct digest expected;
+    if (record && record->place)
+        world_violation(w, "replica %u executed operation %llu in slot %llu, which stands in slot %llu already", r,
+                        (unsigned long long)number, (unsigned long long)op->slot,
+                        (unsigned long long)(record->place >> 20));
+    if (record && record->state == OP_REJECTED)
+        world_violation(w, "operation %llu was rejected, and executed afterwards", (unsigned long long)number);
+    model_apply(w, op->origin, op->data + (op->bytes >= 8 ? 8 : 0), op->bytes >= 8 ? op->bytes - 8 : 0, &expected);
+    if (!digest_equal(&expected, &entry->result))
+        world_violation(w, "replica %u: result of operation %llu in slot %llu is not what the service's model gives", r,
+                        (unsigned long long)number, (unsigned long long)op->slot);
+    if (record) {
+        record->place = place_of(op->slot, op->index);
+        record->result = entry->result;
+    }
+}
+
+void ledger_executed(struct world *w, replica_id r, const struct redoubt_op *op, enum redoubt_status status,
+                     const struct redoubt_result *result)
+{
+    struct ledger *l = &w->ledger;
+    struct slot_record *slot = slot_at(l, op->slot);
+    if (l->at[r].slot != op->slot) {
+        l->at[r].slot = op->slot;
+        l->at[r].cursor = 0;
+    }
+    if (op->time_us < l->at[r].time_us)
+        world_violation(w, "replica %u: time fell in slot %llu", r, (unsigned long long)op->slot);
+    l->at[r].time_us = op->time_us;
+    struct slot_op entry = {.index = op->index, .op = issued(w, r, op)};
+    digest_of(&entry.what, "sim op", op->data, op->bytes);
+    result_digest(&entry.result, status, result->data, result->bytes);
+    if (l->at[r].cursor < slot->count) {
+        struct slot_op *known = &slot->ops[l->at[r].cursor];
+        if (known->index != entry.index || !digest_equal(&known->what, &entry.what) || slot->time_us != op->time_us)
+            world_violation(w, "replica %u executes another operation in slot %llu than others did", r,
+                            (unsigned long long)op->slot);
+        if (!digest_equal(&known->result, &entry.result))
+            world_violation(w, "replica %u: another result in slot %llu than others had", r,
+                            (unsigned long long)op->slot);
+    } else {
+        if (slot->finished)
+            world_violation(w, "replica %u executes more operations in slot %llu than others did", r,
+                            (unsigned long long)op->slot);
+        if (slot->count == slot->cap) {
+            slot->cap = slot->cap ? 2 * slot->cap : 4;
+            slot->ops = realloc(slot->ops, slot->cap * sizeof *slot->ops);
+            CHECK(slot->ops != NULL);
+        }
+        slot->time_us = op->time_us;
+        first_to_execute(w, r, op, entry.op, &entry);
+        slot->ops[slot->count++] = entry;
+    }
+    l->at[r].cursor++;
+}
+
+static void slot_done(struct world *w, replica_id r, slot_no no, const struct digest *batch)
+{
+    struct ledger *l = &w->ledger;
+    struct slot_record *slot = slot_at(l, no);
+    uint32_t count = l->at[r].slot == no ? l->at[r].cursor : 0;
+    if (slot->known && !digest_equal(&slot->batch, batch))
+        world_violation(w, "replica %u executed another batch in slot %llu than others did", r, (unsigned long long)no);
+    slot->known = true;
+    slot->batch = *batch;
+    if (slot->finished ? count != slot->count : count < slot->count)
+        world_violation(w, "replica %u executed %u operations in slot %llu, others %u", r, count,
+                        (unsigned long long)no, slot->count);
+    slot->finished = true;
+    if (no > l->top)
+        l->top = no;
+}
+
+static void rooted(struct world *w, replica_id r, slot_no no, const struct digest *root)
+{
+    struct slot_record *slot = slot_at(&w->ledger, no);
+    if (slot->rooted && !digest_equal(&slot->root, root))
+        world_violation(w, "replica %u has another state after slot %llu than others", r, (unsigned long long)no);
+    slot->rooted = true;
+    slot->root = *root;
+}
+
+void ledger_observe(struct world *w, replica_id r)
+{
+    struct replica *replica = &w->replica[r];
+    const struct execution *e = replica->cell[CELL_E].state;
+    if (e->fetch.transfers != replica->seen_transfers) {
+        replica->seen_transfers = e->fetch.transfers;
+        replica->seen_executed = replica->seen_checkpoint = e->checkpoint_slot;
+        w->result->state_transfers++;
+        world_trace(w, "r%u E has the state after slot %llu by transfer", r, (unsigned long long)e->checkpoint_slot);
+        if (!slot_at(&w->ledger, e->checkpoint_slot)->finished)
+            world_violation(w, "replica %u took over a state after slot %llu, which no correct replica executed", r,
+                            (unsigned long long)e->checkpoint_slot);
+        rooted(w, r, e->checkpoint_slot, &e->root);
+        w->ledger.at[r].time_us = e->time_us;
+        w->ledger.at[r].slot = 0;
+    }
+    while (replica->seen_executed < e->executed) {
+        slot_no slot = ++replica->seen_executed;
+        CHECK(e->executed - slot < REMEMBERED_SLOTS);
+        slot_done(w, r, slot, &e->remembered[slot % REMEMBERED_SLOTS]);
+    }
+    if (e->checkpoint_slot != replica->seen_checkpoint) {
+        replica->seen_checkpoint = e->checkpoint_slot;
+        rooted(w, r, e->checkpoint_slot, &e->root);
+    }
+}
+
+void ledger_finish(struct world *w)
+{
+    struct ledger *l = &w->ledger;
+    for (uint64_t i = 1; i <= l->ops; i++)
+        if (l->op[i].state == OP_COMMITTED && l->op[i].place == 0)
+            world_violation(w, "acknowledged operation %llu is lost", (unsigned long long)i);
+}

@@ -1,0 +1,96 @@
+/*
+ * The ledger: what clients asked for, what every correct Execution compartment did, and what clients were told. It sees
+ * through all walls, so its checks are exact:
+ *
+ *   - one batch digest, one list of operations and one time per slot, over all correct E; equal state at equal slots
+ *   - every executed operation was issued by its origin, and stands at one place only
+ *   - every result is what a model of the service, driven in that order, gives
+ *   - an acknowledged operation stands in the order, with the result that was told, after all that was acknowledged before
+ *     it was issued (with one order known, this is linearizability, decided without search); nothing that was rejected
+ *     stands there
+ *   - time never falls
+ */
+#ifndef SIM_LEDGER_H
+#define SIM_LEDGER_H
+
+#include "base/types.h"
+#include "redoubt/client.h"
+
+struct world;
+
+#define OP_BYTES_MAX 160u
+
+enum op_state { OP_ISSUED, OP_COMMITTED, OP_REJECTED, OP_UNKNOWN };
+
+struct op_record {
+    uint32_t client;
+    uint32_t origin;
+    enum op_state state;
+    uint64_t issued_us;
+    uint64_t after;    /* highest place acknowledged when it was issued */
+    uint64_t place;    /* slot << 20 | index; 0: not executed */
+    struct digest result;
+    bool must_finish;  /* no deadline */
+    uint16_t len;
+    uint8_t request[OP_BYTES_MAX];
+};
+
+struct slot_op {
+    uint32_t index;
+    uint64_t op; /* 0: of a faulty origin */
+    struct digest what;   /* of the operation's bytes */
+    struct digest result;
+};
+
+struct slot_record {
+    bool known;
+    struct digest batch;
+    bool rooted;
+    struct digest root;
+    uint64_t time_us;
+    bool finished;
+    uint32_t count, cap;
+    struct slot_op *ops;
+};
+
+struct model_key {
+    bool present;
+    uint8_t value[64];
+    size_t len;
+};
+#define MODEL_KEYS 12u
+
+struct ledger {
+    struct op_record *op; /* by number, from 1 */
+    uint64_t ops, op_cap;
+    struct slot_record *slot;
+    uint64_t slots, slot_cap;
+    uint64_t acknowledged_place;
+    uint64_t committed, rejected, unknown;
+    uint64_t must_finish; /* not over yet */
+    slot_no top;          /* highest slot that a correct E finished */
+    struct model_key key[MODEL_KEYS];
+    uint64_t global, own[64];
+    struct {
+        slot_no slot;
+        uint32_t cursor;
+        uint64_t time_us;
+    } at[16]; /* per replica: what its E is executing */
+};
+
+void ledger_free(struct ledger *ledger);
+/* A new operation; its number is the first eight bytes of what is sent. */
+uint64_t ledger_issue(struct world *w, uint32_t client, const uint8_t *request, size_t len, bool must_finish);
+void ledger_outcome(struct world *w, uint64_t op, const struct redoubt_outcome *outcome);
+/* A correct E executes. */
+void ledger_executed(struct world *w, replica_id r, const struct redoubt_op *op, enum redoubt_status status,
+                     const struct redoubt_result *result);
+/* After every step of a correct E. */
+void ledger_observe(struct world *w, replica_id r);
+void ledger_finish(struct world *w);
+
+/* model.c */
+void model_apply(struct world *w, uint32_t origin, const uint8_t *request, size_t len, struct digest *result);
+void result_digest(struct digest *out, unsigned status, const void *data, size_t len);
+
+#endif

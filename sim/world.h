@@ -1,0 +1,246 @@
+/*
+ * A whole cluster in one thread: replicas (the real broker and the real compartments), clients (the real client core), a
+ * network between them, faults, and a ledger that sees everything and knows what must not happen.
+ *
+ * Everything follows from the seed: same seed, same trace.
+ */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include <setjmp.h>
+#include <stdio.h>
+
+#include "client/core.h"
+#include "confirmation/confirmation.h"
+#include "engine.h"
+#include "execution/execution.h"
+#include "ledger.h"
+#include "ordering/mutant.h"
+#include "preparation/preparation.h"
+#include "queue.h"
+#include "random.h"
+
+enum { CELLS = 3 }; /* P, C, E: index is kind - KIND_PREPARATION */
+#define CLIENTS_MAX 24u
+#define CELL_P 0u
+#define CELL_C 1u
+#define CELL_E 2u
+
+enum sim_faults { FAULTS_CRASH = 1, FAULTS_NETWORK = 2, FAULTS_BYZANTINE = 4, FAULTS_ALL = 7 };
+enum sim_service { SERVICE_DRAWN = 0, SERVICE_KV = 1, SERVICE_COUNTER = 2 };
+
+struct sim_options {
+    unsigned protocol; /* PROTOCOL_SPLITBFT or PROTOCOL_PBFT */
+    uint64_t seed;
+    uint32_t seconds;
+    unsigned faults; /* enum sim_faults */
+    enum mutant mutant;
+    FILE *trace;
+    /* What the run otherwise draws; -1: drawn. */
+    int tolerated;           /* f */
+    int faulty[CELLS];       /* faulty compartments of each kind */
+    int faulty_replicas;     /* pbft: whole replicas; may exceed f in tests */
+    int hosts;               /* Byzantine hosts */
+    int fast_reads;
+    int service;
+    int clients;
+    double attacks_per_s;    /* take-overs of all hosts; -1: drawn */
+    bool plain_network;      /* no loss, constant delay: for scenarios */
+    const char *only_attack; /* by name, for tests; NULL: any */
+};
+
+struct sim_result {
+    bool violation;
+    bool stuck;
+    char text[400];
+    uint64_t ops, events, faults, simulated_us;
+    uint64_t slots, view_changes, state_transfers, attacks;
+    uint64_t trace_hash;
+};
+
+/* A compartment. */
+struct given {
+    struct parcel *parcel;
+    bool local;
+};
+
+struct cell {
+    const struct compartment_type *type;
+    void *state;
+    struct arena arena;
+    struct given *input;
+    size_t inputs, input_cap;
+    bool waking;
+    bool faulty;
+    double omits; /* faulty: part of its frames that it keeps back */
+    uint64_t verdict[VERDICT_COUNT];
+};
+
+struct held {
+    struct parcel *parcel;
+    uint32_t cell;
+    bool local;
+};
+
+struct replica {
+    replica_id id;
+    struct cell cell[CELLS];
+    void *engine;
+    struct arena arena;
+    bool crashed;
+    bool host_faulty;       /* Byzantine host */
+    double mischief;        /* how often it interferes with a frame */
+    uint64_t paused_until_us;
+    uint64_t timer_set;     /* counts settings */
+    bool run_ending;
+    slot_no seen_executed;
+    slot_no seen_checkpoint;
+    uint64_t seen_transfers;
+    struct held *held;      /* what a Byzantine host keeps back from its compartments, until it is healed */
+    size_t helds, held_cap;
+};
+
+struct link {
+    bool cut;
+    double loss;
+    double replay;
+    uint64_t delay_us;
+    uint64_t jitter_us;
+};
+
+struct sim_client {
+    struct client_core core;
+    struct sign_key sign;
+    struct box_key box;
+    bool alive;
+    bool faulty;            /* a Byzantine origin */
+    uint32_t number;        /* its origin number */
+    uint32_t incarnation;
+    epoch_no epoch;
+    uint64_t timer_at_us;
+    uint64_t timer_set;
+    uint32_t outstanding;
+    uint32_t window;        /* operations outstanding at most */
+    uint64_t think_us;
+    uint32_t issued;
+    bool cut[REPLICAS_MAX];
+};
+
+/* Frames seen, for replays and for bodies that an attack needs. */
+#define MEMORY_FRAMES 2048u
+
+struct world {
+    struct sim_options options;
+    uint64_t now_us;
+    struct queue queue;
+    uint32_t n, f;
+    bool pbft;
+    struct replica replica[REPLICAS_MAX];
+    struct link link[REPLICAS_MAX][REPLICAS_MAX];
+    struct link client_link;
+    struct sim_client client[CLIENTS_MAX];
+    uint32_t clients;
+    struct configuration configuration; /* as the clients hold it */
+    struct sign_key admin;
+    struct box_key host_box[REPLICAS_MAX];
+    struct parcel *start;
+    struct redoubt_service service; /* the wrapped one, see service.c */
+    const struct redoubt_service *inner;
+    struct outbox outbox;
+    struct ledger ledger;
+    struct dice network_dice, fault_dice, client_dice, attack_dice, host_dice;
+    uint64_t request_timeout_us;
+    bool healing; /* the liveness phase has begun */
+    uint64_t heal_at_us, end_at_us;
+    struct parcel *memory[MEMORY_FRAMES];
+    uint32_t remembered;
+    struct parcel *old_bundle[256];
+    uint32_t old_bundles;
+    uint32_t attacks;
+    double attacks_per_s;
+    uint32_t crashes_left;
+    struct sim_result *result;
+    jmp_buf failed;
+    bool in_takeover;
+    void (*takeover_output)(struct world *w, replica_id from, uint32_t cell, struct parcel *parcel);
+    void *takeover;
+};
+
+extern struct world *world_current;
+
+/* Runs one seed to the end. */
+void world_run(const struct sim_options *options, struct sim_result *result);
+
+/* In pieces, for scenarios and tests: between open and close a violation comes back through world_step returning false. */
+bool world_open(struct world *w, const struct sim_options *options, struct sim_result *result);
+bool world_advance(struct world *w, uint64_t until_us); /* false: violation */
+void world_close(struct world *w);
+
+/* Something that must not happen has happened: does not return. */
+_Noreturn void world_violation(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void world_trace(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void world_trace_frame(struct world *w, const char *where, replica_id replica, struct slice frame, const char *what);
+void world_fault(struct world *w);
+void world_later(struct world *w, uint64_t delay_us, enum due_kind kind, uint32_t a, uint32_t b, uint64_t x,
+                 struct parcel *parcel);
+
+static inline bool world_is_faulty(const struct world *w, replica_id r, uint32_t cell)
+{
+    return w->replica[r].cell[cell].faulty;
+}
+
+/* founding.c */
+void founding_hello(struct world *w, replica_id r, uint32_t cell, struct slice frame);
+void founding_start(struct world *w);
+
+/* cell.c */
+void cell_init(struct world *w, replica_id r, uint32_t cell);
+void cell_free(struct cell *cell);
+void cell_give(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel, bool local);
+void cell_wake(struct world *w, replica_id r, uint32_t cell);
+/* One frame, at once; output goes where output goes. */
+enum verdict cell_step(struct world *w, replica_id r, uint32_t cell, struct slice frame, bool local);
+void cell_flush(struct world *w, replica_id r, uint32_t cell);
+
+/* replica.c */
+void replica_init(struct world *w, replica_id r);
+void replica_free(struct replica *replica);
+void replica_event(struct world *w, replica_id r, enum event_kind kind, uint32_t from, struct slice frame);
+void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel);
+bool replica_is_up(const struct world *w, replica_id r);
+
+/* network.c */
+void network_init(struct world *w);
+void network_send(struct world *w, replica_id from, replica_id to, struct parcel *parcel);
+void network_heal(struct world *w);
+
+/* client.c */
+void clients_init(struct world *w);
+void clients_free(struct world *w);
+void client_start(struct world *w, uint32_t client);
+void client_stop(struct world *w, uint32_t client);
+void client_on_due(struct world *w, const struct due *due);
+void client_send_to(struct world *w, replica_id from, uint32_t connection, struct parcel *parcel);
+void client_dropped(struct world *w, replica_id by, uint32_t connection);
+void client_submit(struct world *w, uint32_t client, const uint8_t *request, size_t len, uint64_t deadline_us);
+bool clients_done(const struct world *w);
+
+/* workload.c */
+size_t workload_draw(struct world *w, uint32_t client, uint8_t *out, size_t cap);
+
+/* service.c */
+void service_wrap(struct world *w);
+
+/* nemesis.c: the faults of the safety phase */
+void nemesis_init(struct world *w);
+void nemesis_on_due(struct world *w);
+void nemesis_heal(struct world *w);
+void nemesis_mistreat_output(struct world *w, replica_id r, uint32_t cell, struct parcel **parcel, bool *drop);
+
+/* host.c: what a Byzantine host does to frames; true when it has dealt with this one itself */
+bool host_meddles_give(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel, bool local);
+bool host_meddles_send(struct world *w, replica_id r, uint32_t to, struct parcel *parcel);
+void host_acts_up(struct world *w, replica_id r);
+void host_releases(struct world *w, replica_id r);
+
+#endif
