@@ -104,7 +104,7 @@ int control_open(struct control *control, uv_loop_t *loop, const char *dir, repl
         return error_set(error, "%s/replica-%u: %s", dir, id, strerror(errno));
     unlink(control->path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    mode_t mask = umask(077);
+    mode_t mask = umask(0177);
     bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 4) == 0;
     int failed = errno;
     umask(mask);

@@ -147,18 +147,14 @@ void ledger_executed(struct world *w, replica_id r, const struct redoubt_op *op,
 {
     struct ledger *l = &w->ledger;
     struct slot_record *slot = slot_at(l, op->slot);
-    if (l->at[r].slot != op->slot) {
-        l->at[r].slot = op->slot;
-        l->at[r].cursor = 0;
-    }
-    if (op->time_us < l->at[r].time_us)
+    if (op->time_us < l->time_us[r])
         world_violation(w, "replica %u: time fell in slot %llu", r, (unsigned long long)op->slot);
-    l->at[r].time_us = op->time_us;
+    l->time_us[r] = op->time_us;
     struct slot_op entry = {.index = op->index, .op = issued(w, r, op)};
     digest_of(&entry.what, "sim op", op->data, op->bytes);
     result_digest(&entry.result, status, result->data, result->bytes);
-    if (l->at[r].cursor < slot->count) {
-        struct slot_op *known = &slot->ops[l->at[r].cursor];
+    if (slot->done[r] < slot->count) {
+        struct slot_op *known = &slot->ops[slot->done[r]];
         if (known->index != entry.index || !digest_equal(&known->what, &entry.what) || slot->time_us != op->time_us)
             world_violation(w, "replica %u executes another operation in slot %llu than others did", r,
                             (unsigned long long)op->slot);
@@ -178,14 +174,14 @@ void ledger_executed(struct world *w, replica_id r, const struct redoubt_op *op,
         first_to_execute(w, r, op, entry.op, &entry);
         slot->ops[slot->count++] = entry;
     }
-    l->at[r].cursor++;
+    slot->done[r]++;
 }
 
 static void slot_done(struct world *w, replica_id r, slot_no no, const struct digest *batch)
 {
     struct ledger *l = &w->ledger;
     struct slot_record *slot = slot_at(l, no);
-    uint32_t count = l->at[r].slot == no ? l->at[r].cursor : 0;
+    uint32_t count = slot->done[r];
     if (slot->known && !digest_equal(&slot->batch, batch))
         world_violation(w, "replica %u executed another batch in slot %llu than others did", r, (unsigned long long)no);
     slot->known = true;
@@ -220,8 +216,7 @@ void ledger_observe(struct world *w, replica_id r)
             world_violation(w, "replica %u took over a state after slot %llu, which no correct replica executed", r,
                             (unsigned long long)e->checkpoint_slot);
         rooted(w, r, e->checkpoint_slot, &e->root);
-        w->ledger.at[r].time_us = e->time_us;
-        w->ledger.at[r].slot = 0;
+        w->ledger.time_us[r] = e->time_us;
     }
     while (replica->seen_executed < e->executed) {
         slot_no slot = ++replica->seen_executed;

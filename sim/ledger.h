@@ -51,6 +51,7 @@ struct slot_record {
     bool finished;
     uint32_t count, cap;
     struct slot_op *ops;
+    uint32_t done[16]; /* operations, by replica */
 };
 
 struct model_key {
@@ -71,11 +72,7 @@ struct ledger {
     slot_no top;          /* highest slot that a correct E finished */
     struct model_key key[MODEL_KEYS];
     uint64_t global, own[64];
-    struct {
-        slot_no slot;
-        uint32_t cursor;
-        uint64_t time_us;
-    } at[16]; /* per replica: what its E is executing */
+    uint64_t time_us[16]; /* of each replica's last operation */
 };
 
 void ledger_free(struct ledger *ledger);

@@ -64,7 +64,10 @@ static uint64_t now_ms(void)
 static int child_start(struct up *up, uint32_t id, struct error *error)
 {
     int pipe_fd[2];
-    char number[16], parent[16];
+    char number[16], parent[16], self[PATH_BYTES];
+    /* Its own name, so that `ps` and `top` show one; where that is gone (an upgrade), what runs is still there. */
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[n > 0 ? n : 0] = 0;
     snprintf(number, sizeof number, "%u", id);
     snprintf(parent, sizeof parent, "%ld", (long)getpid());
     if (pipe2(pipe_fd, O_CLOEXEC) != 0)
@@ -77,8 +80,8 @@ static int child_start(struct up *up, uint32_t id, struct error *error)
         setpgid(0, 0); /* Ctrl-C is ours to pass on */
         dup2(pipe_fd[1], STDERR_FILENO);
         dup2(pipe_fd[1], STDOUT_FILENO);
-        execl("/proc/self/exe", "redoubt", "replica", up->config.dir, "--id", number, "--parent", parent,
-              up->allow_faults ? "--allow-faults" : (char *)NULL, (char *)NULL);
+        execl(access(self, X_OK) == 0 ? self : "/proc/self/exe", "redoubt", "replica", up->config.dir, "--id", number,
+              "--parent", parent, up->allow_faults ? "--allow-faults" : (char *)NULL, (char *)NULL);
         _exit(127);
     }
     close(pipe_fd[1]);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/hub.h"
 #include "client/link.h"
 
 #define DEFAULT_TIMEOUT_MS 5000u
@@ -32,11 +33,11 @@ static void on_send(void *context, replica_id replica, const struct slice *parts
 {
     struct redoubt_client *client = context;
     if (replica != CLIENT_TO_ALL) {
-        link_send(&client->link[replica], parts, count);
+        link_send(&client->hub->link[replica], parts, count);
         return;
     }
     for (replica_id r = 0; r < client->folder.configuration.replicas; r++)
-        link_send(&client->link[r], parts, count);
+        link_send(&client->hub->link[r], parts, count);
 }
 
 void client_on_frame(struct redoubt_client *client, replica_id replica, const uint8_t *data, size_t len)
@@ -84,24 +85,28 @@ void client_on_inbox(struct redoubt_client *client, const struct client_bytes *i
     loop_touch(client->loop, client);
 }
 
+struct attaching {
+    struct redoubt_client *client;
+    int result;
+};
+
 static void client_attach(void *context)
 {
-    struct redoubt_client *client = context;
+    struct attaching *attaching = context;
+    struct redoubt_client *client = attaching->client;
+    attaching->result = hub_join(client, &client->error);
+    if (attaching->result)
+        return;
     client->next = client->loop->clients;
     client->loop->clients = client;
-    for (replica_id r = 0; r < client->folder.configuration.replicas; r++)
-        link_connect(&client->link[r]);
 }
 
-static void dirty_lists_leave(struct redoubt_client *client)
+static void dirty_list_leave(struct redoubt_client *client)
 {
     struct client_loop *loop = client->loop;
     struct redoubt_client **c = &loop->dirty;
     while (*c)
         *c == client ? (void)(*c = client->next_dirty) : (void)(c = &(*c)->next_dirty);
-    struct client_link **l = &loop->dirty_links;
-    while (*l)
-        (*l)->client == client ? (void)(*l = (*l)->next_dirty) : (void)(l = &(*l)->next_dirty);
 }
 
 /* Inboxes are emptied before tasks run, so whatever was submitted is in the core by now. */
@@ -113,9 +118,8 @@ static void client_detach(void *context)
     while (*link != client)
         link = &(*link)->next;
     *link = client->next;
-    for (replica_id r = 0; r < client->folder.configuration.replicas; r++)
-        link_deinit(&client->link[r]);
-    dirty_lists_leave(client);
+    dirty_list_leave(client);
+    hub_leave(client);
 }
 
 /* ------------------------------------------------------------------------------------------------ opening */
@@ -134,9 +138,6 @@ static bool options_read(struct redoubt_client_options *out, const struct redoub
 
 static void client_free(struct redoubt_client *client)
 {
-    for (replica_id r = 0; r < REPLICAS_MAX; r++)
-        if (client->link[r].loop)
-            link_deinit(&client->link[r]);
     client_core_deinit(&client->core);
     client_folder_close(&client->folder);
     client_bytes_free(&client->inbox, &client_heap);
@@ -165,15 +166,7 @@ static int client_make(struct redoubt_client *client, const struct redoubt_clien
         error_set(error, "the manifest cannot be used: a key in it is degenerate");
         return -EINVAL;
     }
-    for (replica_id r = 0; r < client->folder.configuration.replicas; r++)
-        if (link_init(&client->link[r], client, r, &client->folder.endpoint[r], error))
-            return -EHOSTUNREACH;
     return 0;
-}
-
-static void client_release(void *context)
-{
-    client_free(context);
 }
 
 int client_open_on(struct redoubt_client **out, struct client_loop *loop, const char *dir,
@@ -197,11 +190,18 @@ int client_open_on(struct redoubt_client **out, struct client_loop *loop, const 
         return failed;
     }
     failed = client_make(client, &options, &open_error);
+    if (!failed) {
+        struct attaching attaching = {.client = client};
+        client_loop_call(loop, client_attach, &attaching);
+        if (attaching.result) {
+            open_error = client->error;
+            failed = -EHOSTUNREACH;
+        }
+    }
     if (failed) {
-        client_loop_call(loop, client_release, client);
+        client_free(client);
         return failed;
     }
-    client_loop_call(loop, client_attach, client);
     *out = client;
     return 0;
 }
@@ -365,7 +365,7 @@ static void counters_read(void *context)
         .replicas = q->client->folder.configuration.replicas,
     };
     for (replica_id r = 0; r < q->answer.replicas; r++)
-        q->answer.replicas_connected += q->client->link[r].up;
+        q->answer.replicas_connected += q->client->hub->link[r].up;
 }
 
 void redoubt_client_counters(struct redoubt_client *client, struct redoubt_client_counters *counters)

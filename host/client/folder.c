@@ -97,6 +97,8 @@ static int manifest_load(struct client_folder *folder, const char *dir, struct e
     struct frame start;
     if (!path_make(path, "%s/manifest", dir))
         return error_set(error, "%s: name too long", dir);
+    if (!file_exists(dir))
+        return error_set(error, "%s: %s", dir, strerror(ENOENT));
     if (!file_exists(path))
         return error_set(error, "%s: there is none yet: start the cluster (`redoubt up %s`)", path, dir);
     if (admin_public_read(admin_public, dir, error) ||

@@ -15,8 +15,10 @@
 
 struct addrinfo;
 
+struct client_hub;
+
 struct client_link {
-    struct redoubt_client *client;
+    struct client_hub *hub;
     struct client_loop *loop;
     replica_id replica;
     struct client_endpoint endpoint;
@@ -37,13 +39,23 @@ struct client_link {
     uint64_t last_out_us;
 };
 
+struct client_hub {
+    struct client_loop *loop;
+    struct tag16 cluster;
+    uint32_t replicas;
+    uint32_t users;
+    struct client_link link[REPLICAS_MAX];
+    struct redoubt_client *of_origin[ORIGINS_MAX];
+    struct client_hub *next; /* on the loop */
+};
+
 struct redoubt_client {
     struct client_loop *loop;
     bool owns_loop;
     struct client_folder folder;
     struct client_core core;
     size_t queue_max;
-    struct client_link link[REPLICAS_MAX];
+    struct client_hub *hub;      /* its connections */
     struct redoubt_client *next; /* on the loop */
     bool dirty;
     struct redoubt_client *next_dirty;
@@ -84,6 +96,7 @@ struct client_loop {
     uint64_t timer_us; /* nothing is due before */
     struct delay delay;
     struct redoubt_client *clients;
+    struct client_hub *hubs;
     struct redoubt_client *dirty;
     struct client_link *dirty_links;
     struct client_bytes draining;

@@ -9,16 +9,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "client/hub.h"
+
 #define BACKOFF_FIRST_US 10000u
 #define BACKOFF_MAX_US 1000000u
 #define OUT_MAX (16u * 1024u * 1024u) /* gathered for a replica that does not read; more is dropped */
 #define KEPT_MAX (1024u * 1024u)      /* larger buffers are given back when empty */
 
-int link_init(struct client_link *link, struct redoubt_client *client, replica_id replica,
+int link_init(struct client_link *link, struct client_hub *hub, replica_id replica,
               const struct client_endpoint *endpoint, struct error *error)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    *link = (struct client_link){.client = client, .loop = client->loop, .replica = replica, .endpoint = *endpoint};
+    *link = (struct client_link){.hub = hub, .loop = hub->loop, .replica = replica, .endpoint = *endpoint};
     link->fd = -1;
     link->retry_us = UINT64_MAX;
     link->backoff_us = BACKOFF_FIRST_US;
@@ -58,7 +60,7 @@ static void link_fail(struct client_link *link, const char *why)
     link->retry_us = link->loop->now_us + link->backoff_us;
     link->backoff_us = 2 * link->backoff_us < BACKOFF_MAX_US ? 2 * link->backoff_us : BACKOFF_MAX_US;
     loop_timer(link->loop, link->retry_us);
-    client_on_down(link->client, link, why);
+    hub_on_down(link->hub, link, why);
 }
 
 static void link_watch(struct client_link *link, int operation, bool write)
@@ -100,7 +102,7 @@ static void link_connected(struct client_link *link)
     link->up = true;
     link_watch(link, EPOLL_CTL_MOD, false);
     if (link->up)
-        client_on_up(link->client, link->replica);
+        hub_on_up(link->hub, link->replica);
 }
 
 /* ------------------------------------------------------------------------------------------------ writing */
@@ -213,7 +215,7 @@ static size_t link_frames(struct client_link *link, const uint8_t *data, size_t 
         if (delay_on(&link->loop->delay))
             link_hold_back(link, &link->last_in_us, true, &part, 1, part.len);
         else
-            client_on_frame(link->client, link->replica, part.data, part.len);
+            hub_on_frame(link->hub, link->replica, part.data, part.len);
         at += 4 + (size_t)frame;
     }
     return at;
@@ -282,7 +284,7 @@ void link_on_delayed(struct client_link *link, const struct delayed *item)
     if (!link->up || item->connection != link->connection)
         return;
     if (item->inward)
-        client_on_frame(link->client, link->replica, item->data, item->len);
+        hub_on_frame(link->hub, link->replica, item->data, item->len);
     else
         link_gather(link, &part, 1, item->len);
 }

@@ -16,7 +16,7 @@ void link_send(struct client_link *link, const struct slice *parts, unsigned cou
 void link_flush(struct client_link *link);
 
 /* 0, or -1 with `error` when the address does not resolve. */
-int link_init(struct client_link *link, struct redoubt_client *client, replica_id replica,
+int link_init(struct client_link *link, struct client_hub *hub, replica_id replica,
               const struct client_endpoint *endpoint, struct error *error);
 void link_deinit(struct client_link *link);
 void link_connect(struct client_link *link);

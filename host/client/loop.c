@@ -154,8 +154,10 @@ static void loop_timers(struct client_loop *loop)
             loop_touch(loop, client);
         }
         loop_timer(loop, client_core_next_timer(&client->core));
-        for (replica_id r = 0; r < client->folder.configuration.replicas; r++) {
-            struct client_link *link = &client->link[r];
+    }
+    for (struct client_hub *hub = loop->hubs; hub; hub = hub->next) {
+        for (replica_id r = 0; r < hub->replicas; r++) {
+            struct client_link *link = &hub->link[r];
             if (link->retry_us <= loop->now_us)
                 link_connect(link);
             loop_timer(loop, link->retry_us);

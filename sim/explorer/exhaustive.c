@@ -36,7 +36,8 @@ struct exhaustive {
     size_t stack_count;
     size_t stack_capacity;
     struct action path[PATH_MAX_LENGTH];
-    struct node at; /* whose successors are being pushed */
+    struct node at;   /* whose successors are being pushed */
+    struct node next; /* the successor being made */
     uint64_t expanded;
     double deadline;
     bool incomplete; /* memory or time ran out */
@@ -94,34 +95,40 @@ static bool is_new(struct exhaustive *x, const struct node *node)
     return false;
 }
 
+/* The rules have taken action on next; keeps it if it is worth looking at. */
+static void on_taken(struct exhaustive *x, const struct action *action)
+{
+    struct node *next = &x->next;
+    enum checker_verdict verdict = checker_run(&next->model);
+
+    x->report->transitions++;
+    if (verdict != CHECKER_GREEN) {
+        found(x, action, verdict);
+        return;
+    }
+    next->action = *action;
+    next->depth = x->at.depth + 1;
+    next->must_vote = action->kind == ACTION_ENTER && action->replica != model_primary(&next->model, action->view);
+    if (is_new(x, next) && stack_push(x, next) < 0)
+        x->out_of_memory = true;
+}
+
+/* Most moves are refused and leave next as it is: a copy of the node that is being looked at. */
 static void on_move(void *context, const struct action *action)
 {
     struct exhaustive *x = context;
-    struct node *next;
-    enum rules_outcome outcome;
-    enum checker_verdict verdict;
 
-    if (stack_push(x, &x->at) < 0) {
-        x->out_of_memory = true;
-        return;
-    }
-    next = &x->stack[x->stack_count - 1];
-    outcome = rules_apply(&next->model, action);
-    if (outcome == RULES_TAKEN) {
-        x->report->transitions++;
-        next->action = *action;
-        next->depth = x->at.depth + 1;
-        next->must_vote =
-            action->kind == ACTION_ENTER && action->replica != model_primary(&next->model, action->view);
-        verdict = checker_run(&next->model);
-        if (verdict != CHECKER_GREEN)
-            found(x, action, verdict);
-        else if (is_new(x, next))
-            return;
-    } else if (outcome == RULES_STUCK) {
+    switch (rules_apply(&x->next.model, action)) {
+    case RULES_REFUSED:
+        break;
+    case RULES_STUCK:
         found(x, action, CHECKER_STUCK_SELECTION);
+        break;
+    case RULES_TAKEN:
+        on_taken(x, action);
+        x->next.model = x->at.model;
+        break;
     }
-    x->stack_count--;
 }
 
 static void expand(struct exhaustive *x)
@@ -129,6 +136,7 @@ static void expand(struct exhaustive *x)
     const struct action *last = &x->at.action;
 
     x->at = x->stack[--x->stack_count];
+    x->next.model = x->at.model;
     x->expanded++;
     if (x->at.depth > 0)
         x->path[x->at.depth - 1] = *last;

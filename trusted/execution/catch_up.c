@@ -47,6 +47,8 @@ enum verdict execution_on_ask_executed(struct execution *e, const struct frame *
     slot_no first = ask.first;
     if (e->executed >= REMEMBERED_SLOTS && first <= e->executed - REMEMBERED_SLOTS)
         return VERDICT_STALE;
+    if (first < e->remembered_from)
+        return VERDICT_STALE;
     for (slot_no slot = first; slot <= ask.last && slot <= e->executed && slot - first < CHECKPOINT_INTERVAL; slot++) {
         struct vote vote = {.configuration = e->configuration.number, .view = 0, .slot = slot,
                             .batch = e->remembered[slot % REMEMBERED_SLOTS]};

@@ -61,6 +61,16 @@ void checkpoint_root(struct execution *e, slot_no slot, uint64_t time_us, uint64
     digest_of(root, "redoubt root", input, w.len);
 }
 
+void checkpoint_sign(struct execution *e, struct outbox *out)
+{
+    struct checkpoint checkpoint = {
+        .configuration = e->configuration.number, .slot = e->checkpoint_slot, .root = e->root};
+    uint8_t body[64];
+    struct writer w = writer_to(body, sizeof body);
+    checkpoint_put(&w, &checkpoint);
+    auth_emit_signed(&e->auth, out, FRAME_CHECKPOINT, (struct slice){body, w.len}, (struct slice){NULL, 0});
+}
+
 static void finish(struct execution *e, struct outbox *out)
 {
     struct freeze *f = &e->freeze;
@@ -70,12 +80,7 @@ static void finish(struct execution *e, struct outbox *out)
     e->checkpoint_slot = f->slot;
     f->active = false;
     e->progress = true;
-    struct checkpoint checkpoint = {
-        .configuration = e->configuration.number, .slot = f->slot, .root = e->root};
-    uint8_t body[64];
-    struct writer w = writer_to(body, sizeof body);
-    checkpoint_put(&w, &checkpoint);
-    auth_emit_signed(&e->auth, out, FRAME_CHECKPOINT, (struct slice){body, w.len}, (struct slice){NULL, 0});
+    checkpoint_sign(e, out);
 }
 
 void checkpoint_advance(struct execution *e, bool all, struct outbox *out)

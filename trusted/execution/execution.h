@@ -162,6 +162,7 @@ struct execution {
     uint64_t slot_time_us;
     struct exec_slot slot[WINDOW];
     struct digest remembered[REMEMBERED_SLOTS];
+    slot_no remembered_from; /* lower slots came by state transfer: their batches are not known here */
     struct body_store bodies;
     struct origin_record *origin; /* ORIGINS_MAX */
     uint32_t sessions;
@@ -245,6 +246,8 @@ enum verdict execution_on_fetch_reply(struct execution *e, const struct frame *f
 void checkpoint_begin(struct execution *e);
 /* Digests some more leaves; finishes the checkpoint when all are done (`all`: right now). */
 void checkpoint_advance(struct execution *e, bool all, struct outbox *out);
+/* Signs and sends the last one made. */
+void checkpoint_sign(struct execution *e, struct outbox *out);
 void checkpoint_touch(const struct redoubt_env *env, uint64_t leaf);
 void checkpoint_root(struct execution *e, slot_no slot, uint64_t time_us, uint64_t leaf_count,
                      const struct digest *origins, struct digest *root);

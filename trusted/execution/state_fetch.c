@@ -49,9 +49,14 @@ static enum verdict on_head(struct execution *e, const struct state *state, stru
         return VERDICT_DUPLICATE;
     if (state->slot <= e->executed && !e->state_bad)
         return VERDICT_STALE;
-    /* Only a slot whose certificate is here can be verified at the end. */
-    if (state->slot != exec_stable_slot(e))
-        return state->slot < exec_stable_slot(e) ? VERDICT_STALE : VERDICT_EARLY;
+    /* Only a root that a correct E vouches for can be verified at the end: the stable one, or a later one that f+1 signed
+     * (others may be stuck at the end of their window until this E signs it too). */
+    struct digest root = e->stable.certificate.root;
+    if (state->slot < exec_stable_slot(e))
+        return VERDICT_STALE;
+    if (state->slot != exec_stable_slot(e) &&
+        !stable_vouched(&e->stable, state->slot, quorum_one_correct(&e->configuration), &root))
+        return VERDICT_EARLY;
     uint64_t time_us = get_u64(&r);
     uint64_t leaf_count = get_u64(&r);
     if (r.bad || leaf_count == 0 || leaf_count > LEAVES_MAX)
@@ -64,7 +69,7 @@ static enum verdict on_head(struct execution *e, const struct state *state, stru
     memset(e->dirty, 0, LEAVES_MAX / 8);
     f->active = true;
     f->slot = state->slot;
-    f->root = e->stable.certificate.root;
+    f->root = root;
     f->leaf_count = leaf_count;
     f->next_leaf = 0;
     e->time_us = time_us;
@@ -111,7 +116,7 @@ static enum verdict load_piece(struct execution *e, uint32_t total, struct slice
 }
 
 /* All leaves are here: is it the state that 2f+1 signed? */
-static enum verdict complete(struct execution *e)
+static enum verdict complete(struct execution *e, struct outbox *out)
 {
     struct fetch_state *f = &e->fetch;
     struct digest origins, root;
@@ -131,7 +136,10 @@ static enum verdict complete(struct execution *e)
     e->checkpoint_slot = f->slot;
     e->root = root;
     e->freeze.time_us = e->time_us;
+    e->remembered_from = f->slot + 1;
     execution_truncated(e);
+    if (f->slot > exec_stable_slot(e))
+        checkpoint_sign(e, out);
     return VERDICT_ACCEPT;
 }
 
@@ -151,7 +159,7 @@ static enum verdict on_leaves(struct execution *e, const struct state *state, st
             return fail(e, verdict);
     }
     if (f->next_leaf == f->leaf_count)
-        return complete(e);
+        return complete(e, out);
     fetch_ask(e, out);
     return VERDICT_ACCEPT;
 }

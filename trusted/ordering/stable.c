@@ -46,6 +46,18 @@ static uint32_t count_equal(const struct stable *stable, const struct stable_can
     return count;
 }
 
+bool stable_vouched(const struct stable *stable, slot_no slot, uint32_t need, struct digest *root)
+{
+    for (replica_id r = 0; r < REPLICAS_MAX; r++) {
+        const struct stable_candidate *k = &stable->candidate[r][slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
+        if (slot == 0 || k->slot != slot || count_equal(stable, k) < need)
+            continue;
+        *root = k->root;
+        return true;
+    }
+    return false;
+}
+
 enum verdict stable_add(struct stable *stable, const struct auth *auth, const struct frame *frame, bool *advanced)
 {
     struct checkpoint checkpoint;

@@ -48,6 +48,9 @@ static inline struct slice certificate_signers(const struct certificate *c)
     return (struct slice){c->signers, c->signers_len};
 }
 
+/* The root that at least `need` E signed for a slot; false when there is none. f+1: a correct E has that state. */
+bool stable_vouched(const struct stable *stable, slot_no slot, uint32_t need, struct digest *root);
+
 /* Within (h, h+L]? Below: STALE, above: EARLY. */
 enum verdict window_check(slot_no stable_slot, slot_no slot);
 

@@ -1,0 +1,108 @@
+#include "client/hub.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/link.h"
+
+static struct client_hub *hub_find(struct client_loop *loop, const struct tag16 *cluster)
+{
+    struct client_hub *hub = loop->hubs;
+    while (hub && memcmp(hub->cluster.bytes, cluster->bytes, sizeof cluster->bytes) != 0)
+        hub = hub->next;
+    return hub;
+}
+
+static void hub_free(struct client_hub *hub)
+{
+    struct client_loop *loop = hub->loop;
+    struct client_hub **at = &loop->hubs;
+    while (*at && *at != hub)
+        at = &(*at)->next;
+    if (*at)
+        *at = hub->next;
+    struct client_link **dirty = &loop->dirty_links;
+    while (*dirty) {
+        if ((*dirty)->hub == hub)
+            *dirty = (*dirty)->next_dirty;
+        else
+            dirty = &(*dirty)->next_dirty;
+    }
+    for (replica_id r = 0; r < hub->replicas; r++)
+        if (hub->link[r].loop)
+            link_deinit(&hub->link[r]);
+    free(hub);
+}
+
+static struct client_hub *hub_new(struct client_loop *loop, const struct client_folder *folder, struct error *error)
+{
+    struct client_hub *hub = calloc(1, sizeof *hub);
+    if (!hub) {
+        error_set(error, "client: out of memory");
+        return NULL;
+    }
+    hub->loop = loop;
+    hub->cluster = folder->configuration.cluster;
+    hub->replicas = folder->configuration.replicas;
+    for (replica_id r = 0; r < hub->replicas; r++) {
+        if (link_init(&hub->link[r], hub, r, &folder->endpoint[r], error)) {
+            hub_free(hub);
+            return NULL;
+        }
+    }
+    hub->next = loop->hubs;
+    loop->hubs = hub;
+    for (replica_id r = 0; r < hub->replicas; r++)
+        link_connect(&hub->link[r]);
+    return hub;
+}
+
+int hub_join(struct redoubt_client *client, struct error *error)
+{
+    struct client_hub *hub = hub_find(client->loop, &client->folder.configuration.cluster);
+    if (!hub)
+        hub = hub_new(client->loop, &client->folder, error);
+    if (!hub)
+        return -1;
+    hub->users++;
+    hub->of_origin[client->folder.origin] = client;
+    client->hub = hub;
+    return 0;
+}
+
+void hub_leave(struct redoubt_client *client)
+{
+    struct client_hub *hub = client->hub;
+    if (!hub)
+        return;
+    hub->of_origin[client->folder.origin] = NULL;
+    client->hub = NULL;
+    if (--hub->users == 0)
+        hub_free(hub);
+}
+
+/* Every frame for a client has a body that begins with the origin's number. */
+void hub_on_frame(struct client_hub *hub, replica_id replica, const uint8_t *data, size_t len)
+{
+    struct frame frame;
+    if (!frame_decode(data, len, &frame))
+        return;
+    struct reader r = reader_of(frame.body.data, frame.body.len);
+    origin_id origin = get_u32(&r);
+    if (!r.bad && origin < ORIGINS_MAX && hub->of_origin[origin])
+        client_on_frame(hub->of_origin[origin], replica, data, len);
+}
+
+void hub_on_up(struct client_hub *hub, replica_id replica)
+{
+    for (struct redoubt_client *client = hub->loop->clients; client; client = client->next)
+        if (client->hub == hub)
+            client_on_up(client, replica);
+}
+
+void hub_on_down(struct client_hub *hub, const struct client_link *link, const char *why)
+{
+    for (struct redoubt_client *client = hub->loop->clients; client; client = client->next)
+        if (client->hub == hub)
+            client_on_down(client, link, why);
+}

@@ -1,0 +1,176 @@
+/*
+ * A compartment in the simulator: the real one, called directly. What it is given waits in its input until it wakes; then
+ * it handles all of it and is flushed until it has nothing left to do.
+ */
+#include <sys/mman.h>
+
+#include "world.h"
+
+#define VALIDATE_EVERY 8u /* steps; the end of every wake-up is always validated */
+
+static const struct compartment_type *const types[CELLS] = {&preparation_type, &confirmation_type, &execution_type};
+
+/* Arenas are kept from run to run: their pages are dear. */
+static struct {
+    void *memory;
+    size_t bytes;
+    bool used;
+} pool[4 * REPLICAS_MAX];
+
+static void *pool_take(size_t bytes)
+{
+    for (size_t i = 0; i < sizeof pool / sizeof *pool; i++) {
+        if (pool[i].used || (pool[i].memory && pool[i].bytes != bytes))
+            continue;
+        if (!pool[i].memory) {
+            pool[i].memory =
+                mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+            pool[i].bytes = bytes;
+            CHECK(pool[i].memory != MAP_FAILED);
+        }
+        pool[i].used = true;
+        return pool[i].memory;
+    }
+    CHECK(!"arena pool");
+    return NULL;
+}
+
+static void pool_give(void *memory)
+{
+    for (size_t i = 0; i < sizeof pool / sizeof *pool; i++)
+        if (pool[i].memory == memory)
+            pool[i].used = false;
+}
+
+void sim_arena_init(struct arena *arena, size_t bytes)
+{
+    arena_init(arena, pool_take(bytes), bytes);
+}
+
+void sim_arena_free(struct arena *arena)
+{
+    if (arena->base) {
+        memset(arena->base, 0, arena->used); /* a compartment finds zeroed memory */
+        pool_give(arena->base);
+    }
+    arena->base = NULL;
+}
+
+/* Takes everything out of the outbox, frame by frame. */
+static void drain(struct world *w, replica_id r, uint32_t cell)
+{
+    size_t at = 0;
+    struct slice frame;
+    struct parcel *out[512];
+    size_t count = 0;
+    while (outbox_next(&w->outbox, &at, &frame)) {
+        CHECK(count < sizeof out / sizeof *out);
+        out[count++] = parcel_of(frame);
+    }
+    w->outbox.len = 0;
+    for (size_t i = 0; i < count; i++) {
+        replica_on_output(w, r, cell, out[i]);
+        parcel_drop(out[i]);
+    }
+}
+
+void cell_init(struct world *w, replica_id r, uint32_t k)
+{
+    struct cell *cell = &w->replica[r].cell[k];
+    struct compartment_config config = {
+        .kind = types[k]->kind,
+        .replica = r,
+        .epoch = 1,
+        .one_domain = w->pbft,
+        .service = k == CELL_E ? &w->service : NULL,
+        .service_options = "",
+    };
+    memcpy(config.admin_public, w->admin.public, 32);
+    struct dice d = dice_from(w->options.seed, 1000 + r);
+    for (int i = 0; i < 32; i++)
+        config.domain_seed[i] = (uint8_t)dice_u64(&d);
+    cell->type = types[k];
+    size_t bytes = types[k]->arena_bytes;
+    sim_arena_init(&cell->arena, bytes);
+    cell->state = types[k]->init(&cell->arena, &config, &w->outbox);
+    size_t at = 0;
+    struct slice hello;
+    CHECK(cell->state && outbox_next(&w->outbox, &at, &hello));
+    founding_hello(w, r, k, hello);
+    w->outbox.len = 0;
+}
+
+void cell_free(struct cell *cell)
+{
+    for (size_t i = 0; i < cell->inputs; i++)
+        parcel_drop(cell->input[i].parcel);
+    free(cell->input);
+    sim_arena_free(&cell->arena);
+    memset(cell, 0, sizeof *cell);
+}
+
+void cell_give(struct world *w, replica_id r, uint32_t k, struct parcel *parcel, bool local)
+{
+    struct cell *cell = &w->replica[r].cell[k];
+    if (cell->inputs == cell->input_cap) {
+        cell->input_cap = cell->input_cap ? 2 * cell->input_cap : 16;
+        cell->input = realloc(cell->input, cell->input_cap * sizeof *cell->input);
+        CHECK(cell->input != NULL);
+    }
+    cell->input[cell->inputs++] = (struct given){parcel_hold(parcel), local};
+    if (!cell->waking)
+        world_later(w, 1 + dice_below(&w->host_dice, 20), DUE_WAKE, r, k, 0, NULL);
+    cell->waking = true;
+}
+
+enum verdict cell_step(struct world *w, replica_id r, uint32_t k, struct slice frame, bool local)
+{
+    struct cell *cell = &w->replica[r].cell[k];
+    struct compartment_input in = {.frame = frame.data, .len = frame.len, .local = local, .now_us = w->now_us};
+    enum verdict verdict = cell->type->step(cell->state, &in, &w->outbox);
+    cell->verdict[verdict]++;
+    w->result->events++;
+    if (w->options.trace && verdict != VERDICT_ACCEPT && verdict != VERDICT_DUPLICATE)
+        world_trace_frame(w, kind_name(cell->type->kind), r, frame, verdict_name(verdict));
+    if (w->result->events % VALIDATE_EVERY == 0)
+        cell->type->validate(cell->state);
+    if (k == CELL_E && !cell->faulty)
+        ledger_observe(w, r);
+    drain(w, r, k);
+    return verdict;
+}
+
+void cell_flush(struct world *w, replica_id r, uint32_t k)
+{
+    struct cell *cell = &w->replica[r].cell[k];
+    for (unsigned i = 0;; i++) {
+        bool more = cell->type->flush(cell->state, w->now_us, &w->outbox);
+        if (k == CELL_E && !cell->faulty)
+            ledger_observe(w, r);
+        drain(w, r, k);
+        if (!more)
+            break;
+        if (i > 10000)
+            world_violation(w, "replica %u: a compartment's flush does not come to an end", r);
+    }
+}
+
+void cell_wake(struct world *w, replica_id r, uint32_t k)
+{
+    struct cell *cell = &w->replica[r].cell[k];
+    cell->waking = false;
+    size_t count = cell->inputs;
+    for (size_t i = 0; i < count; i++) {
+        struct given given = cell->input[i];
+        (void)cell_step(w, r, k, parcel_slice(given.parcel), given.local);
+        parcel_drop(given.parcel);
+    }
+    memmove(cell->input, cell->input + count, (cell->inputs - count) * sizeof *cell->input);
+    cell->inputs -= count;
+    if (cell->inputs && !cell->waking) {
+        cell->waking = true;
+        world_later(w, 1, DUE_WAKE, r, k, 0, NULL);
+    }
+    cell_flush(w, r, k);
+    cell->type->validate(cell->state);
+}

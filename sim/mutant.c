@@ -1,0 +1,3 @@
+#include "ordering/mutant.h"
+
+enum mutant mutant_on = MUTANT_NONE;

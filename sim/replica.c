@@ -1,0 +1,148 @@
+/*
+ * A replica: the real engine between simulated links and its three compartments.
+ */
+#include "world.h"
+
+void sim_arena_init(struct arena *arena, size_t bytes);
+void sim_arena_free(struct arena *arena);
+
+struct replica_actions {
+    struct actions actions;
+    struct world *w;
+    replica_id r;
+};
+
+bool replica_is_up(const struct world *w, replica_id r)
+{
+    return !w->replica[r].crashed && w->replica[r].paused_until_us <= w->now_us;
+}
+
+static void send_peers(struct world *w, replica_id r, uint32_t to, struct parcel *parcel)
+{
+    if (w->replica[r].host_faulty && host_meddles_send(w, r, to, parcel))
+        return;
+    for (replica_id peer = 0; peer < w->n; peer++)
+        if (peer != r && (to == PEER_ALL || to == peer))
+            network_send(w, r, peer, parcel);
+}
+
+static void give(struct world *w, replica_id r, uint32_t kind, struct parcel *parcel, bool local)
+{
+    CHECK(kind >= KIND_PREPARATION && kind <= KIND_EXECUTION);
+    uint32_t cell = kind - KIND_PREPARATION;
+    if (w->replica[r].host_faulty && host_meddles_give(w, r, cell, parcel, local))
+        return;
+    cell_give(w, r, cell, parcel, local);
+}
+
+static void emit(struct actions *actions, const struct action *action)
+{
+    struct replica_actions *self = (struct replica_actions *)(void *)actions;
+    struct world *w = self->w;
+    struct replica *replica = &w->replica[self->r];
+    if (action->kind == ACTION_TIMER) {
+        uint64_t delay = action->at_us > w->now_us ? action->at_us - w->now_us : 0;
+        world_later(w, delay, DUE_ENGINE_TIMER, self->r, 0, ++replica->timer_set, NULL);
+        return;
+    }
+    if (action->kind == ACTION_TRACE) {
+        world_trace(w, "r%u %.*s", self->r, (int)action->parts[0].len, (const char *)action->parts[0].data);
+        return;
+    }
+    if (action->kind == ACTION_DROP_CLIENT) {
+        client_dropped(w, self->r, action->to);
+        return;
+    }
+    struct parcel *parcel = parcel_new(action->parts, 2);
+    if (action->kind == ACTION_SEND_PEER)
+        send_peers(w, self->r, action->to, parcel);
+    else if (action->kind == ACTION_SEND_CLIENT)
+        client_send_to(w, self->r, action->to, parcel);
+    else if (action->kind == ACTION_GIVE)
+        give(w, self->r, action->to, parcel, action->local);
+    else
+        world_violation(w, "replica %u: an action that does not exist with durability memory", self->r);
+    parcel_drop(parcel);
+}
+
+void replica_init(struct world *w, replica_id r)
+{
+    struct replica *replica = &w->replica[r];
+    replica->id = r;
+    struct engine_config config = {
+        .replica = r,
+        .request_timeout_us = w->request_timeout_us,
+        .body_bytes_max = 2u * 1024u * 1024u,
+        .trace = w->options.trace != NULL,
+    };
+    sim_arena_init(&replica->arena, splitbft_engine.arena_bytes(&config));
+    replica->engine = splitbft_engine.init(&replica->arena, &config);
+    for (uint32_t k = 0; k < CELLS; k++)
+        cell_init(w, r, k);
+}
+
+void replica_free(struct replica *replica)
+{
+    for (uint32_t k = 0; k < CELLS; k++)
+        cell_free(&replica->cell[k]);
+    for (size_t i = 0; i < replica->helds; i++)
+        parcel_drop(replica->held[i].parcel);
+    free(replica->held);
+    sim_arena_free(&replica->arena);
+    memset(replica, 0, sizeof *replica);
+}
+
+void replica_event(struct world *w, replica_id r, enum event_kind kind, uint32_t from, struct slice frame)
+{
+    struct replica *replica = &w->replica[r];
+    struct replica_actions actions = {.actions = {emit}, .w = w, .r = r};
+    struct event event = {.kind = kind, .from = from, .now_us = w->now_us, .frame = frame};
+    splitbft_engine.step(replica->engine, &event, &actions.actions);
+    w->result->events++;
+    if (w->result->events % 64 == 0)
+        splitbft_engine.validate(replica->engine);
+    if (kind != EVENT_RUN_END && !replica->run_ending) {
+        replica->run_ending = true;
+        world_later(w, 1 + dice_below(&w->host_dice, 10), DUE_RUN_END, r, 0, 0, NULL);
+    }
+}
+
+void replica_start(struct world *w, replica_id r)
+{
+    struct replica_actions actions = {.actions = {emit}, .w = w, .r = r};
+    for (uint32_t k = 0; k < CELLS; k++)
+        cell_give(w, r, k, w->start, false);
+    splitbft_engine.start(w->replica[r].engine, &w->configuration, w->now_us, &actions.actions);
+}
+
+static void remember(struct world *w, struct parcel *parcel)
+{
+    struct parcel **place = &w->memory[w->remembered++ % MEMORY_FRAMES];
+    parcel_drop(*place);
+    *place = parcel_hold(parcel);
+}
+
+static void check_secret(struct world *w, replica_id r, uint32_t cell, const struct parcel *parcel)
+{
+    static const char secret[] = "CONFIDENTIAL";
+    if (cell == CELL_E && memmem(parcel->data, parcel->len, secret, sizeof secret - 1))
+        world_violation(w, "replica %u: a plaintext left its Execution compartment", r);
+}
+
+void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel)
+{
+    if (w->options.trace)
+        world_trace_frame(w, kind_name(w->replica[r].cell[cell].type->kind), r, parcel_slice(parcel), NULL);
+    if (w->options.faults & FAULTS_BYZANTINE)
+        remember(w, parcel);
+    check_secret(w, r, cell, parcel);
+    if (w->in_takeover)
+        w->takeover_output(w, r, cell, parcel);
+    struct parcel *out = parcel_hold(parcel);
+    bool drop = false;
+    if (w->replica[r].cell[cell].faulty)
+        nemesis_mistreat_output(w, r, cell, &out, &drop);
+    if (!drop)
+        replica_event(w, r, EVENT_COMPARTMENT, cell + KIND_PREPARATION, parcel_slice(out));
+    parcel_drop(out);
+}

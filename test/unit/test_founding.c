@@ -1,0 +1,208 @@
+/* Keys, hellos and the manifest: what is signed verifies, and its tampered twin does not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "founding.h"
+#include "keys.h"
+
+static struct sign_key admin;
+static struct sign_key member_sign[REPLICAS_MAX][MEMBER_KINDS];
+static struct box_key member_box[REPLICAS_MAX][MEMBER_KINDS];
+static struct config config;
+static struct hellos hellos[REPLICAS_MAX];
+static struct configuration loaded;
+static uint8_t origins[2 * origin_entry_BYTES];
+
+static void make_members(void)
+{
+    struct writer w = writer_to(origins, sizeof origins);
+    config = (struct config){.protocol = PROTOCOL_SPLITBFT, .faults = 1, .replicas = 4, .request_timeout_ms = 1000};
+    sign_keypair(&admin);
+    for (replica_id r = 0; r < 4; r++) {
+        for (int i = 0; i < MEMBER_KINDS; i++) {
+            struct member_hello *h = &hellos[r].member[i];
+            sign_keypair(&member_sign[r][i]);
+            box_keypair(&member_box[r][i]);
+            h->sender = (struct sender){(enum kind)(KIND_HOST + i), r, 1};
+            memcpy(h->hello.sign_public.bytes, member_sign[r][i].public, 32);
+            memcpy(h->hello.box_public.bytes, member_box[r][i].public, 32);
+        }
+    }
+    for (origin_id i = 0; i < 2; i++) {
+        struct origin_entry entry = {.id = i, .access = ACCESS_WRITE | ACCESS_READ};
+        memcpy(entry.sign_public.bytes, member_sign[i][0].public, 32);
+        memcpy(entry.box_public.bytes, member_box[i][0].public, 32);
+        origin_entry_put(&w, &entry);
+    }
+}
+
+static void sign(struct file *manifest)
+{
+    struct error error;
+    assert_int_equal(founding_sign(manifest, &config, hellos, (struct slice){origins, sizeof origins}, &admin, &error), 0);
+}
+
+static enum verdict load(const struct file *manifest, const uint8_t public[32])
+{
+    struct frame frame;
+    if (!frame_decode(manifest->data, manifest->len, &frame))
+        return VERDICT_MALFORMED;
+    return configuration_load(&loaded, &frame, public);
+}
+
+static void a_manifest_says_what_the_hellos_said(void **state)
+{
+    struct file manifest;
+    (void)state;
+    make_members();
+    sign(&manifest);
+    assert_int_equal(load(&manifest, admin.public), VERDICT_ACCEPT);
+    assert_int_equal(loaded.write_quorum, 2);
+    assert_int_equal(loaded.read_quorum, 0);
+    assert_int_equal(loaded.number, 1);
+    for (replica_id r = 0; r < 4; r++)
+        for (int i = 0; i < MEMBER_KINDS; i++)
+            assert_memory_equal(loaded.member[i][r].sign_public, member_sign[r][i].public, 32);
+    file_free(&manifest);
+    config.fast_reads = true;
+    sign(&manifest);
+    assert_int_equal(load(&manifest, admin.public), VERDICT_ACCEPT);
+    assert_int_equal(loaded.write_quorum, 3);
+    assert_int_equal(loaded.read_quorum, 3);
+    file_free(&manifest);
+}
+
+/* Every E, and nobody else, opens its share; all get the same key, whose public half is in the manifest. */
+static void the_group_key_is_sealed_to_each_execution(void **state)
+{
+    struct file manifest;
+    struct frame frame;
+    (void)state;
+    make_members();
+    sign(&manifest);
+    assert_int_equal(load(&manifest, admin.public), VERDICT_ACCEPT);
+    assert_true(frame_decode(manifest.data, manifest.len, &frame));
+    assert_int_equal(sealed_count(frame.attachment), 4);
+    for (replica_id r = 0; r < 4; r++) {
+        struct sealed entry = sealed_at(frame.attachment, r);
+        uint8_t sealed[32 + SEAL_BYTES], secret[32];
+        struct box_key group;
+        memcpy(sealed, entry.half0.bytes, 32);
+        memcpy(sealed + 32, entry.half1.bytes, 32);
+        memcpy(sealed + 64, entry.tail.bytes, 16);
+        assert_true(box_open(secret, &member_box[r][KIND_EXECUTION - KIND_HOST], sealed, sizeof sealed));
+        box_keypair_from(&group, secret);
+        assert_memory_equal(group.public, loaded.group_public, 32);
+        assert_false(box_open(secret, &member_box[r][KIND_PREPARATION - KIND_HOST], sealed, sizeof sealed));
+        assert_false(box_open(secret, &member_box[(r + 1) % 4][KIND_EXECUTION - KIND_HOST], sealed, sizeof sealed));
+    }
+    file_free(&manifest);
+}
+
+static void a_tampered_manifest_is_refused(void **state)
+{
+    struct file manifest;
+    struct frame frame;
+    struct sign_key other;
+    (void)state;
+    make_members();
+    sign(&manifest);
+    sign_keypair(&other);
+    assert_int_equal(load(&manifest, other.public), VERDICT_BAD_SIGNATURE);
+    assert_true(frame_decode(manifest.data, manifest.len, &frame));
+    size_t covered = FRAME_HEADER_BYTES + frame.body.len + frame.auth.len;
+    for (size_t at = 0; at < covered; at += 37) {
+        manifest.data[at] ^= 0x10;
+        assert_int_not_equal(load(&manifest, admin.public), VERDICT_ACCEPT);
+        manifest.data[at] ^= 0x10;
+    }
+    assert_int_equal(load(&manifest, admin.public), VERDICT_ACCEPT);
+    file_free(&manifest);
+}
+
+static void every_founding_is_another_cluster(void **state)
+{
+    struct file manifest;
+    struct tag16 first;
+    uint8_t group[32];
+    (void)state;
+    make_members();
+    sign(&manifest);
+    load(&manifest, admin.public);
+    first = loaded.cluster;
+    memcpy(group, loaded.group_public, 32);
+    file_free(&manifest);
+    sign(&manifest);
+    load(&manifest, admin.public);
+    assert_memory_not_equal(first.bytes, loaded.cluster.bytes, 16);
+    assert_memory_not_equal(group, loaded.group_public, 32);
+    file_free(&manifest);
+}
+
+static void a_hello_stands_for_its_sender_only(void **state)
+{
+    uint8_t frame[HOST_HELLO_MAX];
+    struct member_hello out;
+    struct sign_key key, other;
+    struct error error;
+    (void)state;
+    sign_keypair(&admin);
+    sign_keypair(&key);
+    sign_keypair(&other);
+    struct slice whole = {frame, hello_of_host(frame, &key, 2, 1, admin.public)};
+    assert_int_equal(hello_check(&out, whole, KIND_HOST, 2, admin.public, &error), 0);
+    assert_memory_equal(out.hello.sign_public.bytes, key.public, 32);
+    assert_int_equal(hello_check(&out, whole, KIND_HOST, 1, admin.public, &error), -1);
+    assert_int_equal(hello_check(&out, whole, KIND_EXECUTION, 2, admin.public, &error), -1);
+    assert_int_equal(hello_check(&out, whole, KIND_HOST, 2, other.public, &error), -1);
+    assert_non_null(strstr(error.text, "another administrator"));
+    for (size_t at = 0; at < whole.len; at++) {
+        frame[at] ^= 1;
+        assert_int_equal(hello_check(&out, whole, KIND_HOST, 2, admin.public, &error), -1);
+        frame[at] ^= 1;
+    }
+    for (size_t len = 0; len < whole.len; len++)
+        assert_int_equal(hello_check(&out, (struct slice){frame, len}, KIND_HOST, 2, admin.public, &error), -1);
+}
+
+static void client_keys_come_back(void **state)
+{
+    char dir[] = "/tmp/redoubt-keys.XXXXXX", path[PATH_BYTES];
+    struct client_keys made, read;
+    struct error error;
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/clients", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(client_keys_make(&made, dir, 7, &error), 0);
+    assert_int_equal(client_keys_read(&read, dir, 7, &error), 0);
+    assert_memory_equal(&made, &read, sizeof made);
+    assert_true(client_key_path(path, dir, 7));
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(client_keys_read(&read, dir, 7, &error), -1);
+    assert_non_null(strstr(error.text, "others may read"));
+    assert_int_equal(client_keys_read(&read, dir, 8, &error), -1);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/clients", dir);
+    rmdir(path);
+    rmdir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_manifest_says_what_the_hellos_said), cmocka_unit_test(the_group_key_is_sealed_to_each_execution),
+        cmocka_unit_test(a_tampered_manifest_is_refused),       cmocka_unit_test(every_founding_is_another_cluster),
+        cmocka_unit_test(a_hello_stands_for_its_sender_only),   cmocka_unit_test(client_keys_come_back),
+    };
+    return crypto_start() != 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
