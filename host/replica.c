@@ -411,7 +411,7 @@ static int binary_path(char *out, const struct replica *r, enum kind kind, struc
     return 0;
 }
 
-static int seat_open(struct replica *r, int index, int core, struct error *error)
+static int seat_open(struct replica *r, int index, int core, const uint8_t domain_seed[32], struct error *error)
 {
     static const struct compartment_type *const types[] = {&preparation_type, &confirmation_type, &execution_type};
     struct seat *seat = &r->seat[index];
@@ -428,6 +428,7 @@ static int seat_open(struct replica *r, int index, int core, struct error *error
         .spin = r->config.spin,
     };
     memcpy(spec.config.admin_public, r->admin_public, 32);
+    memcpy(spec.config.domain_seed, domain_seed, 32);
     if (kind == KIND_EXECUTION) {
         spec.memory_bytes = (size_t)r->config.memory_mb << 20;
         if (spec.memory_bytes < types[index]->arena_bytes)
@@ -453,12 +454,17 @@ static int seats_open(struct replica *r, struct error *error)
     static uint8_t kept[MEMBER_KINDS][65536];
     struct sign_key host_key;
     char path[PATH_BYTES];
+    uint8_t domain_seed[32] = {0};
     int core, result = 0;
     if (cores_take(r, &core, error))
         return -1;
-    for (int i = 0; i < COMPARTMENTS; i++)
-        if (seat_open(r, i, core, error))
-            return -1;
+    if (r->config.protocol == PROTOCOL_PBFT) /* one fault domain: the three derive the same keys from it */
+        crypto_random(domain_seed, sizeof domain_seed);
+    for (int i = 0; i < COMPARTMENTS && result == 0; i++)
+        result = seat_open(r, i, core, domain_seed, error);
+    crypto_wipe(domain_seed, sizeof domain_seed);
+    if (result)
+        return result;
     if (!path_make(path, "%s/replica-%u/host.key", r->config.dir, r->options.id) ||
         certificate_key_read(&host_key, path, error))
         return -1;

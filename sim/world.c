@@ -59,14 +59,21 @@ void world_trace_frame(struct world *w, const char *where, replica_id r, struct 
 {
     char line[500];
     struct text text = {line, sizeof line, 0};
-    struct frame frame;
+    struct frame frame = {0};
     if (frame_decode(bytes.data, bytes.len, &frame))
         frame_print(&text, &frame);
     else
         text_add(&text, "garbage");
-    world_trace(w, "r%u %s %s %s%s", r, where, what ? "refuses" : "sends", line, "");
-    if (what)
-        world_trace(w, "r%u %s ... %s", r, where, what);
+    struct batch batch;
+    if (frame.type == FRAME_PRE_PREPARE && !what && batch_decode(frame.attachment, &batch))
+        for (uint32_t i = 0; i < batch_entry_count(batch.entries); i++) {
+            struct batch_entry entry = batch_entry_at(batch.entries, i);
+            text_add(&text, i ? "," : " bundles=");
+            text_add_u64(&text, entry.origin);
+            text_add(&text, "/");
+            text_add_u64(&text, entry.bundle_no);
+        }
+    world_trace(w, "r%u %s %s %s%s%s", r, where, what ? "refuses" : "sends", line, what ? ": " : "", what ? what : "");
 }
 
 void world_fault(struct world *w)

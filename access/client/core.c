@@ -253,6 +253,7 @@ void client_core_flush(struct client_core *core, uint64_t now_us)
             return;
         }
         flight->bundle_no = core->next++;
+        flight->sent_us = now_us;
         flight->retry_after_us = core->options.retry_us;
         flight->retry_us = now_us + flight->retry_after_us;
         flight->fetch_us = UINT64_MAX;
@@ -328,6 +329,11 @@ static void count_minority(struct client_core *core, const struct client_flight 
             core->counters.conflicting_replies += (uint64_t)__builtin_popcount(b->voters);
 }
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 static void flight_decide(struct client_core *core, struct client_flight *flight, uint64_t now_us)
 {
     struct client_ballot *winner = client_votes_winner(&flight->votes, core->configuration->write_quorum);
@@ -340,8 +346,8 @@ static void flight_decide(struct client_core *core, struct client_flight *flight
         /* Whoever let us wait last time, or has shown that it will not be the one, is not waited for. */
         if (core->slow_results[full] || flight->votes.of[full])
             flight_fetch(core, flight, winner, now_us);
-        else
-            flight->fetch_us = now_us + core->options.fetch_us;
+        else /* over long distances replies lie further apart */
+            flight->fetch_us = now_us + later(core->options.fetch_us, (now_us - flight->sent_us) / 2);
         return;
     }
     count_minority(core, flight, winner);

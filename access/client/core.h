@@ -36,7 +36,7 @@ struct client_core_options {
     size_t queue_max;           /* operations that wait */
     size_t queue_max_bytes;
     uint64_t retry_us;          /* first retransmission, signed, then doubling */
-    uint64_t fetch_us;          /* after the vote, for full results that do not come by themselves */
+    uint64_t fetch_us;          /* least wait after the vote for full results that do not come by themselves */
 };
 
 struct client_core_config {

@@ -24,6 +24,7 @@ struct client_flight {
     uint8_t signature[SIGNATURE_BYTES];
     bool went_signed;  /* all were sent the signed form: whoever connects is too */
     uint32_t asked;    /* hosts (bit each) that asked for the signature */
+    uint64_t sent_us;
     uint64_t retry_us; /* next retransmission */
     uint64_t retry_after_us;
     uint64_t fetch_us; /* when full results are asked for, once the vote is over; UINT64_MAX before */

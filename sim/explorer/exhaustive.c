@@ -108,7 +108,8 @@ static void on_taken(struct exhaustive *x, const struct action *action)
     }
     next->action = *action;
     next->depth = x->at.depth + 1;
-    next->must_vote = action->kind == ACTION_ENTER && action->replica != model_primary(&next->model, action->view);
+    next->must_vote =
+        action->kind == ACTION_ENTER && action->replica != model_primary(&next->model, action->view);
     if (is_new(x, next) && stack_push(x, next) < 0)
         x->out_of_memory = true;
 }

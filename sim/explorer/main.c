@@ -38,7 +38,8 @@ static void print_json(const struct options *o, const struct search_report *r)
     const struct bounds *b = &o->search.bounds;
 
     printf("{\"mode\":\"%s\",\"replicas\":%u,\"faults\":%u,\"slots\":%u,\"views\":%u,\"mutant\":\"%s\",",
-           o->exhaustive ? "exhaustive" : "random", b->replicas, b->faults, b->slots, b->views, mutant_name(b->mutant));
+           o->exhaustive ? "exhaustive" : "random", b->replicas, b->faults, b->slots, b->views,
+           mutant_name(b->mutant));
     if (o->exhaustive)
         printf("\"placements\":%" PRIu64 ",\"states\":%" PRIu64 ",\"exhausted\":%s,", r->runs, r->states,
                r->exhausted ? "true" : "false");
@@ -58,19 +59,20 @@ static void print_text(const struct options *o, const struct search_report *r)
 {
     const struct bounds *b = &o->search.bounds;
 
-    printf("%s n=%u slots=%u views=%u mutant=%s: ", o->exhaustive ? "exhaustive" : "random", b->replicas, b->slots,
-           b->views, mutant_name(b->mutant));
+    printf("%s n=%u slots=%u views=%u mutant=%s: ", o->exhaustive ? "exhaustive" : "random", b->replicas,
+           b->slots, b->views, mutant_name(b->mutant));
     if (o->exhaustive)
         printf("%" PRIu64 " states, %" PRIu64 " transitions, %" PRIu64 " placements, bound %s", r->states,
                r->transitions, r->runs, r->exhausted ? "exhausted" : "NOT exhausted");
     else
-        printf("%" PRIu64 " runs from seed %" PRIu64 ", %" PRIu64 " commits (%" PRIu64 " above view 0), %" PRIu64
-               " new views",
+        printf("%" PRIu64 " runs from seed %" PRIu64 ", %" PRIu64 " commits (%" PRIu64
+               " above view 0), %" PRIu64 " new views",
                r->runs, o->search.seed, r->tally.commits, r->tally.commits_above_view_0, r->tally.new_views);
-    printf(", %.2f s: %" PRIu64 " violations, %" PRIu64 " stuck selections, %" PRIu64 " stuck claims\n", r->seconds,
-           r->conflicts, r->stuck_selections, r->stuck_claims);
+    printf(", %.2f s: %" PRIu64 " violations, %" PRIu64 " stuck selections, %" PRIu64 " stuck claims\n",
+           r->seconds, r->conflicts, r->stuck_selections, r->stuck_claims);
     if (!o->exhaustive && search_report_red(r) > 0)
-        printf("first red run: --faults %u --slots %u --views %u --steps %u --seed %" PRIu64 " --runs 1 --mutant %s\n",
+        printf("first red run: --faults %u --slots %u --views %u --steps %u --seed %" PRIu64
+               " --runs 1 --mutant %s\n",
                b->faults, b->slots, b->views, o->search.steps, r->first_red.seed, mutant_name(b->mutant));
 }
 

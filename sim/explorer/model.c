@@ -49,7 +49,8 @@ static bool listed_view_supports(const struct model *model, unsigned listed, uns
     return listed - 1 >= view;
 }
 
-static bool preparation_supports(const struct model *model, const struct preparation *p, unsigned slot, struct claim claim)
+static bool preparation_supports(const struct model *model, const struct preparation *p, unsigned slot,
+                                 struct claim claim)
 {
     for (unsigned v = 0; v < model->bounds.views; v++) {
         const struct parting *parting = &p->parting[v];

@@ -17,7 +17,8 @@ struct outcomes {
     unsigned count;
 };
 
-void moves_votes(const struct model *model, unsigned replica, unsigned view, moves_visit *visit, void *context)
+void moves_votes(const struct model *model, unsigned replica, unsigned view, moves_visit *visit,
+                 void *context)
 {
     struct action a = {.kind = ACTION_VOTE, .replica = (uint8_t)replica, .view = (uint8_t)view};
 
@@ -30,7 +31,8 @@ void moves_votes(const struct model *model, unsigned replica, unsigned view, mov
     }
 }
 
-static void moves_commits(const struct model *model, unsigned replica, unsigned view, moves_visit *visit, void *context)
+static void moves_commits(const struct model *model, unsigned replica, unsigned view, moves_visit *visit,
+                          void *context)
 {
     struct action a = {.kind = ACTION_COMMIT, .replica = (uint8_t)replica, .view = (uint8_t)view};
 
@@ -65,7 +67,8 @@ static bool outcomes_has(const struct outcomes *outcomes, const struct new_view 
 }
 
 /* An S that does not do is kept once if the rules would call it stuck; it is told from the others by !made. */
-static void outcomes_add(struct outcomes *outcomes, const struct model *model, unsigned view, const struct evidence *evidence)
+static void outcomes_add(struct outcomes *outcomes, const struct model *model, unsigned view,
+                         const struct evidence *evidence)
 {
     struct new_view new_view = {.made = false};
 
@@ -88,7 +91,8 @@ static void outcomes_add(struct outcomes *outcomes, const struct model *model, u
 }
 
 /* Each list entry with no claim at s grows one copy for each claim at s that would pass. */
-static unsigned forged_grow(const struct model *model, unsigned view, unsigned slot, struct view_change *list, unsigned count)
+static unsigned forged_grow(const struct model *model, unsigned view, unsigned slot, struct view_change *list,
+                            unsigned count)
 {
     unsigned grown = count;
 
@@ -132,8 +136,8 @@ static unsigned view_changes_sent(const struct model *model, unsigned view)
     return sent;
 }
 
-static void outcomes_of_members(struct outcomes *outcomes, const struct model *model, unsigned view, unsigned correct,
-                                const struct view_change *forged, unsigned forged_count)
+static void outcomes_of_members(struct outcomes *outcomes, const struct model *model, unsigned view,
+                                unsigned correct, const struct view_change *forged, unsigned forged_count)
 {
     struct evidence evidence = {.correct = (uint8_t)correct};
 

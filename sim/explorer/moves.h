@@ -11,6 +11,7 @@ typedef void moves_visit(void *context, const struct action *action);
 void moves_each(const struct model *model, moves_visit *visit, void *context);
 
 /* The votes of one replica in one view only. */
-void moves_votes(const struct model *model, unsigned replica, unsigned view, moves_visit *visit, void *context);
+void moves_votes(const struct model *model, unsigned replica, unsigned view, moves_visit *visit,
+                 void *context);
 
 #endif

@@ -25,10 +25,10 @@ static const char HELP[] =
     "  --json          print the result as one JSON object\n"
     "  --help          this text\n"
     "\n"
-    "exit status: 0 nothing found, 1 violation or stuck (with --mutant: 0 found, 1 not found), 2 usage, 3 no memory\n"
+    "exit status: 0 nothing found, 1 violation or stuck (with --mutant: 0 found, 1 not found), 2 usage, 3 no "
+    "memory\n"
     "\n"
     "example: redoubt-explorer --mutant no-objections --trace\n";
-
 
 void options_print_help(void)
 {

@@ -56,7 +56,8 @@ static enum rules_outcome preparation_vote(struct model *model, const struct act
     return RULES_TAKEN;
 }
 
-static void parting_list(const struct model *model, const struct preparation *p, unsigned view, struct parting *parting)
+static void parting_list(const struct model *model, const struct preparation *p, unsigned view,
+                         struct parting *parting)
 {
     bool lists_first = model_is(model, MUTANT_PARTING_LISTS_FIRST_VIEW);
     unsigned v = model_is(model, MUTANT_PARTING_OMITS_VOTES) ? view : 0;
@@ -123,7 +124,8 @@ static bool may_commit(const struct model *model, const struct action *a)
 
     if (c->faulty || a->slot <= c->h || c->commit[a->view][a->slot] != 0)
         return false;
-    if (a->view < c->floor && !model_is(model, MUTANT_C_COMMITS_AFTER_LEAVING) && !model_is(model, MUTANT_VIEWS_FALL))
+    if (a->view < c->floor && !model_is(model, MUTANT_C_COMMITS_AFTER_LEAVING) &&
+        !model_is(model, MUTANT_VIEWS_FALL))
         return false;
     return model_votes(model, a->view, a->slot, a->digest) >= need;
 }
@@ -148,7 +150,8 @@ static enum rules_outcome confirmation_commit(struct model *model, const struct 
  * False while a prepared slot waits for its PARTINGs. C counts PARTINGs as the others will, so faulty P may help it.
  * A slot prepared in view or above means that C takes part in it already and has nothing to change to.
  */
-static bool claims_collect(const struct model *model, const struct confirmation *c, unsigned view, struct view_change *out)
+static bool claims_collect(const struct model *model, const struct confirmation *c, unsigned view,
+                           struct view_change *out)
 {
     for (unsigned s = c->h + 1u; s <= model->bounds.slots; s++) {
         if (c->prepared[s].digest == DIGEST_NONE)

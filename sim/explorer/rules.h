@@ -15,8 +15,8 @@ enum action_kind {
     ACTION_COMMIT,      /* C commits (view, slot, digest) */
     ACTION_PART,        /* P parts from view */
     ACTION_VIEW_CHANGE, /* C leaves all views below view and sends VIEW-CHANGE(view) */
-    ACTION_ENTER,       /* P accepts NEW-VIEW(view) built on evidence, or the one that a correct primary made */
-    ACTION_LEARN_P,     /* P learns the checkpoint certificate of slot */
+    ACTION_ENTER,   /* P accepts NEW-VIEW(view) built on evidence, or the one that a correct primary made */
+    ACTION_LEARN_P, /* P learns the checkpoint certificate of slot */
     ACTION_LEARN_C
 };
 

@@ -21,7 +21,8 @@ bool search_report_count(struct search_report *report, enum checker_verdict verd
     return verdict != CHECKER_GREEN;
 }
 
-int search_report_keep(struct search_report *report, const struct search_run *run, enum checker_verdict verdict)
+int search_report_keep(struct search_report *report, const struct search_run *run,
+                       enum checker_verdict verdict)
 {
     struct search_run *kept = &report->first_red;
 

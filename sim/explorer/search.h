@@ -13,7 +13,7 @@ enum { RUN_STEPS_MAX = 1024 };
 
 struct search_options {
     struct bounds bounds;
-    uint64_t runs; /* random: 0 is no limit */
+    uint64_t runs;  /* random: 0 is no limit */
     unsigned steps; /* random: at most RUN_STEPS_MAX; a step is an action of up to n replicas */
     uint64_t seed;
     double seconds; /* 0 is no limit */
@@ -57,7 +57,8 @@ static inline uint64_t search_report_red(const struct search_report *report)
 bool search_report_count(struct search_report *report, enum checker_verdict verdict);
 
 /* Copies and shrinks a run into first_red; -1 when memory is short. */
-int search_report_keep(struct search_report *report, const struct search_run *run, enum checker_verdict verdict);
+int search_report_keep(struct search_report *report, const struct search_run *run,
+                       enum checker_verdict verdict);
 
 /* Seconds on a clock of no particular origin. */
 double search_clock(void);

@@ -105,7 +105,8 @@ static bool objects(const struct model *model, struct claim theirs, struct claim
            !model_is(model, MUTANT_OBJECTIONS_IGNORE_EQUAL_VIEWS);
 }
 
-static bool claim_stands(const struct model *model, const struct members *members, unsigned slot, struct claim claim)
+static bool claim_stands(const struct model *model, const struct members *members, unsigned slot,
+                         struct claim claim)
 {
     unsigned claimed = 0;
     unsigned content = 0;
@@ -132,9 +133,11 @@ static bool null_stands(const struct model *model, const struct members *members
     return silent >= need;
 }
 
-static enum digest select_slot(const struct model *model, const struct members *members, unsigned slot, bool b_first)
+static enum digest select_slot(const struct model *model, const struct members *members, unsigned slot,
+                               bool b_first)
 {
-    static const uint8_t orders[2][3] = {{DIGEST_A, DIGEST_B, DIGEST_NULL}, {DIGEST_B, DIGEST_A, DIGEST_NULL}};
+    static const uint8_t orders[2][3] = {{DIGEST_A, DIGEST_B, DIGEST_NULL},
+                                         {DIGEST_B, DIGEST_A, DIGEST_NULL}};
 
     for (unsigned v = model->bounds.views; v-- > 0;) {
         for (unsigned k = 0; k < 3; k++) {
@@ -147,8 +150,8 @@ static enum digest select_slot(const struct model *model, const struct members *
     return null_stands(model, members, slot) ? DIGEST_NULL : DIGEST_NONE;
 }
 
-enum selection_verdict selection_run(const struct model *model, unsigned view, const struct evidence *evidence,
-                                     struct new_view *out)
+enum selection_verdict selection_run(const struct model *model, unsigned view,
+                                     const struct evidence *evidence, struct new_view *out)
 {
     struct members members;
     struct new_view result = {.made = true};

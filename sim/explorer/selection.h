@@ -27,8 +27,8 @@ enum selection_verdict {
 };
 
 /* Fills out only when the verdict is SELECTION_DONE. */
-enum selection_verdict selection_run(const struct model *model, unsigned view, const struct evidence *evidence,
-                                     struct new_view *out);
+enum selection_verdict selection_run(const struct model *model, unsigned view,
+                                     const struct evidence *evidence, struct new_view *out);
 
 /* Whether anybody who checks PARTINGs lets this claim pass in a VIEW-CHANGE for `view`. */
 bool selection_claim_is_valid(const struct model *model, unsigned view, unsigned slot, struct claim claim);

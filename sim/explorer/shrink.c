@@ -18,7 +18,8 @@ static void remove_at(struct action *actions, size_t count, size_t at)
     memmove(&actions[at], &actions[at + 1], (count - at - 1) * sizeof *actions);
 }
 
-static size_t shrink_pass(const struct model *start, struct action *actions, size_t count, enum checker_verdict verdict)
+static size_t shrink_pass(const struct model *start, struct action *actions, size_t count,
+                          enum checker_verdict verdict)
 {
     for (size_t at = count; at-- > 0;) {
         struct action removed = actions[at];
@@ -34,7 +35,8 @@ static size_t shrink_pass(const struct model *start, struct action *actions, siz
     return count;
 }
 
-size_t shrink_run(const struct model *start, struct action *actions, size_t count, enum checker_verdict verdict)
+size_t shrink_run(const struct model *start, struct action *actions, size_t count,
+                  enum checker_verdict verdict)
 {
     size_t before;
 

@@ -11,6 +11,7 @@
 enum checker_verdict shrink_replay(const struct model *start, const struct action *actions, size_t count);
 
 /* Shortens actions in place and returns the new count. */
-size_t shrink_run(const struct model *start, struct action *actions, size_t count, enum checker_verdict verdict);
+size_t shrink_run(const struct model *start, struct action *actions, size_t count,
+                  enum checker_verdict verdict);
 
 #endif

@@ -316,7 +316,8 @@ static int walk_all(struct walk *walk, struct search_report *report)
 
         count_run(report, walk);
         red = red || is_first_red;
-        if ((is_first_red || (options->wants_run && !red)) && search_report_keep(report, &walk->run, verdict) < 0)
+        if ((is_first_red || (options->wants_run && !red)) &&
+            search_report_keep(report, &walk->run, verdict) < 0)
             return -1;
     } while (may_go_on(options, report, begin) && !(red && options->bounds.mutant != MUTANT_NONE));
     report->seconds = search_clock() - begin;

@@ -32,13 +32,19 @@ struct slice cluster_copy(struct cluster *c, const void *data, size_t len)
     return (struct slice){copy, len};
 }
 
-struct slice cluster_body_of(struct cluster *c, void (*put)(struct writer *, const void *), const void *message)
+static uint8_t body_bytes[FRAME_MAX];
+static struct writer body_writer;
+
+struct writer *cluster_body_begin(void)
 {
-    static uint8_t body[FRAME_MAX];
-    struct writer w = writer_to(body, sizeof body);
-    put(&w, message);
-    CHECK(!w.bad);
-    return cluster_copy(c, body, w.len);
+    body_writer = writer_to(body_bytes, sizeof body_bytes);
+    return &body_writer;
+}
+
+struct slice cluster_body_end(struct cluster *c)
+{
+    CHECK(!body_writer.bad);
+    return cluster_copy(c, body_bytes, body_writer.len);
 }
 
 /* --- randomness ------------------------------------------------------------------------------------------------ */

@@ -177,9 +177,10 @@ struct slice forge_checkpoint(struct cluster *cluster, replica_id from, slot_no 
 struct digest test_digest(unsigned n);
 
 /* Body of any message: cluster_body(cluster, vote, &vote). */
-#define cluster_body(cluster, name, message)                                                                     \
-    cluster_body_of(cluster, (void (*)(struct writer *, const void *))(void (*)(void))name##_put, message)
-struct slice cluster_body_of(struct cluster *cluster, void (*put)(struct writer *, const void *), const void *message);
+#define cluster_body(cluster, name, ...)                                                                         \
+    (name##_put(cluster_body_begin(), __VA_ARGS__), cluster_body_end(cluster))
+struct writer *cluster_body_begin(void);
+struct slice cluster_body_end(struct cluster *cluster);
 
 /* --- replies */
 

@@ -48,6 +48,9 @@ static void *execution_init(struct arena *arena, const struct compartment_config
     CHECK(e->service && e->service->abi == REDOUBT_APP_ABI);
     e->service_state = e->service->create(&e->env, config->service_options);
     CHECK(e->service_state != NULL); /* wrong service_options, see the cluster file */
+    /* Every leaf has its digest from the first checkpoint on: a state that was transferred must give the same root. */
+    for (uint64_t leaf = 0; leaf < e->service->leaf_count(e->service_state); leaf++)
+        e->dirty[leaf / 64] |= 1ull << leaf % 64;
     hello_emit(&e->auth, config, out);
     return e;
 }

@@ -14,6 +14,7 @@ static void forget_reply(struct execution *e, struct origin_record *record, stru
         record->kept_bytes -= kept->len;
     }
     kept->results = NULL;
+    kept->digested = false;
 }
 
 void origin_close(struct execution *e, origin_id origin)
@@ -68,8 +69,10 @@ static bool origin_open(struct execution *e, origin_id origin, epoch_no epoch, c
     record->epoch = epoch;
     record->dirty = true;
     record->session_public = *session_public;
-    if (!session_keys(e, record))
+    if (!session_keys(e, record)) {
+        memset(&record->session_public, 0, sizeof record->session_public); /* a closed record is its epoch alone */
         return false;
+    }
     while (e->sessions >= SESSIONS_MAX)
         evict_one(e);
     record->kept = arena_alloc(e->arena, BUNDLE_WINDOW * sizeof *record->kept);
@@ -240,9 +243,10 @@ static bool kept_load(struct execution *e, struct origin_record *record, unsigne
 
 bool origins_load(struct execution *e, struct reader *r)
 {
+    for (origin_id i = 0; i < e->configuration.origins; i++)
+        origin_close(e, i); /* all of them first: together with those to come they would be too many */
     for (origin_id i = 0; i < e->configuration.origins; i++) {
         struct origin_record *record = &e->origin[i];
-        origin_close(e, i);
         memset(record, 0, sizeof *record);
         record->epoch = get_u64(r);
         record->dirty = true;
