@@ -29,13 +29,15 @@ static X509 *self_signed(EVP_PKEY *key, const char *name, bool authority)
     if (!certificate || !number)
         goto fail;
     X509_NAME *subject = X509_get_subject_name(certificate);
-    if (!X509_set_version(certificate, 2) || !BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) ||
+    if (!X509_set_version(certificate, 2) ||
+        !BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) ||
         !X509_gmtime_adj(X509_getm_notBefore(certificate), -86400) ||
         !X509_time_adj_ex(X509_getm_notAfter(certificate), 365 * YEARS_VALID, 0, NULL) ||
         !X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0) ||
         !X509_set_issuer_name(certificate, subject) || !X509_set_pubkey(certificate, key) ||
         !extend(certificate, NID_basic_constraints, authority ? "critical,CA:TRUE" : "critical,CA:FALSE") ||
-        !extend(certificate, NID_key_usage, authority ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature") ||
+        !extend(certificate, NID_key_usage,
+                authority ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature") ||
         !extend(certificate, NID_subject_key_identifier, "hash") || !X509_sign(certificate, key, NULL))
         goto fail;
     BN_free(number);
@@ -61,7 +63,8 @@ int certificate_make(const char *key_path, const char *certificate_path, const c
     BIO *key_pem = BIO_new(BIO_s_secmem());
     BIO *pem = BIO_new(BIO_s_mem());
     int result;
-    if (!certificate || !key_pem || !pem || !PEM_write_bio_PrivateKey(key_pem, key, NULL, NULL, 0, NULL, NULL) ||
+    if (!certificate || !key_pem || !pem ||
+        !PEM_write_bio_PrivateKey(key_pem, key, NULL, NULL, 0, NULL, NULL) ||
         !PEM_write_bio_X509(pem, certificate))
         result = error_set(error, "%s: the TLS library could not make a certificate", certificate_path);
     else if (!(result = bio_to_file(key_pem, key_path, 0600, error)))

@@ -43,8 +43,8 @@ static void client_close(struct client *client)
 static void garbage(struct client *client)
 {
     client->clients->garbage++;
-    LOG_LIMITED(LOG_WARNING, "garbage on the client port %u from %s: connection closed", client->clients->port,
-                client->stream.name);
+    LOG_LIMITED(LOG_WARNING, "garbage on the client port %u from %s: connection closed",
+                client->clients->port, client->stream.name);
     client_close(client);
 }
 
@@ -153,8 +153,8 @@ static void on_tick(uv_timer_t *timer)
     for (uint32_t i = 0; i < CLIENTS_MAX; i++) {
         struct client *client = clients->at[i];
         if (client && client->begun_ms && !clients->paused && now - client->begun_ms > CLIENT_FRAME_MS) {
-            LOG_LIMITED(LOG_WARNING, "client port %u: %s did not finish its frame: connection closed", clients->port,
-                        client->stream.name);
+            LOG_LIMITED(LOG_WARNING, "client port %u: %s did not finish its frame: connection closed",
+                        clients->port, client->stream.name);
             client_close(client);
         }
     }
@@ -195,7 +195,8 @@ void clients_drop(struct clients *clients, uint32_t connection, const char *why)
     struct client *client = connection < CLIENTS_MAX ? clients->at[connection] : NULL;
     if (!client)
         return;
-    LOG_LIMITED(LOG_WARNING, "client port %u: %s: %s: connection closed", clients->port, client->stream.name, why);
+    LOG_LIMITED(LOG_WARNING, "client port %u: %s: %s: connection closed", clients->port, client->stream.name,
+                why);
     client_close(client);
 }
 

@@ -7,11 +7,12 @@
 
 #include "sockets.h"
 
-#define CLIENTS_MAX 2048u                       /* connections; the process has 4096 descriptors for all */
-#define CLIENT_OUT_MAX (8u * 1024u * 1024u)     /* waiting to be sent to one client; beyond it the connection is closed */
-#define CLIENT_FRAME_MAX (BUNDLE_BODY_MAX + 65536u)
+#define CLIENTS_MAX 2048u /* connections; the process has 4096 descriptors for all */
+#define CLIENT_OUT_MAX                                                                                       \
+    (8u * 1024u * 1024u) /* waiting to be sent to one client; beyond it the connection is closed */
+#define CLIENT_FRAME_MAX    (BUNDLE_BODY_MAX + 65536u)
 #define CLIENT_IN_TOTAL_MAX (256u * 1024u * 1024u) /* incomplete frames of all clients together */
-#define CLIENT_FRAME_MS 10000u                  /* a frame that was begun has to be complete by then */
+#define CLIENT_FRAME_MS     10000u                 /* a frame that was begun has to be complete by then */
 
 struct client;
 

@@ -30,12 +30,30 @@ static int number_of(const char *const *names, int first, const char *name)
     return -1;
 }
 
-const char *protocol_name(unsigned protocol) { return protocol_names[protocol]; }
-const char *isolation_text(unsigned isolation) { return isolation_names[isolation]; }
-const char *durability_name(enum durability durability) { return durability_names[durability]; }
-int protocol_number(const char *name) { return number_of(protocol_names, 1, name); }
-int isolation_number(const char *name) { return number_of(isolation_names, 1, name); }
-int durability_number(const char *name) { return number_of(durability_names, 0, name); }
+const char *protocol_name(unsigned protocol)
+{
+    return protocol_names[protocol];
+}
+const char *isolation_text(unsigned isolation)
+{
+    return isolation_names[isolation];
+}
+const char *durability_name(enum durability durability)
+{
+    return durability_names[durability];
+}
+int protocol_number(const char *name)
+{
+    return number_of(protocol_names, 1, name);
+}
+int isolation_number(const char *name)
+{
+    return number_of(isolation_names, 1, name);
+}
+int durability_number(const char *name)
+{
+    return number_of(durability_names, 0, name);
+}
 
 uint32_t replicas_needed(unsigned protocol, uint32_t faults)
 {
@@ -95,8 +113,8 @@ static bool digits(const char *text, uint32_t *value)
     return sum <= UINT32_MAX;
 }
 
-static bool get_number(struct parse *p, const yaml_node_t *node, const char *what, uint32_t least, uint32_t most,
-                       uint32_t *value)
+static bool get_number(struct parse *p, const yaml_node_t *node, const char *what, uint32_t least,
+                       uint32_t most, uint32_t *value)
 {
     const char *text = scalar(node);
     if (!text || node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || !digits(text, value))
@@ -116,8 +134,8 @@ static bool get_switch(struct parse *p, const yaml_node_t *node, const char *wha
     return true;
 }
 
-static bool get_choice(struct parse *p, const yaml_node_t *node, const char *what, const char *const *names, int first,
-                       int *value)
+static bool get_choice(struct parse *p, const yaml_node_t *node, const char *what, const char *const *names,
+                       int first, int *value)
 {
     const char *text = scalar(node);
     *value = text ? number_of(names, first, text) : -1;
@@ -168,13 +186,14 @@ struct field {
 };
 
 /* Fills values[] with the node of each known field (NULL where absent). */
-static bool get_fields(struct parse *p, const yaml_node_t *mapping, const char *what, const struct field *fields,
-                       size_t count, yaml_node_t **values)
+static bool get_fields(struct parse *p, const yaml_node_t *mapping, const char *what,
+                       const struct field *fields, size_t count, yaml_node_t **values)
 {
     if (mapping->type != YAML_MAPPING_NODE)
         return complain(p, mapping, "%s must be a mapping (key: value)", what);
     memset(values, 0, count * sizeof *values);
-    for (const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start; pair < mapping->data.mapping.pairs.top; pair++) {
+    for (const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
+         pair < mapping->data.mapping.pairs.top; pair++) {
         const yaml_node_t *key = yaml_document_get_node(p->document, pair->key);
         const char *name = scalar(key);
         size_t i = 0;
@@ -183,7 +202,8 @@ static bool get_fields(struct parse *p, const yaml_node_t *mapping, const char *
         if (i == count)
             return complain(p, key, "unknown key `%s`", name ? name : "(not a name)");
         if (values[i])
-            return complain(p, key, "duplicate key `%s` (first at line %zu)", name, values[i]->start_mark.line + 1);
+            return complain(p, key, "duplicate key `%s` (first at line %zu)", name,
+                            values[i]->start_mark.line + 1);
         values[i] = yaml_document_get_node(p->document, pair->value);
     }
     for (size_t i = 0; i < count; i++)
@@ -193,8 +213,8 @@ static bool get_fields(struct parse *p, const yaml_node_t *mapping, const char *
 }
 
 enum { R_ID, R_HOST, R_PEER, R_CLIENT, R_METRICS, R_CORE, R_COUNT };
-static const struct field replica_fields[R_COUNT] = {
-    {"id", true}, {"host", true}, {"peer", true}, {"client", true}, {"metrics", true}, {"core", false}};
+static const struct field replica_fields[R_COUNT] = {{"id", true},     {"host", true},    {"peer", true},
+                                                     {"client", true}, {"metrics", true}, {"core", false}};
 
 static bool get_replica(struct parse *p, const yaml_node_t *node, uint32_t id)
 {
@@ -206,7 +226,8 @@ static bool get_replica(struct parse *p, const yaml_node_t *node, uint32_t id)
     if (!get_number(p, v[R_ID], "id", 0, REPLICAS_MAX - 1, &number))
         return false;
     if (number != id)
-        return complain(p, v[R_ID], "`id` is %u, but replicas are numbered in order and this is replica %u", number, id);
+        return complain(p, v[R_ID], "`id` is %u, but replicas are numbered in order and this is replica %u",
+                        number, id);
     replica->line = (int)node->start_mark.line + 1;
     replica->core = -1;
     if (v[R_CORE]) {
@@ -232,8 +253,10 @@ static bool ports_differ(struct parse *p, const yaml_node_t *list)
             bool apart = strcmp(ri->host, rj->host) != 0 && (i % 3 == 2 || j % 3 == 2);
             if (a->port != b->port || strcmp(a->host, b->host) != 0 || apart)
                 continue;
-            const yaml_node_t *node = yaml_document_get_node(p->document, list->data.sequence.items.start[i / 3]);
-            return complain(p, node, "port %u of %s is used twice (by replica %u, too)", a->port, a->host, j / 3);
+            const yaml_node_t *node =
+                yaml_document_get_node(p->document, list->data.sequence.items.start[i / 3]);
+            return complain(p, node, "port %u of %s is used twice (by replica %u, too)", a->port, a->host,
+                            j / 3);
         }
     }
     return true;
@@ -248,8 +271,8 @@ static bool get_replicas(struct parse *p, const yaml_node_t *node)
     uint32_t needed = replicas_needed(config->protocol, config->faults);
     if (count != needed)
         return complain(p, node, "%s replicas: %zu listed, but %s with faults: %u needs exactly %u",
-                        count < needed ? "too few" : "too many", count, protocol_name(config->protocol), config->faults,
-                        needed);
+                        count < needed ? "too few" : "too many", count, protocol_name(config->protocol),
+                        config->faults, needed);
     config->replicas = needed;
     for (uint32_t i = 0; i < needed; i++)
         if (!get_replica(p, yaml_document_get_node(p->document, node->data.sequence.items.start[i]), i))
@@ -258,14 +281,25 @@ static bool get_replicas(struct parse *p, const yaml_node_t *node)
 }
 
 enum {
-    F_PROTOCOL, F_FAULTS, F_SERVICE, F_OPTIONS, F_ISOLATION, F_DURABILITY, F_FAST_READS, F_TIMEOUT, F_MEMORY, F_AFFINITY,
-    F_SPIN, F_LOG, F_REPLICAS, F_COUNT
+    F_PROTOCOL,
+    F_FAULTS,
+    F_SERVICE,
+    F_OPTIONS,
+    F_ISOLATION,
+    F_DURABILITY,
+    F_FAST_READS,
+    F_TIMEOUT,
+    F_MEMORY,
+    F_AFFINITY,
+    F_SPIN,
+    F_LOG,
+    F_REPLICAS,
+    F_COUNT
 };
 static const struct field top_fields[F_COUNT] = {
-    {"protocol", true},    {"faults", true},      {"service", true},
-    {"service_options", false}, {"isolation", true}, {"durability", true},
-    {"fast_reads", false}, {"request_timeout_ms", false}, {"memory_mb", false},
-    {"affinity", false},   {"spin", false},       {"log", false},
+    {"protocol", true},   {"faults", true},     {"service", true},     {"service_options", false},
+    {"isolation", true},  {"durability", true}, {"fast_reads", false}, {"request_timeout_ms", false},
+    {"memory_mb", false}, {"affinity", false},  {"spin", false},       {"log", false},
     {"replicas", true}};
 
 static bool get_service(struct parse *p, const yaml_node_t *node)
@@ -274,8 +308,10 @@ static bool get_service(struct parse *p, const yaml_node_t *node)
     if (!get_string(p, node, "service", service, sizeof p->config->service))
         return false;
     if (strcmp(service, "kv") != 0 && strcmp(service, "counter") != 0 && !strchr(service, '/'))
-        return complain(p, node, "unknown service `%s`: kv, counter, or the path of a program built with "
-                        "libredoubt-service", service);
+        return complain(p, node,
+                        "unknown service `%s`: kv, counter, or the path of a program built with "
+                        "libredoubt-service",
+                        service);
     return true;
 }
 
@@ -291,7 +327,8 @@ static bool get_top(struct parse *p, const yaml_node_t *root)
     if (!get_choice(p, v[F_PROTOCOL], "protocol", protocol_names, 1, &number))
         return false;
     config->protocol = (unsigned)number;
-    if (!get_number(p, v[F_FAULTS], "faults", 1, FAULTS_MAX, &config->faults) || !get_service(p, v[F_SERVICE]))
+    if (!get_number(p, v[F_FAULTS], "faults", 1, FAULTS_MAX, &config->faults) ||
+        !get_service(p, v[F_SERVICE]))
         return false;
     if (v[F_OPTIONS] && !get_string(p, v[F_OPTIONS], "service_options", config->service_options,
                                     sizeof config->service_options))
@@ -300,13 +337,15 @@ static bool get_top(struct parse *p, const yaml_node_t *root)
         return false;
     config->isolation = (unsigned)number;
     if (config->protocol == PROTOCOL_PBFT && config->isolation != ISOLATION_INLINE)
-        return complain(p, v[F_ISOLATION], "`isolation` is %s, but pbft runs inline only", isolation_text(config->isolation));
+        return complain(p, v[F_ISOLATION], "`isolation` is %s, but pbft runs inline only",
+                        isolation_text(config->isolation));
     if (!get_choice(p, v[F_DURABILITY], "durability", durability_names, 0, &number))
         return false;
     config->durability = (enum durability)number;
     if (v[F_FAST_READS] && !get_switch(p, v[F_FAST_READS], "fast_reads", &config->fast_reads))
         return false;
-    if (v[F_TIMEOUT] && !get_number(p, v[F_TIMEOUT], "request_timeout_ms", 10, 600000, &config->request_timeout_ms))
+    if (v[F_TIMEOUT] &&
+        !get_number(p, v[F_TIMEOUT], "request_timeout_ms", 10, 600000, &config->request_timeout_ms))
         return false;
     if (v[F_MEMORY] && !get_number(p, v[F_MEMORY], "memory_mb", 64, 1024 * 1024, &config->memory_mb))
         return false;
@@ -384,7 +423,8 @@ int config_supported(const struct config *config, struct error *error)
     if (config->protocol == PROTOCOL_HYBSTER)
         return error_set(error, "protocol hybster: not built yet: use splitbft or pbft");
     if (config->isolation == ISOLATION_KVM || config->isolation == ISOLATION_SGX)
-        return error_set(error, "isolation %s: not built yet: use process", isolation_text(config->isolation));
+        return error_set(error, "isolation %s: not built yet: use process",
+                         isolation_text(config->isolation));
     if (config->durability == DURABILITY_SYNC)
         return error_set(error, "durability sync: not built yet: use memory");
     return 0;

@@ -94,13 +94,14 @@ static void on_accept(struct listener *listener, int fd)
     control->visit = visit;
 }
 
-int control_open(struct control *control, uv_loop_t *loop, const char *dir, replica_id id, struct fault *fault,
-                 struct error *error)
+int control_open(struct control *control, uv_loop_t *loop, const char *dir, replica_id id,
+                 struct fault *fault, struct error *error)
 {
     struct sockaddr_un address;
     int dir_fd;
     memset(control, 0, sizeof *control);
-    if (!path_make(control->path, "%s/replica-%u/control", dir, id) || address_of(&address, dir, id, &dir_fd) != 0)
+    if (!path_make(control->path, "%s/replica-%u/control", dir, id) ||
+        address_of(&address, dir, id, &dir_fd) != 0)
         return error_set(error, "%s/replica-%u: %s", dir, id, strerror(errno));
     unlink(control->path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -152,7 +153,9 @@ int control_ask(const char *dir, replica_id id, enum fault_kind kind, struct err
         ssize_t n = read(fd, answer, sizeof answer - 1);
         answer[n > 0 ? n : 0] = 0;
         answer[strcspn(answer, "\n")] = 0;
-        result = strcmp(answer, "ok") == 0 ? 0 : error_set(error, "replica %u: %s", id, n > 0 ? answer : "no answer");
+        result = strcmp(answer, "ok") == 0
+                     ? 0
+                     : error_set(error, "replica %u: %s", id, n > 0 ? answer : "no answer");
     }
     if (fd >= 0)
         close(fd);

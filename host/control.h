@@ -19,8 +19,8 @@ struct control {
     bool open;
 };
 
-int control_open(struct control *control, uv_loop_t *loop, const char *dir, replica_id id, struct fault *fault,
-                 struct error *error);
+int control_open(struct control *control, uv_loop_t *loop, const char *dir, replica_id id,
+                 struct fault *fault, struct error *error);
 void control_close(struct control *control);
 
 /* The asker's side. */

@@ -6,9 +6,9 @@
 #include "base/check.h"
 #include "wire/frame.h"
 
-#define SLOW_US 300000u
+#define SLOW_US           300000u
 #define DELAYED_MAX_BYTES (256u * 1024u * 1024u)
-#define TO_CLIENT UINT32_MAX
+#define TO_CLIENT         UINT32_MAX
 
 /* Where the header has what is tampered with (wire/frame.c). */
 enum { AT_TYPE = 1, AT_SENDER_ID = 4, AT_BODY_LEN = 16 };
@@ -113,14 +113,14 @@ static void forge_sender(struct fault *fault, uint8_t *frame)
 
 static bool is_vote(int type)
 {
-    return type == FRAME_PRE_PREPARE || type == FRAME_PREPARE || type == FRAME_COMMIT || type == FRAME_CHECKPOINT ||
-           type == FRAME_EXECUTED;
+    return type == FRAME_PRE_PREPARE || type == FRAME_PREPARE || type == FRAME_COMMIT ||
+           type == FRAME_CHECKPOINT || type == FRAME_EXECUTED;
 }
 
 /* ---------------------------------------------------------------- sending */
 
-static void delay(struct fault *fault, replica_id peer, uint32_t connection, const struct slice *parts, unsigned count,
-                  uint64_t now_us)
+static void delay(struct fault *fault, replica_id peer, uint32_t connection, const struct slice *parts,
+                  unsigned count, uint64_t now_us)
 {
     size_t len = 0;
     for (unsigned i = 0; i < count; i++)
@@ -151,7 +151,8 @@ static void to_peer(struct fault *fault, replica_id to, const uint8_t *frame, si
 static void equivocate(struct fault *fault, replica_id to, size_t len)
 {
     int type = type_of(fault->frame, len);
-    if (type != FRAME_PRE_PREPARE || u32_at(fault->frame + AT_SENDER_ID) != fault->self || to % 2 == fault->self % 2) {
+    if (type != FRAME_PRE_PREPARE || u32_at(fault->frame + AT_SENDER_ID) != fault->self ||
+        to % 2 == fault->self % 2) {
         to_peer(fault, to, fault->frame, len);
         if (type == FRAME_PRE_PREPARE) {
             memcpy(fault->old, fault->frame, len);
@@ -166,7 +167,8 @@ static void equivocate(struct fault *fault, replica_id to, size_t len)
     to_peer(fault, to, fault->frame, len);
 }
 
-void fault_to_peer(struct fault *fault, replica_id to, const struct slice *parts, unsigned count, uint64_t now_us)
+void fault_to_peer(struct fault *fault, replica_id to, const struct slice *parts, unsigned count,
+                   uint64_t now_us)
 {
     if (fault->kind == FAULT_SILENT) {
         fault->done++;

@@ -40,7 +40,7 @@ struct fault {
     size_t old_len;
     struct delayed *first, **last;
     size_t delayed_bytes;
-    uint64_t done;  /* frames tampered with, dropped or delayed */
+    uint64_t done; /* frames tampered with, dropped or delayed */
 };
 
 void fault_init(struct fault *fault, replica_id self, uint32_t replicas, const struct fault_outputs *out);
@@ -48,7 +48,8 @@ void fault_deinit(struct fault *fault);
 void fault_set(struct fault *fault, enum fault_kind kind);
 
 /* Instead of sending, while `kind` is not FAULT_NONE (or something is still delayed). */
-void fault_to_peer(struct fault *fault, replica_id to, const struct slice *parts, unsigned count, uint64_t now_us);
+void fault_to_peer(struct fault *fault, replica_id to, const struct slice *parts, unsigned count,
+                   uint64_t now_us);
 void fault_to_client(struct fault *fault, uint32_t connection, const struct slice *parts, unsigned count,
                      uint64_t now_us);
 /* Sends what is due; true when there is more to come. */

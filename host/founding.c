@@ -34,7 +34,8 @@ static void secrets_put(struct writer *w, const struct config *config, const str
     uint8_t bytes[32 + SEAL_BYTES];
     for (replica_id r = 0; r < config->replicas; r++) {
         struct sealed entry = {.replica = r};
-        box_seal(bytes, hellos[r].member[KIND_EXECUTION - KIND_HOST].hello.box_public.bytes, group->secret, 32);
+        box_seal(bytes, hellos[r].member[KIND_EXECUTION - KIND_HOST].hello.box_public.bytes, group->secret,
+                 32);
         memcpy(entry.half0.bytes, bytes, 32);
         memcpy(entry.half1.bytes, bytes + 32, 32);
         memcpy(entry.tail.bytes, bytes + 64, 16);
@@ -76,8 +77,8 @@ static void sign_start(uint8_t signature[SIGNATURE_BYTES], const struct sender *
     free(auth);
 }
 
-int founding_sign(struct file *out, const struct config *config, const struct hellos hellos[], struct slice origins,
-                  const struct sign_key *admin, struct error *error)
+int founding_sign(struct file *out, const struct config *config, const struct hellos hellos[],
+                  struct slice origins, const struct sign_key *admin, struct error *error)
 {
     static uint8_t members[MEMBER_KINDS * REPLICAS_MAX * member_BYTES], secrets[REPLICAS_MAX * sealed_BYTES];
     const struct sender sender = {KIND_ADMIN, 0, 0};
@@ -97,8 +98,9 @@ int founding_sign(struct file *out, const struct config *config, const struct he
     start_put(&w, &start);
     CHECK(!w.bad && !members_writer.bad && !secrets_writer.bad);
     sign_start(signature, &sender, (struct slice){body, w.len}, admin);
-    out->len = frame_encode(out->data, FRAME_MAX, FRAME_START, &sender, AUTH_SIGNATURE, (struct slice){body, w.len},
-                            (struct slice){signature, sizeof signature}, (struct slice){secrets, secrets_writer.len});
+    out->len = frame_encode(out->data, FRAME_MAX, FRAME_START, &sender, AUTH_SIGNATURE,
+                            (struct slice){body, w.len}, (struct slice){signature, sizeof signature},
+                            (struct slice){secrets, secrets_writer.len});
     crypto_wipe(&group, sizeof group);
     free(body);
     if (out->len > 0)
@@ -116,8 +118,9 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static int wait_for_hellos(struct hellos hellos[], const struct config *config, const uint8_t admin_public[32],
-                           unsigned wait_ms, bool (*stop)(void *), void *context, struct error *error)
+static int wait_for_hellos(struct hellos hellos[], const struct config *config,
+                           const uint8_t admin_public[32], unsigned wait_ms, bool (*stop)(void *),
+                           void *context, struct error *error)
 {
     uint64_t deadline = now_ms() + wait_ms;
     char path[PATH_BYTES];
@@ -128,7 +131,8 @@ static int wait_for_hellos(struct hellos hellos[], const struct config *config, 
             if (stop && stop(context))
                 return error_set(error, "start: given up");
             if (now_ms() > deadline)
-                return error_set(error, "start: replica %u did not show its keys within %u s (%s)", r, wait_ms / 1000, path);
+                return error_set(error, "start: replica %u did not show its keys within %u s (%s)", r,
+                                 wait_ms / 1000, path);
             nanosleep(&(struct timespec){0, LOOK_MS * 1000000L}, NULL);
         }
         if (hellos_read(&hellos[r], config->dir, r, admin_public, error))
@@ -150,8 +154,8 @@ static int origins_read(struct file *file, const struct config *config, struct e
     return error_set(error, "%s: not a list of client keys", path);
 }
 
-static int manifest_write(const struct config *config, const struct file *manifest, const struct sign_key *admin,
-                          struct error *error)
+static int manifest_write(const struct config *config, const struct file *manifest,
+                          const struct sign_key *admin, struct error *error)
 {
     char path[PATH_BYTES];
     struct frame frame;
@@ -160,7 +164,8 @@ static int manifest_write(const struct config *config, const struct file *manife
     enum verdict verdict = configuration_load(check, &frame, admin->public);
     free(check);
     if (verdict != VERDICT_ACCEPT)
-        return error_set(error, "manifest: inconsistent (%s): clients.pub or a hello is wrong", verdict_name(verdict));
+        return error_set(error, "manifest: inconsistent (%s): clients.pub or a hello is wrong",
+                         verdict_name(verdict));
     /* DIR/manifest first: whoever sees a replica serve finds the manifest that clients read. */
     if (!path_make(path, "%s/manifest", config->dir) ||
         file_write(path, manifest->data, manifest->len, 0644, error))
@@ -172,7 +177,8 @@ static int manifest_write(const struct config *config, const struct file *manife
     return 0;
 }
 
-int founding_run(const struct config *config, unsigned wait_ms, bool (*stop)(void *), void *context, struct error *error)
+int founding_run(const struct config *config, unsigned wait_ms, bool (*stop)(void *), void *context,
+                 struct error *error)
 {
     struct sign_key admin;
     struct hellos *hellos = calloc(REPLICAS_MAX, sizeof *hellos);
@@ -184,7 +190,8 @@ int founding_run(const struct config *config, unsigned wait_ms, bool (*stop)(voi
     if (result == 0)
         result = wait_for_hellos(hellos, config, admin.public, wait_ms, stop, context, error);
     if (result == 0)
-        result = founding_sign(&manifest, config, hellos, (struct slice){origins.data, origins.len}, &admin, error);
+        result = founding_sign(&manifest, config, hellos, (struct slice){origins.data, origins.len}, &admin,
+                               error);
     if (result == 0)
         result = manifest_write(config, &manifest, &admin, error);
     file_free(&manifest);

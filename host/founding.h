@@ -9,8 +9,8 @@
 #include "hello_file.h"
 
 /* Makes and signs the manifest (a START frame); `out` is to be freed with file_free. `origins` is the content of clients.pub. */
-int founding_sign(struct file *out, const struct config *config, const struct hellos hellos[], struct slice origins,
-                  const struct sign_key *admin, struct error *error);
+int founding_sign(struct file *out, const struct config *config, const struct hellos hellos[],
+                  struct slice origins, const struct sign_key *admin, struct error *error);
 
 /* All of it, as `redoubt start`: waits at most wait_ms for every replica's hello, signs, writes DIR/manifest and
  * DIR/replica-N/manifest. `stop`, when not NULL, is asked between looks: true gives up. */

@@ -21,7 +21,8 @@ int hello_check(struct member_hello *out, struct slice data, enum kind kind, rep
     struct digest content;
     const char *who = kind_name(kind);
     if (!frame_decode(data.data, data.len, &frame) || frame.type != FRAME_HELLO ||
-        !hello_decode(frame.body, &out->hello) || frame.auth_kind != AUTH_SIGNATURE || frame.auth.len != SIGNATURE_BYTES)
+        !hello_decode(frame.body, &out->hello) || frame.auth_kind != AUTH_SIGNATURE ||
+        frame.auth.len != SIGNATURE_BYTES)
         return error_set(error, "hello of %s of replica %u: malformed", who, replica);
     if (frame.sender.kind != kind || frame.sender.id != replica)
         return error_set(error, "hello of %s of replica %u: it is of another member", who, replica);
@@ -29,7 +30,8 @@ int hello_check(struct member_hello *out, struct slice data, enum kind kind, rep
     if (!auth_signature_ok(frame.auth.data, out->hello.sign_public.bytes, &content))
         return error_set(error, "hello of %s of replica %u: bad signature", who, replica);
     if (memcmp(out->hello.admin_public.bytes, admin_public, 32) != 0)
-        return error_set(error, "hello of %s of replica %u: it obeys another administrator than admin.pub", who, replica);
+        return error_set(error, "hello of %s of replica %u: it obeys another administrator than admin.pub",
+                         who, replica);
     out->sender = frame.sender;
     out->hello.evidence = (struct slice){NULL, 0};
     return 0;
@@ -59,7 +61,8 @@ size_t hello_of_host(uint8_t *out, const struct sign_key *key, replica_id replic
                         (struct slice){signature, sizeof signature}, (struct slice){NULL, 0});
 }
 
-int hellos_write(const char *dir, replica_id replica, const struct slice frames[MEMBER_KINDS], struct error *error)
+int hellos_write(const char *dir, replica_id replica, const struct slice frames[MEMBER_KINDS],
+                 struct error *error)
 {
     char path[PATH_BYTES];
     struct buffer out = {0};
@@ -93,7 +96,8 @@ int hellos_read(struct hellos *hellos, const char *dir, replica_id replica, cons
         if (!frame_list_next(list, &at, &frame))
             result = error_set(error, "%s: truncated", path);
         else
-            result = hello_check(&hellos->member[i], frame, (enum kind)(KIND_HOST + i), replica, admin_public, error);
+            result = hello_check(&hellos->member[i], frame, (enum kind)(KIND_HOST + i), replica, admin_public,
+                                 error);
     }
     if (result == 0 && at != list.len)
         result = error_set(error, "%s: more than four members", path);

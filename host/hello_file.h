@@ -28,7 +28,8 @@ size_t hello_of_host(uint8_t *out, const struct sign_key *key, replica_id replic
                      const uint8_t admin_public[32]);
 
 bool hello_path(char *out, const char *dir, replica_id replica);
-int hellos_write(const char *dir, replica_id replica, const struct slice frames[MEMBER_KINDS], struct error *error);
+int hellos_write(const char *dir, replica_id replica, const struct slice frames[MEMBER_KINDS],
+                 struct error *error);
 int hellos_read(struct hellos *hellos, const char *dir, replica_id replica, const uint8_t admin_public[32],
                 struct error *error);
 

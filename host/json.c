@@ -62,7 +62,8 @@ static bool scan_other(struct scan *s)
     struct json_value *value = add(s, JSON_OTHER);
     if (!value)
         return false;
-    while (s->at < s->len && (isalnum((unsigned char)s->text[s->at]) || strchr("+-.", s->text[s->at])) && s->text[s->at])
+    while (s->at < s->len && (isalnum((unsigned char)s->text[s->at]) || strchr("+-.", s->text[s->at])) &&
+           s->text[s->at])
         s->at++;
     value->end = (uint32_t)s->at;
     value->next = s->json->count;

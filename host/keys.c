@@ -95,8 +95,8 @@ int admin_public_read(uint8_t public[32], const char *dir, struct error *error)
     return 0;
 }
 
-int manifest_read(struct configuration *configuration, struct frame *start, struct file *file, const char *path,
-                  const uint8_t admin_public[32], struct error *error)
+int manifest_read(struct configuration *configuration, struct frame *start, struct file *file,
+                  const char *path, const uint8_t admin_public[32], struct error *error)
 {
     if (file_read(file, path, FRAME_MAX, error))
         return -1;

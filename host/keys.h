@@ -33,7 +33,7 @@ int admin_public_read(uint8_t public[32], const char *dir, struct error *error);
 
 /* Reads and checks a manifest (a START frame) under the administrator's key. `file` keeps the bytes that `start` points
  * into. */
-int manifest_read(struct configuration *configuration, struct frame *start, struct file *file, const char *path,
-                  const uint8_t admin_public[32], struct error *error);
+int manifest_read(struct configuration *configuration, struct frame *start, struct file *file,
+                  const char *path, const uint8_t admin_public[32], struct error *error);
 
 #endif

@@ -10,9 +10,9 @@
 #include "log.h"
 
 #define BACKOFF_LEAST_MS 50u
-#define BACKOFF_MOST_MS 2000u
-#define TICK_MS 25u
-#define UNANSWERED_MS 10000u
+#define BACKOFF_MOST_MS  2000u
+#define TICK_MS          25u
+#define UNANSWERED_MS    10000u
 
 struct link {
     struct stream stream; /* first: a stream is its link */
@@ -120,8 +120,8 @@ static void deliver(struct link *link)
     struct slice frame;
     size_t at = 0;
     enum split split = SPLIT_MORE;
-    while (link->stream.open &&
-           (split = frame_split(buffer_data(&link->plain_in), link->plain_in.len, FRAME_MAX, &at, &frame)) == SPLIT_FRAME)
+    while (link->stream.open && (split = frame_split(buffer_data(&link->plain_in), link->plain_in.len,
+                                                     FRAME_MAX, &at, &frame)) == SPLIT_FRAME)
         links->events.on_frame(links->events.context, link->peer, frame);
     if (!link->stream.open)
         return;
@@ -157,14 +157,15 @@ static void receive(struct link *link)
         return;
     if (link->tls.stranger) {
         links->strangers++;
-        LOG_LIMITED(LOG_WARNING, "peer port %u: %s refused: %s", links->config->replica[links->self].peer.port,
-                    link->stream.name, tls_reason(&link->tls));
+        LOG_LIMITED(LOG_WARNING, "peer port %u: %s refused: %s",
+                    links->config->replica[links->self].peer.port, link->stream.name, tls_reason(&link->tls));
     } else if (!was && !link->outgoing) {
         links->garbage++;
         LOG_LIMITED(LOG_WARNING, "garbage on the peer port %u from %s (%s): connection closed",
                     links->config->replica[links->self].peer.port, link->stream.name, tls_reason(&link->tls));
     } else if (!was) {
-        LOG_LIMITED(LOG_WARNING, "link to replica %u (%s): %s", link->peer, link->stream.name, tls_reason(&link->tls));
+        LOG_LIMITED(LOG_WARNING, "link to replica %u (%s): %s", link->peer, link->stream.name,
+                    tls_reason(&link->tls));
     }
     link_close(link, tls_reason(&link->tls));
 }
@@ -182,7 +183,8 @@ static void connected(struct link *link)
     }
     link->connecting = false;
     socket_peer_name(link->stream.fd, link->stream.name);
-    if (tls_open(&link->tls, link->links->tls, false, &link->links->pins, link->peer, &link->stream.out) != 0 ||
+    if (tls_open(&link->tls, link->links->tls, false, &link->links->pins, link->peer, &link->stream.out) !=
+            0 ||
         stream_flush(&link->stream) != 0)
         link_close(link, "no handshake");
 }
@@ -245,7 +247,8 @@ static void connect_to(struct links *links, replica_id peer)
     struct socket_address at;
     /* A name is looked up here, in the loop: it costs this replica time, at most every two seconds, while the link is down. */
     if (socket_resolve(&at, &links->config->replica[peer].peer, false) != 0) {
-        LOG_LIMITED(LOG_WARNING, "replica %u: %s: no such host", peer, links->config->replica[peer].peer.host);
+        LOG_LIMITED(LOG_WARNING, "replica %u: %s: no such host", peer,
+                    links->config->replica[peer].peer.host);
         retry_later(links, peer);
         return;
     }
@@ -281,8 +284,8 @@ static void on_tick(uv_timer_t *timer)
     listener_retry(&links->listener);
 }
 
-void links_open(struct links *links, uv_loop_t *loop, const struct config *config, replica_id self, SSL_CTX *tls,
-                const struct tls_pins *pins, int listen_fd, const struct links_events *events)
+void links_open(struct links *links, uv_loop_t *loop, const struct config *config, replica_id self,
+                SSL_CTX *tls, const struct tls_pins *pins, int listen_fd, const struct links_events *events)
 {
     memset(links, 0, sizeof *links);
     links->loop = loop;

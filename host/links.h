@@ -8,8 +8,8 @@
 #include "sockets.h"
 #include "tls.h"
 
-#define LINK_OUT_MAX (64u * 1024u * 1024u) /* waiting to be sent to one peer; beyond it the link is closed */
-#define LINK_GUESTS_MAX 64u                /* accepted connections that have not shown who they are */
+#define LINK_OUT_MAX      (64u * 1024u * 1024u) /* waiting to be sent to one peer; beyond it the link is closed */
+#define LINK_GUESTS_MAX   64u                   /* accepted connections that have not shown who they are */
 #define LINK_HANDSHAKE_MS 5000u
 
 struct link;
@@ -28,8 +28,8 @@ struct links {
     replica_id self;
     struct links_events events;
     struct listener listener;
-    struct link *peer[REPLICAS_MAX];      /* established */
-    struct link *trying[REPLICAS_MAX];    /* outgoing, not yet established */
+    struct link *peer[REPLICAS_MAX];   /* established */
+    struct link *trying[REPLICAS_MAX]; /* outgoing, not yet established */
     uint64_t retry_at_ms[REPLICAS_MAX];
     uint32_t backoff_ms[REPLICAS_MAX];
     uint32_t guests;
@@ -40,8 +40,8 @@ struct links {
 };
 
 /* `listen_fd` comes from socket_listen. Connects at once. */
-void links_open(struct links *links, uv_loop_t *loop, const struct config *config, replica_id self, SSL_CTX *tls,
-                const struct tls_pins *pins, int listen_fd, const struct links_events *events);
+void links_open(struct links *links, uv_loop_t *loop, const struct config *config, replica_id self,
+                SSL_CTX *tls, const struct tls_pins *pins, int listen_fd, const struct links_events *events);
 void links_close(struct links *links);
 
 /* Queues a frame; it leaves at the next flush. */

@@ -70,13 +70,15 @@ void log_line(enum log_level level, const char *format, ...)
     stamp(time, sizeof time);
     int len;
     if (settings.json && settings.replica >= 0)
-        len = snprintf(line, sizeof line, "{\"time\":\"%s\",\"level\":\"%s\",\"replica\":%d,\"text\":\"%s\"}\n", time,
-                       level_name[level], settings.replica, safe);
+        len =
+            snprintf(line, sizeof line, "{\"time\":\"%s\",\"level\":\"%s\",\"replica\":%d,\"text\":\"%s\"}\n",
+                     time, level_name[level], settings.replica, safe);
     else if (settings.json)
-        len = snprintf(line, sizeof line, "{\"time\":\"%s\",\"level\":\"%s\",\"text\":\"%s\"}\n", time, level_name[level],
-                       safe);
+        len = snprintf(line, sizeof line, "{\"time\":\"%s\",\"level\":\"%s\",\"text\":\"%s\"}\n", time,
+                       level_name[level], safe);
     else if (settings.replica >= 0)
-        len = snprintf(line, sizeof line, "%s %s replica %d: %s\n", time, level_name[level], settings.replica, safe);
+        len = snprintf(line, sizeof line, "%s %s replica %d: %s\n", time, level_name[level], settings.replica,
+                       safe);
     else
         len = snprintf(line, sizeof line, "%s %s %s\n", time, level_name[level], safe);
     if (len > 0)

@@ -22,16 +22,17 @@ void log_line(enum log_level level, const char *format, ...) __attribute__((form
 /* True when a line may be written now; *left_out says how many were not since the last. */
 bool log_allows(struct log_limit *limit, uint64_t *left_out);
 
-#define LOG_LIMITED(level, format, ...)                                                                              \
-    do {                                                                                                             \
-        static struct log_limit limit_;                                                                              \
-        uint64_t left_out_;                                                                                          \
-        if (log_allows(&limit_, &left_out_)) {                                                                       \
-            if (left_out_)                                                                                           \
-                log_line(level, format " (and %llu more like it)", __VA_ARGS__, (unsigned long long)left_out_);       \
-            else                                                                                                     \
-                log_line(level, format, __VA_ARGS__);                                                                \
-        }                                                                                                            \
+#define LOG_LIMITED(level, format, ...)                                                                      \
+    do {                                                                                                     \
+        static struct log_limit limit_;                                                                      \
+        uint64_t left_out_;                                                                                  \
+        if (log_allows(&limit_, &left_out_)) {                                                               \
+            if (left_out_)                                                                                   \
+                log_line(level, format " (and %llu more like it)", __VA_ARGS__,                              \
+                         (unsigned long long)left_out_);                                                     \
+            else                                                                                             \
+                log_line(level, format, __VA_ARGS__);                                                        \
+        }                                                                                                    \
     } while (0)
 
 #endif

@@ -88,11 +88,16 @@ static enum request request_read(const struct buffer *in, char *path, size_t cap
 static const char *reason(int status)
 {
     switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    default: return "Service Unavailable";
+    case 200:
+        return "OK";
+    case 400:
+        return "Bad Request";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    default:
+        return "Service Unavailable";
     }
 }
 
@@ -109,9 +114,10 @@ static void answer(struct page *page, enum request request, const char *path)
     if (status == 400 || status == 404 || status == 405)
         buffer_print(&body, "%s: there are /metrics, /status and /healthz\n", reason(status));
     struct buffer *out = &page->stream.out;
-    buffer_print(out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%sCache-Control: no-store\r\n"
-                 "Connection: close\r\n\r\n", status, reason(status), type, body.len,
-                 status == 405 ? "Allow: GET, HEAD\r\n" : "");
+    buffer_print(out,
+                 "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%sCache-Control: no-store\r\n"
+                 "Connection: close\r\n\r\n",
+                 status, reason(status), type, body.len, status == 405 ? "Allow: GET, HEAD\r\n" : "");
     if (request != REQUEST_HEAD)
         buffer_append(out, body.len ? buffer_data(&body) : NULL, body.len);
     buffer_free(&body);
@@ -134,8 +140,8 @@ static void receive(struct page *page)
         return;
     if (request == REQUEST_BAD) {
         page->pages->garbage++;
-        LOG_LIMITED(LOG_WARNING, "garbage on the metrics port %u from %s: connection closed", page->pages->port,
-                    page->stream.name);
+        LOG_LIMITED(LOG_WARNING, "garbage on the metrics port %u from %s: connection closed",
+                    page->pages->port, page->stream.name);
     }
     answer(page, request, path);
 }
@@ -161,7 +167,8 @@ static void on_accept(struct listener *listener, int fd)
     struct pages *pages = listener->owner;
     struct page *page = pages->count < PAGES_CONNECTIONS_MAX ? calloc(1, sizeof *page) : NULL;
     if (!page) {
-        LOG_LIMITED(LOG_WARNING, "metrics port %u: more than %u connections", pages->port, PAGES_CONNECTIONS_MAX);
+        LOG_LIMITED(LOG_WARNING, "metrics port %u: more than %u connections", pages->port,
+                    PAGES_CONNECTIONS_MAX);
         close(fd);
         return;
     }
@@ -189,7 +196,8 @@ static void on_tick(uv_timer_t *timer)
     listener_retry(&pages->listener);
 }
 
-void pages_open(struct pages *pages, uv_loop_t *loop, uint16_t port, int listen_fd, void *context, pages_render render)
+void pages_open(struct pages *pages, uv_loop_t *loop, uint16_t port, int listen_fd, void *context,
+                pages_render render)
 {
     memset(pages, 0, sizeof *pages);
     pages->loop = loop;
@@ -240,8 +248,8 @@ static bool wait_for(int fd, short events, uint64_t deadline)
 }
 
 /* 0, or what went wrong. */
-static const char *exchange(int fd, const struct socket_address *at, const char *request, struct buffer *answer,
-                            uint64_t deadline)
+static const char *exchange(int fd, const struct socket_address *at, const char *request,
+                            struct buffer *answer, uint64_t deadline)
 {
     int failed = 0;
     socklen_t len = sizeof failed;
@@ -269,7 +277,8 @@ static const char *exchange(int fd, const struct socket_address *at, const char 
     }
 }
 
-int page_fetch(const struct address *address, const char *path, unsigned timeout_ms, char **body, struct error *error)
+int page_fetch(const struct address *address, const char *path, unsigned timeout_ms, char **body,
+               struct error *error)
 {
     struct socket_address at;
     struct buffer answer = {0};
@@ -281,7 +290,8 @@ int page_fetch(const struct address *address, const char *path, unsigned timeout
     int fd = socket(at.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return error_set(error, "%s:%u: %s", address->host, address->port, strerror(errno));
-    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s:%u\r\n\r\n", path, address->host, address->port);
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s:%u\r\n\r\n", path, address->host,
+             address->port);
     const char *failed = exchange(fd, &at, request, &answer, now_ms() + timeout_ms);
     close(fd);
     buffer_append(&answer, "", 1);

@@ -8,8 +8,8 @@
 #include "sockets.h"
 
 #define PAGES_CONNECTIONS_MAX 64u
-#define PAGES_REQUEST_MAX 8192u
-#define PAGES_DEADLINE_MS 5000u
+#define PAGES_REQUEST_MAX     8192u
+#define PAGES_DEADLINE_MS     5000u
 
 struct page;
 
@@ -29,12 +29,14 @@ struct pages {
     uint64_t garbage;
 };
 
-void pages_open(struct pages *pages, uv_loop_t *loop, uint16_t port, int listen_fd, void *context, pages_render render);
+void pages_open(struct pages *pages, uv_loop_t *loop, uint16_t port, int listen_fd, void *context,
+                pages_render render);
 void pages_close(struct pages *pages);
 
 /* For the readers of such pages: asks HOST:PORT for a page, waits at most timeout_ms. Returns the HTTP status and the body
  * (NUL-terminated, the caller frees it), or -1 and the error. */
-int page_fetch(const struct address *address, const char *path, unsigned timeout_ms, char **body, struct error *error);
+int page_fetch(const struct address *address, const char *path, unsigned timeout_ms, char **body,
+               struct error *error);
 
 void buffer_print(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,7 +1,6 @@
 #include "replica.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,22 +12,17 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "certificate.h"
 #include "keys.h"
 #include "log.h"
-#include "shell/shared.h"
 
-#define EPOCH 1u /* members draw fresh keys for a fresh cluster id at every start */
-#define OVERFLOW_MAX (64u * 1024u * 1024u)
+#define OVERFLOW_MAX        (64u * 1024u * 1024u)
 #define PAUSE_CLIENTS_BYTES (4u * 1024u * 1024u)
-#define PAUSE_PEERS_BYTES (32u * 1024u * 1024u)
-#define ROUNDS_MAX 64
-#define PASSES_MAX 8
-#define MANIFEST_LOOK_MS 20
+#define PAUSE_PEERS_BYTES   (32u * 1024u * 1024u)
+#define ROUNDS_MAX          64
+#define PASSES_MAX          8
+#define MANIFEST_LOOK_MS    20
 
 enum { PORT_PEER, PORT_CLIENT, PORT_METRICS };
-
-static const char *const binary_names[] = {"redoubt-preparation", "redoubt-confirmation"};
 
 /* ---------------------------------------------------------------- time */
 
@@ -47,7 +41,8 @@ static void now_refresh(struct replica *r)
 
 static void now_correct(struct replica *r)
 {
-    int64_t ahead = (int64_t)clock_us(CLOCK_REALTIME) - (int64_t)clock_us(CLOCK_MONOTONIC) - r->clock_offset_us;
+    int64_t ahead =
+        (int64_t)clock_us(CLOCK_REALTIME) - (int64_t)clock_us(CLOCK_MONOTONIC) - r->clock_offset_us;
     int64_t step = ahead < -50000 ? -50000 : ahead; /* once a second, so that time still rises */
     r->clock_offset_us += step;
 }
@@ -62,7 +57,8 @@ static void step(struct replica *r, enum event_kind kind, uint32_t from, struct 
     r->engine_type->step(r->engine, &event, &r->actions);
     r->stepping = false;
     while (r->gone_count > 0) {
-        event = (struct event){.kind = EVENT_CLIENT_GONE, .from = r->gone[--r->gone_count], .now_us = r->now_us};
+        event =
+            (struct event){.kind = EVENT_CLIENT_GONE, .from = r->gone[--r->gone_count], .now_us = r->now_us};
         r->stepping = true;
         r->engine_type->step(r->engine, &event, &r->actions);
         r->stepping = false;
@@ -206,8 +202,8 @@ static void seat_died(struct replica *r, int index)
         return;
     seat->dead = true;
     snprintf(seat->obituary, sizeof seat->obituary, "%s", compartment_obituary(seat->compartment));
-    log_line(LOG_ERROR, "%s died: %s: this replica stops voting", kind_name((enum kind)(KIND_PREPARATION + index)),
-             seat->obituary);
+    log_line(LOG_ERROR, "%s died: %s: this replica stops voting",
+             kind_name((enum kind)(KIND_PREPARATION + index)), seat->obituary);
     buffer_free(&seat->overflow);
     if (seat->polled)
         uv_poll_stop(&seat->poll);
@@ -286,7 +282,8 @@ static void timer_arrange(struct replica *r)
     if (!at)
         uv_timer_stop(&r->engine_timer);
     else /* the loop's own time may lie behind; the callback looks at the clock */
-        uv_timer_start(&r->engine_timer, on_engine_timer, at > r->now_us ? (at - r->now_us + 999) / 1000 : 0, 0);
+        uv_timer_start(&r->engine_timer, on_engine_timer, at > r->now_us ? (at - r->now_us + 999) / 1000 : 0,
+                       0);
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -349,139 +346,7 @@ static void on_second(uv_timer_t *timer)
     look_for_deaths(r);
 }
 
-/* ---------------------------------------------------------------- opening: cores, memory, compartments */
-
-/* The share of this machine's cores that belongs to this replica: with more replicas than cores, one core; otherwise a
- * row of them. Fills `set`; returns the core when it is one, or -1. */
-static int cores_choose(const struct config *config, replica_id id, cpu_set_t *set)
-{
-    cpu_set_t allowed;
-    unsigned cores[CPU_SETSIZE], count = 0, mates = 0, place = 0;
-    CPU_ZERO(set);
-    if (config->replica[id].core >= 0) {
-        CPU_SET((unsigned)config->replica[id].core, set);
-        return config->replica[id].core;
-    }
-    if (config->affinity == AFFINITY_NONE || sched_getaffinity(0, sizeof allowed, &allowed) != 0)
-        return -1;
-    for (unsigned i = 0; i < CPU_SETSIZE; i++)
-        if (CPU_ISSET(i, &allowed))
-            cores[count++] = i;
-    for (replica_id i = 0; i < config->replicas; i++) {
-        if (strcmp(config->replica[i].host, config->replica[id].host) != 0)
-            continue;
-        place += i < id;
-        mates++;
-    }
-    unsigned share = count / mates;
-    if (count == 0 || share >= 4) /* room enough: the kernel does it better */
-        return -1;
-    if (share <= 1) {
-        CPU_SET(cores[place % count], set);
-        return (int)cores[place % count];
-    }
-    for (unsigned i = 0; i < share; i++)
-        CPU_SET(cores[place * share + i], set);
-    return -1;
-}
-
-static int cores_take(struct replica *r, int *core, struct error *error)
-{
-    cpu_set_t set;
-    *core = cores_choose(&r->config, r->options.id, &set);
-    if (CPU_COUNT(&set) > 0 && sched_setaffinity(0, sizeof set, &set) != 0)
-        return error_set(error, "replica %u: cannot run on core %d: %s", r->options.id, *core, strerror(errno));
-    return 0;
-}
-
-static int binary_path(char *out, const struct replica *r, enum kind kind, struct error *error)
-{
-    bool fits;
-    if (kind != KIND_EXECUTION)
-        fits = path_make(out, "%s/%s", r->options.bin_dir, binary_names[kind - KIND_PREPARATION]);
-    else if (strchr(r->config.service, '/'))
-        fits = r->config.service[0] == '/' ? path_make(out, "%s", r->config.service)
-                                           : path_make(out, "%s/%s", r->config.dir, r->config.service);
-    else
-        fits = path_make(out, "%s/redoubt-execution-%s", r->options.bin_dir, r->config.service);
-    if (!fits)
-        return error_set(error, "%s: name too long", r->options.bin_dir);
-    if (access(out, X_OK) != 0)
-        return error_set(error, "%s: %s", out, strerror(errno));
-    return 0;
-}
-
-static int seat_open(struct replica *r, int index, int core, const uint8_t domain_seed[32], struct error *error)
-{
-    static const struct compartment_type *const types[] = {&preparation_type, &confirmation_type, &execution_type};
-    struct seat *seat = &r->seat[index];
-    enum kind kind = (enum kind)(KIND_PREPARATION + index);
-    char binary[PATH_BYTES], why[512];
-    struct compartment_spec spec = {
-        .kind = kind,
-        .isolation = (enum isolation)r->config.isolation,
-        .type = types[index],
-        .config = {.kind = kind, .replica = r->options.id, .epoch = EPOCH,
-                   .one_domain = r->config.protocol == PROTOCOL_PBFT, .service_options = r->config.service_options},
-        .memory_bytes = types[index]->arena_bytes,
-        .core = core,
-        .spin = r->config.spin,
-    };
-    memcpy(spec.config.admin_public, r->admin_public, 32);
-    memcpy(spec.config.domain_seed, domain_seed, 32);
-    if (kind == KIND_EXECUTION) {
-        spec.memory_bytes = (size_t)r->config.memory_mb << 20;
-        if (spec.memory_bytes < types[index]->arena_bytes)
-            return error_set(error, "memory_mb: %u is too little: the execution compartment needs %zu",
-                             r->config.memory_mb, (types[index]->arena_bytes >> 20) + 1);
-        spec.config.service = r->options.service;
-    }
-    if (spec.isolation == ISOLATION_PROCESS) {
-        if (binary_path(binary, r, kind, error))
-            return -1;
-        spec.binary = binary;
-    } else if (kind == KIND_EXECUTION && !r->options.service) {
-        return error_set(error, "service %s: a program of its own runs under isolation: process only", r->config.service);
-    }
-    if (compartment_open(&seat->compartment, &spec, why, sizeof why) < 0)
-        return error_set(error, "%s of replica %u: %s", kind_name(kind), r->options.id, why);
-    return 0;
-}
-
-static int seats_open(struct replica *r, struct error *error)
-{
-    struct slice frames[MEMBER_KINDS];
-    static uint8_t kept[MEMBER_KINDS][65536];
-    struct sign_key host_key;
-    char path[PATH_BYTES];
-    uint8_t domain_seed[32] = {0};
-    int core, result = 0;
-    if (cores_take(r, &core, error))
-        return -1;
-    if (r->config.protocol == PROTOCOL_PBFT) /* one fault domain: the three derive the same keys from it */
-        crypto_random(domain_seed, sizeof domain_seed);
-    for (int i = 0; i < COMPARTMENTS && result == 0; i++)
-        result = seat_open(r, i, core, domain_seed, error);
-    crypto_wipe(domain_seed, sizeof domain_seed);
-    if (result)
-        return result;
-    if (!path_make(path, "%s/replica-%u/host.key", r->config.dir, r->options.id) ||
-        certificate_key_read(&host_key, path, error))
-        return -1;
-    frames[0] = (struct slice){kept[0], hello_of_host(kept[0], &host_key, r->options.id, EPOCH, r->admin_public)};
-    crypto_wipe(&host_key, sizeof host_key);
-    for (int i = 0; i < COMPARTMENTS; i++) {
-        if (!compartment_take(r->seat[i].compartment, &frames[i + 1]) || frames[i + 1].len > sizeof kept[0])
-            return error_set(error, "%s of replica %u: it shows no keys", kind_name((enum kind)(KIND_PREPARATION + i)),
-                             r->options.id);
-        memcpy(kept[i + 1], frames[i + 1].data, frames[i + 1].len);
-        frames[i + 1].data = kept[i + 1];
-    }
-    for (int i = 0; i < MEMBER_KINDS && result == 0; i++)
-        result = hello_check(&r->hellos.member[i], frames[i], (enum kind)(KIND_HOST + i), r->options.id, r->admin_public,
-                             error);
-    return result ? result : hellos_write(r->config.dir, r->options.id, frames, error);
-}
+/* ---------------------------------------------------------------- opening */
 
 static void seats_watch(struct replica *r)
 {
@@ -508,10 +373,11 @@ static int engine_open(struct replica *r, struct error *error)
     r->engine_type = &splitbft_engine;
     r->actions.emit = emit;
     size_t bytes = r->engine_type->arena_bytes(&config);
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *memory =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
-        return error_set(error, "replica %u: cannot reserve %zu MiB for its host: %s", r->options.id, bytes >> 20,
-                         strerror(errno));
+        return error_set(error, "replica %u: cannot reserve %zu MiB for its host: %s", r->options.id,
+                         bytes >> 20, strerror(errno));
     arena_init(&r->engine_arena, memory, bytes);
     r->engine = r->engine_type->init(&r->engine_arena, &config);
     return 0;
@@ -545,13 +411,17 @@ static bool manifest_is_ours(const struct replica *r, const struct configuration
     return true;
 }
 
-static int manifest_fits(const struct replica *r, const struct configuration *c, const char *path, struct error *error)
+static int manifest_fits(const struct replica *r, const struct configuration *c, const char *path,
+                         struct error *error)
 {
     uint32_t write_quorum = (r->config.fast_reads ? 2 : 1) * r->config.faults + 1;
-    if (c->protocol != r->config.protocol || c->faults != r->config.faults || c->replicas != r->config.replicas ||
-        c->write_quorum != write_quorum)
-        return error_set(error, "%s: it does not fit cluster.yaml (protocol, faults, fast_reads): was cluster.yaml changed "
-                         "after the start?", path);
+    if (c->protocol != r->config.protocol || c->faults != r->config.faults ||
+        c->replicas != r->config.replicas || c->write_quorum != write_quorum)
+        return error_set(
+            error,
+            "%s: it does not fit cluster.yaml (protocol, faults, fast_reads): was cluster.yaml changed "
+            "after the start?",
+            path);
     return 0;
 }
 
@@ -586,9 +456,10 @@ static void serve(struct replica *r, const struct frame *start)
     r->stepping = false;
     r->dirty = true;
     pins_of(&pins, &r->configuration, r->options.id);
-    links_open(&r->links, &r->loop, &r->config, r->options.id, r->tls, &pins, r->listen_fd[PORT_PEER], &link_events);
-    clients_open(&r->clients, &r->loop, r->config.replica[r->options.id].client.port, r->listen_fd[PORT_CLIENT],
-                 &client_events);
+    links_open(&r->links, &r->loop, &r->config, r->options.id, r->tls, &pins, r->listen_fd[PORT_PEER],
+               &link_events);
+    clients_open(&r->clients, &r->loop, r->config.replica[r->options.id].client.port,
+                 r->listen_fd[PORT_CLIENT], &client_events);
     r->listen_fd[PORT_PEER] = r->listen_fd[PORT_CLIENT] = -1;
     log_line(LOG_INFO, "serving: %s, %u replicas, %u faults, isolation %s", protocol_name(r->config.protocol),
              r->config.replicas, r->config.faults, isolation_text(r->config.isolation));
@@ -605,7 +476,8 @@ static void on_manifest_timer(uv_timer_t *timer)
     if (!path_make(path, "%s/replica-%u/manifest", r->config.dir, r->options.id))
         return;
     if (uv_now(&r->loop) - r->waiting_since_ms > r->options.wait_ms) {
-        failed = error_set(&r->failure, "replica %u: no manifest with its keys in %s within %u s: run `redoubt start %s`",
+        failed = error_set(&r->failure,
+                           "replica %u: no manifest with its keys in %s within %u s: run `redoubt start %s`",
                            r->options.id, path, r->options.wait_ms / 1000, r->config.dir);
     } else if (stat(path, &st) == 0 && (st.st_mtim.tv_sec != r->manifest_seen.tv_sec ||
                                         st.st_mtim.tv_nsec != r->manifest_seen.tv_nsec)) {
@@ -613,7 +485,8 @@ static void on_manifest_timer(uv_timer_t *timer)
         failed = manifest_read(&r->configuration, &start, &file, path, r->admin_public, &r->failure);
         if (!failed) {
             if (!manifest_is_ours(r, &r->configuration)) {
-                log_line(LOG_INFO, "%s is of another start: waiting for `redoubt start %s`", path, r->config.dir);
+                log_line(LOG_INFO, "%s is of another start: waiting for `redoubt start %s`", path,
+                         r->config.dir);
             } else if (!(failed = manifest_fits(r, &r->configuration, path, &r->failure))) {
                 uv_timer_stop(timer);
                 serve(r, &start);
@@ -671,7 +544,8 @@ static void loop_open(struct replica *r)
     uv_timer_init(&r->loop, &r->manifest_timer);
     uv_signal_init(&r->loop, &r->on_term);
     uv_signal_init(&r->loop, &r->on_int);
-    r->prepare.data = r->check.data = r->engine_timer.data = r->second_timer.data = r->manifest_timer.data = r;
+    r->prepare.data = r->check.data = r->engine_timer.data = r->second_timer.data = r->manifest_timer.data =
+        r;
     r->on_term.data = r->on_int.data = r;
     uv_prepare_start(&r->prepare, on_prepare);
     uv_check_start(&r->check, on_check);
@@ -709,10 +583,12 @@ static int replica_prepare(struct replica *r, struct error *error)
     if (config_read(&r->config, r->options.dir, error) || config_supported(&r->config, error))
         return -1;
     if (r->options.id >= r->config.replicas)
-        return error_set(error, "--id %u: there are %u replicas, numbered from 0", r->options.id, r->config.replicas);
+        return error_set(error, "--id %u: there are %u replicas, numbered from 0", r->options.id,
+                         r->config.replicas);
     log_init(r->config.log_json, LOG_INFO, (int)r->options.id);
     if (config_check_secrets(&r->config, r->options.id, error) ||
-        admin_public_read(r->admin_public, r->config.dir, error) || tls_prepare(r, error) || ports_open(r, error))
+        admin_public_read(r->admin_public, r->config.dir, error) || tls_prepare(r, error) ||
+        ports_open(r, error))
         return -1;
     hello_withdraw(r); /* of an earlier start that ended by force */
     return engine_open(r, error) || seats_open(r, error) ? -1 : 0;
@@ -724,8 +600,8 @@ static int replica_live(struct replica *r, struct error *error)
     loop_open(r);
     seats_watch(r);
     fault_init(&r->fault, r->options.id, r->config.replicas, &outputs);
-    pages_open(&r->pages, &r->loop, r->config.replica[r->options.id].metrics.port, r->listen_fd[PORT_METRICS], r,
-               report_render);
+    pages_open(&r->pages, &r->loop, r->config.replica[r->options.id].metrics.port, r->listen_fd[PORT_METRICS],
+               r, report_render);
     r->listen_fd[PORT_METRICS] = -1;
     r->clock_offset_us = (int64_t)clock_us(CLOCK_REALTIME) - (int64_t)clock_us(CLOCK_MONOTONIC);
     r->waiting_since_ms = uv_now(&r->loop);

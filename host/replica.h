@@ -64,7 +64,7 @@ struct replica {
     void *engine;
     struct actions actions;
     uint64_t timer_at_us, timer_set_us;
-    bool dirty;   /* frames were given to the engine since the last RUN_END */
+    bool dirty; /* frames were given to the engine since the last RUN_END */
     bool stepping;
     uint32_t gone[CLIENTS_MAX]; /* clients whose end the engine has not heard of */
     uint32_t gone_count;
@@ -90,6 +90,9 @@ struct replica {
 
 /* Runs until SIGTERM or SIGINT. 0; or -1 and the error. */
 int replica_run(const struct replica_options *options, struct error *error);
+
+/* seats.c: opens the compartments and leaves their keys in DIR/replica-N/hello. */
+int seats_open(struct replica *r, struct error *error);
 
 /* report.c: what the pages show. */
 int report_render(void *replica, const char *path, struct buffer *body, const char **type);

@@ -43,11 +43,12 @@ static void compartments_print(const struct replica *r, struct buffer *body)
         const struct seat *seat = &r->seat[i];
         char measurement[65], words[1024];
         hex(measurement, compartment_measurement(seat->compartment)->bytes, 32);
-        buffer_print(body, "%s{\"kind\":\"%s\",\"pid\":%ld,\"epoch\":%llu,\"measurement\":\"%s\",\"sandbox\":\"%s\"",
-                     i ? "," : "", seat_names[i],
-                     (long)(compartment_pid(seat->compartment) ? compartment_pid(seat->compartment) : getpid()),
-                     (unsigned long long)r->hellos.member[i + 1].sender.epoch, measurement,
-                     compartment_sandbox(seat->compartment));
+        buffer_print(
+            body, "%s{\"kind\":\"%s\",\"pid\":%ld,\"epoch\":%llu,\"measurement\":\"%s\",\"sandbox\":\"%s\"",
+            i ? "," : "", seat_names[i],
+            (long)(compartment_pid(seat->compartment) ? compartment_pid(seat->compartment) : getpid()),
+            (unsigned long long)r->hellos.member[i + 1].sender.epoch, measurement,
+            compartment_sandbox(seat->compartment));
         if (seat->dead)
             buffer_print(body, ",\"died\":\"%s\"", json_escape(words, sizeof words, seat->obituary));
         buffer_print(body, "}");
@@ -62,13 +63,14 @@ static void report_print(struct replica *r, struct buffer *body)
     memset(&s, 0, sizeof s);
     if (r->started)
         r->engine_type->status(r->engine, &s);
-    buffer_print(body, "{\"protocol\":\"%s\",\"configuration\":%llu,\"replica\":{\"id\":%u,\"pid\":%ld,\"view\":%llu,"
-                 "\"slot\":%llu,\"stable\":%llu,\"lag\":%llu,\"epoch\":%u,\"isolation\":\"%s\",\"durability\":\"%s\",",
-                 protocol_name(r->config.protocol), (unsigned long long)(r->started ? r->configuration.number : 0),
-                 r->options.id, (long)getpid(), (unsigned long long)s.view, (unsigned long long)s.executed,
-                 (unsigned long long)s.stable, (unsigned long long)s.lag,
-                 (unsigned)r->hellos.member[0].sender.epoch, isolation_text(r->config.isolation),
-                 durability_name(r->config.durability));
+    buffer_print(
+        body,
+        "{\"protocol\":\"%s\",\"configuration\":%llu,\"replica\":{\"id\":%u,\"pid\":%ld,\"view\":%llu,"
+        "\"slot\":%llu,\"stable\":%llu,\"lag\":%llu,\"epoch\":%u,\"isolation\":\"%s\",\"durability\":\"%s\",",
+        protocol_name(r->config.protocol), (unsigned long long)(r->started ? r->configuration.number : 0),
+        r->options.id, (long)getpid(), (unsigned long long)s.view, (unsigned long long)s.executed,
+        (unsigned long long)s.stable, (unsigned long long)s.lag, (unsigned)r->hellos.member[0].sender.epoch,
+        isolation_text(r->config.isolation), durability_name(r->config.durability));
     compartments_print(r, body);
     buffer_print(body, ",\"verdicts\":{");
     for (int v = 0; v < VERDICT_COUNT; v++)
@@ -81,18 +83,18 @@ static void report_print(struct replica *r, struct buffer *body)
 
 static void metric(struct buffer *body, const char *name, const char *type, const char *help, uint64_t value)
 {
-    buffer_print(body, "# HELP redoubt_%s %s\n# TYPE redoubt_%s %s\nredoubt_%s %llu\n", name, help, name, type, name,
-                 (unsigned long long)value);
+    buffer_print(body, "# HELP redoubt_%s %s\n# TYPE redoubt_%s %s\nredoubt_%s %llu\n", name, help, name,
+                 type, name, (unsigned long long)value);
 }
 
 static void verdicts_print(const struct replica *r, struct buffer *body)
 {
     const uint64_t *engine = r->engine_type->verdicts(r->engine);
     buffer_print(body, "# HELP redoubt_verdicts_total Frames by what became of them.\n"
-                 "# TYPE redoubt_verdicts_total counter\n");
+                       "# TYPE redoubt_verdicts_total counter\n");
     for (int v = 0; v < VERDICT_COUNT; v++) {
-        buffer_print(body, "redoubt_verdicts_total{part=\"host\",verdict=\"%s\"} %llu\n", verdict_name((enum verdict)v),
-                     (unsigned long long)(engine ? engine[v] : 0));
+        buffer_print(body, "redoubt_verdicts_total{part=\"host\",verdict=\"%s\"} %llu\n",
+                     verdict_name((enum verdict)v), (unsigned long long)(engine ? engine[v] : 0));
         for (int i = 0; i < COMPARTMENTS; i++)
             buffer_print(body, "redoubt_verdicts_total{part=\"%s\",verdict=\"%s\"} %llu\n", seat_names[i],
                          verdict_name((enum verdict)v),
@@ -103,16 +105,17 @@ static void verdicts_print(const struct replica *r, struct buffer *body)
 static void seats_print(const struct replica *r, struct buffer *body)
 {
     buffer_print(body, "# HELP redoubt_compartment_alive Whether the compartment runs.\n"
-                 "# TYPE redoubt_compartment_alive gauge\n");
+                       "# TYPE redoubt_compartment_alive gauge\n");
     for (int i = 0; i < COMPARTMENTS; i++)
         buffer_print(body, "redoubt_compartment_alive{part=\"%s\"} %d\n", seat_names[i], !r->seat[i].dead);
     buffer_print(body, "# HELP redoubt_compartment_resident_bytes Resident memory.\n"
-                 "# TYPE redoubt_compartment_resident_bytes gauge\n");
+                       "# TYPE redoubt_compartment_resident_bytes gauge\n");
     for (int i = 0; i < COMPARTMENTS; i++)
         buffer_print(body, "redoubt_compartment_resident_bytes{part=\"%s\"} %zu\n", seat_names[i],
                      r->seat[i].dead ? (size_t)0 : compartment_resident_bytes(r->seat[i].compartment));
-    buffer_print(body, "# HELP redoubt_overflow_dropped_total Frames dropped because a compartment did not keep up.\n"
-                 "# TYPE redoubt_overflow_dropped_total counter\n");
+    buffer_print(
+        body, "# HELP redoubt_overflow_dropped_total Frames dropped because a compartment did not keep up.\n"
+              "# TYPE redoubt_overflow_dropped_total counter\n");
     for (int i = 0; i < COMPARTMENTS; i++)
         buffer_print(body, "redoubt_overflow_dropped_total{part=\"%s\"} %llu\n", seat_names[i],
                      (unsigned long long)r->seat[i].dropped);
@@ -138,8 +141,10 @@ static void metrics_print(struct replica *r, struct buffer *body)
     metric(body, "bundles_refused_total", "counter", "Bundles refused.", s.bundles_refused);
     metric(body, "retransmissions_total", "counter", "Frames sent again.", s.retransmissions);
     metric(body, "view_changes_total", "counter", "Views left.", s.view_changes);
-    metric(body, "state_transfers_total", "counter", "Times the state was fetched from peers.", s.state_transfers);
-    metric(body, "origins_on_signatures", "counter", "Clients whose bundles must be signed.", s.origins_on_signatures);
+    metric(body, "state_transfers_total", "counter", "Times the state was fetched from peers.",
+           s.state_transfers);
+    metric(body, "origins_on_signatures", "counter", "Clients whose bundles must be signed.",
+           s.origins_on_signatures);
     metric(body, "bodies_held", "gauge", "Bundles kept.", s.bodies_held);
     metric(body, "body_bytes", "gauge", "Bytes of bundles kept.", s.body_bytes);
     metric(body, "links", "gauge", "Links to other replicas that are up.", links_up(&r->links));
@@ -152,7 +157,8 @@ static void metrics_print(struct replica *r, struct buffer *body)
     metric(body, "client_bytes_out_total", "counter", "To clients.", r->clients.bytes_out);
     metric(body, "garbage_total", "counter", "Connections closed for garbage, on any port.",
            r->links.garbage + r->clients.garbage + r->pages.garbage);
-    metric(body, "strangers_total", "counter", "Peers refused for a key that is not in the manifest.", r->links.strangers);
+    metric(body, "strangers_total", "counter", "Peers refused for a key that is not in the manifest.",
+           r->links.strangers);
     metric(body, "turns_total", "counter", "Turns of the loop.", r->turns);
     metric(body, "faults_done_total", "counter", "Frames that an injected fault touched.", r->fault.done);
     verdicts_print(r, body);
@@ -164,7 +170,10 @@ int report_render(void *context, const char *path, struct buffer *body, const ch
     struct replica *r = context;
     if (strcmp(path, "/healthz") == 0) {
         bool healthy = is_healthy(r);
-        buffer_print(body, "%s, %u links\n", healthy ? "ok" : r->started ? "not serving" : "waiting for the manifest",
+        buffer_print(body, "%s, %u links\n",
+                     healthy      ? "ok"
+                     : r->started ? "not serving"
+                                  : "waiting for the manifest",
                      links_up(&r->links));
         return healthy ? 200 : 503;
     }

@@ -12,7 +12,7 @@
 #include "wire/frame.h"
 
 #define ACCEPTS_PER_TURN 64
-#define BACKLOG 1024
+#define BACKLOG          1024
 
 int socket_resolve(struct socket_address *out, const struct address *address, bool numeric_only)
 {
@@ -99,7 +99,8 @@ void stream_watch(struct stream *stream, int events)
 }
 
 void stream_open(struct stream *stream, uv_loop_t *loop, int fd,
-                 void (*on_event)(struct stream *, bool readable, bool writable), void (*on_closed)(struct stream *))
+                 void (*on_event)(struct stream *, bool readable, bool writable),
+                 void (*on_closed)(struct stream *))
 {
     memset(stream, 0, sizeof *stream);
     stream->fd = fd;

@@ -35,7 +35,7 @@ void socket_no_delay(int fd);
 struct stream {
     uv_poll_t poll;
     int fd;
-    int watched;      /* UV_READABLE, UV_WRITABLE */
+    int watched; /* UV_READABLE, UV_WRITABLE */
     bool open;
     bool paused;      /* does not read for now */
     struct buffer in; /* an incomplete rest */
@@ -47,7 +47,8 @@ struct stream {
 
 /* Takes the descriptor over. */
 void stream_open(struct stream *stream, uv_loop_t *loop, int fd,
-                 void (*on_event)(struct stream *, bool readable, bool writable), void (*on_closed)(struct stream *));
+                 void (*on_event)(struct stream *, bool readable, bool writable),
+                 void (*on_closed)(struct stream *));
 void stream_close(struct stream *stream);
 /* Reads once into a buffer that all streams share. Bytes, 0 for none now, -1 for the end or an error (errno, 0 for end). */
 ssize_t stream_read(struct stream *stream, const uint8_t **data);

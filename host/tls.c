@@ -56,8 +56,8 @@ static bool certificate_key(X509 *certificate, uint8_t key[32])
 {
     EVP_PKEY *public = certificate ? X509_get0_pubkey(certificate) : NULL;
     size_t len = 32;
-    return public && EVP_PKEY_get_id(public) == EVP_PKEY_ED25519 && EVP_PKEY_get_raw_public_key(public, key, &len) == 1 &&
-           len == 32;
+    return public && EVP_PKEY_get_id(public) == EVP_PKEY_ED25519 &&
+           EVP_PKEY_get_raw_public_key(public, key, &len) == 1 && len == 32;
 }
 
 static bool pin_matches(struct tls *tls, const uint8_t key[32])

@@ -28,12 +28,12 @@ struct tls_pins {
 struct tls {
     SSL *ssl;
     const struct tls_pins *pins;
-    replica_id peer;     /* who it must be, or TLS_ANY_PEER until known */
+    replica_id peer; /* who it must be, or TLS_ANY_PEER until known */
     bool established;
-    bool stranger;       /* it showed a key that is not in the manifest */
-    const uint8_t *in;   /* ciphertext at hand */
+    bool stranger;     /* it showed a key that is not in the manifest */
+    const uint8_t *in; /* ciphertext at hand */
     size_t in_len;
-    struct buffer *out;  /* ciphertext to be sent */
+    struct buffer *out; /* ciphertext to be sent */
 };
 
 /* NULL and the error when key and certificate cannot be used. */

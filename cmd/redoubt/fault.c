@@ -10,7 +10,8 @@
 
 static const char help[] =
     "usage: redoubt fault DIR --id N --kind lie|equivocate|silent|slow|corrupt-replies|none\n\n"
-    "Asks replica N, if it was started with --allow-faults, to misbehave from now on (none: to stop that).\n\n"
+    "Asks replica N, if it was started with --allow-faults, to misbehave from now on (none: to stop "
+    "that).\n\n"
     "  silent           sends nothing\n"
     "  slow             sends everything 300 ms late\n"
     "  corrupt-replies  flips bytes of its replies to clients\n"

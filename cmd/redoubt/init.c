@@ -28,7 +28,8 @@
 
 static const char help[] =
     "usage: redoubt init DIR [OPTION...]\n\n"
-    "Makes the folder of a new cluster: DIR/cluster.yaml (edit it; no secrets in it), keys and certificates.\n"
+    "Makes the folder of a new cluster: DIR/cluster.yaml (edit it; no secrets in it), keys and "
+    "certificates.\n"
     "DIR/replica-N holds the secrets of replica N alone. Refuses to overwrite anything.\n\n"
     "  --protocol P      splitbft (default), pbft\n"
     "  --faults F        faults to survive, 1 (default) to 4; there will be 3F+1 replicas\n"
@@ -50,7 +51,16 @@ struct request {
 };
 
 /* Ports of a replica, from its first one on. */
-enum { PORT_PEER, PORT_CLIENT, PORT_HTTPS, PORT_REDISS, PORT_HTTP, PORT_REDIS, PORT_METRICS, PORTS_EACH = 10 };
+enum {
+    PORT_PEER,
+    PORT_CLIENT,
+    PORT_HTTPS,
+    PORT_REDISS,
+    PORT_HTTP,
+    PORT_REDIS,
+    PORT_METRICS,
+    PORTS_EACH = 10
+};
 
 /* ---------------------------------------------------------------- the files */
 
@@ -67,30 +77,43 @@ static int write_text(const char *dir, const char *name, struct buffer *text, st
 static int write_cluster(const struct request *q, const char *dir, struct error *error)
 {
     struct buffer b = {0};
-    buffer_print(&b,
-        "# A Redoubt cluster. Nothing in this file is secret: it is the same on every host.\n"
-        "# Who is a member, and with which keys, stands in the signed manifest, which `redoubt up` or `redoubt start` makes.\n\n");
+    buffer_print(&b, "# A Redoubt cluster. Nothing in this file is secret: it is the same on every host.\n"
+                     "# Who is a member, and with which keys, stands in the signed manifest, which `redoubt "
+                     "up` or `redoubt start` makes.\n\n");
     buffer_print(&b, "protocol: %s        # splitbft, pbft\n", protocol_name(q->protocol));
-    buffer_print(&b, "faults: %u                 # replicas that may fail in any way; there are 3 * faults + 1 of them\n",
-                 q->faults);
-    buffer_print(&b, "service: %s               # kv, counter, or the path of a program built with libredoubt-service\n",
-                 q->service);
+    buffer_print(
+        &b,
+        "faults: %u                 # replicas that may fail in any way; there are 3 * faults + 1 of them\n",
+        q->faults);
+    buffer_print(
+        &b,
+        "service: %s               # kv, counter, or the path of a program built with libredoubt-service\n",
+        q->service);
     buffer_print(&b, "service_options: \"\"       # what the service is told at its start\n");
-    buffer_print(&b, "isolation: %s        # process: compartments are sandboxed processes; inline: functions (pbft)\n",
-                 isolation_text(q->isolation));
-    buffer_print(&b, "durability: memory        # memory: nothing survives when more than `faults` replicas stop\n");
-    buffer_print(&b, "fast_reads: off           # on: reads may skip ordering, and every write waits for 2 * faults + 1 replies\n");
-    buffer_print(&b, "request_timeout_ms: 1000  # how long a request may wait before the primary is suspected\n");
-    buffer_print(&b, "memory_mb: 4096           # what the service may fill, per replica; taken as it is used\n");
-    buffer_print(&b, "affinity: spread          # spread: replicas on one host share its cores out; none: the kernel decides\n");
-    buffer_print(&b, "spin: off                 # on: compartments look around before they sleep; only with cores to spare\n");
+    buffer_print(
+        &b,
+        "isolation: %s        # process: compartments are sandboxed processes; inline: functions (pbft)\n",
+        isolation_text(q->isolation));
+    buffer_print(
+        &b, "durability: memory        # memory: nothing survives when more than `faults` replicas stop\n");
+    buffer_print(&b, "fast_reads: off           # on: reads may skip ordering, and every write waits for 2 * "
+                     "faults + 1 replies\n");
+    buffer_print(&b,
+                 "request_timeout_ms: 1000  # how long a request may wait before the primary is suspected\n");
+    buffer_print(&b,
+                 "memory_mb: 4096           # what the service may fill, per replica; taken as it is used\n");
+    buffer_print(&b, "affinity: spread          # spread: replicas on one host share its cores out; none: "
+                     "the kernel decides\n");
+    buffer_print(&b, "spin: off                 # on: compartments look around before they sleep; only with "
+                     "cores to spare\n");
     buffer_print(&b, "log: text                 # text, json\n\n");
-    buffer_print(&b, "# A port alone is one of `host`; metrics listen on 127.0.0.1 unless HOST:PORT says otherwise.\n"
-                     "# `core: N` pins a replica to one core.\nreplicas:\n");
+    buffer_print(
+        &b, "# A port alone is one of `host`; metrics listen on 127.0.0.1 unless HOST:PORT says otherwise.\n"
+            "# `core: N` pins a replica to one core.\nreplicas:\n");
     for (uint32_t i = 0; i < q->replicas; i++) {
         uint32_t port = q->base_port + PORTS_EACH * i;
-        buffer_print(&b, "  - id: %u\n    host: %s\n    peer: %u\n    client: %u\n    metrics: %u\n", i, q->hosts[i],
-                     port + PORT_PEER, port + PORT_CLIENT, port + PORT_METRICS);
+        buffer_print(&b, "  - id: %u\n    host: %s\n    peer: %u\n    client: %u\n    metrics: %u\n", i,
+                     q->hosts[i], port + PORT_PEER, port + PORT_CLIENT, port + PORT_METRICS);
     }
     return write_text(dir, "cluster.yaml", &b, error);
 }
@@ -165,8 +188,8 @@ static int write_all(const struct request *q, const char *dir, struct error *err
     if (!path_make(key, "%s/ca.key", dir) || !path_make(certificate, "%s/ca.pem", dir))
         return error_set(error, "%s: name too long", dir);
     if (write_cluster(q, dir, error) || write_endpoints(q, dir, error) ||
-        certificate_make(key, certificate, "Redoubt cluster CA", true, error) || admin_key_make(&admin, dir, error) ||
-        write_clients(q, dir, error))
+        certificate_make(key, certificate, "Redoubt cluster CA", true, error) ||
+        admin_key_make(&admin, dir, error) || write_clients(q, dir, error))
         return -1;
     crypto_wipe(&admin, sizeof admin);
     for (uint32_t i = 0; i < q->replicas; i++)
@@ -178,8 +201,8 @@ static int write_all(const struct request *q, const char *dir, struct error *err
 /* Removes what was begun; knows every name that it may hold. */
 static void remove_begun(const struct request *q, const char *dir)
 {
-    static const char *const names[] = {"cluster.yaml", "endpoints.json", "ca.pem", "ca.key", "admin.key", "admin.pub",
-                                        "clients.pub"};
+    static const char *const names[] = {"cluster.yaml", "endpoints.json", "ca.pem",     "ca.key",
+                                        "admin.key",    "admin.pub",      "clients.pub"};
     char path[PATH_BYTES];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (path_make(path, "%s/%s", dir, names[i]))
@@ -206,7 +229,8 @@ static int init(const struct request *q, struct error *error)
     size_t len = strlen(q->dir);
     while (len > 1 && q->dir[len - 1] == '/')
         len--;
-    if (!path_make(target, "%.*s", (int)len, q->dir) || !path_make(begun, "%s.new-%ld", target, (long)getpid()))
+    if (!path_make(target, "%.*s", (int)len, q->dir) ||
+        !path_make(begun, "%s.new-%ld", target, (long)getpid()))
         return error_set(error, "%s: name too long", q->dir);
     /* An empty folder may be filled; rename() refuses any other. */
     struct stat st;
@@ -217,8 +241,9 @@ static int init(const struct request *q, struct error *error)
     int result = write_all(q, begun, error);
     if (result == 0 && rename(begun, target) != 0)
         result = error_set(error, "%s: %s", target,
-                           errno == ENOTEMPTY || errno == EEXIST ? "it exists and is not empty: nothing was changed"
-                                                                 : strerror(errno));
+                           errno == ENOTEMPTY || errno == EEXIST
+                               ? "it exists and is not empty: nothing was changed"
+                               : strerror(errno));
     if (result)
         remove_begun(q, begun);
     return result;
@@ -243,15 +268,30 @@ static int hosts_read(struct request *q, const char *list)
     return 0;
 }
 
-enum { O_PROTOCOL = 1, O_FAULTS, O_SERVICE, O_ISOLATION, O_DURABILITY, O_PORT, O_HOSTS, O_PLAIN, O_CLIENTS, O_HELP };
+enum {
+    O_PROTOCOL = 1,
+    O_FAULTS,
+    O_SERVICE,
+    O_ISOLATION,
+    O_DURABILITY,
+    O_PORT,
+    O_HOSTS,
+    O_PLAIN,
+    O_CLIENTS,
+    O_HELP
+};
 
-static const struct option options[] = {
-    {"protocol", required_argument, NULL, O_PROTOCOL},     {"faults", required_argument, NULL, O_FAULTS},
-    {"service", required_argument, NULL, O_SERVICE},       {"isolation", required_argument, NULL, O_ISOLATION},
-    {"durability", required_argument, NULL, O_DURABILITY}, {"base-port", required_argument, NULL, O_PORT},
-    {"hosts", required_argument, NULL, O_HOSTS},           {"plain", no_argument, NULL, O_PLAIN},
-    {"clients", required_argument, NULL, O_CLIENTS},       {"help", no_argument, NULL, O_HELP},
-    {0}};
+static const struct option options[] = {{"protocol", required_argument, NULL, O_PROTOCOL},
+                                        {"faults", required_argument, NULL, O_FAULTS},
+                                        {"service", required_argument, NULL, O_SERVICE},
+                                        {"isolation", required_argument, NULL, O_ISOLATION},
+                                        {"durability", required_argument, NULL, O_DURABILITY},
+                                        {"base-port", required_argument, NULL, O_PORT},
+                                        {"hosts", required_argument, NULL, O_HOSTS},
+                                        {"plain", no_argument, NULL, O_PLAIN},
+                                        {"clients", required_argument, NULL, O_CLIENTS},
+                                        {"help", no_argument, NULL, O_HELP},
+                                        {0}};
 
 static int not_built(const char *what)
 {
@@ -280,7 +320,8 @@ static int request_check(struct request *q, int isolation, const char *hosts, in
         return say_usage("init", "--service %s: must be kv or counter", q->service);
     q->replicas = replicas_needed(q->protocol, q->faults);
     if (q->base_port + PORTS_EACH * q->replicas > 65536)
-        return say_usage("init", "--base-port %u: the ports of %u replicas go beyond 65535", q->base_port, q->replicas);
+        return say_usage("init", "--base-port %u: the ports of %u replicas go beyond 65535", q->base_port,
+                         q->replicas);
     for (uint32_t i = 0; i < q->replicas; i++)
         snprintf(q->hosts[i], HOST_NAME_BYTES, "127.0.0.1");
     return hosts ? hosts_read(q, hosts) : 0;
@@ -288,8 +329,8 @@ static int request_check(struct request *q, int isolation, const char *hosts, in
 
 int cmd_init(int argc, char **argv)
 {
-    static struct request q = {.protocol = PROTOCOL_SPLITBFT, .faults = 1, .clients = 256, .service = "kv",
-                               .base_port = 7700};
+    static struct request q = {
+        .protocol = PROTOCOL_SPLITBFT, .faults = 1, .clients = 256, .service = "kv", .base_port = 7700};
     int isolation = -1, durability = DURABILITY_MEMORY, number = 0, c;
     bool plain = false;
     const char *hosts = NULL;
@@ -349,7 +390,7 @@ int cmd_init(int argc, char **argv)
         return result;
     if (init(&q, &error))
         return say_failed("%s", error.text);
-    fprintf(stderr, "%s: %u replicas of %s, %s, surviving %u fault%s. Next: redoubt up %s\n", q.dir, q.replicas, q.service,
-            protocol_name(q.protocol), q.faults, q.faults == 1 ? "" : "s", q.dir);
+    fprintf(stderr, "%s: %u replicas of %s, %s, surviving %u fault%s. Next: redoubt up %s\n", q.dir,
+            q.replicas, q.service, protocol_name(q.protocol), q.faults, q.faults == 1 ? "" : "s", q.dir);
     return 0;
 }

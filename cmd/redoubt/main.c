@@ -45,7 +45,8 @@ int cmd_sim(int argc, char **argv)
 
 static int help(void)
 {
-    puts("usage: redoubt COMMAND ...\n\nReplicates a service so that it keeps giving right answers while some machines, and some of\n"
+    puts("usage: redoubt COMMAND ...\n\nReplicates a service so that it keeps giving right answers while "
+         "some machines, and some of\n"
          "the compartments on them, are in an attacker's hands.\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         printf("  %-9s %s\n", commands[i].name, commands[i].what);

@@ -31,12 +31,10 @@ static bool die_with(uint64_t parent)
 
 int cmd_replica(int argc, char **argv)
 {
-    static const struct option options[] = {{"id", required_argument, NULL, OPT_ID},
-                                            {"allow-faults", no_argument, NULL, OPT_FAULTS},
-                                            {"wait", required_argument, NULL, OPT_WAIT},
-                                            {"parent", required_argument, NULL, OPT_PARENT},
-                                            {"help", no_argument, NULL, OPT_HELP},
-                                            {0}};
+    static const struct option options[] = {
+        {"id", required_argument, NULL, OPT_ID},     {"allow-faults", no_argument, NULL, OPT_FAULTS},
+        {"wait", required_argument, NULL, OPT_WAIT}, {"parent", required_argument, NULL, OPT_PARENT},
+        {"help", no_argument, NULL, OPT_HELP},       {0}};
     struct replica_options replica = {.wait_ms = 60000};
     uint64_t id = UINT64_MAX, wait_s, parent;
     char bin_dir[PATH_BYTES];

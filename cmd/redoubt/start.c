@@ -8,7 +8,8 @@
 
 static const char help[] =
     "usage: redoubt start DIR [--wait S]\n\n"
-    "Waits until every replica has left its fresh keys in DIR/replica-N/hello (at most S seconds, default 30),\n"
+    "Waits until every replica has left its fresh keys in DIR/replica-N/hello (at most S seconds, default "
+    "30),\n"
     "then signs the manifest with DIR/admin.key and writes it to DIR/manifest and DIR/replica-N/manifest.\n"
     "With replicas on several machines, bring the hello files here before and the manifest there after.\n"
     "`redoubt up` does this by itself.\n\n"
@@ -16,7 +17,8 @@ static const char help[] =
 
 int cmd_start(int argc, char **argv)
 {
-    static const struct option options[] = {{"wait", required_argument, NULL, 'w'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {
+        {"wait", required_argument, NULL, 'w'}, {"help", no_argument, NULL, 'h'}, {0}};
     uint64_t wait_s = 30;
     int c;
     opterr = 0;

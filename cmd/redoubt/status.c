@@ -15,11 +15,11 @@
 #include "json.h"
 #include "pages.h"
 
-static const char help[] =
-    "usage: redoubt status DIR [--json]\n\n"
-    "Shows every replica of the cluster in DIR: view, slots, compartments, what became of the frames that it got,\n"
-    "and what is trusted. Exit 1 when no replica answers.\n\n"
-    "example: redoubt status demo --json | python3 -m json.tool\n";
+static const char help[] = "usage: redoubt status DIR [--json]\n\n"
+                           "Shows every replica of the cluster in DIR: view, slots, compartments, what "
+                           "became of the frames that it got,\n"
+                           "and what is trusted. Exit 1 when no replica answers.\n\n"
+                           "example: redoubt status demo --json | python3 -m json.tool\n";
 
 #define ANSWER_TIMEOUT_MS 3000
 
@@ -42,7 +42,8 @@ static void *ask(void *context)
             a->at = json_member(a->json, 0, "replica");
         if (a->at && a->json->value[a->at].kind == JSON_OBJECT)
             return NULL;
-        error_set(&a->why, "%s:%u: it is not a Redoubt replica", a->replica->metrics.host, a->replica->metrics.port);
+        error_set(&a->why, "%s:%u: it is not a Redoubt replica", a->replica->metrics.host,
+                  a->replica->metrics.port);
     }
     free(a->body);
     a->body = NULL;
@@ -64,8 +65,8 @@ static void print_json(const struct config *config, const struct answer *answers
             uint64_t n = json_number(answers[i].json, json_member(answers[i].json, 0, "configuration"), 0);
             configuration = n > configuration ? n : configuration;
         }
-    printf("{\"protocol\":\"%s\",\"configuration\":%" PRIu64 ",\"replicas\":[", protocol_name(config->protocol),
-           configuration);
+    printf("{\"protocol\":\"%s\",\"configuration\":%" PRIu64 ",\"replicas\":[",
+           protocol_name(config->protocol), configuration);
     for (uint32_t i = 0; i < config->replicas; i++) {
         const struct answer *a = &answers[i];
         char why[1200];
@@ -75,10 +76,13 @@ static void print_json(const struct config *config, const struct answer *answers
             const struct json_value *v = &a->json->value[a->at];
             fwrite(a->body + v->start, 1, v->end - v->start, stdout);
         } else {
-            printf("{\"id\":%u,\"pid\":null,\"view\":null,\"slot\":null,\"stable\":null,\"lag\":null,\"epoch\":null,"
-                   "\"isolation\":\"%s\",\"durability\":\"%s\",\"compartments\":[],\"verdicts\":{},\"cache\":{},"
-                   "\"down\":\"%s\"}", i, isolation_text(config->isolation), durability_name(config->durability),
-                   json_escape(why, sizeof why, a->why.text));
+            printf(
+                "{\"id\":%u,\"pid\":null,\"view\":null,\"slot\":null,\"stable\":null,\"lag\":null,\"epoch\":"
+                "null,"
+                "\"isolation\":\"%s\",\"durability\":\"%s\",\"compartments\":[],\"verdicts\":{},\"cache\":{},"
+                "\"down\":\"%s\"}",
+                i, isolation_text(config->isolation), durability_name(config->durability),
+                json_escape(why, sizeof why, a->why.text));
         }
     }
     puts("]}");
@@ -92,7 +96,9 @@ static void print_verdicts(const struct answer *a)
     bool any = false;
     printf("           verdicts:");
     for (int v = 0; v < VERDICT_COUNT; v++) {
-        uint64_t n = verdicts ? json_number(a->json, json_member(a->json, verdicts, verdict_name((enum verdict)v)), 0) : 0;
+        uint64_t n =
+            verdicts ? json_number(a->json, json_member(a->json, verdicts, verdict_name((enum verdict)v)), 0)
+                     : 0;
         if (n) {
             printf("%s %s %" PRIu64, any ? "," : "", verdict_name((enum verdict)v), n);
             any = true;
@@ -120,8 +126,8 @@ static void print_compartments(const struct answer *a)
         json_string(a->json, json_member(a->json, at, "died"), died, sizeof died);
         json_string(a->json, json_member(a->json, at, "sandbox"), sandbox, sizeof sandbox);
         printf("           %-12s pid %-7" PRIu64 " measurement %.16s  sandbox: %s%s%s\n", printable(kind),
-               json_number(a->json, json_member(a->json, at, "pid"), 0), printable(measurement), printable(sandbox),
-               *died ? "  DIED: " : "", printable(died));
+               json_number(a->json, json_member(a->json, at, "pid"), 0), printable(measurement),
+               printable(sandbox), *died ? "  DIED: " : "", printable(died));
     }
 }
 
@@ -132,9 +138,10 @@ static void print_replica(const struct answer *a, uint32_t id)
         printf("replica %-2u  down: %s\n", id, a->why.text);
         return;
     }
-    printf("replica %-2u  pid %" PRIu64 ", view %" PRIu64 ", slot %" PRIu64 ", stable checkpoint %" PRIu64 ", lag %" PRIu64
-           ", epoch %" PRIu64, id, number(a, "pid"), number(a, "view"), number(a, "slot"), number(a, "stable"),
-           number(a, "lag"), number(a, "epoch"));
+    printf("replica %-2u  pid %" PRIu64 ", view %" PRIu64 ", slot %" PRIu64 ", stable checkpoint %" PRIu64
+           ", lag %" PRIu64 ", epoch %" PRIu64,
+           id, number(a, "pid"), number(a, "view"), number(a, "slot"), number(a, "stable"), number(a, "lag"),
+           number(a, "epoch"));
     json_string(a->json, json_member(a->json, a->at, "fault"), fault, sizeof fault);
     printf("%s%s\n", *fault && strcmp(fault, "none") != 0 ? ", MISBEHAVES ON REQUEST: " : "",
            *fault && strcmp(fault, "none") != 0 ? printable(fault) : "");
@@ -145,15 +152,23 @@ static void print_replica(const struct answer *a, uint32_t id)
 static void print_trust(const struct config *config)
 {
     if (config->isolation == ISOLATION_PROCESS)
-        printf("\ntrusted: integrity holds while at most %u compartments of each kind are faulty, even if every host process\n"
-               "lies; secrets hold while no execution compartment is faulty. Compartments are sandboxed processes, so on each\n"
-               "machine its kernel and root are trusted with that machine's compartments: whoever is root there controls all\n"
-               "three and reads what they know. There is no confidentiality against root without hardware.\n", config->faults);
+        printf("\ntrusted: integrity holds while at most %u compartments of each kind are faulty, even if "
+               "every host process\n"
+               "lies; secrets hold while no execution compartment is faulty. Compartments are sandboxed "
+               "processes, so on each\n"
+               "machine its kernel and root are trusted with that machine's compartments: whoever is root "
+               "there controls all\n"
+               "three and reads what they know. There is no confidentiality against root without hardware.\n",
+               config->faults);
     else
-        printf("\ntrusted: compartments are called inside the host process, so a replica is one fault domain: results are right\n"
-               "while at most %u of %u replicas are faulty in any part, and nothing is secret from a host process, its kernel\n"
-               "or root.\n", config->faults, config->replicas);
-    puts("durability: memory. What was acknowledged is lost when more replicas stop than faults are survived.");
+        printf("\ntrusted: compartments are called inside the host process, so a replica is one fault "
+               "domain: results are right\n"
+               "while at most %u of %u replicas are faulty in any part, and nothing is secret from a host "
+               "process, its kernel\n"
+               "or root.\n",
+               config->faults, config->replicas);
+    puts("durability: memory. What was acknowledged is lost when more replicas stop than faults are "
+         "survived.");
 }
 
 static void print_text(const struct config *config, const struct answer *answers, uint32_t up)
@@ -168,7 +183,8 @@ static void print_text(const struct config *config, const struct answer *answers
 
 int cmd_status(int argc, char **argv)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
     static struct config config;
     static struct answer answers[REPLICAS_MAX];
     struct error error;

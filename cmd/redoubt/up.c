@@ -22,16 +22,16 @@
 #include "founding.h"
 #include "pages.h"
 
-static const char help[] =
-    "usage: redoubt up DIR [--seconds S] [--allow-faults]\n\n"
-    "Runs all replicas of the cluster in DIR on this machine, in the foreground. Prints `ready` on standard output when\n"
-    "all of them serve, and what they log on standard error. Ctrl-C ends them all.\n\n"
-    "  --seconds S     end by itself after S seconds\n"
-    "  --allow-faults  let `redoubt fault` make replicas misbehave\n\n"
-    "example: redoubt up demo\n";
+static const char help[] = "usage: redoubt up DIR [--seconds S] [--allow-faults]\n\n"
+                           "Runs all replicas of the cluster in DIR on this machine, in the foreground. "
+                           "Prints `ready` on standard output when\n"
+                           "all of them serve, and what they log on standard error. Ctrl-C ends them all.\n\n"
+                           "  --seconds S     end by itself after S seconds\n"
+                           "  --allow-faults  let `redoubt fault` make replicas misbehave\n\n"
+                           "example: redoubt up demo\n";
 
 #define READY_MS 60000u
-#define LOOK_MS 25
+#define LOOK_MS  25
 #define GRACE_MS 5000u
 
 struct child {
@@ -80,8 +80,8 @@ static int child_start(struct up *up, uint32_t id, struct error *error)
         setpgid(0, 0); /* Ctrl-C is ours to pass on */
         dup2(pipe_fd[1], STDERR_FILENO);
         dup2(pipe_fd[1], STDOUT_FILENO);
-        execl(access(self, X_OK) == 0 ? self : "/proc/self/exe", "redoubt", "replica", up->config.dir, "--id", number,
-              "--parent", parent, up->allow_faults ? "--allow-faults" : (char *)NULL, (char *)NULL);
+        execl(access(self, X_OK) == 0 ? self : "/proc/self/exe", "redoubt", "replica", up->config.dir, "--id",
+              number, "--parent", parent, up->allow_faults ? "--allow-faults" : (char *)NULL, (char *)NULL);
         _exit(127);
     }
     close(pipe_fd[1]);
@@ -99,8 +99,8 @@ static void say_line(struct up *up, uint32_t id, const char *line, size_t len)
 {
     static const char prefix[] = "redoubt: ";
     if (len > sizeof prefix && strncmp(line, prefix, sizeof prefix - 1) == 0)
-        snprintf(up->child[id].first_error, sizeof up->child[id].first_error, "%.*s", (int)(len - sizeof prefix + 1),
-                 line + sizeof prefix - 1);
+        snprintf(up->child[id].first_error, sizeof up->child[id].first_error, "%.*s",
+                 (int)(len - sizeof prefix + 1), line + sizeof prefix - 1);
     else
         fprintf(stderr, "%.*s\n", (int)len, line);
 }
@@ -212,7 +212,8 @@ static int wait_until_ready(struct up *up, struct error *error)
             struct error ignored;
             char all[32];
             snprintf(all, sizeof all, "ok, %u links", up->config.replicas - 1);
-            if (!up->child[i].ready && page_fetch(&up->config.replica[i].metrics, "/healthz", 1000, &body, &ignored) == 200)
+            if (!up->child[i].ready &&
+                page_fetch(&up->config.replica[i].metrics, "/healthz", 1000, &body, &ignored) == 200)
                 up->child[i].ready = strncmp(body, all, strlen(all)) == 0;
             free(body);
             ready += up->child[i].ready;
@@ -225,8 +226,8 @@ static int wait_until_ready(struct up *up, struct error *error)
         if (up->alive < up->config.replicas)
             return error_set(error, "up: a replica ended before the cluster was ready");
         if (now_ms() > deadline)
-            return error_set(error, "up: only %u of %u replicas are ready after %u s", ready, up->config.replicas,
-                             READY_MS / 1000);
+            return error_set(error, "up: only %u of %u replicas are ready after %u s", ready,
+                             up->config.replicas, READY_MS / 1000);
     }
 }
 

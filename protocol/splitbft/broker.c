@@ -21,7 +21,7 @@ void broker_give(struct broker *b, enum kind kind, struct slice frame, bool loca
     emit(b, &(struct action){.kind = ACTION_GIVE, .to = kind, .local = local, .parts = {frame}});
 }
 
-void broker_give_stripped(struct broker *b, enum kind kind, const struct frame *frame)
+void broker_give_stripped(struct broker *b, enum kind kind, const struct frame *frame, bool local)
 {
     uint8_t head[FRAME_HEADER_BYTES];
     struct frame bare = *frame;
@@ -29,7 +29,7 @@ void broker_give_stripped(struct broker *b, enum kind kind, const struct frame *
     memcpy(head, frame->whole.data, sizeof head);
     memset(head + 24, 0, 4);
     struct slice rest = {frame->whole.data + sizeof head, bare.body.len + bare.auth.len};
-    emit(b, &(struct action){.kind = ACTION_GIVE, .to = kind, .parts = {{head, sizeof head}, rest}});
+    emit(b, &(struct action){.kind = ACTION_GIVE, .to = kind, .local = local, .parts = {{head, sizeof head}, rest}});
 }
 
 void broker_send(struct broker *b, uint32_t peer, struct slice frame)

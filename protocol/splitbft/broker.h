@@ -84,6 +84,7 @@ struct peer {
     slot_no stable;
     slot_no newest;
     slot_no executed_before; /* at its status before: standing still? */
+    uint64_t heard_us;       /* last status: is it there at all? */
     view_no parting;         /* highest view + 1 that it parted from, 0: none */
 };
 
@@ -151,7 +152,7 @@ struct broker {
 
 /* Emitting actions. */
 void broker_give(struct broker *b, enum kind kind, struct slice frame, bool local);
-void broker_give_stripped(struct broker *b, enum kind kind, const struct frame *frame);
+void broker_give_stripped(struct broker *b, enum kind kind, const struct frame *frame, bool local);
 void broker_send(struct broker *b, uint32_t peer, struct slice frame);
 void broker_send_client(struct broker *b, uint32_t connection, struct slice frame);
 /* A frame of the host itself. */

@@ -144,8 +144,8 @@ struct bundle_entry *bundles_want(struct broker *b, const struct batch_entry *wa
     struct bundle_entry *entry = bundles_find(b, &wanted->bundle);
     if (!entry && wanted->origin < ORIGINS_MAX && b->origin[wanted->origin].pending < BUNDLES_PER_ORIGIN)
         entry = entry_add(b, &wanted->bundle, wanted->origin, wanted->bundle_no, BUNDLE_WANTED);
-    if (entry && entry->state == BUNDLE_WANTED)
-        entry->slot = slot;
+    if (entry && entry->state != BUNDLE_EXECUTED && slot > entry->slot)
+        entry->slot = slot; /* its body is needed until then, whatever P says */
     return entry;
 }
 
@@ -173,8 +173,12 @@ void bundles_drop(struct broker *b, struct bundle_entry *entry)
 /* After a state transfer nobody knows which of them were executed meanwhile: origins send again what they still miss. */
 void bundles_drop_waiting(struct broker *b)
 {
-    while (b->queue_head)
-        entry_remove(b, &b->bundle[b->queue_head - 1]);
+    for (uint32_t at = b->queue_head; at;) {
+        struct bundle_entry *entry = &b->bundle[at - 1];
+        at = entry->queue_next;
+        if (entry->slot <= b->executed) /* those listed above are needed still */
+            entry_remove(b, entry);
+    }
 }
 
 void bundles_requeue(struct broker *b)
@@ -253,7 +257,7 @@ static enum verdict again(struct broker *b, struct bundle_entry *entry, const st
     } else if (!keep_body(b, entry, frame)) {
         return VERDICT_LIMIT;
     }
-    broker_give_stripped(b, KIND_PREPARATION, frame);
+    broker_give_stripped(b, KIND_PREPARATION, frame, false);
     return VERDICT_ACCEPT;
 }
 
@@ -287,7 +291,7 @@ enum verdict broker_on_bundle(struct broker *b, const struct frame *frame, uint3
         entry_remove(b, entry);
         return VERDICT_LIMIT;
     }
-    broker_give_stripped(b, KIND_PREPARATION, frame);
+    broker_give_stripped(b, KIND_PREPARATION, frame, false);
     if (!entry->is_signed && origin_on_signatures(b, origin))
         broker_ask_signed(b, entry);
     return VERDICT_ACCEPT;
@@ -305,12 +309,14 @@ enum verdict broker_on_admitted(struct broker *b, const struct frame *frame)
     if (admitted.verdict != VERDICT_ACCEPT) {
         b->counters.bundles_refused++;
         entry->refused = true;
-        if (entry->is_signed && entry->slot == 0) /* nobody's: no batch lists it */
+        if (entry->is_signed && entry->slot <= b->executed) /* nobody's: no batch under way lists it */
             entry_remove(b, entry);
         else if (!entry->is_signed)
             broker_ask_signed(b, entry);
         return VERDICT_ACCEPT;
     }
+    if (entry->signed_ok)
+        return VERDICT_DUPLICATE;
     entry->signed_ok = true;
     entry->signed_us = b->now_us;
     if (entry->from_client)

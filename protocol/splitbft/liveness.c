@@ -125,6 +125,12 @@ static void watch_requests(struct broker *b)
             ordering_fetch(b, FETCH_BUNDLE, &entry->digest);
         } else if (!entry->is_signed && ask) {
             broker_ask_signed(b, entry);
+        } else if (ask) {
+            /* Does own P still stand by it? A later incarnation of its origin may have pushed it out. */
+            entry->asked_us = b->now_us;
+            struct frame frame;
+            if (frame_decode(entry->frame.data, entry->frame.len, &frame))
+                broker_give_stripped(b, KIND_PREPARATION, &frame, false);
         }
         expired = expired || timer_expired(b, entry);
     }
@@ -217,7 +223,8 @@ static void fill_for_laggards(struct broker *b)
         return;
     for (replica_id r = 0; r < b->configuration->replicas; r++) {
         struct peer *peer = &b->peer[r];
-        if (peer->known && peer->executed < b->stable && peer->executed == peer->executed_before)
+        bool there = peer->known && b->now_us - peer->heard_us < 4 * b->timeout_us;
+        if (there && peer->executed < b->stable && peer->executed == peer->executed_before)
             b->fill_until = (b->executed / CHECKPOINT_INTERVAL + 1) * CHECKPOINT_INTERVAL;
     }
 }
@@ -241,6 +248,7 @@ enum verdict broker_on_status(struct broker *b, const struct frame *frame, uint3
     bool still = peer->known && status.executed == peer->executed;
     peer->executed_before = peer->known ? peer->executed : 0;
     peer->known = true;
+    peer->heard_us = b->now_us;
     peer->view = status.view;
     peer->in_view = status.in_view;
     peer->executed = status.executed;

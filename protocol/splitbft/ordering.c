@@ -121,7 +121,7 @@ enum verdict broker_on_pre_prepare(struct broker *b, const struct frame *frame, 
         broker_send(b, PEER_ALL, frame->whole);
     else
         broker_give(b, KIND_PREPARATION, frame->whole, false);
-    broker_give_stripped(b, KIND_CONFIRMATION, frame);
+    broker_give_stripped(b, KIND_CONFIRMATION, frame, own);
     if (listed)
         ordering_hand_over(b, vote.slot, &vote.batch, frame->attachment);
     return VERDICT_ACCEPT;

@@ -53,6 +53,7 @@ init_cluster() {
 
 # up_cluster [OPTION...]: `redoubt up $dir` in the background, until it is ready.
 up_cluster() {
+    : >"$tmp/up.out" # before the loop below can see an earlier one's
     "$redoubt" up "$dir" --seconds 120 "$@" >"$tmp/up.out" 2>"$tmp/up.log" &
     up_pid=$!
     pids+=("$up_pid")

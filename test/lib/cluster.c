@@ -745,6 +745,97 @@ struct slice forge_checkpoint(struct cluster *c, replica_id from, slot_no slot, 
                         cluster_body(c, checkpoint, &checkpoint), (struct slice){NULL, 0});
 }
 
+struct slice forge_signers(struct cluster *c, slot_no slot, const struct digest *root, uint32_t count)
+{
+    uint8_t list[REPLICAS_MAX * signer_BYTES];
+    struct writer w = writer_to(list, sizeof list);
+    for (replica_id r = 0; r < count; r++) {
+        struct slice bytes = forge_checkpoint(c, r, slot, root);
+        struct frame frame;
+        CHECK(frame_decode(bytes.data, bytes.len, &frame));
+        struct signer signer = {
+            .replica = r, .epoch = frame.sender.epoch, .configuration = c->configuration.number};
+        memcpy(signer.signature.bytes, frame.auth.data, SIGNATURE_BYTES);
+        signer_put(&w, &signer);
+    }
+    return cluster_copy(c, list, w.len);
+}
+
+static struct slice slot_views(struct cluster *c, const struct slot_view *list, uint32_t count)
+{
+    uint8_t *bytes = keep(c, (size_t)count * slot_view_BYTES);
+    struct writer w = writer_to(bytes, (size_t)count * slot_view_BYTES);
+    for (uint32_t i = 0; i < count; i++)
+        slot_view_put(&w, &list[i]);
+    return (struct slice){bytes, w.len};
+}
+
+static struct slice frame_list(struct cluster *c, const struct slice *frames, uint32_t count)
+{
+    size_t len = 0;
+    for (uint32_t i = 0; i < count; i++)
+        len += 4 + frames[i].len;
+    uint8_t *bytes = keep(c, len);
+    struct writer w = writer_to(bytes, len);
+    for (uint32_t i = 0; i < count; i++)
+        put_slice(&w, frames[i]);
+    CHECK(!w.bad);
+    return (struct slice){bytes, len};
+}
+
+static const struct stable_claim beginning;
+
+struct slice forge_parting(struct cluster *c, replica_id from, view_no view, const struct stable_claim *stable,
+                           const struct slot_view *votes, uint32_t count)
+{
+    stable = stable ? stable : &beginning;
+    struct parting parting = {
+        .configuration = c->configuration.number,
+        .view = view,
+        .stable_slot = stable->slot,
+        .stable_root = stable->root,
+        .signers = stable->signers,
+        .votes = slot_views(c, votes, count),
+    };
+    return forge_signed(c, cluster_auth(c, KIND_PREPARATION, from), FRAME_PARTING, cluster_body(c, parting, &parting),
+                        (struct slice){NULL, 0});
+}
+
+struct slice forge_view_change(struct cluster *c, replica_id from, view_no view, const struct stable_claim *stable,
+                               const struct slot_view *claims, uint32_t count, const struct slice *partings,
+                               uint32_t parting_count)
+{
+    stable = stable ? stable : &beginning;
+    struct slice attachment = frame_list(c, partings, parting_count);
+    struct view_change vc = {
+        .configuration = c->configuration.number,
+        .view = view,
+        .stable_slot = stable->slot,
+        .stable_root = stable->root,
+        .signers = stable->signers,
+        .claims = slot_views(c, claims, count),
+    };
+    digest_of(&vc.partings, VIEW_CHANGE_PARTINGS_TAG, attachment.data, attachment.len);
+    return forge_signed(c, cluster_auth(c, KIND_CONFIRMATION, from), FRAME_VIEW_CHANGE,
+                        cluster_body(c, view_change, &vc), attachment);
+}
+
+struct slice forge_new_view(struct cluster *c, replica_id from, view_no view, slot_no stable_slot,
+                            const struct digest *selected, uint32_t count, const struct slice *view_changes,
+                            uint32_t view_change_count)
+{
+    struct slice attachment = frame_list(c, view_changes, view_change_count);
+    struct new_view nv = {
+        .configuration = c->configuration.number,
+        .view = view,
+        .stable_slot = stable_slot,
+        .selection = cluster_copy(c, selected, (size_t)count * sizeof *selected),
+    };
+    digest_of(&nv.view_changes, NEW_VIEW_VIEW_CHANGES_TAG, attachment.data, attachment.len);
+    return forge_signed(c, cluster_auth(c, KIND_PREPARATION, from), FRAME_NEW_VIEW, cluster_body(c, new_view, &nv),
+                        attachment);
+}
+
 struct digest test_digest(unsigned n)
 {
     struct digest digest;

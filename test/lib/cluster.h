@@ -174,6 +174,22 @@ struct slice forge_plain(struct cluster *cluster, struct auth *as, enum frame_ty
 struct slice forge_vote(struct cluster *cluster, enum frame_type type, replica_id from, struct vote vote, enum kind to,
                         replica_id receiver, struct slice attachment);
 struct slice forge_checkpoint(struct cluster *cluster, replica_id from, slot_no slot, const struct digest *root);
+/* Signed by as many E as are named, from replica 0 on. */
+struct slice forge_signers(struct cluster *cluster, slot_no slot, const struct digest *root, uint32_t count);
+/* The messages of a view change, with contents as given; certificates come from `stable` (slot 0: none). */
+struct stable_claim {
+    slot_no slot;
+    struct digest root;
+    struct slice signers;
+};
+struct slice forge_parting(struct cluster *cluster, replica_id from, view_no view, const struct stable_claim *stable,
+                           const struct slot_view *votes, uint32_t count);
+struct slice forge_view_change(struct cluster *cluster, replica_id from, view_no view, const struct stable_claim *stable,
+                               const struct slot_view *claims, uint32_t count, const struct slice *partings,
+                               uint32_t parting_count);
+struct slice forge_new_view(struct cluster *cluster, replica_id from, view_no view, slot_no stable_slot,
+                            const struct digest *selected, uint32_t count, const struct slice *view_changes,
+                            uint32_t view_change_count);
 struct digest test_digest(unsigned n);
 
 /* Body of any message: cluster_body(cluster, vote, &vote). */

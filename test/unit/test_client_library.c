@@ -342,7 +342,7 @@ static void chain_done(void *context, const struct redoubt_outcome *outcome)
 static void callbacks_may_submit_and_clients_share_a_loop(void **state)
 {
     struct fake_replicas *f = *state;
-    for (int delayed = 0; delayed < 2; delayed++) {
+    for (unsigned delayed = 0; delayed < 2; delayed++) {
         struct client_loop_options options = {.core = -1, .delay_us = delayed * 3000u, .jitter_us = delayed * 1000u};
         struct client_loop *loop;
         struct error error;
@@ -360,7 +360,7 @@ static void callbacks_may_submit_and_clients_share_a_loop(void **state)
         while (atomic_load(&left))
             usleep(1000);
         if (delayed)
-            assert_true(client_clock_us() - begin >= 4 * 2 * 2000);
+            assert_true(client_clock_us() - begin >= 4 * 2 * 2000u);
         for (int i = 0; i < 3; i++)
             redoubt_client_close(client[i]);
         client_loop_free(loop);

@@ -11,12 +11,14 @@
 #include "config.h"
 #include "wire/start.h"
 
-static const char head[] = "protocol: splitbft\nfaults: 1\nservice: kv\nisolation: process\ndurability: memory\n";
-static const char tail[] = "replicas:\n"
-                           "  - {id: 0, host: 10.0.0.1, peer: 1000, client: 1001, metrics: 1006}\n"
-                           "  - {id: 1, host: 10.0.0.2, peer: 1000, client: 1001, metrics: 1006}\n"
-                           "  - {id: 2, host: b, peer: 1000, client: '[::1]:1001', metrics: 0.0.0.0:1006, core: 3}\n"
-                           "  - {id: 3, host: a, peer: 1000, client: 1001, metrics: 1006}\n";
+static const char head[] =
+    "protocol: splitbft\nfaults: 1\nservice: kv\nisolation: process\ndurability: memory\n";
+static const char tail[] =
+    "replicas:\n"
+    "  - {id: 0, host: 10.0.0.1, peer: 1000, client: 1001, metrics: 1006}\n"
+    "  - {id: 1, host: 10.0.0.2, peer: 1000, client: 1001, metrics: 1006}\n"
+    "  - {id: 2, host: b, peer: 1000, client: '[::1]:1001', metrics: 0.0.0.0:1006, core: 3}\n"
+    "  - {id: 3, host: a, peer: 1000, client: 1001, metrics: 1006}\n";
 
 static struct config config;
 static struct error error;
@@ -89,8 +91,17 @@ static void complains_with_its_place(void **state)
 
 static void survives_odd_documents(void **state)
 {
-    static const char *const odd[] = {"", "a", "[]", "- 1", "&a [*a]", "{}", "replicas: &r [*r]", "\xff\xfe", "%YAML 9.9\n---\n",
-                                      "protocol: *nothing", "? {a: b}\n: c"};
+    static const char *const odd[] = {"",
+                                      "a",
+                                      "[]",
+                                      "- 1",
+                                      "&a [*a]",
+                                      "{}",
+                                      "replicas: &r [*r]",
+                                      "\xff\xfe",
+                                      "%YAML 9.9\n---\n",
+                                      "protocol: *nothing",
+                                      "? {a: b}\n: c"};
     (void)state;
     for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
         assert_int_equal(parse(odd[i], ""), -1);
@@ -114,7 +125,7 @@ static void says_what_is_not_built(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_is_there),    cmocka_unit_test(ports_are_per_host),
+        cmocka_unit_test(reads_what_is_there),      cmocka_unit_test(ports_are_per_host),
         cmocka_unit_test(complains_with_its_place), cmocka_unit_test(survives_odd_documents),
         cmocka_unit_test(says_what_is_not_built),
     };

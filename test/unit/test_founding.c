@@ -25,7 +25,8 @@ static uint8_t origins[2 * origin_entry_BYTES];
 static void make_members(void)
 {
     struct writer w = writer_to(origins, sizeof origins);
-    config = (struct config){.protocol = PROTOCOL_SPLITBFT, .faults = 1, .replicas = 4, .request_timeout_ms = 1000};
+    config = (struct config){
+        .protocol = PROTOCOL_SPLITBFT, .faults = 1, .replicas = 4, .request_timeout_ms = 1000};
     sign_keypair(&admin);
     for (replica_id r = 0; r < 4; r++) {
         for (int i = 0; i < MEMBER_KINDS; i++) {
@@ -48,7 +49,8 @@ static void make_members(void)
 static void sign(struct file *manifest)
 {
     struct error error;
-    assert_int_equal(founding_sign(manifest, &config, hellos, (struct slice){origins, sizeof origins}, &admin, &error), 0);
+    assert_int_equal(
+        founding_sign(manifest, &config, hellos, (struct slice){origins, sizeof origins}, &admin, &error), 0);
 }
 
 static enum verdict load(const struct file *manifest, const uint8_t public[32])
@@ -103,7 +105,8 @@ static void the_group_key_is_sealed_to_each_execution(void **state)
         box_keypair_from(&group, secret);
         assert_memory_equal(group.public, loaded.group_public, 32);
         assert_false(box_open(secret, &member_box[r][KIND_PREPARATION - KIND_HOST], sealed, sizeof sealed));
-        assert_false(box_open(secret, &member_box[(r + 1) % 4][KIND_EXECUTION - KIND_HOST], sealed, sizeof sealed));
+        assert_false(
+            box_open(secret, &member_box[(r + 1) % 4][KIND_EXECUTION - KIND_HOST], sealed, sizeof sealed));
     }
     file_free(&manifest);
 }
@@ -171,7 +174,8 @@ static void a_hello_stands_for_its_sender_only(void **state)
         frame[at] ^= 1;
     }
     for (size_t len = 0; len < whole.len; len++)
-        assert_int_equal(hello_check(&out, (struct slice){frame, len}, KIND_HOST, 2, admin.public, &error), -1);
+        assert_int_equal(hello_check(&out, (struct slice){frame, len}, KIND_HOST, 2, admin.public, &error),
+                         -1);
 }
 
 static void client_keys_come_back(void **state)
@@ -200,9 +204,12 @@ static void client_keys_come_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_manifest_says_what_the_hellos_said), cmocka_unit_test(the_group_key_is_sealed_to_each_execution),
-        cmocka_unit_test(a_tampered_manifest_is_refused),       cmocka_unit_test(every_founding_is_another_cluster),
-        cmocka_unit_test(a_hello_stands_for_its_sender_only),   cmocka_unit_test(client_keys_come_back),
+        cmocka_unit_test(a_manifest_says_what_the_hellos_said),
+        cmocka_unit_test(the_group_key_is_sealed_to_each_execution),
+        cmocka_unit_test(a_tampered_manifest_is_refused),
+        cmocka_unit_test(every_founding_is_another_cluster),
+        cmocka_unit_test(a_hello_stands_for_its_sender_only),
+        cmocka_unit_test(client_keys_come_back),
     };
     return crypto_start() != 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,7 +62,8 @@ static void frames_come_out_as_they_went_in(void **state)
 
 static void garbage_is_no_frame(void **state)
 {
-    static const uint8_t too_short[] = {31, 0, 0, 0, 1}, too_long[] = {0, 0, 1, 0, 1}, other_version[] = {40, 0, 0, 0, 9};
+    static const uint8_t too_short[] = {31, 0, 0, 0, 1}, too_long[] = {0, 0, 1, 0, 1},
+                         other_version[] = {40, 0, 0, 0, 9};
     struct slice frame;
     size_t at = 0;
     (void)state;
@@ -76,15 +77,27 @@ static void json_of_others(void **state)
 {
     static struct json json;
     static const char good[] = " {\"a\": 12, \"b\": [1, {\"c\": \"x\\\"y\"}, true], \"d\": {}, \"e\": []} ";
-    static const char *const bad[] = {"", "{", "[1,]", "{\"a\"}", "{\"a\":}", "{a:1}", "[1 2]", "\"a", "\"a\n\"", "1 1",
-                                      "[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]", "{\"a\":1,}", "\"\\"};
+    static const char *const bad[] = {"",
+                                      "{",
+                                      "[1,]",
+                                      "{\"a\"}",
+                                      "{\"a\":}",
+                                      "{a:1}",
+                                      "[1 2]",
+                                      "\"a",
+                                      "\"a\n\"",
+                                      "1 1",
+                                      "[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]",
+                                      "{\"a\":1,}",
+                                      "\"\\"};
     char text[16];
     (void)state;
     assert_true(json_parse(&json, good, strlen(good)));
     assert_int_equal(json_number(&json, json_member(&json, 0, "a"), 0), 12);
     uint32_t b = json_member(&json, 0, "b");
     assert_int_equal(json_number(&json, json_element(&json, b, 0), 0), 1);
-    assert_string_equal(json_string(&json, json_member(&json, json_element(&json, b, 1), "c"), text, sizeof text), "x\\\"y");
+    assert_string_equal(
+        json_string(&json, json_member(&json, json_element(&json, b, 1), "c"), text, sizeof text), "x\\\"y");
     assert_int_equal(json_number(&json, json_element(&json, b, 2), 77), 77);
     assert_int_equal(json_element(&json, b, 3), 0);
     assert_int_equal(json_member(&json, 0, "z"), 0);
@@ -135,8 +148,9 @@ static struct slice make(enum frame_type type, enum kind kind)
 {
     static const uint8_t body[64];
     const struct sender sender = {kind, 0, 1};
-    original_len = frame_encode(original, sizeof original, type, &sender, AUTH_NONE, (struct slice){body, sizeof body},
-                                (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    original_len =
+        frame_encode(original, sizeof original, type, &sender, AUTH_NONE, (struct slice){body, sizeof body},
+                     (struct slice){NULL, 0}, (struct slice){NULL, 0});
     return (struct slice){original, original_len};
 }
 
@@ -188,8 +202,8 @@ static void faults_do_what_they_say(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_buffer_is_a_queue), cmocka_unit_test(frames_come_out_as_they_went_in),
-        cmocka_unit_test(garbage_is_no_frame), cmocka_unit_test(json_of_others),
+        cmocka_unit_test(a_buffer_is_a_queue),     cmocka_unit_test(frames_come_out_as_they_went_in),
+        cmocka_unit_test(garbage_is_no_frame),     cmocka_unit_test(json_of_others),
         cmocka_unit_test(faults_do_what_they_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,7 +35,8 @@ static int setup(void **state)
         path_make(key, "%s/%d.key", dir, i);
         path_make(certificate, "%s/%d.crt", dir, i);
         if (certificate_make(key, certificate, "test", false, &error) ||
-            !(context[i] = tls_context_new(key, certificate, &error)) || certificate_key_read(&sign, key, &error))
+            !(context[i] = tls_context_new(key, certificate, &error)) ||
+            certificate_key_read(&sign, key, &error))
             return -1;
         memcpy(pins.key[i], sign.public, 32);
         unlink(key);
@@ -64,7 +65,8 @@ static void pass(struct end *from, struct end *to, size_t piece)
         buffer_consume(&from->out, from->out.len);
 }
 
-static void meet(struct end *client, int client_id, replica_id wanted, struct end *server, int server_id, size_t piece)
+static void meet(struct end *client, int client_id, replica_id wanted, struct end *server, int server_id,
+                 size_t piece)
 {
     static struct tls_pins client_pins, server_pins;
     client_pins = server_pins = pins;
@@ -72,8 +74,10 @@ static void meet(struct end *client, int client_id, replica_id wanted, struct en
     server_pins.self = (replica_id)server_id;
     memset(client, 0, sizeof *client);
     memset(server, 0, sizeof *server);
-    assert_int_equal(tls_open(&server->tls, context[server_id], true, &server_pins, TLS_ANY_PEER, &server->out), 0);
-    assert_int_equal(tls_open(&client->tls, context[client_id], false, &client_pins, wanted, &client->out), 0);
+    assert_int_equal(
+        tls_open(&server->tls, context[server_id], true, &server_pins, TLS_ANY_PEER, &server->out), 0);
+    assert_int_equal(tls_open(&client->tls, context[client_id], false, &client_pins, wanted, &client->out),
+                     0);
     while (client->out.len || server->out.len) {
         pass(client, server, piece);
         pass(server, client, piece);
@@ -132,7 +136,7 @@ static void a_member_is_not_taken_for_another(void **state)
 {
     struct end client, server;
     (void)state;
-    pins.count = 3; /* now all three are members */
+    pins.count = 3;                        /* now all three are members */
     meet(&client, 0, 1, &server, 2, 4096); /* wants 1, gets 2 */
     assert_false(client.tls.established);
     part(&client);
@@ -176,8 +180,10 @@ static void tampering_ends_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(members_meet_and_talk),             cmocka_unit_test(a_stranger_stays_outside),
-        cmocka_unit_test(a_member_is_not_taken_for_another), cmocka_unit_test(garbage_ends_it),
+        cmocka_unit_test(members_meet_and_talk),
+        cmocka_unit_test(a_stranger_stays_outside),
+        cmocka_unit_test(a_member_is_not_taken_for_another),
+        cmocka_unit_test(garbage_ends_it),
         cmocka_unit_test(tampering_ends_it),
     };
     return crypto_start() != 0 ? 1 : cmocka_run_group_tests(tests, setup, teardown);

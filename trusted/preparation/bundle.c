@@ -2,7 +2,7 @@
  * Admission: a bundle counts as sent by its origin when the MAC meant for this P verifies, or the origin's signature
  * does. P sees the bundle without its operations; its digest covers them.
  *
- * Bounded: each origin has room for its last BUNDLE_WINDOW bundle numbers, and can push out only its own.
+ * Bounded: each origin has room for its last BUNDLE_WINDOW bundle numbers of two epochs, and can push out only its own.
  */
 #include "preparation/preparation.h"
 
@@ -28,8 +28,42 @@ bool preparation_is_admitted(const struct preparation *p, const struct batch_ent
         return true;
     if (entry->origin >= ORIGINS_MAX)
         return false;
-    const struct prep_admitted *admitted = &p->admitted[entry->origin][entry->bundle_no % BUNDLE_WINDOW];
-    return admitted->bundle_no == entry->bundle_no && digest_equal(&admitted->bundle, &entry->bundle);
+    const struct prep_origin *origin = &p->origin[entry->origin];
+    for (int i = 0; i < 2; i++) {
+        const struct prep_admitted *admitted = &origin->admitted[i][entry->bundle_no % BUNDLE_WINDOW];
+        if (admitted->bundle_no == entry->bundle_no && digest_equal(&admitted->bundle, &entry->bundle))
+            return true;
+    }
+    return false;
+}
+
+/* The row of an epoch, which becomes the highest when it is; NULL when two higher ones were seen. */
+static struct prep_admitted *row_of(struct prep_origin *origin, epoch_no epoch)
+{
+    if (epoch > origin->epoch[0]) {
+        origin->epoch[1] = origin->epoch[0];
+        memcpy(origin->admitted[1], origin->admitted[0], sizeof origin->admitted[1]);
+        origin->epoch[0] = epoch;
+        memset(origin->admitted[0], 0, sizeof origin->admitted[0]);
+    }
+    if (epoch == origin->epoch[0])
+        return origin->admitted[0];
+    if (epoch > origin->epoch[1]) {
+        origin->epoch[1] = epoch;
+        memset(origin->admitted[1], 0, sizeof origin->admitted[1]);
+    }
+    return epoch == origin->epoch[1] ? origin->admitted[1] : NULL;
+}
+
+/* Keeps an authentic bundle; one of a past epoch or below the window is refused, so that a replay pushes nothing out. */
+static enum verdict keep(struct preparation *p, const struct frame *frame, const struct batch_entry *entry)
+{
+    struct prep_admitted *row = row_of(&p->origin[entry->origin], frame->sender.epoch);
+    if (!row || row[entry->bundle_no % BUNDLE_WINDOW].bundle_no > entry->bundle_no)
+        return VERDICT_STALE;
+    row[entry->bundle_no % BUNDLE_WINDOW] = (struct prep_admitted){.bundle_no = entry->bundle_no, .bundle = entry->bundle};
+    p->admitted_more = true;
+    return VERDICT_ACCEPT;
 }
 
 bool preparation_all_admitted(const struct preparation *p, struct slice entries)
@@ -52,12 +86,8 @@ enum verdict preparation_on_bundle(struct preparation *p, const struct frame *fr
     auth_content(&p->auth.cluster, frame->type, &frame->sender, frame->body, &entry.bundle);
     bool is_signed = frame->auth_kind == AUTH_SIGNATURE;
     verdict = is_signed ? auth_check_signature(&p->configuration, frame) : auth_check_mac(&p->auth, frame);
-    if (verdict == VERDICT_ACCEPT) {
-        struct prep_admitted *admitted = &p->admitted[entry.origin][entry.bundle_no % BUNDLE_WINDOW];
-        admitted->bundle_no = entry.bundle_no;
-        admitted->bundle = entry.bundle;
-        p->admitted_more = true;
-    }
+    if (verdict == VERDICT_ACCEPT)
+        verdict = keep(p, frame, &entry);
     if (is_signed || verdict != VERDICT_ACCEPT)
         tell_host(p, frame, &bundle, &entry.bundle, verdict, out);
     return verdict;

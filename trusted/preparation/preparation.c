@@ -10,7 +10,7 @@ static void *preparation_init(struct arena *arena, const struct compartment_conf
     struct sender self = {.kind = KIND_PREPARATION, .id = config->replica, .epoch = config->epoch};
     auth_init(&p->auth, self, config->one_domain ? config->domain_seed : NULL);
     p->auth.origin = arena_take(arena, ORIGINS_MAX * sizeof *p->auth.origin);
-    p->admitted = arena_take(arena, ORIGINS_MAX * sizeof *p->admitted);
+    p->origin = arena_take(arena, ORIGINS_MAX * sizeof *p->origin);
     p->scratch = arena_take(arena, FRAME_MAX);
     for (unsigned i = 0; i < WINDOW; i++)
         p->slot[i].parked_list = arena_take(arena, BATCH_BYTES_MAX);
@@ -96,7 +96,7 @@ static void preparation_validate(const void *state)
 const struct compartment_type preparation_type = {
     .kind = KIND_PREPARATION,
     .arena_bytes = sizeof(struct preparation) + ORIGINS_MAX * sizeof(struct pair_key) +
-                   ORIGINS_MAX * BUNDLE_WINDOW * sizeof(struct prep_admitted) + FRAME_MAX +
+                   ORIGINS_MAX * sizeof(struct prep_origin) + FRAME_MAX +
                    WINDOW * (BATCH_BYTES_MAX + 64) + REPLICAS_MAX * VIEW_CHANGE_BYTES_MAX + 65536,
     .init = preparation_init,
     .step = preparation_step,

@@ -49,6 +49,13 @@ struct prep_admitted {
     struct digest bundle;
 };
 
+/* Of one origin: its two highest epochs, so that what is under way outlives a restart of the client, and replays of older
+ * incarnations push nothing out. */
+struct prep_origin {
+    epoch_no epoch[2]; /* highest first; 0: none */
+    struct prep_admitted admitted[2][BUNDLE_WINDOW];
+};
+
 struct prep_view_change {
     view_no view; /* 0: none */
     configuration_no configuration;
@@ -73,7 +80,7 @@ struct preparation {
     struct prep_slot slot[WINDOW];
     uint32_t parked;
     bool admitted_more;
-    struct prep_admitted (*admitted)[BUNDLE_WINDOW]; /* per origin, by bundle number modulo the window */
+    struct prep_origin *origin; /* ORIGINS_MAX */
     struct prep_view_change view_change[REPLICAS_MAX];
     uint8_t *scratch; /* FRAME_MAX, for NEW-VIEW */
 };

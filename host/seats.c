@@ -1,0 +1,155 @@
+/*
+ * How a replica's compartments come to be: the cores that are its own, the compartments' executables and memory, and the keys
+ * that they show.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "certificate.h"
+#include "replica.h"
+
+#define EPOCH 1u /* members draw fresh keys for a fresh cluster id at every start */
+
+static const char *const binary_names[] = {"redoubt-preparation", "redoubt-confirmation"};
+
+/* The share of this machine's cores that belongs to this replica: with more replicas than cores, one core; otherwise a
+ * row of them. Fills `set`; returns the core when it is one, or -1. */
+static int cores_choose(const struct config *config, replica_id id, cpu_set_t *set)
+{
+    cpu_set_t allowed;
+    unsigned cores[CPU_SETSIZE], count = 0, mates = 0, place = 0;
+    CPU_ZERO(set);
+    if (config->replica[id].core >= 0) {
+        CPU_SET((unsigned)config->replica[id].core, set);
+        return config->replica[id].core;
+    }
+    if (config->affinity == AFFINITY_NONE || sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return -1;
+    for (unsigned i = 0; i < CPU_SETSIZE; i++)
+        if (CPU_ISSET(i, &allowed))
+            cores[count++] = i;
+    for (replica_id i = 0; i < config->replicas; i++) {
+        if (strcmp(config->replica[i].host, config->replica[id].host) != 0)
+            continue;
+        place += i < id;
+        mates++;
+    }
+    unsigned share = count / mates;
+    if (count == 0 || share >= 4) /* room enough: the kernel does it better */
+        return -1;
+    if (share <= 1) {
+        CPU_SET(cores[place % count], set);
+        return (int)cores[place % count];
+    }
+    for (unsigned i = 0; i < share; i++)
+        CPU_SET(cores[place * share + i], set);
+    return -1;
+}
+
+static int cores_take(struct replica *r, int *core, struct error *error)
+{
+    cpu_set_t set;
+    *core = cores_choose(&r->config, r->options.id, &set);
+    if (CPU_COUNT(&set) > 0 && sched_setaffinity(0, sizeof set, &set) != 0)
+        return error_set(error, "replica %u: cannot run on core %d: %s", r->options.id, *core,
+                         strerror(errno));
+    return 0;
+}
+
+static int binary_path(char *out, const struct replica *r, enum kind kind, struct error *error)
+{
+    bool fits;
+    if (kind != KIND_EXECUTION)
+        fits = path_make(out, "%s/%s", r->options.bin_dir, binary_names[kind - KIND_PREPARATION]);
+    else if (strchr(r->config.service, '/'))
+        fits = r->config.service[0] == '/' ? path_make(out, "%s", r->config.service)
+                                           : path_make(out, "%s/%s", r->config.dir, r->config.service);
+    else
+        fits = path_make(out, "%s/redoubt-execution-%s", r->options.bin_dir, r->config.service);
+    if (!fits)
+        return error_set(error, "%s: name too long", r->options.bin_dir);
+    if (access(out, X_OK) != 0)
+        return error_set(error, "%s: %s", out, strerror(errno));
+    return 0;
+}
+
+static int seat_open(struct replica *r, int index, int core, const uint8_t domain_seed[32],
+                     struct error *error)
+{
+    static const struct compartment_type *const types[] = {&preparation_type, &confirmation_type,
+                                                           &execution_type};
+    struct seat *seat = &r->seat[index];
+    enum kind kind = (enum kind)(KIND_PREPARATION + index);
+    char binary[PATH_BYTES], why[512];
+    struct compartment_spec spec = {
+        .kind = kind,
+        .isolation = (enum isolation)r->config.isolation,
+        .type = types[index],
+        .config = {.kind = kind,
+                   .replica = r->options.id,
+                   .epoch = EPOCH,
+                   .one_domain = r->config.protocol == PROTOCOL_PBFT,
+                   .service_options = r->config.service_options},
+        .memory_bytes = types[index]->arena_bytes,
+        .core = core,
+        .spin = r->config.spin,
+    };
+    memcpy(spec.config.admin_public, r->admin_public, 32);
+    memcpy(spec.config.domain_seed, domain_seed, 32);
+    if (kind == KIND_EXECUTION) {
+        spec.memory_bytes = (size_t)r->config.memory_mb << 20;
+        if (spec.memory_bytes < types[index]->arena_bytes)
+            return error_set(error, "memory_mb: %u is too little: the execution compartment needs %zu",
+                             r->config.memory_mb, (types[index]->arena_bytes >> 20) + 1);
+        spec.config.service = r->options.service;
+    }
+    if (spec.isolation == ISOLATION_PROCESS) {
+        if (binary_path(binary, r, kind, error))
+            return -1;
+        spec.binary = binary;
+    } else if (kind == KIND_EXECUTION && !r->options.service) {
+        return error_set(error, "service %s: a program of its own runs under isolation: process only",
+                         r->config.service);
+    }
+    if (compartment_open(&seat->compartment, &spec, why, sizeof why) < 0)
+        return error_set(error, "%s of replica %u: %s", kind_name(kind), r->options.id, why);
+    return 0;
+}
+
+int seats_open(struct replica *r, struct error *error)
+{
+    struct slice frames[MEMBER_KINDS];
+    static uint8_t kept[MEMBER_KINDS][65536];
+    struct sign_key host_key;
+    char path[PATH_BYTES];
+    uint8_t domain_seed[32] = {0};
+    int core, result = 0;
+    if (cores_take(r, &core, error))
+        return -1;
+    if (r->config.protocol == PROTOCOL_PBFT) /* one fault domain: the three derive the same keys from it */
+        crypto_random(domain_seed, sizeof domain_seed);
+    for (int i = 0; i < COMPARTMENTS && result == 0; i++)
+        result = seat_open(r, i, core, domain_seed, error);
+    crypto_wipe(domain_seed, sizeof domain_seed);
+    if (result)
+        return result;
+    if (!path_make(path, "%s/replica-%u/host.key", r->config.dir, r->options.id) ||
+        certificate_key_read(&host_key, path, error))
+        return -1;
+    frames[0] =
+        (struct slice){kept[0], hello_of_host(kept[0], &host_key, r->options.id, EPOCH, r->admin_public)};
+    crypto_wipe(&host_key, sizeof host_key);
+    for (int i = 0; i < COMPARTMENTS; i++) {
+        if (!compartment_take(r->seat[i].compartment, &frames[i + 1]) || frames[i + 1].len > sizeof kept[0])
+            return error_set(error, "%s of replica %u: it shows no keys",
+                             kind_name((enum kind)(KIND_PREPARATION + i)), r->options.id);
+        memcpy(kept[i + 1], frames[i + 1].data, frames[i + 1].len);
+        frames[i + 1].data = kept[i + 1];
+    }
+    for (int i = 0; i < MEMBER_KINDS && result == 0; i++)
+        result = hello_check(&r->hellos.member[i], frames[i], (enum kind)(KIND_HOST + i), r->options.id,
+                             r->admin_public, error);
+    return result ? result : hellos_write(r->config.dir, r->options.id, frames, error);
+}
