@@ -99,10 +99,7 @@ static int seat_open(struct replica *r, int index, int core, const uint8_t domai
     memcpy(spec.config.admin_public, r->admin_public, 32);
     memcpy(spec.config.domain_seed, domain_seed, 32);
     if (kind == KIND_EXECUTION) {
-        spec.memory_bytes = (size_t)r->config.memory_mb << 20;
-        if (spec.memory_bytes < types[index]->arena_bytes)
-            return error_set(error, "memory_mb: %u is too little: the execution compartment needs %zu",
-                             r->config.memory_mb, (types[index]->arena_bytes >> 20) + 1);
+        spec.memory_bytes += (size_t)r->config.memory_mb << 20; /* the service's, beside the engine's own */
         spec.config.service = r->options.service;
     }
     if (spec.isolation == ISOLATION_PROCESS) {

@@ -218,6 +218,11 @@ void ledger_observe(struct world *w, replica_id r)
         rooted(w, r, e->checkpoint_slot, &e->root);
         w->ledger.time_us[r] = e->time_us;
     }
+    if (!e->fetch.active && !e->state_bad) {
+        if (e->time_us < w->ledger.time_us[r])
+            world_violation(w, "replica %u: time fell after slot %llu", r, (unsigned long long)e->executed);
+        w->ledger.time_us[r] = e->time_us;
+    }
     while (replica->seen_executed < e->executed) {
         slot_no slot = ++replica->seen_executed;
         CHECK(e->executed - slot < REMEMBERED_SLOTS);

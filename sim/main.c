@@ -1,16 +1,180 @@
-#include "world.h"
+/*
+ * redoubt-sim: the command line of the simulator (`redoubt sim` runs it).
+ */
+#include <errno.h>
+#include <getopt.h>
+
+#include "report.h"
+#include "scenario.h"
+
+static const char usage[] =
+    "usage: redoubt sim [--protocol splitbft|pbft] [--seed N] [--runs R] [--seconds SIMULATED]\n"
+    "                   [--faults none|crash|network|storage|byzantine|all] [--mutant NAME|list] [--trace] [--json]\n"
+    "                   [--scenario FILE]\n"
+    "\n"
+    "Runs whole clusters in one thread, one after the other, from seeds N, N+1, ... N+R-1; exits 1 and names the seed on the\n"
+    "first violation or stuck run. The same seed gives the same trace.\n"
+    "\n"
+    "  redoubt sim --protocol splitbft --seed 1 --runs 100 --seconds 60 --faults all --json\n"
+    "  redoubt sim --mutant no-objections      a seeded bug: exits 0 when it is found\n";
+
+struct arguments {
+    struct sim_options options;
+    uint64_t runs;
+    const char *mutant;
+    const char *scenario;
+    bool json, trace, given_seed;
+};
+
+static _Noreturn void wrong_usage(const char *what, const char *why)
+{
+    fprintf(stderr, "redoubt: %s: %s\n", what, why);
+    exit(2);
+}
+
+static uint64_t number(const char *what, const char *text, uint64_t least, uint64_t most)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (errno || end == text || *end || *text == '-' || value < least || value > most)
+        wrong_usage(what, "not a number in its range");
+    return value;
+}
+
+static void set_faults(struct arguments *a, const char *text)
+{
+    static const struct {
+        const char *name;
+        unsigned faults;
+    } kinds[] = {{"none", 0},
+                 {"crash", FAULTS_CRASH},
+                 {"network", FAULTS_NETWORK},
+                 {"byzantine", FAULTS_BYZANTINE},
+                 {"all", FAULTS_ALL}};
+    if (strcmp(text, "storage") == 0) {
+        fprintf(stderr, "redoubt: --faults storage: nothing is stored yet (durability memory), so nothing can be injected\n");
+        exit(1);
+    }
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(text, kinds[i].name) == 0) {
+            a->options.faults = kinds[i].faults;
+            return;
+        }
+    wrong_usage("--faults", "not one of none, crash, network, storage, byzantine, all");
+}
+
+static void set_protocol(struct arguments *a, const char *text)
+{
+    if (strcmp(text, "splitbft") == 0)
+        a->options.protocol = PROTOCOL_SPLITBFT;
+    else if (strcmp(text, "pbft") == 0)
+        a->options.protocol = PROTOCOL_PBFT;
+    else
+        wrong_usage("--protocol", "not one of splitbft, pbft");
+}
+
+static void parse(struct arguments *a, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"protocol", required_argument, NULL, 'p'}, {"seed", required_argument, NULL, 's'},
+        {"runs", required_argument, NULL, 'r'},     {"seconds", required_argument, NULL, 't'},
+        {"faults", required_argument, NULL, 'f'},   {"mutant", required_argument, NULL, 'm'},
+        {"scenario", required_argument, NULL, 'c'}, {"trace", no_argument, NULL, 'T'},
+        {"json", no_argument, NULL, 'j'},           {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    sim_options_init(&a->options);
+    a->runs = 1;
+    for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+        switch (c) {
+        case 'p': set_protocol(a, optarg); break;
+        case 's':
+            a->options.seed = number("--seed", optarg, 0, UINT64_MAX - 10000000);
+            a->given_seed = true;
+            break;
+        case 'r': a->runs = number("--runs", optarg, 1, 10000000); break;
+        case 't': a->options.seconds = (uint32_t)number("--seconds", optarg, 1, 100000); break;
+        case 'f': set_faults(a, optarg); break;
+        case 'm': a->mutant = optarg; break;
+        case 'c': a->scenario = optarg; break;
+        case 'T': a->trace = true; break;
+        case 'j': a->json = true; break;
+        case 'h': fputs(usage, stdout); exit(0);
+        default: fputs(usage, stderr); exit(2);
+        }
+    }
+    if (optind < argc)
+        wrong_usage(argv[optind], "unknown argument");
+    if (a->trace)
+        a->options.trace = a->json ? stderr : stdout;
+}
+
+static void print_json(const struct arguments *a, const struct sim_totals *t)
+{
+    printf("{\"protocol\":\"%s\",\"first_seed\":%llu,\"runs\":%llu,\"simulated_s\":%llu,\"events\":%llu,\"ops\":%llu,"
+           "\"faults_injected\":%llu,\"violations\":%llu,\"stuck\":%llu,\"failing_seed\":",
+           a->options.protocol == PROTOCOL_PBFT ? "pbft" : "splitbft", (unsigned long long)a->options.seed,
+           (unsigned long long)t->runs, (unsigned long long)(t->simulated_us / 1000000), (unsigned long long)t->events,
+           (unsigned long long)t->ops, (unsigned long long)t->faults, (unsigned long long)t->violations,
+           (unsigned long long)t->stuck);
+    if (t->failed)
+        printf("%llu}\n", (unsigned long long)t->failing_seed);
+    else
+        printf("null}\n");
+}
+
+static void print_failure(const struct sim_totals *t, const struct sim_result *failing)
+{
+    if (t->failed)
+        fprintf(stderr, "redoubt: seed %llu: %s: %s\n", (unsigned long long)t->failing_seed,
+                failing->violation ? "violation" : "stuck", failing->text);
+}
+
+static int run_mutant(const struct arguments *a)
+{
+    struct sim_totals totals;
+    struct sim_result failing;
+    if (strcmp(a->mutant, "list") == 0) {
+        sim_mutants_print(stdout);
+        return 0;
+    }
+    enum mutant mutant = sim_mutant_named(a->mutant);
+    if (mutant == MUTANT_NONE)
+        wrong_usage(a->mutant, "no such mutant (--mutant list)");
+    bool found = sim_find_mutant(mutant, &a->options, a->given_seed, &totals, &failing);
+    print_failure(&totals, &failing);
+    if (a->json)
+        print_json(a, &totals);
+    fprintf(a->json ? stderr : stdout, "%s: %s after %llu runs\n", a->mutant, found ? "found" : "not found",
+            (unsigned long long)totals.runs);
+    return found ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
-    struct sim_options o = {.protocol = PROTOCOL_SPLITBFT, .seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, .seconds = 60,
-       .faults = argc > 2 ? (unsigned)atoi(argv[2]) : 0, .tolerated = -1, .faulty = {-1,-1,-1}, .faulty_replicas = -1, .hosts = -1,
-       .fast_reads = -1, .service = 0, .clients = -1, .attacks_per_s = -1};
-    if (argc > 3 && strchr(argv[3], 0x74)) o.trace = stdout;
-    if (argc > 3 && strchr(argv[3],0x70)) o.protocol = PROTOCOL_PBFT;
-    int runs = argc > 4 ? atoi(argv[4]) : 1;
-    struct sim_result r;
-    for (int i = 0; i < runs; i++, o.seed++) {
-    world_run(&o, &r);
-    printf("%llu: %s%s %s ops %llu events %llu faults %llu sim %llu slots %llu vc %llu st %llu at %llu\n", (unsigned long long)o.seed, r.violation ? "VIOLATION ":"", r.stuck?"STUCK":"", r.text, (unsigned long long)r.ops,
-    (unsigned long long)r.events,(unsigned long long) r.faults, (unsigned long long)r.simulated_us/1000,(unsigned long long) r.slots, (unsigned long long)r.view_changes, (unsigned long long)r.state_transfers,(unsigned long long)r.attacks);
+    struct arguments a = {0};
+    struct sim_totals totals;
+    struct sim_result failing;
+    parse(&a, argc, argv);
+    if (a.scenario)
+        return scenario_run(a.scenario, stdout) ? 0 : 1;
+    if (!a.mutant || strcmp(a.mutant, "list") != 0)
+        fprintf(stderr, "seed %llu\n", (unsigned long long)a.options.seed);
+    if (a.mutant)
+        return run_mutant(&a);
+    sim_run_many(&a.options, a.runs, 2, 0, &totals, &failing);
+    print_failure(&totals, &failing);
+    if (totals.runs < a.runs && !totals.failed) {
+        fprintf(stderr, "redoubt: sim: a run ended unexpectedly after %llu runs\n", (unsigned long long)totals.runs);
+        return 1;
     }
+    if (a.json)
+        print_json(&a, &totals);
+    else if (!a.trace)
+        printf("%llu runs, %llu simulated seconds, %llu operations, %llu faults: %llu violations, %llu stuck\n",
+               (unsigned long long)totals.runs, (unsigned long long)(totals.simulated_us / 1000000),
+               (unsigned long long)totals.ops, (unsigned long long)totals.faults, (unsigned long long)totals.violations,
+               (unsigned long long)totals.stuck);
+    return totals.failed ? 1 : 0;
 }

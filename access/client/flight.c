@@ -55,7 +55,6 @@ void client_flight_seal(struct client_flight *flight, struct auth *auth, const s
     struct slice attachment = attachment_of(flight);
     memcpy(bundle.session_public.bytes, session_public, 32);
     digest_of(&bundle.operations, BUNDLE_OPERATIONS_TAG, attachment.data, attachment.len);
-    flight->pick = digest_prefix(&bundle.operations);
     struct writer body = writer_to(flight->body, sizeof flight->body);
     bundle_put(&body, &bundle);
     CHECK(!body.bad && body.len == sizeof flight->body);
@@ -64,6 +63,7 @@ void client_flight_seal(struct client_flight *flight, struct auth *auth, const s
     struct writer w = writer_to(macs, sizeof macs);
     auth_content(&auth->cluster, FRAME_BUNDLE, &auth->self, (struct slice){flight->body, sizeof flight->body},
                  &flight->content);
+    flight->pick = digest_prefix(&flight->content);
     auth_put_vector(auth, &flight->content, TO_P, &w);
     CHECK(!w.bad);
     flight->head_len = head_encode(flight, &auth->self, AUTH_MACS, (struct slice){macs, w.len}, flight->head);

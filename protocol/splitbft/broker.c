@@ -43,6 +43,16 @@ void broker_send_client(struct broker *b, uint32_t connection, struct slice fram
     emit(b, &(struct action){.kind = ACTION_SEND_CLIENT, .to = connection, .parts = {frame}});
 }
 
+/* To the connection by which the origin is known, and to the last that says it is it. */
+void broker_send_origin(struct broker *b, origin_id origin, struct slice frame)
+{
+    const struct origin_links *links = &b->origin[origin];
+    if (links->proven)
+        broker_send_client(b, links->proven - 1, frame);
+    if (links->claimed && links->claimed != links->proven)
+        broker_send_client(b, links->claimed - 1, frame);
+}
+
 struct slice broker_frame(struct broker *b, enum frame_type type, struct slice body, struct slice attachment)
 {
     struct sender self = {.kind = KIND_HOST, .id = b->config.replica, .epoch = 0};
@@ -74,10 +84,7 @@ static enum verdict on_reply(struct broker *b, const struct frame *frame)
     struct reply reply;
     if (!reply_decode(frame->body, &reply) || reply.origin >= ORIGINS_MAX)
         return VERDICT_MALFORMED;
-    struct origin_links *links = &b->origin[reply.origin];
-    for (unsigned i = 0; i < CONNECTIONS_PER_ORIGIN; i++)
-        if (links->connection[i])
-            broker_send_client(b, links->connection[i] - 1, frame->whole);
+    broker_send_origin(b, reply.origin, frame->whole);
     return VERDICT_ACCEPT;
 }
 
@@ -155,10 +162,10 @@ static enum verdict dispatch(struct broker *b, const struct frame *frame, unsign
     case FRAME_PRE_PREPARE: return broker_on_pre_prepare(b, frame, id, own);
     case FRAME_PREPARE:
     case FRAME_COMMIT: return broker_on_vote(b, frame, own);
-    case FRAME_CHECKPOINT: return broker_on_checkpoint(b, frame, own);
+    case FRAME_CHECKPOINT: return broker_on_checkpoint(b, frame, id, own);
     case FRAME_PARTING: return broker_on_parting(b, frame, id, own);
     case FRAME_VIEW_CHANGE: return broker_on_view_change(b, frame, own);
-    case FRAME_NEW_VIEW: return broker_on_new_view(b, frame, id, own);
+    case FRAME_NEW_VIEW: return broker_on_new_view(b, frame, own);
     case FRAME_EXECUTED:
     case FRAME_ASK_EXECUTED:
     case FRAME_ASK_STATE:
@@ -201,10 +208,14 @@ static unsigned from_compartment(uint32_t kind)
 
 static void on_client_gone(struct broker *b, uint32_t connection)
 {
-    for (origin_id i = 0; i < b->configuration->origins; i++)
-        for (unsigned k = 0; k < CONNECTIONS_PER_ORIGIN; k++)
-            if (b->origin[i].connection[k] == connection + 1)
-                b->origin[i].connection[k] = 0;
+    for (origin_id i = 0; i < b->configuration->origins; i++) {
+        struct origin_links *links = &b->origin[i];
+        links->proven = links->proven == connection + 1 ? 0 : links->proven;
+        links->claimed = links->claimed == connection + 1 ? 0 : links->claimed;
+    }
+    for (uint32_t at = b->queue_head; at; at = b->bundle[at - 1].queue_next)
+        if (b->bundle[at - 1].connection == connection + 1)
+            b->bundle[at - 1].connection = 0; /* the number may be given to somebody else */
 }
 
 static void arm_timer(struct broker *b)
@@ -247,10 +258,11 @@ static uint64_t body_bytes_max(const struct engine_config *config)
 
 static size_t broker_arena_bytes(const struct engine_config *config)
 {
-    /* Bodies, rounded up by size classes, and per slot the frames kept for retransmission. */
+    /* Address space; what is touched is far less. Bodies: every class of sizes could take the whole budget. Slots: lists and
+     * PRE-PREPAREs of all lengths, in a dozen classes. */
     return sizeof(struct broker) + BUNDLES_MAX * (sizeof(struct bundle_entry) + 4) +
-           ORIGINS_MAX * sizeof(struct origin_links) + 3 * body_bytes_max(config) + 2 * FRAME_MAX * CHECKPOINTS_KEPT +
-           LOG_SLOTS * (sizeof(struct slot_entry) + 4 * BATCH_BYTES_MAX) + 16 * FRAME_MAX;
+           ORIGINS_MAX * sizeof(struct origin_links) + BODY_CLASSES * body_bytes_max(config) +
+           LOG_SLOTS * (sizeof(struct slot_entry) + 12 * (LISTS_PER_SLOT + 3) * BATCH_BYTES_MAX) + 32 * FRAME_MAX;
 }
 
 static void *broker_init(struct arena *arena, const struct engine_config *config)
@@ -264,6 +276,8 @@ static void *broker_init(struct arena *arena, const struct engine_config *config
     b->timeout_us = config->request_timeout_us ? config->request_timeout_us : 1000000;
     b->back_off = 1;
     b->voting = true;
+    size_t body_bytes = BODY_CLASSES * b->config.body_bytes_max;
+    arena_init(&b->body_arena, arena_take(arena, body_bytes), body_bytes);
     b->origin = arena_take(arena, ORIGINS_MAX * sizeof *b->origin);
     b->slot = arena_take(arena, LOG_SLOTS * sizeof *b->slot);
     b->scratch = arena_take(arena, FRAME_MAX);

@@ -19,8 +19,10 @@
 #define BUNDLES_MAX 16384u          /* entries known at once */
 #define BUNDLES_PER_ORIGIN 128u     /* not executed yet */
 #define LOG_SLOTS (2u * WINDOW)     /* slots kept for retransmission and for peers that fetch */
-#define LISTS_PER_SLOT 2u           /* candidate batches of one slot */
-#define CONNECTIONS_PER_ORIGIN 2u
+#define LISTS_PER_SLOT 3u           /* candidate batches of one slot */
+#define WANTED_MAX 4096u            /* bundles listed by a primary whose bodies are not here */
+#define EXPIRY_TIMEOUTS 8u          /* unsigned bundles that nobody orders go after so many request timeouts */
+#define BODY_CLASSES 16u            /* sizes of bodies: powers of two */
 #define BATCH_BODY_BYTES_MAX (4u * 1024u * 1024u)
 #define CHECKPOINTS_KEPT 4u
 #define BACK_OFF_MAX 64u
@@ -45,6 +47,7 @@ struct bundle_entry {
     enum bundle_state state;
     struct digest digest;
     origin_id origin;
+    epoch_no epoch;
     uint64_t bundle_no;
     struct blob frame;
     bool is_signed;     /* the form held carries a signature */
@@ -53,6 +56,9 @@ struct bundle_entry {
     bool alone;
     bool from_client;   /* came here directly: its latency says something about the primary */
     bool wanted_by_e;   /* E lacks it: give it on arrival */
+    bool needed;        /* E said so itself: its slot is committed */
+    bool charged;       /* counts against its origin's budget */
+    uint32_t connection; /* the client connection that it came by, id + 1 */
     uint64_t known_us;
     uint64_t signed_us;
     uint64_t asked_us;  /* last time its signed form, or its body, was asked for */
@@ -70,8 +76,12 @@ struct slot_entry {
     slot_no slot; /* 0: unused */
     struct slot_list list[LISTS_PER_SLOT];
     unsigned next_list;
+    struct digest voted;     /* own P's latest vote: that list is kept */
     view_no pre_prepare_view;
-    struct blob pre_prepare; /* as seen, own or the primary's */
+    struct blob pre_prepare; /* the primary's, of the view that this replica is or was in */
+    view_no early_view;
+    struct blob early;       /* a higher view's, until P enters it */
+    struct blob own_pre_prepare;
     struct blob prepare;     /* own P's latest */
     struct blob commit;      /* own C's latest */
 };
@@ -85,19 +95,20 @@ struct peer {
     slot_no newest;
     slot_no executed_before; /* at its status before: standing still? */
     uint64_t heard_us;       /* last status: is it there at all? */
+    slot_no filled_for;      /* stable slot for which null batches were made for it */
     view_no parting;         /* highest view + 1 that it parted from, 0: none */
 };
 
 struct origin_links {
-    uint32_t connection[CONNECTIONS_PER_ORIGIN]; /* id + 1 */
-    unsigned next;
+    uint32_t proven;  /* connection by which something came that was executed; id + 1 */
+    uint32_t claimed; /* the last that claimed to be this origin */
     uint32_t pending;
     uint64_t on_signatures_until_us;
-    epoch_no epoch; /* latest seen */
 };
 
 struct broker {
     struct arena *arena;
+    struct arena body_arena; /* of its own, so that bodies and votes do not take each other's room */
     struct engine_config config;
     const struct configuration *configuration;
     struct tag16 cluster;
@@ -120,6 +131,7 @@ struct broker {
     uint32_t bundle_free;
     uint32_t queue_head, queue_tail; /* by age, not executed; index + 1 */
     uint32_t unproposed;
+    uint32_t wanted;
     uint32_t scan; /* round-robin position for forgetting old entries */
     uint64_t body_bytes;
     uint32_t bodies;
@@ -129,7 +141,8 @@ struct broker {
     struct blob checkpoint[REPLICAS_MAX][CHECKPOINTS_KEPT];
     slot_no checkpoint_slot[REPLICAS_MAX][CHECKPOINTS_KEPT];
     struct blob parting, view_change, new_view;
-    view_no view_change_view, new_view_view;
+    struct blob new_view_seen; /* becomes new_view when own P enters it */
+    view_no view_change_view, new_view_view, new_view_seen_view;
     struct peer peer[REPLICAS_MAX];
 
     /* Liveness. */
@@ -140,6 +153,9 @@ struct broker {
     uint64_t new_view_since_us; /* 2f+1 have left: a NEW-VIEW is due from here on */
     slot_no executed_at_tick;
     uint32_t stalled_ticks;
+    slot_no catch_up_until; /* EXECUTED was asked for up to here */
+    uint64_t moved, moved_at_tick; /* bytes of a state transfer that E took in */
+    replica_id transfer_peer;
     uint64_t latency_us; /* moving average over bundles that clients sent here */
     uint32_t latency_samples;
     uint64_t progress_us;
@@ -151,6 +167,7 @@ struct broker {
 };
 
 /* Emitting actions. */
+void broker_send_origin(struct broker *b, origin_id origin, struct slice frame);
 void broker_give(struct broker *b, enum kind kind, struct slice frame, bool local);
 void broker_give_stripped(struct broker *b, enum kind kind, const struct frame *frame, bool local);
 void broker_send(struct broker *b, uint32_t peer, struct slice frame);
@@ -168,6 +185,10 @@ static inline struct slice blob_slice(const struct blob *blob)
 void bundles_init(struct broker *b);
 struct bundle_entry *bundles_find(struct broker *b, const struct digest *digest);
 struct bundle_entry *bundles_want(struct broker *b, const struct batch_entry *entry, slot_no slot);
+/* What a primary of a left view listed and nobody needs. */
+void bundles_drop_wanted(struct broker *b);
+void bundles_expire(struct broker *b);
+void bundles_requeue_unlisted(struct broker *b);
 void bundles_executed(struct broker *b, const struct batch_entry *entry, slot_no slot);
 void bundles_drop(struct broker *b, struct bundle_entry *entry);
 void bundles_drop_waiting(struct broker *b);
@@ -183,18 +204,22 @@ struct slot_entry *slots_at(struct broker *b, slot_no slot); /* NULL: not kept *
 struct slot_list *slots_list(struct broker *b, slot_no slot, const struct digest *batch);
 void slots_add_list(struct broker *b, slot_no slot, const struct digest *batch, struct slice list);
 void slots_resend(struct broker *b, replica_id to, slot_no after);
-void slots_resend_stable(struct broker *b, replica_id to);
+void slots_resend_stable(struct broker *b, replica_id to, slot_no above);
 
 /* ordering.c */
 void ordering_propose(struct broker *b);
 enum verdict broker_on_pre_prepare(struct broker *b, const struct frame *frame, uint32_t from, bool own);
 enum verdict broker_on_vote(struct broker *b, const struct frame *frame, bool own);
-enum verdict broker_on_checkpoint(struct broker *b, const struct frame *frame, bool own);
+enum verdict broker_on_checkpoint(struct broker *b, const struct frame *frame, uint32_t from, bool own);
 enum verdict broker_on_progress(struct broker *b, const struct frame *frame);
 enum verdict broker_on_need(struct broker *b, const struct frame *frame);
 enum verdict broker_on_fetch(struct broker *b, const struct frame *frame, uint32_t from);
 enum verdict broker_on_batch(struct broker *b, const struct frame *frame);
 void ordering_hand_over(struct broker *b, slot_no slot, const struct digest *batch, struct slice list);
+/* Hands P the PRE-PREPAREs of this view that waited for bodies (or for the view), as far as they are complete now. */
+void ordering_retry(struct broker *b);
+/* P entered a view: what came early for it is used now. */
+void ordering_entered(struct broker *b);
 void ordering_fetch(struct broker *b, unsigned what, const struct digest *digest);
 
 /* liveness.c */
@@ -203,8 +228,10 @@ void liveness_leave(struct broker *b, view_no view);
 enum verdict broker_on_view(struct broker *b, const struct frame *frame, enum kind from);
 enum verdict broker_on_parting(struct broker *b, const struct frame *frame, uint32_t from, bool own);
 enum verdict broker_on_view_change(struct broker *b, const struct frame *frame, bool own);
-enum verdict broker_on_new_view(struct broker *b, const struct frame *frame, uint32_t from, bool own);
+enum verdict broker_on_new_view(struct broker *b, const struct frame *frame, bool own);
 enum verdict broker_on_status(struct broker *b, const struct frame *frame, uint32_t from);
 void liveness_send_status(struct broker *b, uint32_t to);
+void liveness_executed(struct broker *b);
+view_no liveness_heading(const struct broker *b);
 
 #endif

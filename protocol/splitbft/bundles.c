@@ -43,7 +43,6 @@ static void queue_add(struct broker *b, struct bundle_entry *entry)
     else
         b->queue_head = index;
     b->queue_tail = index;
-    b->origin[entry->origin].pending++;
 }
 
 static void queue_remove(struct broker *b, struct bundle_entry *entry)
@@ -56,7 +55,16 @@ static void queue_remove(struct broker *b, struct bundle_entry *entry)
         b->bundle[entry->queue_next - 1].queue_prev = entry->queue_prev;
     else
         b->queue_tail = entry->queue_prev;
-    b->origin[entry->origin].pending--;
+    if (entry->charged)
+        b->origin[entry->origin].pending--;
+    entry->charged = false;
+}
+
+static void charge(struct broker *b, struct bundle_entry *entry)
+{
+    if (!entry->charged)
+        b->origin[entry->origin].pending++;
+    entry->charged = true;
 }
 
 static bool in_queue(const struct bundle_entry *entry)
@@ -67,17 +75,29 @@ static bool in_queue(const struct bundle_entry *entry)
 static void set_state(struct broker *b, struct bundle_entry *entry, enum bundle_state state)
 {
     b->unproposed -= entry->state == BUNDLE_QUEUED;
+    b->wanted -= entry->state == BUNDLE_WANTED;
     entry->state = state;
     b->unproposed += state == BUNDLE_QUEUED;
+    b->wanted += state == BUNDLE_WANTED;
+}
+
+/* Bodies are stored in powers of two: whatever sizes come, each class fits the whole budget, so nothing is lost for good. */
+static size_t stored_bytes(size_t len)
+{
+    size_t bytes = 256;
+    while (bytes < len)
+        bytes *= 2;
+    return bytes;
 }
 
 static void drop_body(struct broker *b, struct bundle_entry *entry)
 {
     if (!entry->frame.data)
         return;
-    b->body_bytes -= entry->frame.len;
+    b->body_bytes -= stored_bytes(entry->frame.len);
     b->bodies--;
-    blob_clear(b, &entry->frame);
+    arena_free(&b->body_arena, entry->frame.data, stored_bytes(entry->frame.len));
+    entry->frame = (struct blob){0};
 }
 
 static void entry_remove(struct broker *b, struct bundle_entry *entry)
@@ -110,7 +130,7 @@ void bundles_forget_old(struct broker *b)
 static bool make_room(struct broker *b, size_t bytes)
 {
     for (unsigned tries = 0; tries < 4 * BUNDLES_MAX; tries++) {
-        if (b->bundle_free && b->body_bytes + bytes <= b->config.body_bytes_max)
+        if (b->bundle_free && b->body_bytes + stored_bytes(bytes) <= b->config.body_bytes_max)
             return true;
         struct bundle_entry *entry = &b->bundle[b->scan++ % BUNDLES_MAX];
         bool settled = entry->state == BUNDLE_EXECUTED &&
@@ -121,9 +141,9 @@ static bool make_room(struct broker *b, size_t bytes)
     return false;
 }
 
-static struct bundle_entry *entry_add(struct broker *b, const struct digest *digest, origin_id origin,
-                                      uint64_t bundle_no, enum bundle_state state)
+static struct bundle_entry *entry_add(struct broker *b, const struct batch_entry *named, enum bundle_state state)
 {
+    const struct digest *digest = &named->bundle;
     if (!b->bundle_free && !make_room(b, 0))
         return NULL;
     uint32_t index = b->bundle_free;
@@ -131,7 +151,13 @@ static struct bundle_entry *entry_add(struct broker *b, const struct digest *dig
     b->bundle_free = entry->next;
     uint32_t *bucket = bucket_of(b, digest);
     *entry = (struct bundle_entry){
-        .digest = *digest, .origin = origin, .bundle_no = bundle_no, .known_us = b->now_us, .next = *bucket};
+        .digest = *digest,
+        .origin = named->origin,
+        .epoch = named->epoch,
+        .bundle_no = named->bundle_no,
+        .known_us = b->now_us,
+        .next = *bucket,
+    };
     *bucket = index;
     set_state(b, entry, state);
     if (in_queue(entry))
@@ -142,10 +168,10 @@ static struct bundle_entry *entry_add(struct broker *b, const struct digest *dig
 struct bundle_entry *bundles_want(struct broker *b, const struct batch_entry *wanted, slot_no slot)
 {
     struct bundle_entry *entry = bundles_find(b, &wanted->bundle);
-    if (!entry && wanted->origin < ORIGINS_MAX && b->origin[wanted->origin].pending < BUNDLES_PER_ORIGIN)
-        entry = entry_add(b, &wanted->bundle, wanted->origin, wanted->bundle_no, BUNDLE_WANTED);
-    if (entry && entry->state != BUNDLE_EXECUTED && slot > entry->slot)
-        entry->slot = slot; /* its body is needed until then, whatever P says */
+    if (!entry && wanted->origin < ORIGINS_MAX && b->wanted < WANTED_MAX)
+        entry = entry_add(b, wanted, BUNDLE_WANTED);
+    if (entry && slot > entry->slot)
+        entry->slot = slot; /* its body is needed until then, whatever P says and even if it was executed before */
     return entry;
 }
 
@@ -154,7 +180,10 @@ void bundles_executed(struct broker *b, const struct batch_entry *executed, slot
     struct bundle_entry *entry = bundles_find(b, &executed->bundle);
     if (!entry || entry->state == BUNDLE_EXECUTED)
         return;
-    if (entry->from_client && b->now_us >= entry->known_us) {
+    if (entry->connection)
+        b->origin[entry->origin].proven = entry->connection;
+    /* One that had to be asked for signed says something about its origin, not about the primary. */
+    if (entry->from_client && !entry->is_signed && b->now_us >= entry->known_us) {
         uint64_t latency = b->now_us - entry->known_us;
         b->latency_us = b->latency_us - b->latency_us / 8 + latency / 8;
         b->latency_samples++;
@@ -188,6 +217,37 @@ void bundles_requeue(struct broker *b)
             set_state(b, &b->bundle[at - 1], BUNDLE_QUEUED);
 }
 
+/* P left some of what was proposed out, or had no slot for it. */
+void bundles_requeue_unlisted(struct broker *b)
+{
+    for (uint32_t at = b->queue_head; at; at = b->bundle[at - 1].queue_next)
+        if (b->bundle[at - 1].state == BUNDLE_PROPOSED && b->bundle[at - 1].slot <= b->executed)
+            set_state(b, &b->bundle[at - 1], BUNDLE_QUEUED);
+}
+
+void bundles_drop_wanted(struct broker *b)
+{
+    for (uint32_t at = b->queue_head; at;) {
+        struct bundle_entry *entry = &b->bundle[at - 1];
+        at = entry->queue_next;
+        if (entry->state == BUNDLE_WANTED && !entry->needed)
+            entry_remove(b, entry);
+    }
+}
+
+/* What nobody lists and nobody signed does not stay for ever: its origin sends it again, signed. Wanted bodies of slots
+ * that are settled go too. */
+void bundles_expire(struct broker *b)
+{
+    for (uint32_t at = b->queue_head; at;) {
+        struct bundle_entry *entry = &b->bundle[at - 1];
+        at = entry->queue_next;
+        bool old = b->now_us - entry->known_us > EXPIRY_TIMEOUTS * b->timeout_us;
+        if (entry->slot <= b->executed && (entry->state == BUNDLE_WANTED || (old && !entry->signed_ok)))
+            entry_remove(b, entry);
+    }
+}
+
 bool origin_on_signatures(const struct broker *b, origin_id origin)
 {
     return b->origin[origin].on_signatures_until_us > b->now_us;
@@ -199,29 +259,19 @@ void broker_ask_signed(struct broker *b, struct bundle_entry *entry)
     struct writer w = writer_to(body, sizeof body);
     sign_wanted_put(&w, &(struct sign_wanted){.origin = entry->origin, .bundle_no = entry->bundle_no});
     struct slice frame = broker_frame(b, FRAME_SIGN_WANTED, (struct slice){body, w.len}, (struct slice){NULL, 0});
-    struct origin_links *links = &b->origin[entry->origin];
     entry->asked_us = b->now_us;
-    for (unsigned i = 0; i < CONNECTIONS_PER_ORIGIN; i++)
-        if (links->connection[i])
-            broker_send_client(b, links->connection[i] - 1, frame);
-}
-
-static void note_connection(struct broker *b, origin_id origin, uint32_t connection)
-{
-    struct origin_links *links = &b->origin[origin];
-    for (unsigned i = 0; i < CONNECTIONS_PER_ORIGIN; i++)
-        if (links->connection[i] == connection + 1)
-            return;
-    links->connection[links->next++ % CONNECTIONS_PER_ORIGIN] = connection + 1;
+    broker_send_origin(b, entry->origin, frame);
 }
 
 static bool keep_body(struct broker *b, struct bundle_entry *entry, const struct frame *frame)
 {
     drop_body(b, entry);
-    blob_set(b, &entry->frame, frame->whole);
+    entry->frame.data = arena_alloc(&b->body_arena, stored_bytes(frame->whole.len));
     if (!entry->frame.data)
         return false;
-    b->body_bytes += entry->frame.len;
+    memcpy(entry->frame.data, frame->whole.data, frame->whole.len);
+    entry->frame.len = (uint32_t)frame->whole.len;
+    b->body_bytes += stored_bytes(frame->whole.len);
     b->bodies++;
     entry->is_signed = frame->auth_kind == AUTH_SIGNATURE;
     entry->signed_ok = false;
@@ -230,7 +280,8 @@ static bool keep_body(struct broker *b, struct bundle_entry *entry, const struct
 }
 
 /* A bundle that is known already: a retransmission, or its signed form. */
-static enum verdict again(struct broker *b, struct bundle_entry *entry, const struct frame *frame, bool from_client)
+static enum verdict again(struct broker *b, struct bundle_entry *entry, const struct frame *frame, uint32_t connection,
+                          bool from_client)
 {
     bool is_signed = frame->auth_kind == AUTH_SIGNATURE;
     if (entry->state == BUNDLE_EXECUTED) {
@@ -247,13 +298,23 @@ static enum verdict again(struct broker *b, struct bundle_entry *entry, const st
     bool better = (is_signed && !entry->is_signed) || entry->refused;
     if (entry->state != BUNDLE_WANTED && !better)
         return VERDICT_DUPLICATE;
+    if (from_client) {
+        entry->from_client = true;
+        entry->connection = entry->connection ? entry->connection : connection + 1;
+    }
+    if (entry->state == BUNDLE_PROPOSED && entry->slot <= b->executed)
+        set_state(b, entry, BUNDLE_QUEUED); /* P left it out; now it may be admitted */
     if (entry->state == BUNDLE_WANTED) {
         if (!make_room(b, frame->whole.len) || !keep_body(b, entry, frame))
             return VERDICT_LIMIT;
         set_state(b, entry, BUNDLE_QUEUED);
+        charge(b, entry);
         if (entry->wanted_by_e)
             broker_give(b, KIND_EXECUTION, frame->whole, false);
         entry->wanted_by_e = false;
+        broker_give_stripped(b, KIND_PREPARATION, frame, false);
+        ordering_retry(b);
+        return VERDICT_ACCEPT;
     } else if (!keep_body(b, entry, frame)) {
         return VERDICT_LIMIT;
     }
@@ -275,16 +336,19 @@ enum verdict broker_on_bundle(struct broker *b, const struct frame *frame, uint3
         return VERDICT_MALFORMED;
     b->counters.bundles_received++;
     if (from_client)
-        note_connection(b, origin, from);
+        b->origin[origin].claimed = from + 1;
     auth_content(&b->cluster, frame->type, &frame->sender, frame->body, &digest);
     struct bundle_entry *entry = bundles_find(b, &digest);
     if (entry)
-        return again(b, entry, frame, from_client);
+        return again(b, entry, frame, from, from_client);
     if (b->origin[origin].pending >= BUNDLES_PER_ORIGIN || !make_room(b, frame->whole.len))
         return VERDICT_LIMIT;
-    entry = entry_add(b, &digest, origin, bundle.bundle_no, BUNDLE_QUEUED);
+    entry = entry_add(b, &(struct batch_entry){.origin = origin, .epoch = frame->sender.epoch,
+                                               .bundle_no = bundle.bundle_no, .bundle = digest}, BUNDLE_QUEUED);
     if (!entry)
         return VERDICT_LIMIT;
+    charge(b, entry);
+    entry->connection = from_client ? from + 1 : 0;
     entry->alone = bundle.flags & BUNDLE_ALONE;
     entry->from_client = from_client;
     if (!keep_body(b, entry, frame)) {
@@ -309,17 +373,21 @@ enum verdict broker_on_admitted(struct broker *b, const struct frame *frame)
     if (admitted.verdict != VERDICT_ACCEPT) {
         b->counters.bundles_refused++;
         entry->refused = true;
-        if (entry->is_signed && entry->slot <= b->executed) /* nobody's: no batch under way lists it */
-            entry_remove(b, entry);
-        else if (!entry->is_signed)
+        if (!entry->is_signed)
             broker_ask_signed(b, entry);
+        if (entry->slot <= b->executed)
+            entry_remove(b, entry); /* no batch under way lists it; its origin may send it again, signed */
         return VERDICT_ACCEPT;
     }
     if (entry->signed_ok)
         return VERDICT_DUPLICATE;
     entry->signed_ok = true;
     entry->signed_us = b->now_us;
+    /* Whoever starts a timer makes sure that the primary knows what is waited for. */
+    replica_id primary = primary_of(b->configuration, b->view);
     if (entry->from_client)
         broker_send(b, PEER_ALL, blob_slice(&entry->frame));
+    else if (primary != b->config.replica)
+        broker_send(b, primary, blob_slice(&entry->frame));
     return VERDICT_ACCEPT;
 }

@@ -14,9 +14,14 @@ static uint64_t patience(const struct broker *b)
 }
 
 /* View that this replica is in or heading for. */
-static view_no heading(const struct broker *b)
+view_no liveness_heading(const struct broker *b)
 {
     return b->leaving > b->view ? b->leaving : b->view;
+}
+
+static view_no heading(const struct broker *b)
+{
+    return liveness_heading(b);
 }
 
 /* --- leaving and joining -------------------------------------------------------------------------------------- */
@@ -115,8 +120,9 @@ static void watch_requests(struct broker *b)
 {
     bool expired = false;
     unsigned looked = 0;
-    for (uint32_t at = b->queue_head; at && looked < 1024; at = b->bundle[at - 1].queue_next, looked++) {
+    for (uint32_t at = b->queue_head; at && looked < 4096; at = b->bundle[at - 1].queue_next) {
         struct bundle_entry *entry = &b->bundle[at - 1];
+        looked += entry->state != BUNDLE_WANTED;
         if (b->now_us - entry->known_us < b->timeout_us / 2)
             break; /* by age: the rest is younger */
         bool ask = b->now_us - entry->asked_us > b->timeout_us;
@@ -154,17 +160,6 @@ static void fetch_wanted(struct broker *b)
     }
 }
 
-/* Wanted bodies that nobody has, of batches that are settled or gone. */
-static void drop_wanted(struct broker *b)
-{
-    for (uint32_t at = b->queue_head; at;) {
-        struct bundle_entry *entry = &b->bundle[at - 1];
-        at = entry->queue_next;
-        if (entry->state == BUNDLE_WANTED && entry->slot <= b->executed)
-            bundles_drop(b, entry);
-    }
-}
-
 /* --- status and catching up ----------------------------------------------------------------------------------- */
 
 void liveness_send_status(struct broker *b, uint32_t to)
@@ -196,27 +191,52 @@ static void give_catch_up(struct broker *b, replica_id peer, bool state)
                 broker_frame(b, FRAME_LOCAL_CATCH_UP, (struct slice){body, w.len}, (struct slice){NULL, 0}), false);
 }
 
-/* E stands still while others go on: first by EXECUTED of the others, then, beyond the log, by their state. */
-static void catch_up(struct broker *b)
+static void ask_executed_of_all(struct broker *b)
 {
-    bool still = b->executed == b->executed_at_tick;
-    b->executed_at_tick = b->executed;
-    b->stalled_ticks = still ? b->stalled_ticks + 1 : 0;
-    if (b->stalled_ticks < 2 || (!others_ahead(b) && b->stable <= b->executed))
-        return;
+    b->catch_up_until = b->executed + CHECKPOINT_INTERVAL;
     for (replica_id r = 0; r < b->configuration->replicas; r++)
         if (r != b->config.replica && b->peer[r].executed > b->executed)
             give_catch_up(b, r, false);
-    if (b->stable <= b->executed || b->stalled_ticks < 3)
-        return;
-    /* The same peer for a while, since a transfer takes several ticks; then the next. */
-    replica_id peer = (replica_id)((b->config.replica + 1 + b->stalled_ticks / 16) % b->configuration->replicas);
-    if (peer == b->config.replica)
-        peer = (peer + 1) % b->configuration->replicas;
-    give_catch_up(b, peer, true);
 }
 
-/* A peer that must fetch state gets it at a checkpoint: an idle primary fills up to the next one. */
+/* Catching up by EXECUTED: the next ones are asked for before the last have been worked off. */
+void liveness_executed(struct broker *b)
+{
+    if (b->catch_up_until && b->executed + CHECKPOINT_INTERVAL / 2 >= b->catch_up_until) {
+        b->catch_up_until = 0;
+        if (others_ahead(b))
+            ask_executed_of_all(b);
+    }
+}
+
+/* The same peer as long as its state comes in; else, after some patience (it takes its snapshot at a checkpoint), the next. */
+static void fetch_state(struct broker *b, bool moving)
+{
+    if (!moving && b->stalled_ticks % 16 == 0)
+        b->transfer_peer++;
+    b->transfer_peer %= b->configuration->replicas;
+    if (b->transfer_peer == b->config.replica)
+        b->transfer_peer = (b->transfer_peer + 1) % b->configuration->replicas;
+    give_catch_up(b, b->transfer_peer, true);
+}
+
+/* E stands still while others go on: first by EXECUTED of the others, then, beyond what they remember, by their state. */
+static void catch_up(struct broker *b)
+{
+    bool moving = b->moved != b->moved_at_tick;
+    bool still = b->executed == b->executed_at_tick;
+    b->executed_at_tick = b->executed;
+    b->moved_at_tick = b->moved;
+    b->stalled_ticks = still ? b->stalled_ticks + 1 : 0;
+    if (b->stalled_ticks < 2 || (!others_ahead(b) && b->stable <= b->executed))
+        return;
+    ask_executed_of_all(b);
+    if (b->stable > b->executed && b->stalled_ticks >= 3)
+        fetch_state(b, moving);
+}
+
+/* A peer that must fetch state gets it at a checkpoint: an idle primary fills up to the next one, once for each stable
+ * checkpoint that the peer says it lacks. */
 static void fill_for_laggards(struct broker *b)
 {
     if (b->executed % CHECKPOINT_INTERVAL == 0)
@@ -224,8 +244,11 @@ static void fill_for_laggards(struct broker *b)
     for (replica_id r = 0; r < b->configuration->replicas; r++) {
         struct peer *peer = &b->peer[r];
         bool there = peer->known && b->now_us - peer->heard_us < 4 * b->timeout_us;
-        if (there && peer->executed < b->stable && peer->executed == peer->executed_before)
+        if (there && peer->executed < b->stable && peer->executed == peer->executed_before &&
+            peer->filled_for < b->stable) {
+            peer->filled_for = b->stable;
             b->fill_until = (b->executed / CHECKPOINT_INTERVAL + 1) * CHECKPOINT_INTERVAL;
+        }
     }
 }
 
@@ -263,8 +286,8 @@ enum verdict broker_on_status(struct broker *b, const struct frame *frame, uint3
         resend_view_change(b, from);
     if (behind && b->in_view)
         broker_send(b, from, blob_slice(&b->parting));
-    if (status.stable < b->stable)
-        slots_resend_stable(b, from);
+    if (still || status.stable < b->stable)
+        slots_resend_stable(b, from, status.stable);
     if (still)
         slots_resend(b, from, status.executed);
     return VERDICT_ACCEPT;
@@ -278,7 +301,7 @@ void liveness_tick(struct broker *b)
     b->next_tick_us = b->now_us + b->timeout_us / TICKS_PER_TIMEOUT;
     watch_requests(b);
     fetch_wanted(b);
-    drop_wanted(b);
+    bundles_expire(b);
     join(b);
     await_new_view(b);
     catch_up(b);
@@ -301,6 +324,8 @@ enum verdict broker_on_view(struct broker *b, const struct frame *frame, enum ki
         return VERDICT_MALFORMED;
     if (from != KIND_PREPARATION)
         return VERDICT_ACCEPT; /* C follows by the same messages */
+    if (b->awaiting_p)
+        bundles_requeue_unlisted(b);
     b->awaiting_p = 0;
     bool entered = view.in_view && (!b->in_view || view.view > b->view) && view.view >= b->leaving;
     b->view = view.view;
@@ -315,13 +340,13 @@ enum verdict broker_on_view(struct broker *b, const struct frame *frame, enum ki
     /* Timers start anew under the new primary. */
     for (uint32_t at = b->queue_head; at; at = b->bundle[at - 1].queue_next)
         b->bundle[at - 1].signed_us = b->now_us;
-    /* PRE-PREPAREs of this view that came before P entered it. */
-    for (unsigned i = 0; i < LOG_SLOTS; i++) {
-        struct slot_entry *s = &b->slot[i];
-        if (s->slot > b->executed && s->pre_prepare.data && s->pre_prepare_view == b->view &&
-            primary_of(b->configuration, b->view) != b->config.replica)
-            broker_give(b, KIND_PREPARATION, blob_slice(&s->pre_prepare), false);
+    if (b->new_view_seen.data && b->new_view_seen_view == b->view) {
+        blob_clear(b, &b->new_view);
+        b->new_view = b->new_view_seen;
+        b->new_view_view = b->view;
+        b->new_view_seen = (struct blob){0};
     }
+    ordering_entered(b);
     return VERDICT_ACCEPT;
 }
 
@@ -361,22 +386,26 @@ enum verdict broker_on_view_change(struct broker *b, const struct frame *frame, 
     return VERDICT_ACCEPT;
 }
 
-enum verdict broker_on_new_view(struct broker *b, const struct frame *frame, uint32_t from, bool own)
+enum verdict broker_on_new_view(struct broker *b, const struct frame *frame, bool own)
 {
     struct new_view nv;
-    (void)from;
     if (!new_view_decode(frame->body, &nv))
         return VERDICT_MALFORMED;
-    if (nv.view < heading(b) && !own)
-        return VERDICT_STALE;
-    if (own || nv.view >= b->new_view_view) {
+    if (frame->sender.id != primary_of(b->configuration, nv.view))
+        return VERDICT_UNEXPECTED;
+    if (own) {
         blob_set(b, &b->new_view, frame->whole);
         b->new_view_view = nv.view;
-    }
-    if (own)
         broker_send(b, PEER_ALL, frame->whole);
-    else
-        broker_give(b, KIND_PREPARATION, frame->whole, false);
+        broker_give(b, KIND_CONFIRMATION, frame->whole, false);
+        return VERDICT_ACCEPT;
+    }
+    if (nv.view < heading(b) || (nv.view == b->view && b->in_view))
+        return VERDICT_STALE;
+    /* Kept for others only when own P accepts it. */
+    blob_set(b, &b->new_view_seen, frame->whole);
+    b->new_view_seen_view = nv.view;
+    broker_give(b, KIND_PREPARATION, frame->whole, false);
     broker_give(b, KIND_CONFIRMATION, frame->whole, false);
     return VERDICT_ACCEPT;
 }

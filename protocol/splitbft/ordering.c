@@ -26,7 +26,8 @@ static uint32_t gather(struct broker *b, struct writer *entries)
         if (count && bytes + entry->frame.len > BATCH_BODY_BYTES_MAX)
             break;
         batch_entry_put(entries, &(struct batch_entry){
-                                     .origin = entry->origin, .bundle_no = entry->bundle_no, .bundle = entry->digest});
+                                     .origin = entry->origin, .epoch = entry->epoch, .bundle_no = entry->bundle_no,
+                                     .bundle = entry->digest});
         entry->state = BUNDLE_PROPOSED;
         b->unproposed--;
         bytes += entry->frame.len;
@@ -57,7 +58,7 @@ void ordering_propose(struct broker *b)
         uint8_t list[BATCH_BUNDLES_MAX * batch_entry_BYTES];
         struct writer entries = writer_to(list, sizeof list);
         slot_no top = b->proposed > b->executed ? b->proposed : b->executed;
-        if (top - b->executed + b->awaiting_p >= b->config.pipeline)
+        if (top - b->executed + b->awaiting_p >= b->config.pipeline || top + b->awaiting_p >= b->stable + WINDOW)
             return;
         bool fill = top + b->awaiting_p < b->fill_until;
         uint32_t count = b->unproposed ? gather(b, &entries) : 0;
@@ -89,15 +90,97 @@ void ordering_hand_over(struct broker *b, slot_no slot, const struct digest *dig
     broker_give(b, KIND_EXECUTION, broker_frame(b, FRAME_PRE_PREPARE, (struct slice){body, w.len}, list), false);
 }
 
+/*
+ * P votes for what its host holds: a batch may list a bundle that P admitted long ago and whose body was executed and
+ * forgotten since (a replay, proposed again). Voted for without its body it could be committed, and never executed.
+ */
+static bool bodies_held(struct broker *b, slot_no slot, struct slice list)
+{
+    struct batch batch;
+    bool held = true;
+    if (!batch_decode(list, &batch))
+        return true; /* nothing is listed, or P will refuse it */
+    for (uint32_t i = 0; i < batch_entry_count(batch.entries); i++) {
+        struct batch_entry listed = batch_entry_at(batch.entries, i);
+        struct bundle_entry *entry = bundles_want(b, &listed, slot);
+        held = held && entry && entry->frame.data;
+    }
+    return held;
+}
+
+void ordering_retry(struct broker *b)
+{
+    if (primary_of(b->configuration, b->view) == b->config.replica)
+        return;
+    for (unsigned i = 0; i < LOG_SLOTS; i++) {
+        struct slot_entry *s = &b->slot[i];
+        struct frame frame;
+        if (s->slot > b->executed && s->pre_prepare.data && s->pre_prepare_view == b->view &&
+            frame_decode(s->pre_prepare.data, s->pre_prepare.len, &frame) && bodies_held(b, s->slot, frame.attachment))
+            broker_give(b, KIND_PREPARATION, blob_slice(&s->pre_prepare), false);
+    }
+}
+
+/* Lists are kept and handed over for the view that P is in only: what other primaries say costs nothing until then. */
+static void use_pre_prepare(struct broker *b, struct slot_entry *s, const struct frame *frame, const struct vote *vote,
+                            bool own)
+{
+    struct digest digest;
+    if (!own && bodies_held(b, vote->slot, frame->attachment))
+        broker_give(b, KIND_PREPARATION, frame->whole, false);
+    if (frame->attachment.len == 0)
+        return;
+    batch_digest(&digest, frame->attachment);
+    if (!digest_equal(&digest, &vote->batch))
+        return;
+    if (own)
+        s->voted = vote->batch;
+    slots_add_list(b, vote->slot, &vote->batch, frame->attachment);
+    ordering_hand_over(b, vote->slot, &vote->batch, frame->attachment);
+}
+
+void ordering_entered(struct broker *b)
+{
+    bundles_drop_wanted(b);
+    for (unsigned i = 0; i < LOG_SLOTS; i++) {
+        struct slot_entry *s = &b->slot[i];
+        struct frame frame;
+        struct vote vote;
+        if (s->slot <= b->executed || !s->early.data || s->early_view != b->view)
+            continue;
+        blob_clear(b, &s->pre_prepare);
+        s->pre_prepare = s->early;
+        s->pre_prepare_view = s->early_view;
+        s->early = (struct blob){0};
+        if (frame_decode(s->pre_prepare.data, s->pre_prepare.len, &frame) && vote_decode(frame.body, &vote))
+            use_pre_prepare(b, s, &frame, &vote, false);
+    }
+}
+
+static enum verdict pre_prepare_place(const struct broker *b, const struct frame *frame, const struct vote *vote,
+                                      uint32_t from, bool own)
+{
+    struct batch batch;
+    replica_id primary = primary_of(b->configuration, vote->view);
+    if (primary != (own ? b->config.replica : from) || frame->sender.id != primary)
+        return VERDICT_UNEXPECTED;
+    if (frame->attachment.len && !batch_decode(frame->attachment, &batch))
+        return VERDICT_MALFORMED;
+    if (own)
+        return VERDICT_ACCEPT;
+    if (vote->view < liveness_heading(b))
+        return VERDICT_STALE;
+    return vote->view - liveness_heading(b) > b->configuration->replicas ? VERDICT_EARLY : VERDICT_ACCEPT;
+}
+
 enum verdict broker_on_pre_prepare(struct broker *b, const struct frame *frame, uint32_t from, bool own)
 {
     struct vote vote;
     enum verdict verdict = vote_check(frame, &vote);
+    if (verdict == VERDICT_ACCEPT)
+        verdict = pre_prepare_place(b, frame, &vote, from, own);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    replica_id primary = primary_of(b->configuration, vote.view);
-    if (primary != (own ? b->config.replica : from) || frame->sender.id != primary)
-        return VERDICT_UNEXPECTED;
     struct slot_entry *s = slots_at(b, vote.slot);
     if (own && frame->attachment.len) {
         b->awaiting_p -= b->awaiting_p > 0;
@@ -106,24 +189,21 @@ enum verdict broker_on_pre_prepare(struct broker *b, const struct frame *frame, 
     }
     if (!s)
         return VERDICT_STALE;
-    struct digest digest;
-    batch_digest(&digest, frame->attachment);
-    bool listed = frame->attachment.len && digest_equal(&digest, &vote.batch);
-    if (vote.view >= s->pre_prepare_view || !s->pre_prepare.data) {
-        blob_set(b, &s->pre_prepare, frame->whole);
-        s->pre_prepare_view = vote.view;
-    }
     if (vote.slot > b->newest)
         b->newest = vote.slot;
-    if (listed)
-        slots_add_list(b, vote.slot, &vote.batch, frame->attachment);
-    if (own)
-        broker_send(b, PEER_ALL, frame->whole);
-    else
-        broker_give(b, KIND_PREPARATION, frame->whole, false);
     broker_give_stripped(b, KIND_CONFIRMATION, frame, own);
-    if (listed)
-        ordering_hand_over(b, vote.slot, &vote.batch, frame->attachment);
+    if (own) {
+        blob_set(b, &s->own_pre_prepare, frame->whole);
+        broker_send(b, PEER_ALL, frame->whole);
+    } else if (b->in_view && vote.view == b->view) {
+        blob_set(b, &s->pre_prepare, frame->whole);
+        s->pre_prepare_view = vote.view;
+    } else if (!s->early.data || vote.view >= s->early_view) {
+        blob_set(b, &s->early, frame->whole);
+        s->early_view = vote.view;
+        return VERDICT_EARLY;
+    }
+    use_pre_prepare(b, s, frame, &vote, own);
     return VERDICT_ACCEPT;
 }
 
@@ -139,13 +219,15 @@ enum verdict broker_on_vote(struct broker *b, const struct frame *frame, bool ow
         struct slot_entry *s = slots_at(b, vote.slot);
         if (s)
             blob_set(b, prepare ? &s->prepare : &s->commit, frame->whole);
+        if (s && prepare)
+            s->voted = vote.batch;
         broker_send(b, PEER_ALL, frame->whole);
     }
     broker_give(b, prepare ? KIND_CONFIRMATION : KIND_EXECUTION, frame->whole, own);
     return VERDICT_ACCEPT;
 }
 
-enum verdict broker_on_checkpoint(struct broker *b, const struct frame *frame, bool own)
+enum verdict broker_on_checkpoint(struct broker *b, const struct frame *frame, uint32_t from, bool own)
 {
     struct checkpoint checkpoint;
     enum verdict verdict = checkpoint_check(frame, &checkpoint);
@@ -153,10 +235,20 @@ enum verdict broker_on_checkpoint(struct broker *b, const struct frame *frame, b
         return verdict;
     if (frame->sender.id >= b->configuration->replicas)
         return VERDICT_UNKNOWN_SENDER;
+    if (frame->attachment.len || frame->auth.len != SIGNATURE_BYTES)
+        return VERDICT_MALFORMED;
     if (checkpoint.slot <= b->stable)
         return VERDICT_STALE;
+    /* Kept only when it is what it says: a forged one for a slot far away would keep true ones out for good. */
+    if (!own)
+        verdict = auth_check_signature(b->configuration, frame);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    /* Kept for retransmission when it comes from its own host and is not from far ahead; others may relay it. */
+    slot_no top = (b->executed > b->stable ? b->executed : b->stable) + CHECKPOINTS_KEPT * CHECKPOINT_INTERVAL;
     unsigned at = (unsigned)(checkpoint.slot / CHECKPOINT_INTERVAL % CHECKPOINTS_KEPT);
-    if (b->checkpoint_slot[frame->sender.id][at] < checkpoint.slot) {
+    bool direct = own || frame->sender.id == from;
+    if (direct && checkpoint.slot <= top && b->checkpoint_slot[frame->sender.id][at] < checkpoint.slot) {
         blob_set(b, &b->checkpoint[frame->sender.id][at], frame->whole);
         b->checkpoint_slot[frame->sender.id][at] = checkpoint.slot;
     }
@@ -188,9 +280,10 @@ enum verdict broker_on_progress(struct broker *b, const struct frame *frame)
         return VERDICT_MALFORMED;
     if (progress.stable > b->stable)
         b->stable = progress.stable;
+    b->moved = progress.moved;
     if (progress.executed <= b->executed)
         return VERDICT_ACCEPT;
-    bool jump = progress.executed != b->executed + 1;
+    bool jump = progress.jumped || progress.executed != b->executed + 1;
     b->executed = progress.executed;
     if (jump) {
         b->counters.state_transfers++;
@@ -199,6 +292,7 @@ enum verdict broker_on_progress(struct broker *b, const struct frame *frame)
         slot_executed(b, progress.executed, &progress.batch);
     }
     b->progress_us = b->now_us;
+    liveness_executed(b);
     if (b->in_view)
         b->back_off = 1;
     bundles_forget_old(b);
@@ -232,8 +326,10 @@ enum verdict broker_on_need(struct broker *b, const struct frame *frame)
         broker_give(b, KIND_EXECUTION, blob_slice(&entry->frame), false);
         return VERDICT_ACCEPT;
     }
-    if (entry)
+    if (entry) {
         entry->wanted_by_e = true;
+        entry->needed = true;
+    }
     ordering_fetch(b, FETCH_BUNDLE, &need.digest);
     return VERDICT_ACCEPT;
 }

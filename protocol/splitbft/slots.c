@@ -9,6 +9,8 @@ static void slot_clear(struct broker *b, struct slot_entry *s)
     for (unsigned i = 0; i < LISTS_PER_SLOT; i++)
         blob_clear(b, &s->list[i].bytes);
     blob_clear(b, &s->pre_prepare);
+    blob_clear(b, &s->early);
+    blob_clear(b, &s->own_pre_prepare);
     blob_clear(b, &s->prepare);
     blob_clear(b, &s->commit);
     *s = (struct slot_entry){0};
@@ -44,13 +46,10 @@ void slots_add_list(struct broker *b, slot_no slot, const struct digest *batch, 
     if (!s || slots_list(b, slot, batch))
         return;
     struct slot_list *list = &s->list[s->next_list++ % LISTS_PER_SLOT];
+    if (list->bytes.data && digest_equal(&list->batch, &s->voted))
+        list = &s->list[s->next_list++ % LISTS_PER_SLOT]; /* what own P voted for may be committed: keep it */
     list->batch = *batch;
     blob_set(b, &list->bytes, bytes);
-}
-
-static bool pre_prepare_is_own(const struct broker *b, const struct slot_entry *s)
-{
-    return primary_of(b->configuration, s->pre_prepare_view) == b->config.replica;
 }
 
 void slots_resend(struct broker *b, replica_id to, slot_no after)
@@ -59,18 +58,18 @@ void slots_resend(struct broker *b, replica_id to, slot_no after)
         struct slot_entry *s = &b->slot[slot % LOG_SLOTS];
         if (s->slot != slot)
             continue;
-        if (s->pre_prepare.data && pre_prepare_is_own(b, s))
-            broker_send(b, to, blob_slice(&s->pre_prepare));
+        broker_send(b, to, blob_slice(&s->own_pre_prepare));
         broker_send(b, to, blob_slice(&s->prepare));
         broker_send(b, to, blob_slice(&s->commit));
         b->counters.retransmissions++;
     }
 }
 
-void slots_resend_stable(struct broker *b, replica_id to)
+/* CHECKPOINTs above the peer's stable one: it may lack the certificate, or some of the next. */
+void slots_resend_stable(struct broker *b, replica_id to, slot_no above)
 {
     for (replica_id r = 0; r < b->configuration->replicas; r++)
         for (unsigned i = 0; i < CHECKPOINTS_KEPT; i++)
-            if (b->checkpoint_slot[r][i] >= b->stable && b->checkpoint_slot[r][i])
+            if (b->checkpoint_slot[r][i] >= b->stable && b->checkpoint_slot[r][i] > above)
                 broker_send(b, to, blob_slice(&b->checkpoint[r][i]));
 }

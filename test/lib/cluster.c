@@ -566,7 +566,8 @@ static struct test_bundle *bundle_add(struct cluster *c, struct slice frame)
     b->len = frame.len;
     memcpy(b->data, frame.data, frame.len);
     CHECK(frame_decode(b->data, b->len, &b->frame) && bundle_check(&b->frame, &bundle) == VERDICT_ACCEPT);
-    b->entry = (struct batch_entry){.origin = b->frame.sender.id, .bundle_no = bundle.bundle_no};
+    b->entry = (struct batch_entry){
+        .origin = b->frame.sender.id, .epoch = b->frame.sender.epoch, .bundle_no = bundle.bundle_no};
     auth_content(&c->id, FRAME_BUNDLE, &b->frame.sender, b->frame.body, &b->entry.bundle);
     return c->bundle[c->bundles++] = b;
 }

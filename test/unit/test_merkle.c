@@ -121,6 +121,23 @@ static void every_leaf_counts(void **state)
     assert_memory_equal(&root, &other, sizeof root);
 }
 
+static void leaves_may_vanish_again(void **state)
+{
+    (void)state;
+    uint64_t count = 2000;
+    for (uint64_t i = 0; i < count; i++)
+        set(i);
+    for (unsigned turn = 0; turn < 200; turn++) {
+        uint64_t r = test_random(&seed) % 100, before = count;
+        count = turn % 3 ? count - (count > r ? r : count - 1) : count + r;
+        for (uint64_t i = before; i < count; i++)
+            set(i);
+        if (turn % 5 == 0)
+            set(test_random(&seed) % count);
+        check(count);
+    }
+}
+
 /* State replaced by another with fewer or more leaves: what was there before must not shine through. */
 static void a_replaced_state_forgets_the_old_one(void **state)
 {
@@ -140,6 +157,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_number_of_leaves, setup, teardown),
         cmocka_unit_test_setup_teardown(random_growth, setup, teardown),
         cmocka_unit_test_setup_teardown(every_leaf_counts, setup, teardown),
+        cmocka_unit_test_setup_teardown(leaves_may_vanish_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_replaced_state_forgets_the_old_one, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@
     M(batch_frame, BATCH_FIELDS) M(local_propose, LOCAL_PROPOSE_FIELDS) M(local_leave, LOCAL_LEAVE_FIELDS)       \
     M(local_admitted, LOCAL_ADMITTED_FIELDS) M(local_progress, LOCAL_PROGRESS_FIELDS)                            \
     M(local_need, LOCAL_NEED_FIELDS) M(local_catch_up, LOCAL_CATCH_UP_FIELDS) M(local_view, LOCAL_VIEW_FIELDS)   \
+    M(local_forget, LOCAL_FORGET_FIELDS) M(state_head, STATE_HEAD_FIELDS)                                        \
     /* elements of lists */                                                                                      \
     M(member, MEMBER_FIELDS) M(origin_entry, ORIGIN_ENTRY_FIELDS) M(sealed, SEALED_FIELDS)                       \
     M(batch_entry, BATCH_ENTRY_FIELDS) M(signer, SIGNER_FIELDS) M(slot_view, SLOT_VIEW_FIELDS)                   \
@@ -399,7 +400,7 @@ static void new_views_are_bounded(void **state)
 static void a_batch_is_a_time_and_whole_entries(void **state)
 {
     (void)state;
-    static uint8_t bytes[BATCH_BYTES_MAX + 44];
+    static uint8_t bytes[BATCH_BYTES_MAX + batch_entry_BYTES];
     struct batch batch;
     bytes[0] = 5;
     for (size_t len = 0; len <= sizeof bytes; len++) {

@@ -16,10 +16,10 @@ enum verdict execution_on_catch_up(struct execution *e, const struct frame *fram
         if (mutant(MUTANT_NO_STATE_TRANSFER))
             return VERDICT_UNEXPECTED;
         if (!e->fetch.active || e->fetch.peer != catch_up.peer) {
-            if (exec_stable_slot(e) <= e->executed && !e->state_bad)
+            if (exec_stable_slot(e) <= e->executed && !state_unusable(e))
                 return VERDICT_UNEXPECTED;
+            fetch_abandon(e);
             e->fetch.peer = catch_up.peer;
-            e->fetch.active = false;
         }
         fetch_ask(e, out);
         return VERDICT_ACCEPT;

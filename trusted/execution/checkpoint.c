@@ -80,6 +80,7 @@ static void finish(struct execution *e, struct outbox *out)
     e->checkpoint_slot = f->slot;
     f->active = false;
     e->progress = true;
+    serve_root_known(e);
     checkpoint_sign(e, out);
 }
 
@@ -111,6 +112,7 @@ void execution_truncated(struct execution *e)
 {
     slot_no stable = exec_stable_slot(e);
     e->progress = true;
+    serve_certificate_known(e);
     for (unsigned i = 0; i < WINDOW; i++) {
         struct exec_slot *s = &e->slot[i];
         /* Slots that are settled but not executed here yet stay: they may still be executed by votes. */

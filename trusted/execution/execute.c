@@ -18,8 +18,11 @@ void execution_tell_progress(struct execution *e, struct outbox *out)
         .stable = exec_stable_slot(e),
         .batch = e->remembered[e->executed % REMEMBERED_SLOTS],
         .root = e->root,
+        .jumped = e->jumped,
+        .moved = e->fetch.moved,
     };
-    uint8_t body[96];
+    e->jumped = false;
+    uint8_t body[128];
     struct writer w = writer_to(body, sizeof body);
     local_progress_put(&w, &progress);
     auth_emit_plain(&e->auth, out, FRAME_LOCAL_PROGRESS, (struct slice){body, w.len}, (struct slice){NULL, 0});
@@ -92,41 +95,56 @@ static void operations_run(struct execution *e, origin_id origin, slot_no slot, 
     }
 }
 
-static void execute_bundle(struct execution *e, const struct frame *frame, const struct bundle *bundle, uint32_t index,
-                           struct outbox *out)
+static bool sends_in_full(const struct execution *e, const struct digest *bundle)
+{
+    return digest_prefix(bundle) % e->configuration.replicas == e->config.replica;
+}
+
+static bool decrypt(struct execution *e, const struct frame *frame, const struct bundle *bundle, struct slice *plaintext)
+{
+    uint8_t nonce[12], ad[20];
+    if (frame->attachment.len <= AEAD_TAG_BYTES)
+        return false;
+    bundle_nonce(nonce, bundle->bundle_no);
+    bundle_ad(ad, frame->sender.id, frame->sender.epoch, bundle->bundle_no);
+    *plaintext = (struct slice){e->plaintext, frame->attachment.len - AEAD_TAG_BYTES};
+    return aead_open(e->plaintext, &e->origin[frame->sender.id].content_key, nonce, ad, sizeof ad,
+                     frame->attachment.data, frame->attachment.len) &&
+           operations_parse(*plaintext);
+}
+
+/* 32 bytes for services, unpredictable before the slot was ordered: to those who lack the group key. */
+static void draw_seed(const struct execution *e, uint32_t index, struct secret_key *seed)
+{
+    uint8_t place[12];
+    struct writer w = writer_to(place, sizeof place);
+    put_u64(&w, e->executed + 1);
+    put_u32(&w, index);
+    key_derive(seed, &e->seed_key, "redoubt seed", place, sizeof place);
+}
+
+static void execute_bundle(struct execution *e, const struct batch_entry *entry, const struct frame *frame,
+                           const struct bundle *bundle, uint32_t index, struct outbox *out)
 {
     origin_id origin = frame->sender.id;
-    enum admit admit = origin_admit(e, origin, frame->sender.epoch, bundle);
-    if (admit == ADMIT_IGNORE)
+    /* A list that names a bundle by another origin, epoch or number passed f+1 faulty P: the same no-op everywhere. */
+    if (origin != entry->origin || frame->sender.epoch != entry->epoch || bundle->bundle_no != entry->bundle_no)
         return;
-    if (admit == ADMIT_EXECUTE) {
-        struct origin_record *record = &e->origin[origin];
-        struct writer w = writer_to(e->results, REPLY_BODY_MAX);
-        uint8_t nonce[12], ad[20], seed[32];
-        enum reply_outcome outcome = REPLY_UNREADABLE;
-        bundle_nonce(nonce, bundle->bundle_no);
-        bundle_ad(ad, origin, frame->sender.epoch, bundle->bundle_no);
-        struct slice plaintext = {e->plaintext, frame->attachment.len - AEAD_TAG_BYTES};
-        if (frame->attachment.len > AEAD_TAG_BYTES &&
-            aead_open(e->plaintext, &record->content_key, nonce, ad, sizeof ad, frame->attachment.data,
-                      frame->attachment.len) &&
-            operations_parse(plaintext)) {
-            struct secret_key drawn;
-            uint8_t place[12];
-            struct writer p = writer_to(place, sizeof place);
-            put_u64(&p, e->executed + 1);
-            put_u32(&p, index);
-            key_derive(&drawn, &e->seed_key, "redoubt seed", place, sizeof place);
-            memcpy(seed, drawn.bytes, sizeof seed);
-            operations_run(e, origin, e->executed + 1, index * BUNDLE_OPS_MAX, seed, plaintext, &w);
-            outcome = REPLY_EXECUTED;
-        }
-        record->last_slot = e->executed + 1;
-        record->last_index = index;
-        origin_keep(e, origin, bundle->bundle_no, outcome, e->results, outcome == REPLY_EXECUTED ? w.len : 0);
+    if (origin_admit(e, origin, frame->sender.epoch, bundle) != ADMIT_EXECUTE)
+        return;
+    struct writer w = writer_to(e->results, REPLY_BODY_MAX);
+    struct slice plaintext;
+    enum reply_outcome outcome = REPLY_UNREADABLE;
+    if (decrypt(e, frame, bundle, &plaintext)) {
+        struct secret_key seed;
+        draw_seed(e, index, &seed);
+        operations_run(e, origin, e->executed + 1, index * BUNDLE_OPS_MAX, seed.bytes, plaintext, &w);
+        outcome = REPLY_EXECUTED;
     }
-    bool in_full = digest_prefix(&bundle->operations) % e->configuration.replicas == e->config.replica;
-    reply_emit(e, origin, bundle->bundle_no, in_full, out);
+    e->origin[origin].last_slot = e->executed + 1;
+    e->origin[origin].last_index = index;
+    origin_keep(e, origin, bundle->bundle_no, outcome, e->results, outcome == REPLY_EXECUTED ? w.len : 0);
+    reply_emit(e, origin, bundle->bundle_no, sends_in_full(e, &entry->bundle), out);
 }
 
 static void slot_finish(struct execution *e, const struct exec_slot *s, struct outbox *out)
@@ -160,10 +178,19 @@ static bool slot_ready(struct execution *e, struct exec_slot *s, struct batch *b
     return batch_decode((struct slice){s->list, s->list_len}, batch);
 }
 
-static bool body_ready(struct execution *e, const struct digest *digest, struct frame *frame, struct bundle *bundle)
+static bool body_ready(struct execution *e, const struct batch_entry *entry, struct frame *frame,
+                       struct bundle *bundle)
 {
-    const struct body_entry *body = bodies_find(&e->bodies, digest);
+    const struct body_entry *body = bodies_find(&e->bodies, &entry->bundle);
     return body && frame_decode(body->frame, body->len, frame) && bundle_decode(frame->body, bundle);
+}
+
+/* Executed before, too old, or of a closed epoch: nothing happens, but its origin may still wait for the reply. */
+static void repeat(struct execution *e, const struct batch_entry *entry, struct outbox *out)
+{
+    if (entry->origin < e->configuration.origins && e->origin[entry->origin].open &&
+        e->origin[entry->origin].epoch == entry->epoch)
+        reply_emit(e, entry->origin, entry->bundle_no, sends_in_full(e, &entry->bundle), out);
 }
 
 bool execution_advance(struct execution *e, struct outbox *out)
@@ -179,7 +206,7 @@ bool execution_advance(struct execution *e, struct outbox *out)
         uint32_t missing = 0;
         for (uint32_t i = 0; i < batch_entry_count(batch.entries); i++) {
             struct batch_entry entry = batch_entry_at(batch.entries, i);
-            if (bodies_find(&e->bodies, &entry.bundle))
+            if (!origin_needs_body(e, &entry) || bodies_find(&e->bodies, &entry.bundle))
                 continue;
             missing++;
             if (!s->need_told)
@@ -198,15 +225,18 @@ bool execution_advance(struct execution *e, struct outbox *out)
         struct batch_entry entry = batch_entry_at(batch.entries, e->next_entry);
         struct frame frame;
         struct bundle bundle;
-        if (!body_ready(e, &entry.bundle, &frame, &bundle)) {
-            /* Pushed out, or listed twice in this batch: the second time is a repeat that needs its body again. */
+        if (!origin_needs_body(e, &entry)) {
+            repeat(e, &entry, out);
+        } else if (!body_ready(e, &entry, &frame, &bundle)) {
+            /* Pushed out since. */
             if (!s->need_told)
                 execution_need(e, FETCH_BUNDLE, s->slot, &entry.bundle, out);
             s->need_told = true;
             return false;
+        } else {
+            s->need_told = false;
+            execute_bundle(e, &entry, &frame, &bundle, e->next_entry, out);
         }
-        s->need_told = false;
-        execute_bundle(e, &frame, &bundle, e->next_entry, out);
         bodies_remove(&e->bodies, e->arena, &entry.bundle);
         e->next_entry++;
     }

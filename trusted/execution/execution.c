@@ -5,15 +5,13 @@
 static void *env_alloc(const struct redoubt_env *env, size_t bytes)
 {
     struct execution *e = env->engine;
-    /* Replies, bodies and transfers need memory when the service has taken all it may: keep an eighth for them. */
-    size_t left = e->arena->size - e->arena->used;
-    return left > e->arena->size / 8 || bytes <= 4096 ? arena_alloc(e->arena, bytes) : NULL;
+    return arena_alloc(&e->service_arena, bytes);
 }
 
 static void env_release(const struct redoubt_env *env, void *memory, size_t bytes)
 {
     struct execution *e = env->engine;
-    arena_free(e->arena, memory, bytes);
+    arena_free(&e->service_arena, memory, bytes);
 }
 
 static void env_digest(uint8_t out[REDOUBT_DIGEST_BYTES], const void *data, size_t bytes)
@@ -25,7 +23,12 @@ static void env_digest(uint8_t out[REDOUBT_DIGEST_BYTES], const void *data, size
 
 static void *execution_init(struct arena *arena, const struct compartment_config *config, struct outbox *out)
 {
+    /* What is beyond the engine's part is the service's. */
+    CHECK(arena->used == 0 && arena->size > ENGINE_BYTES);
+    size_t service_bytes = arena->size - ENGINE_BYTES;
+    arena->size = ENGINE_BYTES;
     struct execution *e = arena_take(arena, sizeof *e);
+    arena_init(&e->service_arena, arena->base + ENGINE_BYTES, service_bytes);
     e->arena = arena;
     e->config = *config;
     struct sender self = {.kind = KIND_EXECUTION, .id = config->replica, .epoch = config->epoch};
@@ -34,6 +37,9 @@ static void *execution_init(struct arena *arena, const struct compartment_config
     for (unsigned i = 0; i < WINDOW; i++)
         e->slot[i].list = arena_take(arena, BATCH_BYTES_MAX);
     e->origin = arena_take(arena, ORIGINS_MAX * sizeof *e->origin);
+    e->kept_row = arena_take(arena, SESSIONS_MAX * sizeof *e->kept_row);
+    e->kept_row_used = arena_take(arena, SESSIONS_MAX * sizeof *e->kept_row_used);
+    kept_init(&e->kept, arena, SESSIONS_MAX * BUNDLE_WINDOW);
     e->results = arena_take(arena, REPLY_BODY_MAX + OP_MAX);
     e->plaintext = arena_take(arena, BUNDLE_BODY_MAX);
     e->scratch = arena_take(arena, FRAME_MAX);
@@ -129,7 +135,8 @@ static bool execution_flush(void *state, uint64_t now_us, struct outbox *out)
     if (!e->started)
         return false;
     bool more = true;
-    while (more && out->len < 64 * 1024)
+    size_t before = out->len;
+    while (more && out->len - before < 64 * 1024 && out->cap - out->len >= FRAME_MAX)
         more = execution_advance(e, out);
     checkpoint_advance(e, false, out);
     if (e->progress)
@@ -156,7 +163,7 @@ static void execution_validate(const void *state)
 
 const struct compartment_type execution_type = {
     .kind = KIND_EXECUTION,
-    .arena_bytes = 512u * 1024u * 1024u, /* address space; what is touched is far less */
+    .arena_bytes = ENGINE_BYTES + SERVICE_BYTES_MIN,
     .init = execution_init,
     .step = execution_step,
     .flush = execution_flush,

@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/compartment.h"
+#include "execution/kept.h"
 #include "execution/merkle.h"
 #include "ordering/auth.h"
 #include "ordering/mutant.h"
@@ -38,6 +39,11 @@
 #else
 #define SESSIONS_MAX 512u /* origins with replies kept; more evict the one that was idle longest */
 #endif
+
+/* Address space for what is not the service's; what is touched is far less. Merkle tree, bitmaps and saved leaves by
+ * number of leaves; bodies, a transfer and chunks of kept results beside them. */
+#define ENGINE_BYTES (LEAVES_MAX * 48ull + 640ull * 1024u * 1024u)
+#define SERVICE_BYTES_MIN (64u * 1024u * 1024u)
 
 struct exec_vote {
     bool present;
@@ -64,8 +70,9 @@ struct kept_reply {
     uint64_t bundle_no; /* 0: none */
     slot_no slot;
     uint8_t outcome;
+    bool present;    /* results are kept, in full */
     uint32_t len;
-    uint8_t *results; /* in full; NULL when no longer kept */
+    uint32_t chunk;  /* where, see kept.h */
     bool digested;
     struct digest digest; /* of results, made when a checkpoint wants it */
 };
@@ -82,6 +89,7 @@ struct origin_record {
     uint32_t last_index;
     size_t kept_bytes;
     struct kept_reply *kept; /* BUNDLE_WINDOW, by number modulo the window; NULL while closed */
+    uint32_t kept_row;       /* which of the rows that is */
     bool dirty;
     struct digest digest;
 };
@@ -119,9 +127,12 @@ struct serve {
     bool wanted; /* somebody asked; starts at the next checkpoint */
     bool active;
     slot_no slot;
+    struct digest root; /* of the checkpoint, once it is finished */
+    struct certificate certificate; /* for that slot, once it is stable here */
+    uint64_t time_us;
     uint64_t leaf_count;
-    uint8_t *head;
-    uint32_t head_len;
+    uint8_t *origins; /* as they were */
+    size_t origins_len;
     struct saved_leaf **saved; /* LEAVES_MAX pointers, lazily touched */
     struct saved_leaf *all;
     size_t saved_bytes;
@@ -132,17 +143,24 @@ struct fetch_state {
     bool active;
     replica_id peer;
     slot_no slot;
-    struct digest root; /* of the certificate under which the transfer began */
+    struct digest root; /* that the whole must give */
+    uint64_t time_us;
     uint64_t leaf_count;
     uint64_t next_leaf;
     uint8_t *partial; /* a leaf that came in pieces */
     uint32_t partial_total;
     uint32_t partial_len;
+    uint64_t moved;     /* bytes taken in, so that the host sees progress */
+    bool origins_done;
+    uint8_t *origins;   /* as far as they came */
+    uint32_t origins_total;
+    uint32_t origins_len;
     uint64_t transfers;
 };
 
 struct execution {
-    struct arena *arena;
+    struct arena *arena;          /* the engine's: bodies, saved leaves, what is in transfer */
+    struct arena service_arena;   /* the service's alone, so that its allocations depend on nothing but its history */
     struct compartment_config config;
     struct configuration configuration;
     bool started;
@@ -166,6 +184,10 @@ struct execution {
     struct body_store bodies;
     struct origin_record *origin; /* ORIGINS_MAX */
     uint32_t sessions;
+    struct kept_reply (*kept_row)[BUNDLE_WINDOW]; /* SESSIONS_MAX rows */
+    bool *kept_row_used;
+    struct kept_pool kept;
+    size_t kept_bytes; /* of all origins */
     uint64_t reply_counter;
     uint64_t state_counter;
 
@@ -178,6 +200,7 @@ struct execution {
     struct serve serve;
     struct fetch_state fetch;
     bool progress; /* something to tell the host */
+    bool jumped;   /* `executed` rose by a state transfer since the host was told */
 
     uint8_t *results;   /* scratch: results of the bundle under execution */
     uint8_t *plaintext; /* scratch: its operations */
@@ -228,6 +251,7 @@ void execution_need(struct execution *e, unsigned what, slot_no slot, const stru
 
 /* origin.c: who may have a bundle executed, and what is remembered of it. */
 enum admit { ADMIT_EXECUTE, ADMIT_REPEAT, ADMIT_STALE, ADMIT_IGNORE };
+bool origin_needs_body(const struct execution *e, const struct batch_entry *entry);
 enum admit origin_admit(struct execution *e, origin_id origin, epoch_no epoch, const struct bundle *bundle);
 void origin_keep(struct execution *e, origin_id origin, uint64_t bundle_no, enum reply_outcome outcome,
                  const uint8_t *results, size_t len);
@@ -235,6 +259,7 @@ struct kept_reply *origin_kept(struct execution *e, origin_id origin, uint64_t b
 void origin_close(struct execution *e, origin_id origin);
 /* Digest over all origin records. */
 void origins_digest(struct execution *e, struct digest *out);
+size_t origins_size(const struct execution *e);
 void origins_save(struct execution *e, struct writer *w);
 bool origins_load(struct execution *e, struct reader *r);
 
@@ -257,11 +282,21 @@ void execution_truncated(struct execution *e);
 /* state_serve.c, state_fetch.c, catch_up.c */
 void serve_touch(struct execution *e, uint64_t leaf);
 void serve_at_checkpoint(struct execution *e);
+/* The checkpoint's root was made; a certificate became stable. */
+void serve_root_known(struct execution *e);
+void serve_certificate_known(struct execution *e);
 void serve_stop(struct execution *e);
 enum verdict execution_on_ask_state(struct execution *e, const struct frame *frame, struct outbox *out);
 enum verdict execution_on_state(struct execution *e, const struct frame *frame, struct outbox *out);
 enum verdict execution_on_catch_up(struct execution *e, const struct frame *frame, struct outbox *out);
 enum verdict execution_on_ask_executed(struct execution *e, const struct frame *frame, struct outbox *out);
 void fetch_ask(struct execution *e, struct outbox *out);
+/* Gives up a transfer under way; if anything was loaded the state is bad until another succeeds. */
+void fetch_abandon(struct execution *e);
+/* Half-loaded, or refused: nothing is executed, answered or served from it. */
+static inline bool state_unusable(const struct execution *e)
+{
+    return e->state_bad || e->fetch.active;
+}
 
 #endif

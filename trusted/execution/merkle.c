@@ -35,6 +35,10 @@ static void mark(struct merkle *tree, unsigned level, uint64_t index)
 
 void merkle_reset(struct merkle *tree, uint64_t leaf_count)
 {
+    /* Marks of the old contents would stop new ones half-way up. */
+    for (unsigned level = 1; level < tree->levels; level++)
+        memset(tree->level[level].marked, 0, (tree->level[level].cap / 64 + 1) * sizeof *tree->level[level].marked);
+    tree->count = 0;
     for (uint64_t i = 0; i < leaf_count; i++)
         mark(tree, 1, i / MERKLE_ARITY);
 }
@@ -73,6 +77,9 @@ void merkle_root(struct merkle *tree, uint64_t leaf_count, struct digest *root)
     memset(root, 0, sizeof *root);
     if (leaf_count == 0)
         return;
+    if (leaf_count != tree->count)
+        mark(tree, 1, (leaf_count - 1) / MERKLE_ARITY); /* fewer: its last nodes have lost children */
+    tree->count = leaf_count;
     uint64_t children = leaf_count;
     unsigned level = 0;
     while (children > 1) {

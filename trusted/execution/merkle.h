@@ -1,5 +1,5 @@
 /*
- * Merkle tree of leaf digests, sixteen children a node, over a number of leaves that grows. Setting a digest marks its
+ * Merkle tree of leaf digests, sixteen children a node, over a number of leaves that changes. Setting a digest marks its
  * path; the root is then computed again over marked nodes only, so it costs what changed. Nodes beyond the last leaf
  * do not count: the root covers the number of leaves.
  */
@@ -21,6 +21,7 @@ struct merkle_level {
 struct merkle {
     struct merkle_level level[MERKLE_LEVELS]; /* 0: leaves */
     unsigned levels;
+    uint64_t count; /* leaves under the last root */
 };
 
 void merkle_init(struct merkle *tree, struct arena *arena, uint64_t leaves_max);

@@ -9,12 +9,15 @@
 
 static void forget_reply(struct execution *e, struct origin_record *record, struct kept_reply *kept)
 {
-    if (kept->results) {
-        arena_free(e->arena, kept->results, kept->len);
-        record->kept_bytes -= kept->len;
-    }
-    kept->results = NULL;
+    if (!kept->present)
+        return;
+    kept_drop(&e->kept, kept->chunk);
+    record->kept_bytes -= kept->len;
+    e->kept_bytes -= kept->len;
+    kept->present = false;
+    kept->chunk = 0;
     kept->digested = false;
+    record->dirty = true;
 }
 
 void origin_close(struct execution *e, origin_id origin)
@@ -24,7 +27,7 @@ void origin_close(struct execution *e, origin_id origin)
         return;
     for (unsigned i = 0; i < BUNDLE_WINDOW; i++)
         forget_reply(e, record, &record->kept[i]);
-    arena_free(e->arena, record->kept, BUNDLE_WINDOW * sizeof *record->kept);
+    e->kept_row_used[record->kept_row] = false;
     epoch_no epoch = mutant(MUTANT_EVICTION_FORGETS_EPOCH) ? 0 : record->epoch;
     crypto_wipe(record, sizeof *record);
     record->epoch = epoch;
@@ -32,20 +35,20 @@ void origin_close(struct execution *e, origin_id origin)
     e->sessions--;
 }
 
-static void evict_one(struct execution *e)
+/* The open session that was idle longest, of those that keep at least so many bytes. ORIGINS_MAX: none. */
+static origin_id idle_longest(const struct execution *e, size_t kept_bytes)
 {
     origin_id victim = ORIGINS_MAX;
     for (origin_id i = 0; i < e->configuration.origins; i++) {
         const struct origin_record *record = &e->origin[i];
-        if (!record->open)
+        if (!record->open || record->kept_bytes < kept_bytes)
             continue;
         const struct origin_record *best = victim < ORIGINS_MAX ? &e->origin[victim] : NULL;
         if (!best || record->last_slot < best->last_slot ||
             (record->last_slot == best->last_slot && record->last_index < best->last_index))
             victim = i;
     }
-    if (victim < ORIGINS_MAX)
-        origin_close(e, victim);
+    return victim;
 }
 
 static bool session_keys(struct execution *e, struct origin_record *record)
@@ -61,6 +64,20 @@ static bool session_keys(struct execution *e, struct origin_record *record)
     return true;
 }
 
+static void session_add(struct execution *e, struct origin_record *record)
+{
+    uint32_t row = 0;
+    while (row < SESSIONS_MAX && e->kept_row_used[row])
+        row++;
+    CHECK(row < SESSIONS_MAX);
+    e->kept_row_used[row] = true;
+    record->kept_row = row;
+    record->kept = e->kept_row[row];
+    memset(record->kept, 0, sizeof e->kept_row[row]);
+    record->open = true;
+    e->sessions++;
+}
+
 /* Whether a session opens must be the same at every E: a key that no agreement is possible with is refused by all. */
 static bool origin_open(struct execution *e, origin_id origin, epoch_no epoch, const struct key *session_public)
 {
@@ -74,13 +91,25 @@ static bool origin_open(struct execution *e, origin_id origin, epoch_no epoch, c
         return false;
     }
     while (e->sessions >= SESSIONS_MAX)
-        evict_one(e);
-    record->kept = arena_alloc(e->arena, BUNDLE_WINDOW * sizeof *record->kept);
-    CHECK(record->kept != NULL);
-    memset(record->kept, 0, BUNDLE_WINDOW * sizeof *record->kept);
-    record->open = true;
-    e->sessions++;
+        origin_close(e, idle_longest(e, 0));
+    session_add(e, record);
     return true;
+}
+
+/* Does executing this entry of a batch take its body? What was executed, is too old or of a closed epoch does not. */
+bool origin_needs_body(const struct execution *e, const struct batch_entry *entry)
+{
+    if (entry->origin >= e->configuration.origins || !e->configuration.origin[entry->origin].present)
+        return false;
+    const struct origin_record *record = &e->origin[entry->origin];
+    if (entry->epoch != record->epoch)
+        return entry->epoch > record->epoch;
+    if (!record->open)
+        return false;
+    if (entry->bundle_no > record->highest)
+        return true;
+    uint64_t behind = record->highest - entry->bundle_no;
+    return behind < BUNDLE_WINDOW && (!(record->window >> behind & 1) || mutant(MUTANT_BUNDLE_EXECUTES_TWICE));
 }
 
 enum admit origin_admit(struct execution *e, origin_id origin, epoch_no epoch, const struct bundle *bundle)
@@ -119,7 +148,8 @@ struct kept_reply *origin_kept(struct execution *e, origin_id origin, uint64_t b
     return kept->bundle_no == bundle_no && bundle_no ? kept : NULL;
 }
 
-/* Drops the results of the lowest numbers until the budget holds; the fact that they executed stays. */
+/* Results beyond the budgets go: of this origin the lowest numbers, of all origins those of the one idle longest. That a
+ * bundle was executed stays known. What goes depends on the order alone, so it is the same at every E. */
 static void shrink(struct execution *e, struct origin_record *record)
 {
     uint64_t lowest = record->highest >= BUNDLE_WINDOW ? record->highest - BUNDLE_WINDOW + 1 : 1;
@@ -128,6 +158,22 @@ static void shrink(struct execution *e, struct origin_record *record)
         if (kept->bundle_no == n)
             forget_reply(e, record, kept);
     }
+    while (e->kept_bytes > KEPT_BYTES_MAX) {
+        struct origin_record *idle = &e->origin[idle_longest(e, 1)];
+        for (unsigned i = 0; i < BUNDLE_WINDOW; i++)
+            forget_reply(e, idle, &idle->kept[i]);
+    }
+}
+
+static void kept_set(struct execution *e, struct origin_record *record, struct kept_reply *kept, const uint8_t *results,
+                     size_t len)
+{
+    kept->present = true;
+    kept->len = (uint32_t)len;
+    kept->chunk = kept_store(&e->kept, results, len);
+    kept->digested = false;
+    record->kept_bytes += len;
+    e->kept_bytes += len;
 }
 
 void origin_keep(struct execution *e, origin_id origin, uint64_t bundle_no, enum reply_outcome outcome,
@@ -136,20 +182,15 @@ void origin_keep(struct execution *e, origin_id origin, uint64_t bundle_no, enum
     struct origin_record *record = &e->origin[origin];
     struct kept_reply *kept = &record->kept[bundle_no % BUNDLE_WINDOW];
     forget_reply(e, record, kept);
-    *kept = (struct kept_reply){
-        .bundle_no = bundle_no, .slot = e->executed + 1, .outcome = (uint8_t)outcome, .len = (uint32_t)len};
+    *kept = (struct kept_reply){.bundle_no = bundle_no, .slot = e->executed + 1, .outcome = (uint8_t)outcome};
     if (len) {
-        kept->results = arena_alloc(e->arena, len);
-        CHECK(kept->results != NULL); /* the arena holds a reserve for replies beyond what the service may take */
-        memcpy(kept->results, results, len);
-        record->kept_bytes += len;
+        kept_set(e, record, kept, results, len);
         shrink(e, record);
     }
 }
 
 static void record_digest(struct execution *e, struct origin_record *record)
 {
-    (void)e;
     uint8_t head[8 + 1 + 32 + 8 + 8 + 8 + 4];
     struct writer w = writer_to(head, sizeof head);
     put_u64(&w, record->epoch);
@@ -165,14 +206,14 @@ static void record_digest(struct execution *e, struct origin_record *record)
     for (unsigned i = 0; record->open && i < BUNDLE_WINDOW; i++) {
         struct kept_reply *kept = &record->kept[i];
         if (!kept->digested)
-            digest_of(&kept->digest, "redoubt kept", kept->results, kept->results ? kept->len : 0);
+            kept_digest(&e->kept, kept->chunk, kept->present ? kept->len : 0, &kept->digest);
         kept->digested = true;
         uint8_t line[8 + 8 + 1 + 1 + 32];
         struct writer k = writer_to(line, sizeof line);
         put_u64(&k, kept->bundle_no);
         put_u64(&k, kept->slot);
         put_u8(&k, kept->outcome);
-        put_u8(&k, kept->results != NULL);
+        put_u8(&k, kept->present);
         put_digest(&k, &kept->digest);
         digest_add(&state, line, k.len);
     }
@@ -190,6 +231,16 @@ void origins_digest(struct execution *e, struct digest *out)
         digest_add(&state, e->origin[i].digest.bytes, 32);
     }
     digest_end(&state, out);
+}
+
+size_t origins_size(const struct execution *e)
+{
+    size_t size = 0;
+    for (origin_id i = 0; i < e->configuration.origins; i++) {
+        const struct origin_record *record = &e->origin[i];
+        size += 9 + (record->open ? 32 + 3 * 8 + 4 + BUNDLE_WINDOW * 22 + record->kept_bytes : 0);
+    }
+    return size;
 }
 
 void origins_save(struct execution *e, struct writer *w)
@@ -212,8 +263,11 @@ void origins_save(struct execution *e, struct writer *w)
                 continue;
             put_u64(w, kept->slot);
             put_u8(w, kept->outcome);
-            put_u8(w, kept->results != NULL);
-            put_slice(w, (struct slice){kept->results, kept->results ? kept->len : 0});
+            put_u8(w, kept->present);
+            put_u32(w, kept->present ? kept->len : 0);
+            uint8_t *to = writer_take(w, kept->present ? kept->len : 0);
+            if (to && kept->present)
+                kept_copy(&e->kept, kept->chunk, kept->len, to);
         }
     }
 }
@@ -230,14 +284,11 @@ static bool kept_load(struct execution *e, struct origin_record *record, unsigne
     struct slice results = get_slice(r);
     if (r->bad || bundle_no % BUNDLE_WINDOW != index || results.len > REPLY_BODY_MAX || (!present && results.len))
         return false;
-    *kept = (struct kept_reply){.bundle_no = bundle_no, .slot = slot, .outcome = outcome, .len = (uint32_t)results.len};
-    if (present) {
-        kept->results = arena_alloc(e->arena, results.len);
-        if (!kept->results)
-            return false;
-        memcpy(kept->results, results.data, results.len);
-        record->kept_bytes += results.len;
-    }
+    *kept = (struct kept_reply){.bundle_no = bundle_no, .slot = slot, .outcome = outcome};
+    if (present && e->kept_bytes + results.len > KEPT_BYTES_MAX)
+        return false;
+    if (present)
+        kept_set(e, record, kept, results.data, results.len);
     return true;
 }
 
@@ -260,12 +311,7 @@ bool origins_load(struct execution *e, struct reader *r)
         record->window = get_u64(r);
         record->last_slot = get_u64(r);
         record->last_index = get_u32(r);
-        record->kept = arena_alloc(e->arena, BUNDLE_WINDOW * sizeof *record->kept);
-        if (!record->kept)
-            return false;
-        memset(record->kept, 0, BUNDLE_WINDOW * sizeof *record->kept);
-        record->open = true;
-        e->sessions++;
+        session_add(e, record);
         for (unsigned k = 0; k < BUNDLE_WINDOW; k++)
             if (!kept_load(e, record, k, r))
                 return false;

@@ -4,10 +4,10 @@
  */
 #include "execution/execution.h"
 
-/* Copies kept results, long ones replaced by their digests. */
-static size_t results_digest(const struct kept_reply *kept, uint8_t *to, size_t cap)
+/* Copies results, long ones replaced by their digests. */
+static size_t results_digest(struct slice results, uint8_t *to, size_t cap)
 {
-    struct reader r = reader_of(kept->results, kept->len);
+    struct reader r = reader_of(results.data, results.len);
     struct writer w = writer_to(to, cap);
     while (reader_left(&r)) {
         uint8_t status = get_u8(&r);
@@ -69,13 +69,14 @@ void reply_emit(struct execution *e, origin_id origin, uint64_t bundle_no, bool 
     struct slice none = {NULL, 0};
     if (!e->origin[origin].open)
         return;
-    if (!kept || (kept->outcome == REPLY_EXECUTED && !kept->results)) {
+    if (!kept || (kept->outcome == REPLY_EXECUTED && !kept->present)) {
         emit(e, origin, bundle_no, REPLY_STALE, 0, none, out);
         return;
     }
-    struct slice results = {kept->results, kept->len};
-    if (!in_full && kept->results) {
-        results.len = results_digest(kept, e->results, REPLY_BODY_MAX);
+    struct slice results = {e->scratch, kept->present ? kept->len : 0};
+    kept_copy(&e->kept, kept->chunk, results.len, e->scratch);
+    if (!in_full) {
+        results.len = results_digest(results, e->results, REPLY_BODY_MAX);
         results.data = e->results;
     }
     emit(e, origin, bundle_no, (enum reply_outcome)kept->outcome, kept->slot, results, out);
@@ -86,6 +87,8 @@ enum verdict execution_on_fetch_reply(struct execution *e, const struct frame *f
     struct fetch_reply fetch;
     if (!fetch_reply_decode(frame->body, &fetch))
         return VERDICT_MALFORMED;
+    if (state_unusable(e))
+        return VERDICT_EARLY; /* what a peer sent and nobody certified must not go out under this E's key */
     if (frame->sender.kind != KIND_ORIGIN || frame->sender.id >= e->configuration.origins)
         return VERDICT_UNKNOWN_SENDER;
     const struct origin_record *record = &e->origin[frame->sender.id];

@@ -87,10 +87,12 @@ void serve_stop(struct execution *e)
         s->saved[saved->leaf] = NULL;
         arena_free(e->arena, saved, sizeof *saved + saved->cap);
     }
-    arena_free(e->arena, s->head, s->head_len);
-    s->head = NULL;
-    s->head_len = 0;
+    arena_free(e->arena, s->origins, s->origins_len);
+    s->origins = NULL;
+    s->origins_len = 0;
+    s->certificate.slot = 0;
     s->saved_bytes = 0;
+    memset(&s->root, 0, sizeof s->root);
     s->active = false;
 }
 
@@ -118,33 +120,38 @@ void serve_touch(struct execution *e, uint64_t leaf)
     s->saved_bytes += bytes;
 }
 
-/* The head: everything of the state that is not in leaves. */
-static bool save_head(struct execution *e)
-{
-    struct serve *s = &e->serve;
-    size_t cap = FRAME_MAX / 2; /* origins and their kept replies; what does not fit cannot be transferred yet */
-    struct writer w = writer_to(e->scratch, cap);
-    put_u64(&w, e->freeze.time_us);
-    put_u64(&w, s->leaf_count);
-    origins_save(e, &w);
-    if (w.bad)
-        return false;
-    s->head = arena_alloc(e->arena, w.len);
-    if (!s->head)
-        return false;
-    memcpy(s->head, e->scratch, w.len);
-    s->head_len = (uint32_t)w.len;
-    return true;
-}
-
 static void serve_begin(struct execution *e, slot_no slot)
 {
     struct serve *s = &e->serve;
     serve_stop(e);
     s->wanted = false;
     s->slot = slot;
+    s->time_us = e->time_us;
     s->leaf_count = e->service->leaf_count(e->service_state);
-    s->active = save_head(e);
+    size_t size = origins_size(e);
+    s->origins = arena_alloc(e->arena, size);
+    if (!s->origins)
+        return;
+    struct writer w = writer_to(s->origins, size);
+    origins_save(e, &w);
+    CHECK(!w.bad);
+    s->origins_len = size;
+    s->active = true;
+    s->last_asked = e->executed;
+}
+
+/* The checkpoint that is served has its root now ... */
+void serve_root_known(struct execution *e)
+{
+    if (e->serve.active && e->serve.slot == e->checkpoint_slot)
+        e->serve.root = e->root;
+}
+
+/* ... and its certificate. */
+void serve_certificate_known(struct execution *e)
+{
+    if (e->serve.active && e->serve.slot == exec_stable_slot(e))
+        e->serve.certificate = e->stable.certificate;
 }
 
 void serve_at_checkpoint(struct execution *e)
@@ -152,7 +159,7 @@ void serve_at_checkpoint(struct execution *e)
     struct serve *s = &e->serve;
     if (s->wanted)
         serve_begin(e, e->executed);
-    else if (s->active && e->executed - s->last_asked > SERVE_IDLE_SLOTS)
+    else if (s->active && e->executed - s->last_asked > SERVE_IDLE_SLOTS) /* nobody asks any more */
         serve_stop(e);
 }
 
@@ -201,39 +208,77 @@ static uint64_t pack_leaves(struct execution *e, uint64_t leaf, uint32_t offset,
     return count;
 }
 
+/* A snapshot is taken at the next checkpoint when there is none that helps the asker, or only one that is so old that
+ * what follows it can no longer be had by votes. Nothing was executed since the last checkpoint: at once. */
+static void want_snapshot(struct execution *e, const struct ask_state *ask)
+{
+    struct serve *s = &e->serve;
+    bool old = s->active && e->executed - s->slot > WINDOW && e->executed - s->last_asked > CHECKPOINT_INTERVAL;
+    if (s->active && s->slot > ask->slot && !old)
+        return;
+    s->wanted = true;
+    if (e->executed && e->checkpoint_slot == e->executed && !e->in_slot && !e->freeze.active) {
+        serve_begin(e, e->executed);
+        serve_root_known(e);
+        serve_certificate_known(e);
+    }
+}
+
+static enum verdict send_head(struct execution *e, struct state *state, replica_id to, struct outbox *out)
+{
+    struct serve *s = &e->serve;
+    struct slice signers = {NULL, 0};
+    if (digest_is_zero(&s->root))
+        return VERDICT_EARLY; /* still being computed */
+    if (s->certificate.slot == s->slot)
+        signers = certificate_signers(&s->certificate);
+    struct writer w = writer_to(e->scratch, FRAME_MAX);
+    state_head_put(&w, &(struct state_head){.time_us = s->time_us,
+                                            .root = s->root,
+                                            .signers = signers,
+                                            .origins_len = (uint32_t)s->origins_len});
+    send_state(e, to, state, (struct slice){e->scratch, w.len}, out);
+    return VERDICT_ACCEPT;
+}
+
 enum verdict execution_on_ask_state(struct execution *e, const struct frame *frame, struct outbox *out)
 {
     struct ask_state ask;
     struct serve *s = &e->serve;
-    if (!ask_state_decode(frame->body, &ask))
+    if (!ask_state_decode(frame->body, &ask) || ask.what > STATE_LEAVES)
         return VERDICT_MALFORMED;
     if (frame->sender.kind != KIND_EXECUTION || ask.replica != e->config.replica)
         return VERDICT_UNEXPECTED;
     enum verdict verdict = auth_check_mac(&e->auth, frame);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    if (e->state_bad || e->fetch.active)
+    if (state_unusable(e))
         return VERDICT_EARLY;
-    if (ask.what == 0 && (!s->active || s->slot < ask.slot)) {
-        s->wanted = true;
-        if (e->executed && e->checkpoint_slot == e->executed && !e->in_slot && !e->freeze.active) {
-            e->freeze.time_us = e->time_us;
-            serve_begin(e, e->executed);
-        }
-    }
-    if (!s->active)
+    if (ask.what == STATE_HEAD)
+        want_snapshot(e, &ask);
+    if (!s->active || (ask.what == STATE_HEAD && s->slot <= ask.slot))
         return VERDICT_EARLY;
+    struct state state = {.replica = frame->sender.id,
+                          .slot = s->slot,
+                          .what = ask.what,
+                          .leaf = ask.leaf,
+                          .offset = ask.offset,
+                          .leaf_count = s->leaf_count};
+    if (ask.what == STATE_HEAD)
+        return send_head(e, &state, frame->sender.id, out);
+    if (ask.slot != s->slot)
+        return VERDICT_STALE;
     s->last_asked = e->executed;
-    struct state state = {.replica = frame->sender.id, .slot = s->slot, .what = ask.what, .leaf_count = s->leaf_count};
-    if (ask.what == 0) {
-        send_state(e, frame->sender.id, &state, (struct slice){s->head, s->head_len}, out);
+    if (ask.what == STATE_ORIGINS) {
+        if (ask.offset >= s->origins_len)
+            return VERDICT_STALE;
+        size_t len = s->origins_len - ask.offset < CHUNK_BYTES ? s->origins_len - ask.offset : CHUNK_BYTES;
+        send_state(e, frame->sender.id, &state, (struct slice){s->origins + ask.offset, len}, out);
         return VERDICT_ACCEPT;
     }
-    if (ask.slot != s->slot || ask.leaf >= s->leaf_count)
+    if (ask.leaf >= s->leaf_count)
         return VERDICT_STALE;
     struct writer w = writer_to(e->scratch, 2 * CHUNK_BYTES + 64);
-    state.leaf = ask.leaf;
-    state.offset = ask.offset;
     state.count = pack_leaves(e, ask.leaf, ask.offset, &w);
     send_state(e, frame->sender.id, &state, (struct slice){e->scratch, w.len}, out);
     return VERDICT_ACCEPT;

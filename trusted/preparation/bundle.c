@@ -31,7 +31,7 @@ bool preparation_is_admitted(const struct preparation *p, const struct batch_ent
     const struct prep_origin *origin = &p->origin[entry->origin];
     for (int i = 0; i < 2; i++) {
         const struct prep_admitted *admitted = &origin->admitted[i][entry->bundle_no % BUNDLE_WINDOW];
-        if (admitted->bundle_no == entry->bundle_no && digest_equal(&admitted->bundle, &entry->bundle))
+        if (origin->epoch[i] == entry->epoch && admitted->bundle_no == entry->bundle_no && digest_equal(&admitted->bundle, &entry->bundle))
             return true;
     }
     return false;
@@ -82,7 +82,7 @@ enum verdict preparation_on_bundle(struct preparation *p, const struct frame *fr
     enum verdict verdict = bundle_check(frame, &bundle);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    struct batch_entry entry = {.origin = frame->sender.id, .bundle_no = bundle.bundle_no};
+    struct batch_entry entry = {.origin = frame->sender.id, .epoch = frame->sender.epoch, .bundle_no = bundle.bundle_no};
     auth_content(&p->auth.cluster, frame->type, &frame->sender, frame->body, &entry.bundle);
     bool is_signed = frame->auth_kind == AUTH_SIGNATURE;
     verdict = is_signed ? auth_check_signature(&p->configuration, frame) : auth_check_mac(&p->auth, frame);

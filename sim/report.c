@@ -1,0 +1,250 @@
+#include "report.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+void sim_options_init(struct sim_options *o)
+{
+    *o = (struct sim_options){
+        .protocol = PROTOCOL_SPLITBFT,
+        .seed = 1,
+        .seconds = 60,
+        .faults = FAULTS_ALL,
+        .tolerated = -1,
+        .faulty = {-1, -1, -1},
+        .faulty_replicas = -1,
+        .hosts = -1,
+        .fast_reads = -1,
+        .clients = -1,
+        .attacks_per_s = -1,
+    };
+}
+
+static uint64_t real_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ------------------------------------------------------------------------------------------------ workers */
+
+struct worker {
+    pid_t pid;
+    int fd;
+};
+
+static void work(const struct sim_options *options, uint64_t first, uint64_t step, uint64_t runs, int fd)
+{
+    for (uint64_t i = first; i < runs; i += step) {
+        struct sim_options mine = *options;
+        struct sim_result result;
+        mine.seed += i;
+        world_run(&mine, &result);
+        if (write(fd, &result, sizeof result) != (ssize_t)sizeof result)
+            break;
+        if (result.violation || result.stuck)
+            break;
+    }
+    _exit(0);
+}
+
+static bool receive(struct worker *worker, struct sim_result *result, uint64_t until_ms)
+{
+    size_t have = 0;
+    while (have < sizeof *result) {
+        struct pollfd p = {.fd = worker->fd, .events = POLLIN};
+        int wait = -1;
+        if (until_ms) {
+            uint64_t now = real_ms();
+            if (now >= until_ms)
+                return false;
+            wait = (int)(until_ms - now);
+        }
+        if (poll(&p, 1, wait) <= 0)
+            return false;
+        ssize_t got = read(worker->fd, (uint8_t *)result + have, sizeof *result - have);
+        if (got <= 0)
+            return false;
+        have += (size_t)got;
+    }
+    return true;
+}
+
+static void start(struct worker *worker, const struct sim_options *options, uint64_t first, uint64_t step, uint64_t runs)
+{
+    int ends[2];
+    if (pipe(ends) != 0) {
+        perror("redoubt-sim: pipe");
+        exit(1);
+    }
+    worker->pid = fork();
+    if (worker->pid < 0) {
+        perror("redoubt-sim: fork");
+        exit(1);
+    }
+    if (worker->pid == 0) {
+        close(ends[0]);
+        work(options, first, step, runs, ends[1]);
+    }
+    close(ends[1]);
+    worker->fd = ends[0];
+}
+
+static void add(struct sim_totals *totals, const struct sim_result *result, uint64_t seed)
+{
+    totals->runs++;
+    totals->events += result->events;
+    totals->ops += result->ops;
+    totals->faults += result->faults;
+    totals->simulated_us += result->simulated_us;
+    totals->violations += result->violation;
+    totals->stuck += result->stuck;
+    if (result->violation || result->stuck) {
+        totals->failed = true;
+        totals->failing_seed = seed;
+    }
+}
+
+static void alone(const struct sim_options *options, uint64_t runs, struct sim_totals *totals, struct sim_result *failing)
+{
+    for (uint64_t i = 0; i < runs && !totals->failed; i++) {
+        struct sim_options mine = *options;
+        mine.seed += i;
+        world_run(&mine, failing);
+        add(totals, failing, mine.seed);
+    }
+}
+
+void sim_run_many(const struct sim_options *options, uint64_t runs, unsigned processes, unsigned seconds_max,
+                  struct sim_totals *totals, struct sim_result *failing)
+{
+    struct worker workers[8];
+    uint64_t until_ms = seconds_max ? real_ms() + seconds_max * 1000u : 0;
+    memset(totals, 0, sizeof *totals);
+    if (options->trace || runs == 1) {
+        alone(options, runs, totals, failing);
+        return;
+    }
+    processes = processes > 8 ? 8 : processes;
+    fflush(NULL);
+    for (unsigned i = 0; i < processes; i++)
+        start(&workers[i], options, i, processes, runs);
+    for (uint64_t i = 0; i < runs && !totals->failed; i++) {
+        if (!receive(&workers[i % processes], failing, until_ms))
+            break;
+        add(totals, failing, options->seed + i);
+        if (isatty(2) || (i + 1) % 25 == 0)
+            fprintf(stderr, "%llu of %llu runs, %llu operations, %llu faults%s", (unsigned long long)i + 1,
+                    (unsigned long long)runs, (unsigned long long)totals->ops, (unsigned long long)totals->faults,
+                    isatty(2) ? "\r" : "\n");
+    }
+    if (isatty(2))
+        fputc('\n', stderr);
+    for (unsigned i = 0; i < processes; i++) {
+        kill(workers[i].pid, SIGKILL);
+        waitpid(workers[i].pid, NULL, 0);
+        close(workers[i].fd);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ mutants */
+
+static const struct {
+    const char *name;
+    const char *kind;
+} names[] = {
+    {"none", "none"},
+#define M(name, text, kind) {text, kind},
+    MUTANTS(M)
+#undef M
+};
+
+enum mutant sim_mutant_named(const char *name)
+{
+    for (size_t i = 1; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i].name, name) == 0)
+            return (enum mutant)i;
+    return MUTANT_NONE;
+}
+
+const char *sim_mutant_name(enum mutant mutant)
+{
+    return names[mutant].name;
+}
+
+bool sim_mutant_is_safety(enum mutant mutant)
+{
+    return strcmp(names[mutant].kind, "safety") == 0;
+}
+
+void sim_mutants_print(FILE *out)
+{
+    for (size_t i = 1; i < sizeof names / sizeof *names; i++)
+        fprintf(out, "%s %s\n", names[i].name, names[i].kind);
+}
+
+/* Where each is looked for: what it breaks shows under the faults that it is there to withstand. */
+static void aim(struct sim_options *o, enum mutant mutant)
+{
+    bool safety = sim_mutant_is_safety(mutant);
+    o->mutant = mutant;
+    o->seconds = safety ? 20 : 30;
+    o->faults = FAULTS_ALL;
+    if (safety) {
+        o->tolerated = 1;
+        o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 1;
+        o->attacks_per_s = 2;
+    }
+    switch (mutant) {
+    case MUTANT_NO_DOMAIN_SEPARATION:
+        o->protocol = PROTOCOL_PBFT;
+        o->faulty_replicas = 1;
+        o->only_attack = "relabel";
+        break;
+    case MUTANT_EVICTION_FORGETS_EPOCH:
+        o->clients = 12;
+        o->only_attack = "old-bundles";
+        break;
+    case MUTANT_BUNDLE_EXECUTES_TWICE: o->only_attack = "old-bundles"; break;
+    case MUTANT_REPLY_QUORUM_ONE_SHORT:
+        o->fast_reads = 0;
+        o->only_attack = "corrupt";
+        break;
+    case MUTANT_CHECKPOINT_AT_F:
+    case MUTANT_STATE_ROOT_NOT_CHECKED: o->only_attack = "bad-state"; break;
+    case MUTANT_NEW_VIEW_H_NOT_ADOPTED: o->only_attack = "old-slots"; break;
+    case MUTANT_ADMISSION_SKIPPED: o->only_attack = "forged-bundle"; break;
+    case MUTANT_TIME_FALLS: o->only_attack = "time"; break;
+    case MUTANT_VOTES_BY_MESSAGE: o->only_attack = "false-witness"; break;
+    case MUTANT_BATCH_NOT_CHECKED:
+    case MUTANT_BODY_NOT_CHECKED:
+        o->attacks_per_s = 0;
+        o->hosts = 4;
+        break;
+    case MUTANT_NO_BACK_OFF:
+    case MUTANT_NO_JOINING:
+    case MUTANT_NO_RETRANSMISSION:
+    case MUTANT_NO_STATE_TRANSFER: o->faults = FAULTS_CRASH | FAULTS_NETWORK; break;
+    default:
+        if (safety)
+            o->only_attack = "two-faces";
+        break;
+    }
+}
+
+bool sim_find_mutant(enum mutant mutant, const struct sim_options *given, bool given_seed, struct sim_totals *totals,
+                     struct sim_result *failing)
+{
+    struct sim_options o;
+    sim_options_init(&o);
+    aim(&o, mutant);
+    o.trace = given->trace;
+    if (given_seed)
+        o.seed = given->seed;
+    sim_run_many(&o, 100000, 2, 55, totals, failing);
+    return totals->failed && (sim_mutant_is_safety(mutant) ? failing->violation : failing->stuck || failing->violation);
+}

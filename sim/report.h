@@ -1,0 +1,33 @@
+/*
+ * Running many seeds, over two processes, and saying what became of them.
+ */
+#ifndef SIM_REPORT_H
+#define SIM_REPORT_H
+
+#include "world.h"
+
+struct sim_totals {
+    uint64_t runs, events, ops, faults, simulated_us, violations, stuck;
+    bool failed;
+    uint64_t failing_seed;
+};
+
+/* The defaults: every choice is drawn from the seed. */
+void sim_options_init(struct sim_options *options);
+
+/*
+ * Runs `runs` seeds from options->seed on, in that order as far as results go, and stops at the first that fails. Progress goes
+ * to standard error. `seconds_max` of real time, 0: no limit.
+ */
+void sim_run_many(const struct sim_options *options, uint64_t runs, unsigned processes, unsigned seconds_max,
+                  struct sim_totals *totals, struct sim_result *failing);
+
+/* `--mutant NAME`: true when it was found. */
+bool sim_find_mutant(enum mutant mutant, const struct sim_options *given, bool given_seed, struct sim_totals *totals,
+                     struct sim_result *failing);
+enum mutant sim_mutant_named(const char *name);
+void sim_mutants_print(FILE *out);
+const char *sim_mutant_name(enum mutant mutant);
+bool sim_mutant_is_safety(enum mutant mutant);
+
+#endif
