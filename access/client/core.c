@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "ordering/mutant.h"
 
 #define RETRY_MAX_US 8000000u
 #define SIGN_FIRST_BUNDLES 64u
@@ -334,9 +335,14 @@ static uint64_t later(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+static uint32_t write_quorum(const struct client_core *core)
+{
+    return core->configuration->write_quorum - (mutant(MUTANT_REPLY_QUORUM_ONE_SHORT) ? 1 : 0);
+}
+
 static void flight_decide(struct client_core *core, struct client_flight *flight, uint64_t now_us)
 {
-    struct client_ballot *winner = client_votes_winner(&flight->votes, core->configuration->write_quorum);
+    struct client_ballot *winner = client_votes_winner(&flight->votes, write_quorum(core));
     if (!winner)
         return;
     replica_id full = full_replier(core, flight);
@@ -516,7 +522,7 @@ static void flight_on_timer(struct client_core *core, struct client_flight *flig
         return;
     }
     if (flight->fetch_us <= now_us) {
-        struct client_ballot *winner = client_votes_winner(&flight->votes, core->configuration->write_quorum);
+        struct client_ballot *winner = client_votes_winner(&flight->votes, write_quorum(core));
         replica_id full = full_replier(core, flight);
         if (!flight->votes.of[full])
             core->slow_results[full] = true;

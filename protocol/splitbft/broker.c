@@ -213,7 +213,7 @@ static void on_client_gone(struct broker *b, uint32_t connection)
         links->proven = links->proven == connection + 1 ? 0 : links->proven;
         links->claimed = links->claimed == connection + 1 ? 0 : links->claimed;
     }
-    for (uint32_t at = b->queue_head; at; at = b->bundle[at - 1].queue_next)
+    for (uint32_t at = b->queue.head; at; at = b->bundle[at - 1].queue_next)
         if (b->bundle[at - 1].connection == connection + 1)
             b->bundle[at - 1].connection = 0; /* the number may be given to somebody else */
 }

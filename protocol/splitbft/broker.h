@@ -64,7 +64,11 @@ struct bundle_entry {
     uint64_t asked_us;  /* last time its signed form, or its body, was asked for */
     slot_no slot;       /* where listed (WANTED) or executed */
     uint32_t next;      /* hash chain or free list, index + 1 */
-    uint32_t queue_next, queue_prev; /* age list of entries not executed, index + 1 */
+    uint32_t queue_next, queue_prev; /* in one of the two lists; index + 1 */
+};
+
+struct bundle_list {
+    uint32_t head, tail; /* index + 1 */
 };
 
 struct slot_list {
@@ -129,10 +133,10 @@ struct broker {
     struct bundle_entry *bundle; /* BUNDLES_MAX */
     uint32_t *bucket;
     uint32_t bundle_free;
-    uint32_t queue_head, queue_tail; /* by age, not executed; index + 1 */
+    struct bundle_list queue; /* not executed, by age */
+    struct bundle_list done;  /* executed, by when */
     uint32_t unproposed;
     uint32_t wanted;
-    uint32_t scan; /* round-robin position for forgetting old entries */
     uint64_t body_bytes;
     uint32_t bodies;
     struct origin_links *origin; /* ORIGINS_MAX */

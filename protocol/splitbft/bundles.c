@@ -33,28 +33,34 @@ static uint32_t index_of(const struct broker *b, const struct bundle_entry *entr
     return (uint32_t)(entry - b->bundle) + 1;
 }
 
-static void queue_add(struct broker *b, struct bundle_entry *entry)
+/* Two lists through the same links: what waits, by age, and what was executed, by when. */
+static void list_add(struct broker *b, struct bundle_list *list, struct bundle_entry *entry)
 {
     uint32_t index = index_of(b, entry);
     entry->queue_next = 0;
-    entry->queue_prev = b->queue_tail;
-    if (b->queue_tail)
-        b->bundle[b->queue_tail - 1].queue_next = index;
+    entry->queue_prev = list->tail;
+    if (list->tail)
+        b->bundle[list->tail - 1].queue_next = index;
     else
-        b->queue_head = index;
-    b->queue_tail = index;
+        list->head = index;
+    list->tail = index;
 }
 
-static void queue_remove(struct broker *b, struct bundle_entry *entry)
+static void list_remove(struct broker *b, struct bundle_list *list, const struct bundle_entry *entry)
 {
     if (entry->queue_prev)
         b->bundle[entry->queue_prev - 1].queue_next = entry->queue_next;
     else
-        b->queue_head = entry->queue_next;
+        list->head = entry->queue_next;
     if (entry->queue_next)
         b->bundle[entry->queue_next - 1].queue_prev = entry->queue_prev;
     else
-        b->queue_tail = entry->queue_prev;
+        list->tail = entry->queue_prev;
+}
+
+static void queue_remove(struct broker *b, struct bundle_entry *entry)
+{
+    list_remove(b, &b->queue, entry);
     if (entry->charged)
         b->origin[entry->origin].pending--;
     entry->charged = false;
@@ -109,36 +115,47 @@ static void entry_remove(struct broker *b, struct bundle_entry *entry)
     *link = entry->next;
     if (in_queue(entry))
         queue_remove(b, entry);
+    else if (entry->state == BUNDLE_EXECUTED)
+        list_remove(b, &b->done, entry);
     drop_body(b, entry);
     set_state(b, entry, BUNDLE_UNUSED);
     *entry = (struct bundle_entry){.next = b->bundle_free};
     b->bundle_free = index;
 }
 
-/* Executed entries whose slot is no longer kept go; a few per call, round-robin. */
+/* The entry executed longest ago; one that a batch under way lists again is put behind the others. NULL: none. */
+static struct bundle_entry *oldest_done(struct broker *b)
+{
+    for (uint32_t tries = 0; b->done.head && tries < 64; tries++) {
+        struct bundle_entry *entry = &b->bundle[b->done.head - 1];
+        if (entry->slot <= b->executed)
+            return entry;
+        list_remove(b, &b->done, entry);
+        list_add(b, &b->done, entry);
+    }
+    return NULL;
+}
+
+/* Executed entries go when their slot is no longer kept. */
 void bundles_forget_old(struct broker *b)
 {
-    slot_no keep = b->executed > LOG_SLOTS ? b->executed - LOG_SLOTS : 0;
-    for (unsigned i = 0; i < 256; i++) {
-        struct bundle_entry *entry = &b->bundle[b->scan++ % BUNDLES_MAX];
-        if (entry->state == BUNDLE_EXECUTED && entry->slot <= keep)
-            entry_remove(b, entry);
+    struct bundle_entry *entry = oldest_done(b);
+    while (entry && entry->slot + LOG_SLOTS <= b->executed) {
+        entry_remove(b, entry);
+        entry = oldest_done(b);
     }
 }
 
-/* Room for one more body: executed ones go first, the oldest slots first as far as a short look shows. */
+/* Room for one more body: those executed longest ago go, though a peer that lags may then have to fetch state. */
 static bool make_room(struct broker *b, size_t bytes)
 {
-    for (unsigned tries = 0; tries < 4 * BUNDLES_MAX; tries++) {
-        if (b->bundle_free && b->body_bytes + stored_bytes(bytes) <= b->config.body_bytes_max)
-            return true;
-        struct bundle_entry *entry = &b->bundle[b->scan++ % BUNDLES_MAX];
-        bool settled = entry->state == BUNDLE_EXECUTED &&
-                       (entry->slot <= b->stable || tries > BUNDLES_MAX);
-        if (settled)
-            entry_remove(b, entry);
+    while (!b->bundle_free || b->body_bytes + stored_bytes(bytes) > b->config.body_bytes_max) {
+        struct bundle_entry *entry = oldest_done(b);
+        if (!entry)
+            return false;
+        entry_remove(b, entry);
     }
-    return false;
+    return true;
 }
 
 static struct bundle_entry *entry_add(struct broker *b, const struct batch_entry *named, enum bundle_state state)
@@ -161,7 +178,7 @@ static struct bundle_entry *entry_add(struct broker *b, const struct batch_entry
     *bucket = index;
     set_state(b, entry, state);
     if (in_queue(entry))
-        queue_add(b, entry);
+        list_add(b, &b->queue, entry);
     return entry;
 }
 
@@ -191,6 +208,7 @@ void bundles_executed(struct broker *b, const struct batch_entry *executed, slot
     if (in_queue(entry))
         queue_remove(b, entry);
     set_state(b, entry, BUNDLE_EXECUTED);
+    list_add(b, &b->done, entry);
     entry->slot = slot;
 }
 
@@ -202,7 +220,7 @@ void bundles_drop(struct broker *b, struct bundle_entry *entry)
 /* After a state transfer nobody knows which of them were executed meanwhile: origins send again what they still miss. */
 void bundles_drop_waiting(struct broker *b)
 {
-    for (uint32_t at = b->queue_head; at;) {
+    for (uint32_t at = b->queue.head; at;) {
         struct bundle_entry *entry = &b->bundle[at - 1];
         at = entry->queue_next;
         if (entry->slot <= b->executed) /* those listed above are needed still */
@@ -212,7 +230,7 @@ void bundles_drop_waiting(struct broker *b)
 
 void bundles_requeue(struct broker *b)
 {
-    for (uint32_t at = b->queue_head; at; at = b->bundle[at - 1].queue_next)
+    for (uint32_t at = b->queue.head; at; at = b->bundle[at - 1].queue_next)
         if (b->bundle[at - 1].state == BUNDLE_PROPOSED)
             set_state(b, &b->bundle[at - 1], BUNDLE_QUEUED);
 }
@@ -220,14 +238,14 @@ void bundles_requeue(struct broker *b)
 /* P left some of what was proposed out, or had no slot for it. */
 void bundles_requeue_unlisted(struct broker *b)
 {
-    for (uint32_t at = b->queue_head; at; at = b->bundle[at - 1].queue_next)
+    for (uint32_t at = b->queue.head; at; at = b->bundle[at - 1].queue_next)
         if (b->bundle[at - 1].state == BUNDLE_PROPOSED && b->bundle[at - 1].slot <= b->executed)
             set_state(b, &b->bundle[at - 1], BUNDLE_QUEUED);
 }
 
 void bundles_drop_wanted(struct broker *b)
 {
-    for (uint32_t at = b->queue_head; at;) {
+    for (uint32_t at = b->queue.head; at;) {
         struct bundle_entry *entry = &b->bundle[at - 1];
         at = entry->queue_next;
         if (entry->state == BUNDLE_WANTED && !entry->needed)
@@ -239,7 +257,7 @@ void bundles_drop_wanted(struct broker *b)
  * that are settled go too. */
 void bundles_expire(struct broker *b)
 {
-    for (uint32_t at = b->queue_head; at;) {
+    for (uint32_t at = b->queue.head; at;) {
         struct bundle_entry *entry = &b->bundle[at - 1];
         at = entry->queue_next;
         bool old = b->now_us - entry->known_us > EXPIRY_TIMEOUTS * b->timeout_us;

@@ -120,7 +120,7 @@ static void watch_requests(struct broker *b)
 {
     bool expired = false;
     unsigned looked = 0;
-    for (uint32_t at = b->queue_head; at && looked < 4096; at = b->bundle[at - 1].queue_next) {
+    for (uint32_t at = b->queue.head; at && looked < 4096; at = b->bundle[at - 1].queue_next) {
         struct bundle_entry *entry = &b->bundle[at - 1];
         looked += entry->state != BUNDLE_WANTED;
         if (b->now_us - entry->known_us < b->timeout_us / 2)
@@ -148,7 +148,7 @@ static void watch_requests(struct broker *b)
 static void fetch_wanted(struct broker *b)
 {
     unsigned asked = 0;
-    for (uint32_t at = b->queue_head; at && asked < 64; at = b->bundle[at - 1].queue_next) {
+    for (uint32_t at = b->queue.head; at && asked < 64; at = b->bundle[at - 1].queue_next) {
         struct bundle_entry *entry = &b->bundle[at - 1];
         if (entry->state != BUNDLE_WANTED || b->now_us - entry->known_us < b->timeout_us / 16)
             continue;
@@ -307,7 +307,7 @@ void liveness_tick(struct broker *b)
     catch_up(b);
     fill_for_laggards(b);
     bundles_forget_old(b);
-    bool waiting = b->queue_head || !b->in_view || b->newest > b->executed || others_ahead(b);
+    bool waiting = b->queue.head || !b->in_view || b->newest > b->executed || others_ahead(b);
     if (waiting || b->tick % TICKS_PER_TIMEOUT == 0)
         liveness_send_status(b, PEER_ALL);
     if (!b->in_view)
@@ -338,7 +338,7 @@ enum verdict broker_on_view(struct broker *b, const struct frame *frame, enum ki
     b->latency_samples = 0;
     bundles_requeue(b);
     /* Timers start anew under the new primary. */
-    for (uint32_t at = b->queue_head; at; at = b->bundle[at - 1].queue_next)
+    for (uint32_t at = b->queue.head; at; at = b->bundle[at - 1].queue_next)
         b->bundle[at - 1].signed_us = b->now_us;
     if (b->new_view_seen.data && b->new_view_seen_view == b->view) {
         blob_clear(b, &b->new_view);

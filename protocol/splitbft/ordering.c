@@ -19,7 +19,7 @@ static uint32_t gather(struct broker *b, struct writer *entries)
 {
     uint32_t count = 0;
     size_t bytes = 0;
-    for (uint32_t at = b->queue_head; at && count < BATCH_BUNDLES_MAX; at = b->bundle[at - 1].queue_next) {
+    for (uint32_t at = b->queue.head; at && count < BATCH_BUNDLES_MAX; at = b->bundle[at - 1].queue_next) {
         struct bundle_entry *entry = &b->bundle[at - 1];
         if (!may_propose(b, entry) || (entry->alone && count))
             continue;

@@ -10,7 +10,7 @@ enum verdict confirmation_on_leave(struct confirmation *c, const struct frame *f
     struct local_leave leave;
     if (!local_leave_decode(frame->body, &leave))
         return VERDICT_MALFORMED;
-    if (leave.view <= c->view)
+    if (leave.view <= c->view && !mutant(MUTANT_VIEWS_FALL))
         return VERDICT_STALE;
     c->view = leave.view;
     c->view_change_due = leave.view;

@@ -1,6 +1,7 @@
 #include "ordering/auth.h"
 
 #include "base/check.h"
+#include "ordering/mutant.h"
 
 WIRE_CODE(mac_entry, MAC_ENTRY_FIELDS)
 
@@ -51,8 +52,9 @@ void auth_content(const struct tag16 *cluster, enum frame_type type, const struc
     struct writer w = writer_to(head, sizeof head);
     put_raw(&w, cluster->bytes, sizeof cluster->bytes);
     put_u8(&w, WIRE_VERSION);
-    put_u8(&w, (uint8_t)type);
-    put_sender(&w, sender);
+    put_u8(&w, mutant(MUTANT_NO_DOMAIN_SEPARATION) ? 0 : (uint8_t)type);
+    if (!mutant(MUTANT_NO_DOMAIN_SEPARATION))
+        put_sender(&w, sender);
     struct digest_state state;
     digest_begin(&state, "redoubt frame");
     digest_add(&state, head, w.len);

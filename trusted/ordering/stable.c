@@ -3,12 +3,18 @@
 #include <assert.h>
 
 #include "base/check.h"
+#include "ordering/mutant.h"
 
 static_assert(signer_BYTES == 84, "as the size of certificate.signers says");
 
 void stable_init(struct stable *stable)
 {
     memset(stable, 0, sizeof *stable);
+}
+
+static uint32_t quorum_stable(const struct configuration *c)
+{
+    return mutant(MUTANT_CHECKPOINT_AT_F) ? c->faults : quorum_vote(c);
 }
 
 enum verdict window_check(slot_no stable_slot, slot_no slot)
@@ -85,7 +91,7 @@ enum verdict stable_add(struct stable *stable, const struct auth *auth, const st
     candidate->configuration = checkpoint.configuration;
     candidate->epoch = frame->sender.epoch;
     memcpy(candidate->signature, frame->auth.data, SIGNATURE_BYTES);
-    if (count_equal(stable, candidate) >= quorum_vote(auth->configuration)) {
+    if (count_equal(stable, candidate) >= quorum_stable(auth->configuration)) {
         make_certificate(stable, candidate);
         *advanced = true;
     }
@@ -119,7 +125,7 @@ enum verdict certificate_check(const struct configuration *c, slot_no slot, cons
         if (signer.configuration != signer_at(signers, 0).configuration ||
             auth_check_signature(c, &frame) != VERDICT_ACCEPT)
             return VERDICT_BAD_SIGNATURE;
-        if (++valid >= quorum_vote(c))
+        if (++valid >= quorum_stable(c))
             return VERDICT_ACCEPT;
     }
     return VERDICT_MISMATCH;
