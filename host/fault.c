@@ -211,7 +211,7 @@ void fault_to_client(struct fault *fault, uint32_t connection, const struct slic
     }
     if (fault->kind == FAULT_LIE || fault->kind == FAULT_CORRUPT_REPLIES) {
         size_t len = gather(fault, parts, count);
-        if (type_of(fault->frame, len) == FRAME_REPLY || type_of(fault->frame, len) == FRAME_ANSWER) {
+        if (type_of(fault->frame, len) == FRAME_REPLY) {
             struct slice whole = {fault->frame, len};
             fault->done++;
             tamper_reply(fault->frame, len);

@@ -25,8 +25,6 @@
     T(REPLY, 11, "reply")                    /* E -> origin */                                                    \
     T(FETCH_REPLY, 12, "fetch-reply")        /* origin -> E: the reply again, in full */                          \
     T(SIGN_WANTED, 13, "sign-wanted")        /* host -> origin: that bundle signed, please */                     \
-    T(QUESTION, 14, "question")              /* origin -> E: unordered read */                                    \
-    T(ANSWER, 15, "answer")                  /* E -> origin */                                                    \
     T(PRE_PREPARE, 20, "pre-prepare")        /* P of primary -> P, C, E */                                        \
     T(PREPARE, 21, "prepare")                /* P -> C */                                                         \
     T(COMMIT, 22, "commit")                  /* C -> E */                                                         \

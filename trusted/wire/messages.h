@@ -12,7 +12,6 @@
 #include "wire/local.h"
 #include "wire/new_view.h"
 #include "wire/parting.h"
-#include "wire/question.h"
 #include "wire/reply.h"
 #include "wire/sign_wanted.h"
 #include "wire/start.h"
@@ -23,7 +22,7 @@
 
 #define FRAME_BODIES(B)                                                                                          \
     B(HELLO, hello) B(START, start) B(BUNDLE, bundle) B(REPLY, reply) B(FETCH_REPLY, fetch_reply)                \
-    B(SIGN_WANTED, sign_wanted) B(QUESTION, question) B(ANSWER, answer) B(PRE_PREPARE, vote) B(PREPARE, vote)    \
+    B(SIGN_WANTED, sign_wanted) B(PRE_PREPARE, vote) B(PREPARE, vote)    \
     B(COMMIT, vote) B(EXECUTED, vote) B(CHECKPOINT, checkpoint) B(PARTING, parting)                              \
     B(VIEW_CHANGE, view_change) B(NEW_VIEW, new_view) B(ASK_EXECUTED, ask_executed) B(ASK_STATE, ask_state)      \
     B(STATE, state) B(STATUS, status) B(FETCH, fetch) B(BATCH, batch_frame) B(LOCAL_PROPOSE, local_propose)      \
