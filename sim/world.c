@@ -289,8 +289,10 @@ void world_run(const struct sim_options *options, struct sim_result *result)
 {
     static struct world world;
     struct world *w = &world;
-    if (world_open(w, options, result) && world_advance(w, w->end_at_us) &&
-        world_advance(w, w->end_at_us + PATIENCE_US) && finish(w) && !clients_done(w))
+    bool alive = world_open(w, options, result) && world_advance(w, w->end_at_us);
+    if (alive && options->safety_only)
+        (void)finish(w);
+    else if (alive && world_advance(w, w->end_at_us + PATIENCE_US) && finish(w) && !clients_done(w))
         stuck(w);
     world_close(w);
 }

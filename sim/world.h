@@ -47,6 +47,7 @@ struct sim_options {
     double attacks_per_s;    /* take-overs of all hosts; -1: drawn */
     bool plain_network;      /* no loss, constant delay: for scenarios */
     const char *only_attack; /* by name, for tests; NULL: any */
+    bool safety_only;        /* whether requests finish is not looked at */
 };
 
 struct sim_result {

@@ -20,7 +20,7 @@
 #include "ordering/mutant.h"
 #include "ordering/stable.h"
 
-#define PARTING_BYTES_MAX (32u * 1024u)
+#define PARTING_BYTES_MAX (56u * 1024u)
 
 struct conf_vote {
     bool present;

@@ -8,19 +8,12 @@ static struct slice list_votes(struct preparation *p, uint8_t *to, size_t cap)
 {
     struct writer w = writer_to(to, cap);
     slot_no stable = prep_stable_slot(p);
-    uint32_t spare = PARTING_VOTES_MAX - WINDOW; /* entries beyond one per slot */
     for (slot_no slot = stable + 1; slot <= stable + WINDOW; slot++) {
         const struct prep_slot *s = &p->slot[slot % WINDOW];
         if (s->slot != slot)
             continue;
-        for (uint32_t i = 0; i < s->votes; i++) {
-            bool latest = s->voted && digest_equal(&s->vote[i].batch, &s->voted_batch);
-            if (!latest && spare == 0)
-                continue;
-            if (!latest)
-                spare--;
+        for (uint32_t i = 0; i < s->votes; i++)
             slot_view_put(&w, &(struct slot_view){.slot = slot, .view = s->vote[i].view, .batch = s->vote[i].batch});
-        }
     }
     CHECK(!w.bad);
     return (struct slice){to, w.len};

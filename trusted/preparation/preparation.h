@@ -24,7 +24,7 @@
 #include "ordering/stable.h"
 
 /* A VIEW-CHANGE with PARTINGs of all replicas at their largest. */
-#define VIEW_CHANGE_BYTES_MAX (400u * 1024u)
+#define VIEW_CHANGE_BYTES_MAX (560u * 1024u)
 
 struct prep_vote {
     struct digest batch;

@@ -25,18 +25,33 @@ struct chosen {
     struct shown_certificate highest;
 };
 
+/* The shortest VIEW-CHANGE for this view that was not taken yet, so that long ones of faulty C crowd nobody out; NULL: none. */
+static struct prep_view_change *next_shortest(struct preparation *p, view_no view, bool taken[REPLICAS_MAX])
+{
+    struct prep_view_change *best = NULL;
+    for (replica_id r = 0; r < p->configuration.replicas; r++) {
+        struct prep_view_change *stored = &p->view_change[r];
+        bool fits = stored->view == view && stored->configuration == p->configuration.number && !taken[r];
+        if (fits && (!best || stored->len < best->len))
+            best = stored;
+    }
+    if (best)
+        taken[best - p->view_change] = true;
+    return best;
+}
+
 static void choose(struct preparation *p, view_no view, struct chosen *chosen)
 {
+    bool taken[REPLICAS_MAX] = {false};
+    struct prep_view_change *stored;
     chosen->count = 0;
     chosen->highest = (struct shown_certificate){0};
     chosen->list = writer_to(p->scratch, FRAME_MAX - 64 * 1024);
-    for (replica_id r = 0; r < p->configuration.replicas; r++) {
-        struct prep_view_change *stored = &p->view_change[r];
+    while ((stored = next_shortest(p, view, taken)) != NULL) {
         struct frame frame;
         struct view_change vc;
-        if (stored->view != view || stored->configuration != p->configuration.number ||
-            chosen->list.cap - chosen->list.len < stored->len + 4)
-            continue;
+        if (chosen->list.cap - chosen->list.len < stored->len + 4)
+            return;
         CHECK(frame_decode(stored->frame, stored->len, &frame) && view_change_decode(frame.body, &vc));
         put_slice(&chosen->list, frame.whole);
         chosen->input[chosen->count++] = (struct selection_input){

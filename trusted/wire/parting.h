@@ -17,7 +17,7 @@ WIRE_STRUCT(parting, PARTING_FIELDS)
 WIRE_STRUCT(slot_view, SLOT_VIEW_FIELDS)
 WIRE_LIST(slot_view, SLOT_VIEW_FIELDS)
 
-#define PARTING_VOTES_MAX (2u * WINDOW)
+#define PARTING_VOTES_MAX (PARTING_DIGESTS_PER_SLOT * WINDOW) /* all of them */
 
 /* On the message alone: votes ascend by slot, lie in (stable_slot, stable_slot + WINDOW] and in views up to `view`. */
 enum verdict parting_check(const struct frame *frame, struct parting *parting);
