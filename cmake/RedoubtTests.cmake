@@ -3,13 +3,13 @@
 #   test/unit/test_*.c       one cmocka program each, with real cryptography
 #   test/unit/sim_test_*.c   the same with the simulator and its cryptography
 #   test/paper/test_*.c      one test per claim of the papers; with the simulator
-#   test/fuzz/fuzz_*.c       LLVMFuzzerTestOneInput; libFuzzer in the preset `fuzz`, else test/fuzz/driver.c
+#   test/fuzz/fuzz_*.c       LLVMFuzzerTestOneInput; libFuzzer in the preset `fuzz`, else test/fuzz/driver.c; messages have
+#                            targets of their own, made from the table in trusted/wire/messages.h
 #   test/e2e/*.sh            whole clusters and real clients; REDOUBT_BIN is where the executables are
 #   test/scenario/*.sh       runners of the golden traces beside them
 # Simulator seeds, mutants, the explorer and the rules on symbols are ctest tests too.
 
 set(TEST_INCLUDES include trusted protocol access host sim test test/lib)
-set(SIM_PARTS sim_lib protocol client_core ${SPLIT} crypto_sim)
 set(REAL_PARTS host_client host protocol client_core shell ${SPLIT} crypto_sodium)
 
 redoubt_library(test_lib SOURCES test/lib/*.c INCLUDES ${TEST_INCLUDES} DEFINITIONS _GNU_SOURCE)
@@ -26,8 +26,11 @@ function(redoubt_tests label pattern)
     add_executable(${target} ${file})
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/${label}
                           OUTPUT_NAME ${stem})
-    redoubt_compile(${target} INCLUDES ${TEST_INCLUDES} apps DEFINITIONS _GNU_SOURCE
-                    REDOUBT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    set(definitions _GNU_SOURCE REDOUBT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    if("sim_lib" IN_LIST ARGN)
+      list(APPEND definitions REDOUBT_MUTANTS) # as the simulator's libraries are compiled
+    endif()
+    redoubt_compile(${target} INCLUDES ${TEST_INCLUDES} apps DEFINITIONS ${definitions})
     redoubt_link(${target} test_lib ${ARGN})
     target_link_libraries(${target} PRIVATE PkgConfig::CMOCKA)
     add_test(NAME ${label}/${stem} COMMAND ${target} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
@@ -36,24 +39,48 @@ function(redoubt_tests label pattern)
   endforeach()
 endfunction()
 
-# redoubt_fuzzers(PATTERN LIBRARY...): test/fuzz/seeds/NAME/ holds the seeds of fuzz_NAME.c.
+# redoubt_fuzzer(FILE LIBRARY...): test/fuzz/seeds/NAME/ holds the seeds of fuzz_NAME.c.
+function(redoubt_fuzzer file)
+  get_filename_component(target ${file} NAME_WE)
+  string(REGEX REPLACE "^fuzz_" "" noun ${target})
+  if(REDOUBT_SANITIZE STREQUAL "fuzzer")
+    add_executable(${target} ${file})
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(${target} ${file} ${PROJECT_SOURCE_DIR}/test/fuzz/driver.c)
+    add_test(NAME fuzz/${target} COMMAND ${target} ${PROJECT_SOURCE_DIR}/test/fuzz/seeds/${noun})
+    set_tests_properties(fuzz/${target} PROPERTIES LABELS fuzz TIMEOUT 120)
+    if(noun MATCHES "^(preparation|confirmation|execution|broker_.*)$") # a compartment or a host, made anew per input
+      set_tests_properties(fuzz/${target} PROPERTIES ENVIRONMENT "DRIVER_RUNS=300")
+    endif()
+  endif()
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
+  redoubt_compile(${target} INCLUDES ${TEST_INCLUDES} test/fuzz DEFINITIONS _GNU_SOURCE)
+  redoubt_link(${target} test_lib ${ARGN})
+endfunction()
+
+# redoubt_fuzzers(PATTERN LIBRARY...): one target per file.
 function(redoubt_fuzzers pattern)
   redoubt_glob(files ${pattern})
   foreach(file ${files})
-    get_filename_component(stem ${file} NAME_WE)
-    string(REGEX REPLACE "^fuzz_" "" noun ${stem})
-    set(target ${stem})
-    if(REDOUBT_SANITIZE STREQUAL "fuzzer")
-      add_executable(${target} ${file})
-      target_link_options(${target} PRIVATE -fsanitize=fuzzer)
-    else()
-      add_executable(${target} ${file} ${PROJECT_SOURCE_DIR}/test/fuzz/driver.c)
-      add_test(NAME fuzz/${stem} COMMAND ${target} ${PROJECT_SOURCE_DIR}/test/fuzz/seeds/${noun})
-      set_tests_properties(fuzz/${stem} PROPERTIES LABELS fuzz TIMEOUT 120)
-    endif()
-    set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
-    redoubt_compile(${target} INCLUDES ${TEST_INCLUDES} test/fuzz DEFINITIONS _GNU_SOURCE)
-    redoubt_link(${target} test_lib ${ARGN})
+    redoubt_fuzzer(${file} ${ARGN})
+  endforeach()
+endfunction()
+
+# redoubt_message_fuzzers(LIBRARY...): one target per line B(TYPE, body) of FRAME_BODIES, so that a new message has its own
+# without anybody thinking of it. What each does is in test/fuzz/message.h.
+function(redoubt_message_fuzzers)
+  set(table ${PROJECT_SOURCE_DIR}/trusted/wire/messages.h)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${table})
+  file(READ ${table} text)
+  string(REGEX MATCHALL "B\\([A-Z_]+, *[a-z_]+\\)" lines "${text}")
+  foreach(line ${lines})
+    string(REGEX REPLACE "B\\(([A-Z_]+), *([a-z_]+)\\)" "\\1" FUZZ_TYPE "${line}")
+    string(REGEX REPLACE "B\\(([A-Z_]+), *([a-z_]+)\\)" "\\2" FUZZ_BODY "${line}")
+    string(TOLOWER ${FUZZ_TYPE} noun)
+    set(file ${PROJECT_BINARY_DIR}/fuzz/source/fuzz_${noun}.c)
+    file(CONFIGURE OUTPUT ${file} CONTENT "#define FUZZ_TYPE @FUZZ_TYPE@\n#define FUZZ_BODY @FUZZ_BODY@\n#include \"message.h\"\n" @ONLY)
+    redoubt_fuzzer(${file} ${ARGN})
   endforeach()
 endfunction()
 
@@ -65,6 +92,7 @@ function(redoubt_script_test name label)
 endfunction()
 
 redoubt_fuzzers(test/fuzz/fuzz_*.c ${REAL_PARTS})
+redoubt_message_fuzzers(core)
 if(REDOUBT_SANITIZE STREQUAL "fuzzer")
   return()
 endif()

@@ -2,8 +2,8 @@
  * What the services should answer: a model of kv (one key per operation) and counter, written down independently of
  * them, for the operations that the workload uses.
  */
-#include "../apps/counter/counter_codec.h"
-#include "../apps/kv/kv_codec.h"
+#include "counter/counter_codec.h"
+#include "kv/kv_codec.h"
 #include "world.h"
 
 void result_digest(struct digest *out, unsigned status, const void *data, size_t len)

@@ -236,8 +236,9 @@ void nemesis_heal(struct world *w)
     for (uint32_t c = 0; c < w->clients; c++)
         memset(w->client[c].cut, 0, sizeof w->client[c].cut);
     if (dice_chance(d, 0.3)) {
-        /* A slow network: only timers that back off get anywhere. */
-        uint64_t delay = w->request_timeout_us / 4 + dice_below(d, (uint32_t)w->request_timeout_us);
+        /* A slow network: only timers that back off get anywhere. (Not slower than the view timeout: that is how far a
+         * batch's time may lie behind a backup's clock.) */
+        uint64_t delay = w->request_timeout_us * (30 + dice_below(d, 25)) / 100;
         for (replica_id a = 0; a < w->n; a++)
             for (replica_id b = 0; b < w->n; b++)
                 w->link[a][b].delay_us = delay;

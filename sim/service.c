@@ -2,8 +2,8 @@
  * The service that the simulated replicas run: a real one (kv or counter), with a number in front of every operation so
  * that the ledger can follow it.
  */
-#include "../apps/counter/counter.h"
-#include "../apps/kv/kv.h"
+#include "counter/counter.h"
+#include "kv/kv.h"
 #include "world.h"
 
 struct wrapped {

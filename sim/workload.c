@@ -1,8 +1,8 @@
 /*
  * What clients ask for: few keys, so that they meet; every written value is its own.
  */
-#include "../apps/counter/counter_codec.h"
-#include "../apps/kv/kv_codec.h"
+#include "counter/counter_codec.h"
+#include "kv/kv_codec.h"
 #include "world.h"
 
 /* In the plaintext of operations, never in a frame. */

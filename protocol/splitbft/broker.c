@@ -298,29 +298,25 @@ static void broker_start(void *engine, const struct configuration *configuration
     arm_timer(b);
 }
 
-static int compare_slots(slot_no a, slot_no b)
-{
-    return a < b ? 1 : a > b ? -1 : 0;
-}
-
-/* Behind the f+1-st highest of the others: one of those who are at least there is correct. */
-static slot_no lag_of(const struct broker *b)
+/* The f+1-st highest of the others: one of those who are at least there is correct. */
+slot_no broker_executed_elsewhere(const struct broker *b)
 {
     slot_no executed[REPLICAS_MAX] = {0};
     uint32_t count = 0;
-    if (!b->configuration)
-        return 0;
-    for (replica_id r = 0; r < b->configuration->replicas; r++) {
+    for (replica_id r = 0; b->configuration && r < b->configuration->replicas; r++) {
         if (!b->peer[r].known)
             continue;
         uint32_t at = count++;
-        for (; at > 0 && compare_slots(b->peer[r].executed, executed[at - 1]) < 0; at--)
+        for (; at > 0 && executed[at - 1] < b->peer[r].executed; at--)
             executed[at] = executed[at - 1];
         executed[at] = b->peer[r].executed;
     }
-    if (count <= b->configuration->faults)
-        return 0;
-    slot_no other = executed[b->configuration->faults];
+    return count && count > b->configuration->faults ? executed[b->configuration->faults] : 0;
+}
+
+static slot_no lag_of(const struct broker *b)
+{
+    slot_no other = broker_executed_elsewhere(b);
     return other > b->executed ? other - b->executed : 0;
 }
 

@@ -19,7 +19,7 @@
 #define BUNDLES_MAX 16384u          /* entries known at once */
 #define BUNDLES_PER_ORIGIN 128u     /* not executed yet */
 #define LOG_SLOTS (2u * WINDOW)     /* slots kept for retransmission and for peers that fetch */
-#define LISTS_PER_SLOT 3u           /* candidate batches of one slot */
+#define LISTS_PER_SLOT 6u           /* candidate batches of one slot: what P may have voted for, and two more */
 #define WANTED_MAX 4096u            /* bundles listed by a primary whose bodies are not here */
 #define EXPIRY_TIMEOUTS 8u          /* unsigned bundles that nobody orders go after so many request timeouts */
 #define BODY_CLASSES 16u            /* sizes of bodies: powers of two */
@@ -73,6 +73,7 @@ struct bundle_list {
 
 struct slot_list {
     struct digest batch;
+    bool pinned;       /* own P voted for it, or E executed it: it may be committed, so somebody may need it */
     struct blob bytes; /* the attachment */
 };
 
@@ -80,7 +81,8 @@ struct slot_entry {
     slot_no slot; /* 0: unused */
     struct slot_list list[LISTS_PER_SLOT];
     unsigned next_list;
-    struct digest voted;     /* own P's latest vote: that list is kept */
+    struct digest voted;     /* own P's latest vote */
+    struct digest needed;    /* committed, says own E, which lacks the list */
     view_no pre_prepare_view;
     struct blob pre_prepare; /* the primary's, of the view that this replica is or was in */
     view_no early_view;
@@ -170,6 +172,8 @@ struct broker {
     struct actions *actions; /* of the step under way */
 };
 
+slot_no broker_executed_elsewhere(const struct broker *b);
+
 /* Emitting actions. */
 void broker_send_origin(struct broker *b, origin_id origin, struct slice frame);
 void broker_give(struct broker *b, enum kind kind, struct slice frame, bool local);
@@ -207,6 +211,7 @@ bool origin_on_signatures(const struct broker *b, origin_id origin);
 struct slot_entry *slots_at(struct broker *b, slot_no slot); /* NULL: not kept */
 struct slot_list *slots_list(struct broker *b, slot_no slot, const struct digest *batch);
 void slots_add_list(struct broker *b, slot_no slot, const struct digest *batch, struct slice list);
+void slots_pin_list(struct broker *b, slot_no slot, const struct digest *batch);
 void slots_resend(struct broker *b, replica_id to, slot_no after);
 void slots_resend_stable(struct broker *b, replica_id to, slot_no above);
 

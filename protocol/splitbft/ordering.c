@@ -54,11 +54,14 @@ void ordering_propose(struct broker *b)
 {
     if (!b->voting || !is_primary(b))
         return;
+    /* A primary whose own E lags still orders for the others. */
+    slot_no elsewhere = broker_executed_elsewhere(b);
+    slot_no executed = b->executed > elsewhere ? b->executed : elsewhere;
     for (;;) {
         uint8_t list[BATCH_BUNDLES_MAX * batch_entry_BYTES];
         struct writer entries = writer_to(list, sizeof list);
-        slot_no top = b->proposed > b->executed ? b->proposed : b->executed;
-        if (top - b->executed + b->awaiting_p >= b->config.pipeline || top + b->awaiting_p >= b->stable + WINDOW)
+        slot_no top = b->proposed > executed ? b->proposed : executed;
+        if (top - executed + b->awaiting_p >= b->config.pipeline || top + b->awaiting_p >= b->stable + WINDOW)
             return;
         bool fill = top + b->awaiting_p < b->fill_until;
         uint32_t count = b->unproposed ? gather(b, &entries) : 0;
@@ -166,6 +169,8 @@ static enum verdict pre_prepare_place(const struct broker *b, const struct frame
         return VERDICT_UNEXPECTED;
     if (frame->attachment.len && !batch_decode(frame->attachment, &batch))
         return VERDICT_MALFORMED;
+    if (frame->auth.len > AUTH_BYTES_MAX)
+        return VERDICT_LIMIT; /* it is kept per slot */
     if (own)
         return VERDICT_ACCEPT;
     if (vote->view < liveness_heading(b))
@@ -219,8 +224,10 @@ enum verdict broker_on_vote(struct broker *b, const struct frame *frame, bool ow
         struct slot_entry *s = slots_at(b, vote.slot);
         if (s)
             blob_set(b, prepare ? &s->prepare : &s->commit, frame->whole);
-        if (s && prepare)
+        if (s && prepare) {
             s->voted = vote.batch;
+            slots_pin_list(b, vote.slot, &vote.batch);
+        }
         broker_send(b, PEER_ALL, frame->whole);
     }
     broker_give(b, prepare ? KIND_CONFIRMATION : KIND_EXECUTION, frame->whole, own);
@@ -266,6 +273,7 @@ static void slot_executed(struct broker *b, slot_no slot, const struct digest *d
     struct batch batch;
     if (!list || !batch_decode(blob_slice(&list->bytes), &batch))
         return;
+    list->pinned = true;
     for (uint32_t i = 0; i < batch_entry_count(batch.entries); i++) {
         struct batch_entry entry = batch_entry_at(batch.entries, i);
         bundles_executed(b, &entry, slot);
@@ -315,6 +323,9 @@ enum verdict broker_on_need(struct broker *b, const struct frame *frame)
         return VERDICT_MALFORMED;
     if (need.what == FETCH_BATCH) {
         struct slot_list *list = slots_list(b, need.slot, &need.digest);
+        struct slot_entry *s = slots_at(b, need.slot);
+        if (s)
+            s->needed = need.digest;
         if (list)
             ordering_hand_over(b, need.slot, &need.digest, blob_slice(&list->bytes));
         else
@@ -379,9 +390,16 @@ enum verdict broker_on_batch(struct broker *b, const struct frame *frame)
     batch_digest(&digest, frame->attachment);
     if (!digest_equal(&digest, &m.batch))
         return VERDICT_MISMATCH;
-    if (m.slot <= b->executed || !slots_at(b, m.slot))
-        return VERDICT_STALE;
-    slots_add_list(b, m.slot, &m.batch, frame->attachment);
-    ordering_hand_over(b, m.slot, &m.batch, frame->attachment);
-    return VERDICT_ACCEPT;
+    /* Two slots may hold equal batches (nulls of one time): it is for whichever needs it. */
+    enum verdict verdict = VERDICT_STALE;
+    for (unsigned i = 0; i < LOG_SLOTS; i++) {
+        struct slot_entry *s = &b->slot[i];
+        if (s->slot <= b->executed || !digest_equal(&s->needed, &m.batch))
+            continue;
+        slots_add_list(b, s->slot, &m.batch, frame->attachment);
+        slots_pin_list(b, s->slot, &m.batch);
+        ordering_hand_over(b, s->slot, &m.batch, frame->attachment);
+        verdict = VERDICT_ACCEPT;
+    }
+    return verdict;
 }

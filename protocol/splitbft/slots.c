@@ -45,11 +45,19 @@ void slots_add_list(struct broker *b, slot_no slot, const struct digest *batch, 
     struct slot_entry *s = slots_at(b, slot);
     if (!s || slots_list(b, slot, batch))
         return;
-    struct slot_list *list = &s->list[s->next_list++ % LISTS_PER_SLOT];
-    if (list->bytes.data && digest_equal(&list->batch, &s->voted))
-        list = &s->list[s->next_list++ % LISTS_PER_SLOT]; /* what own P voted for may be committed: keep it */
+    struct slot_list *list = NULL;
+    for (unsigned i = 0; i < LISTS_PER_SLOT && (!list || list->pinned); i++)
+        list = &s->list[s->next_list++ % LISTS_PER_SLOT];
     list->batch = *batch;
+    list->pinned = digest_equal(batch, &s->voted);
     blob_set(b, &list->bytes, bytes);
+}
+
+void slots_pin_list(struct broker *b, slot_no slot, const struct digest *batch)
+{
+    struct slot_list *list = slots_list(b, slot, batch);
+    if (list)
+        list->pinned = true;
 }
 
 void slots_resend(struct broker *b, replica_id to, slot_no after)

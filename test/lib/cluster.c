@@ -24,6 +24,17 @@ static void *keep(struct cluster *c, size_t bytes)
     return c->scratch[c->scratches++] = memory;
 }
 
+size_t cluster_mark(const struct cluster *c)
+{
+    return c->scratches;
+}
+
+void cluster_release(struct cluster *c, size_t mark)
+{
+    while (c->scratches > mark)
+        free(c->scratch[--c->scratches]);
+}
+
 struct slice cluster_copy(struct cluster *c, const void *data, size_t len)
 {
     uint8_t *copy = keep(c, len);
@@ -169,17 +180,37 @@ void cluster_flush(struct cluster *c, enum kind kind, replica_id r)
     CHECK(!more);
 }
 
+static void *fresh_pages(void *at, size_t bytes)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0);
+    void *memory = mmap(at, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    CHECK(memory != MAP_FAILED);
+    return memory;
+}
+
+void cluster_reborn(struct cluster *c, enum kind kind, replica_id r)
+{
+    struct cell *cell = cell_of(c, kind, r);
+    struct sign_key sign = cluster_auth(c, kind, r)->sign;
+    struct box_key box = cluster_auth(c, kind, r)->box;
+    (void)fresh_pages(cell->memory, cell->type->arena_bytes);
+    arena_init(&cell->arena, cell->memory, cell->type->arena_bytes);
+    cell->out.len = 0;
+    cell->state = cell->type->init(&cell->arena, &cell->config, &cell->out);
+    cell->out.len = 0;
+    cluster_auth(c, kind, r)->sign = sign;
+    cluster_auth(c, kind, r)->box = box;
+    CHECK(cluster_give(c, kind, r, c->start) == VERDICT_ACCEPT);
+}
+
 static void cell_init(struct cluster *c, enum kind kind, replica_id r, const uint8_t domain_seed[32])
 {
     struct cell *cell = cell_of(c, kind, r);
     cell->type = types[kind - KIND_PREPARATION];
-    cell->memory = mmap(NULL, cell->type->arena_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CHECK(cell->memory != MAP_FAILED);
+    cell->memory = fresh_pages(NULL, cell->type->arena_bytes);
     arena_init(&cell->arena, cell->memory, cell->type->arena_bytes);
     cell->out = (struct outbox){.cap = 2 * OUTBOX_MIN_BYTES};
-    cell->out.data = mmap(NULL, cell->out.cap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CHECK(cell->out.data != MAP_FAILED);
+    cell->out.data = fresh_pages(NULL, cell->out.cap);
     cell->config = (struct compartment_config){
         .kind = kind,
         .replica = r,

@@ -93,6 +93,9 @@ void cluster_free(struct cluster *cluster);
 /* From now on randomness follows from `seed` (for fuzz targets, whose keys must be the same in every run). */
 void cluster_random_fixed(uint64_t seed);
 
+/* A compartment as it was right after its START, with the keys that it has; everything else of it is forgotten. */
+void cluster_reborn(struct cluster *cluster, enum kind kind, replica_id replica);
+
 struct preparation *cluster_p(struct cluster *cluster, replica_id replica);
 struct confirmation *cluster_c(struct cluster *cluster, replica_id replica);
 struct execution *cluster_e(struct cluster *cluster, replica_id replica);
@@ -158,6 +161,10 @@ void cluster_fill(struct cluster *cluster, slot_no slot);
 /* The attachment of a PRE-PREPARE with these bundles. */
 struct slice cluster_list(struct cluster *cluster, uint64_t time_us, struct test_bundle *const bundles[],
                           uint32_t count, struct digest *digest);
+
+/* Frames and bodies made by hand live until the cluster is freed, or until this: those made since `mark` go. */
+size_t cluster_mark(const struct cluster *cluster);
+void cluster_release(struct cluster *cluster, size_t mark);
 
 /* --- forging */
 

@@ -233,12 +233,18 @@ void origins_digest(struct execution *e, struct digest *out)
     digest_end(&state, out);
 }
 
+/* Exactly what origins_save writes. */
 size_t origins_size(const struct execution *e)
 {
     size_t size = 0;
     for (origin_id i = 0; i < e->configuration.origins; i++) {
         const struct origin_record *record = &e->origin[i];
-        size += 9 + (record->open ? 32 + 3 * 8 + 4 + BUNDLE_WINDOW * 22 + record->kept_bytes : 0);
+        size += 9;
+        if (!record->open)
+            continue;
+        size += 32 + 3 * 8 + 4 + record->kept_bytes;
+        for (unsigned k = 0; k < BUNDLE_WINDOW; k++)
+            size += record->kept[k].bundle_no ? 22 : 8;
     }
     return size;
 }

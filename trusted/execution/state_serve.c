@@ -134,7 +134,7 @@ static void serve_begin(struct execution *e, slot_no slot)
         return;
     struct writer w = writer_to(s->origins, size);
     origins_save(e, &w);
-    CHECK(!w.bad);
+    CHECK(!w.bad && w.len == size);
     s->origins_len = size;
     s->active = true;
     s->last_asked = e->executed;

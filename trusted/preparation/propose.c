@@ -57,8 +57,8 @@ static enum verdict propose_batch(struct preparation *p, const struct frame *fra
     uint8_t list[BATCH_BYTES_MAX];
     struct writer w = writer_to(list, sizeof list);
     uint64_t time_us = propose.time_us > now_us + TIME_AHEAD_MAX_US ? now_us : propose.time_us;
-    if (time_us < p->last_time_us)
-        time_us = p->last_time_us;
+    if (time_us <= p->last_time_us)
+        time_us = p->last_time_us + 1; /* rises, so that even null batches differ */
     put_u64(&w, time_us);
     uint32_t count = 0, asked = batch_entry_count(propose.entries);
     for (uint32_t i = 0; i < asked; i++) {
