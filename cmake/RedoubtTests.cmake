@@ -50,7 +50,7 @@ function(redoubt_fuzzer file)
     add_executable(${target} ${file} ${PROJECT_SOURCE_DIR}/test/fuzz/driver.c)
     add_test(NAME fuzz/${target} COMMAND ${target} ${PROJECT_SOURCE_DIR}/test/fuzz/seeds/${noun})
     set_tests_properties(fuzz/${target} PROPERTIES LABELS fuzz TIMEOUT 120)
-    if(noun MATCHES "^(preparation|confirmation|execution|broker_.*)$") # a compartment or a host, made anew per input
+    if(noun MATCHES "^(preparation|confirmation|execution|broker_.*|manifest)$") # slow: keys, or all made anew per input
       set_tests_properties(fuzz/${target} PROPERTIES ENVIRONMENT "DRIVER_RUNS=300")
     endif()
   endif()
@@ -92,7 +92,12 @@ function(redoubt_script_test name label)
 endfunction()
 
 redoubt_fuzzers(test/fuzz/fuzz_*.c ${REAL_PARTS})
-redoubt_message_fuzzers(core)
+redoubt_message_fuzzers(core crypto_sodium)
+if(NOT REDOUBT_SANITIZE STREQUAL "fuzzer") # by hand, after the wire format changed: make_seeds test/fuzz/seeds
+  add_executable(make_seeds EXCLUDE_FROM_ALL test/fuzz/make_seeds.c)
+  redoubt_compile(make_seeds INCLUDES ${TEST_INCLUDES} test/fuzz DEFINITIONS _GNU_SOURCE)
+  redoubt_link(make_seeds test_lib ${REAL_PARTS})
+endif()
 if(REDOUBT_SANITIZE STREQUAL "fuzzer")
   return()
 endif()

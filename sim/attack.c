@@ -495,6 +495,8 @@ static void give_bundle(struct takeover *t, struct parcel *parcel)
         struct frame frame;
         if (!frame_decode(parcel->data, parcel->len, &frame))
             return;
+        if (takeover_up(t, r))
+            replica_event(t->w, r, EVENT_PEER, (r + 1) % t->w->n, parcel_slice(parcel));
         takeover_deliver(t, r, CELL_P, parcel_slice(parcel));
         takeover_deliver(t, r, CELL_E, parcel_slice(parcel));
     }

@@ -126,13 +126,15 @@ static void arrive(struct takeover *t, uint32_t index, replica_id to, uint32_t c
     bool local = t->w->pbft && !item->forged && to == item->from;
     bool forged = item->forged;
     replica_id from = item->from;
+    /* Its host hears it first: a host that is carried away by an attack still holds what its compartments were given. */
+    bool first = !(item->done & 7ull << CELLS * to);
+    bool body = item->frame.type == FRAME_PRE_PREPARE;
     item->done |= takeover_bit(to, cell);
     t->steps++;
+    if (to != from && first && (forged || body))
+        replica_event(t->w, to, EVENT_PEER, from, parcel_slice(parcel));
     (void)cell_step(t->w, to, cell, parcel_slice(parcel), local);
     cell_flush(t->w, to, cell);
-    /* Its host hears it too: a host that is carried away by an attack still holds what its compartments were given. */
-    if (forged && to != from)
-        world_later(t->w, 1 + dice_below(t->dice, 5000), DUE_PEER, to, from, 0, parcel_hold(parcel));
     parcel_drop(parcel);
 }
 

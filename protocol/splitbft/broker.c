@@ -141,6 +141,7 @@ static const struct route routes[] = {
     {FRAME_BATCH, FROM_PEER},
     {FRAME_LOCAL_ADMITTED, FROM_P},
     {FRAME_LOCAL_VIEW, FROM_P | FROM_C},
+    {FRAME_LOCAL_SETTLED, FROM_E},
     {FRAME_LOCAL_PROGRESS, FROM_E},
     {FRAME_LOCAL_NEED, FROM_E},
 };
@@ -175,6 +176,7 @@ static enum verdict dispatch(struct broker *b, const struct frame *frame, unsign
     case FRAME_FETCH: return broker_on_fetch(b, frame, id);
     case FRAME_BATCH: return broker_on_batch(b, frame);
     case FRAME_LOCAL_ADMITTED: return broker_on_admitted(b, frame);
+    case FRAME_LOCAL_SETTLED: return broker_on_settled(b, frame);
     case FRAME_LOCAL_VIEW: return broker_on_view(b, frame, from == FROM_P ? KIND_PREPARATION : KIND_CONFIRMATION);
     case FRAME_LOCAL_PROGRESS: return broker_on_progress(b, frame);
     case FRAME_LOCAL_NEED: return broker_on_need(b, frame);

@@ -162,6 +162,7 @@ struct broker {
     slot_no catch_up_until; /* EXECUTED was asked for up to here */
     uint64_t moved, moved_at_tick; /* bytes of a state transfer that E took in */
     replica_id transfer_peer;
+    uint32_t transfer_still, transfer_patience; /* ticks */
     uint64_t latency_us; /* moving average over bundles that clients sent here */
     uint32_t latency_samples;
     uint64_t progress_us;
@@ -205,6 +206,9 @@ void bundles_forget_old(struct broker *b);
 enum verdict broker_on_bundle(struct broker *b, const struct frame *frame, uint32_t from, bool from_client);
 enum verdict broker_on_admitted(struct broker *b, const struct frame *frame);
 void broker_ask_signed(struct broker *b, struct bundle_entry *entry);
+/* Asks E for its reply to a bundle: it goes to the origin, or E says that the bundle is settled. */
+void broker_ask_reply(struct broker *b, origin_id origin, epoch_no epoch, uint64_t bundle_no);
+enum verdict broker_on_settled(struct broker *b, const struct frame *frame);
 bool origin_on_signatures(const struct broker *b, origin_id origin);
 
 /* slots.c */

@@ -298,19 +298,42 @@ static bool keep_body(struct broker *b, struct bundle_entry *entry, const struct
 }
 
 /* A bundle that is known already: a retransmission, or its signed form. */
+void broker_ask_reply(struct broker *b, origin_id origin, epoch_no epoch, uint64_t bundle_no)
+{
+    uint8_t body[8], question[64];
+    struct sender sender = {.kind = KIND_ORIGIN, .id = origin, .epoch = epoch};
+    struct writer w = writer_to(body, sizeof body);
+    fetch_reply_put(&w, &(struct fetch_reply){.bundle_no = bundle_no});
+    size_t len = frame_encode(question, sizeof question, FRAME_FETCH_REPLY, &sender, AUTH_NONE,
+                              (struct slice){body, w.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    broker_give(b, KIND_EXECUTION, (struct slice){question, len}, false);
+}
+
+/* Own E will not execute it (again): no reason to wait, or to change views. Seldom, so a walk through what waits will do. */
+enum verdict broker_on_settled(struct broker *b, const struct frame *frame)
+{
+    struct local_settled settled;
+    if (!local_settled_decode(frame->body, &settled))
+        return VERDICT_MALFORMED;
+    for (uint32_t at = b->queue.head; at; at = b->bundle[at - 1].queue_next) {
+        struct bundle_entry *entry = &b->bundle[at - 1];
+        if (entry->origin != settled.origin || entry->epoch != settled.epoch || entry->bundle_no != settled.bundle_no ||
+            !entry->is_signed)
+            continue;
+        struct batch_entry settle = {.bundle = entry->digest};
+        bundles_executed(b, &settle, entry->slot > b->executed ? entry->slot : b->executed);
+        return VERDICT_ACCEPT;
+    }
+    return VERDICT_STALE;
+}
+
 static enum verdict again(struct broker *b, struct bundle_entry *entry, const struct frame *frame, uint32_t connection,
                           bool from_client)
 {
     bool is_signed = frame->auth_kind == AUTH_SIGNATURE;
     if (entry->state == BUNDLE_EXECUTED) {
-        /* The origin lacks replies: E has them. */
-        uint8_t body[8], question[128];
-        struct writer w = writer_to(body, sizeof body);
-        fetch_reply_put(&w, &(struct fetch_reply){.bundle_no = entry->bundle_no});
-        size_t len = frame_encode(question, sizeof question, FRAME_FETCH_REPLY, &frame->sender, AUTH_NONE,
-                                  (struct slice){body, w.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
-        if (from_client)
-            broker_give(b, KIND_EXECUTION, (struct slice){question, len}, false);
+        if (from_client) /* it lacks replies: E has them */
+            broker_ask_reply(b, entry->origin, entry->epoch, entry->bundle_no);
         return VERDICT_DUPLICATE;
     }
     bool better = (is_signed && !entry->is_signed) || entry->refused;

@@ -137,6 +137,8 @@ static void watch_requests(struct broker *b)
             struct frame frame;
             if (frame_decode(entry->frame.data, entry->frame.len, &frame))
                 broker_give_stripped(b, KIND_PREPARATION, &frame, false);
+            /* And was it executed without this host's noticing? */
+            broker_ask_reply(b, entry->origin, entry->epoch, entry->bundle_no);
         }
         expired = expired || timer_expired(b, entry);
     }
@@ -210,10 +212,19 @@ void liveness_executed(struct broker *b)
 }
 
 /* The same peer as long as its state comes in; else, after some patience (it takes its snapshot at a checkpoint), the next. */
+#define TRANSFER_PATIENCE 16u /* ticks without a byte before the next peer is tried; doubles, as a slow network may be why */
+
 static void fetch_state(struct broker *b, bool moving)
 {
-    if (!moving && b->stalled_ticks % 16 == 0)
+    if (moving || !b->transfer_patience)
+        b->transfer_patience = TRANSFER_PATIENCE;
+    b->transfer_still = moving ? 0 : b->transfer_still + 1;
+    if (b->transfer_still >= b->transfer_patience) {
         b->transfer_peer++;
+        b->transfer_still = 0;
+        if (b->transfer_patience < 8 * TRANSFER_PATIENCE)
+            b->transfer_patience *= 2;
+    }
     b->transfer_peer %= b->configuration->replicas;
     if (b->transfer_peer == b->config.replica)
         b->transfer_peer = (b->transfer_peer + 1) % b->configuration->replicas;
@@ -354,6 +365,9 @@ enum verdict broker_on_parting(struct broker *b, const struct frame *frame, uint
 {
     struct parting parting;
     enum verdict verdict = parting_check(frame, &parting);
+    /* Views are joined on it: only on the word of the other P itself, which its host cannot make up. */
+    if (verdict == VERDICT_ACCEPT && !own)
+        verdict = auth_check_signature(b->configuration, frame);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     if (own) {

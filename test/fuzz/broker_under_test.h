@@ -71,6 +71,20 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
+/* EVENT_COMPARTMENT: what is by replica 1's own compartments comes from them, all else from peers. */
+static void deliver(enum event_kind kind, const struct recorded *next)
+{
+    struct slice bytes = {next->data, next->len};
+    struct frame frame;
+    bool own = frame_decode(next->data, next->len, &frame) && frame.sender.id == 1;
+    if (kind == EVENT_CLIENT)
+        broker_event(kind, next->from % 3, bytes);
+    else if (kind == EVENT_COMPARTMENT && own)
+        broker_event(kind, frame.sender.kind, bytes);
+    else
+        broker_event(EVENT_PEER, next->from, bytes);
+}
+
 /* Every frame comes as this kind of event; time passes in between, and the host's own duties are done. */
 static void broker_run(const uint8_t *data, size_t size, enum event_kind kind)
 {
@@ -78,8 +92,7 @@ static void broker_run(const uint8_t *data, size_t size, enum event_kind kind)
     struct recorded next;
     broker_new();
     for (unsigned i = 0; i < 300 && recorded_next(&recording, &input, &next); i++) {
-        uint32_t from = kind == EVENT_PEER ? next.from : next.from % 3;
-        broker_event(kind, from, (struct slice){next.data, next.len});
+        deliver(kind, &next);
         now_us += i % 8 == 7 ? 20000 : 100;
         broker_event(i % 8 == 7 ? EVENT_TIMER : EVENT_RUN_END, 0, (struct slice){NULL, 0});
     }

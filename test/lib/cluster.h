@@ -81,6 +81,7 @@ struct cluster {
     void **scratch;
     size_t scratches, scratch_cap;
 
+    void (*seen)(const struct sent *sent); /* when set: told of every frame that a compartment leaves */
     bool no_help; /* LOCAL-NEED stays unanswered */
     /* When set, asked before a frame is carried: true keeps it from that compartment. */
     bool (*drop)(const struct cluster *cluster, const struct sent *sent, enum kind to, replica_id replica);

@@ -42,16 +42,22 @@ static bool listen(const struct cluster *c, const struct sent *sent, enum kind t
 {
     (void)c;
     bool cut = cutting && to == KIND_EXECUTION && replica == 1;
-    if (replica == 1 && sent->replica != 1 && recorded_kind == KIND_HOST && !cut)
+    if (replica == 1 && recorded_kind == KIND_HOST && !cut)
         record(sent_slice(sent), sent->replica);
     if (replica == 1 && to == recorded_kind && !cut)
         record(sent_slice(sent), sent->replica);
     return cut;
 }
 
+static void see(const struct sent *sent)
+{
+    if (recorded_kind == KIND_NONE)
+        record(sent_slice(sent), sent->replica);
+}
+
 static void to_1(enum kind kind, struct slice bytes)
 {
-    if (kind == recorded_kind)
+    if (kind == recorded_kind || recorded_kind == KIND_NONE)
         record(bytes, 1);
     (void)cluster_give(recorded_cluster, kind, 1, bytes);
 }
@@ -68,7 +74,7 @@ static void bundle(struct test_bundle *b)
     struct slice stripped = test_bundle_stripped(recorded_cluster, b);
     if (recorded_kind == KIND_PREPARATION)
         record(stripped, 1);
-    if (recorded_kind == KIND_EXECUTION || recorded_kind == KIND_HOST)
+    if (recorded_kind == KIND_EXECUTION || recorded_kind == KIND_HOST || recorded_kind == KIND_NONE)
         record(test_bundle_slice(b), 1);
 }
 
@@ -196,9 +202,11 @@ void recorded_make(enum kind kind, struct recording *out)
     recording_now = out;
     recorded_kind = kind;
     recorded_cluster->drop = listen;
+    recorded_cluster->seen = see;
     script();
-    if (kind == KIND_HOST)
+    if (kind == KIND_HOST || kind == KIND_NONE)
         host_frames();
+    recorded_cluster->seen = NULL;
     recorded_cluster->drop = NULL;
     cluster_forget(recorded_cluster);
 }

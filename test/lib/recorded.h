@@ -22,8 +22,8 @@ struct recording {
 
 extern struct cluster *recorded_cluster;
 
-/* Runs the script; afterwards `out` has what reached that compartment of replica 1, and what its host was sent if
- * kind is KIND_HOST. */
+/* Runs the script; afterwards `out` has what reached that compartment of replica 1; KIND_HOST: what its host was sent;
+ * KIND_NONE: some of everything that compartments sent. */
 void recorded_make(enum kind kind, struct recording *out);
 
 /*

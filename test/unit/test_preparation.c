@@ -185,7 +185,7 @@ static void the_primary_gives_the_next_slot(void **state)
         assert_int_equal(vote.view, 0);
         assert_memory_equal(&vote.batch, &digest, sizeof digest);
         assert_true(batch_decode(frame->attachment, &list));
-        assert_int_equal(list.time_us, c->now_us);
+        assert_int_equal(list.time_us, c->now_us + slot - 1); /* always a little later than the one before */
         assert_int_equal(batch_entry_count(list.entries), 2);
     }
 }
@@ -229,11 +229,11 @@ static void the_primarys_time_never_falls(void **state)
     (void)state;
     uint64_t now = c->now_us;
     assert_int_equal(proposed_time(now), now);
-    assert_int_equal(proposed_time(now - 5), now);
+    assert_int_equal(proposed_time(now - 5), now + 1);
     assert_int_equal(proposed_time(now + 5), now + 5);
-    assert_int_equal(proposed_time(now + 60 * TIME_AHEAD_MAX_US), now + 5); /* not believed */
-    assert_int_equal(proposed_time(UINT64_MAX), now + 5);
-    assert_int_equal(proposed_time(0), now + 5);
+    assert_int_equal(proposed_time(now + 60 * TIME_AHEAD_MAX_US), now + 6); /* not believed */
+    assert_int_equal(proposed_time(UINT64_MAX), now + 7);
+    assert_int_equal(proposed_time(0), now + 8);
 }
 
 static void the_window_ends_proposing(void **state)

@@ -185,8 +185,8 @@ static bool find(uint32_t i, slot_no slot, struct slot_view *out)
 /* 0: not yet; else the first byte of the digest, 255 for null. */
 static unsigned literal(slot_no slot, uint32_t faults)
 {
-    for (int view = 9; view >= 0; view--)
-        for (unsigned batch = 1; batch < 9; batch++) {
+    for (int view = 3; view >= 0; view--)
+        for (unsigned batch = 1; batch <= 2; batch++) {
             bool claimed = false;
             uint32_t fine = 0;
             for (uint32_t i = 0; i < set.count; i++) {

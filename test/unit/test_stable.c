@@ -67,7 +67,7 @@ static void a_quorum_and_not_one_less(void **state)
 static void repeats_and_lies_do_not_count(void **state)
 {
     (void)state;
-    bool advanced;
+    bool advanced = false;
     assert_verdict(add(0, K, &root, &advanced), ACCEPT);
     assert_verdict(add(1, K, &root, &advanced), ACCEPT);
     for (unsigned i = 0; i < 3; i++) {
@@ -89,7 +89,7 @@ static void every_bit_of_a_checkpoint_counts(void **state)
     (void)state;
     struct slice good = forge_checkpoint(cluster, 0, K, &root);
     uint8_t *bytes = (uint8_t *)(uintptr_t)good.data;
-    bool advanced;
+    bool advanced = false;
     for (size_t bit = 0; bit < 8 * good.len; bit++) {
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         assert_refused(add_bytes(good, &advanced), bit);
@@ -107,7 +107,7 @@ static void every_bit_of_a_checkpoint_counts(void **state)
 static void a_faulty_e_pushes_out_its_own_words_only(void **state)
 {
     (void)state;
-    bool advanced;
+    bool advanced = false;
     assert_verdict(add(0, K, &root, &advanced), ACCEPT);
     assert_verdict(add(1, K, &root, &advanced), ACCEPT);
     for (slot_no i = 1; i < 50; i++)
@@ -120,7 +120,7 @@ static void a_faulty_e_pushes_out_its_own_words_only(void **state)
 static void checkpoints_may_come_ahead_and_in_any_order(void **state)
 {
     (void)state;
-    bool advanced;
+    bool advanced = false;
     for (replica_id r = 0; r < 3; r++)
         for (slot_no i = STABLE_CANDIDATES; i >= 1; i--) {
             assert_int_equal(add(r, i * K, &root, &advanced),
@@ -133,7 +133,7 @@ static void checkpoints_may_come_ahead_and_in_any_order(void **state)
 static void configurations_do_not_mix(void **state)
 {
     (void)state;
-    bool advanced;
+    bool advanced = false;
     assert_verdict(add(0, K, &root, &advanced), ACCEPT);
     assert_verdict(add(1, K, &root, &advanced), ACCEPT);
     struct slice body = cluster_body(cluster, checkpoint, &(struct checkpoint){2, K, root});

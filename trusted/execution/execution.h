@@ -256,6 +256,8 @@ enum admit origin_admit(struct execution *e, origin_id origin, epoch_no epoch, c
 void origin_keep(struct execution *e, origin_id origin, uint64_t bundle_no, enum reply_outcome outcome,
                  const uint8_t *results, size_t len);
 struct kept_reply *origin_kept(struct execution *e, origin_id origin, uint64_t bundle_no);
+/* Executed, or never to be: of a closed epoch, or below the window. */
+bool origin_settled(const struct execution *e, origin_id origin, epoch_no epoch, uint64_t bundle_no);
 void origin_close(struct execution *e, origin_id origin);
 /* Digest over all origin records. */
 void origins_digest(struct execution *e, struct digest *out);

@@ -112,6 +112,17 @@ bool origin_needs_body(const struct execution *e, const struct batch_entry *entr
     return behind < BUNDLE_WINDOW && (!(record->window >> behind & 1) || mutant(MUTANT_BUNDLE_EXECUTES_TWICE));
 }
 
+bool origin_settled(const struct execution *e, origin_id origin, epoch_no epoch, uint64_t bundle_no)
+{
+    const struct origin_record *record = &e->origin[origin];
+    if (epoch != record->epoch || !record->open)
+        return epoch <= record->epoch;
+    if (bundle_no > record->highest)
+        return false;
+    uint64_t behind = record->highest - bundle_no;
+    return behind >= BUNDLE_WINDOW || record->window >> behind & 1;
+}
+
 enum admit origin_admit(struct execution *e, origin_id origin, epoch_no epoch, const struct bundle *bundle)
 {
     if (origin >= e->configuration.origins || !e->configuration.origin[origin].present)

@@ -82,6 +82,16 @@ void reply_emit(struct execution *e, origin_id origin, uint64_t bundle_no, bool 
     emit(e, origin, bundle_no, (enum reply_outcome)kept->outcome, kept->slot, results, out);
 }
 
+/* A host that missed an execution (state came by transfer) would else wait for it, and change views over it. */
+static void tell_settled(struct execution *e, const struct frame *frame, uint64_t bundle_no, struct outbox *out)
+{
+    struct local_settled settled = {.origin = frame->sender.id, .epoch = frame->sender.epoch, .bundle_no = bundle_no};
+    uint8_t body[32];
+    struct writer w = writer_to(body, sizeof body);
+    local_settled_put(&w, &settled);
+    auth_emit_plain(&e->auth, out, FRAME_LOCAL_SETTLED, (struct slice){body, w.len}, (struct slice){NULL, 0});
+}
+
 enum verdict execution_on_fetch_reply(struct execution *e, const struct frame *frame, struct outbox *out)
 {
     struct fetch_reply fetch;
@@ -91,6 +101,8 @@ enum verdict execution_on_fetch_reply(struct execution *e, const struct frame *f
         return VERDICT_EARLY; /* what a peer sent and nobody certified must not go out under this E's key */
     if (frame->sender.kind != KIND_ORIGIN || frame->sender.id >= e->configuration.origins)
         return VERDICT_UNKNOWN_SENDER;
+    if (origin_settled(e, frame->sender.id, frame->sender.epoch, fetch.bundle_no))
+        tell_settled(e, frame, fetch.bundle_no, out);
     const struct origin_record *record = &e->origin[frame->sender.id];
     if (!record->open || record->epoch != frame->sender.epoch || !origin_kept(e, frame->sender.id, fetch.bundle_no))
         return VERDICT_STALE;

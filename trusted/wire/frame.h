@@ -45,7 +45,8 @@
     T(LOCAL_PROGRESS, 53, "local-progress")  /* E -> host: executed up to here, stable up to here */              \
     T(LOCAL_NEED, 54, "local-need")          /* E -> host: give me this batch or bundle */                        \
     T(LOCAL_CATCH_UP, 55, "local-catch-up")  /* host -> E: ask that peer */                                       \
-    T(LOCAL_VIEW, 56, "local-view")          /* P, C -> host: the view I am in */
+    T(LOCAL_VIEW, 56, "local-view")          /* P, C -> host: the view I am in */                                 \
+    T(LOCAL_SETTLED, 57, "local-settled")    /* E -> host: this bundle will not be executed (again) */
 
 enum frame_type {
 #define T(name, number, text) FRAME_##name = number,

@@ -34,4 +34,8 @@ WIRE_STRUCT(local_catch_up, LOCAL_CATCH_UP_FIELDS)
 #define LOCAL_VIEW_FIELDS(F) F(u64, view) F(u8, in_view) F(u64, next_slot)
 WIRE_STRUCT(local_view, LOCAL_VIEW_FIELDS)
 
+/* Said when a FETCH-REPLY asks about such a bundle: it was executed, or its epoch is closed, or it is below the window. */
+#define LOCAL_SETTLED_FIELDS(F) F(u32, origin) F(u64, epoch) F(u64, bundle_no)
+WIRE_STRUCT(local_settled, LOCAL_SETTLED_FIELDS)
+
 #endif

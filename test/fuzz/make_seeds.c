@@ -1,0 +1,94 @@
+/*
+ * Writes seeds: make_seeds test/fuzz/seeds. Frames of every type for the message targets, from a cluster that runs
+ * through everything that can happen; and for the compartments and the broker inputs that replay it, with a byte changed
+ * here and there.
+ */
+#include <sys/stat.h>
+
+#include "need.h"
+#include "recorded.h"
+
+#define SEEDS_PER_TYPE 3u
+#define SEED_BYTES_MAX 8192u
+
+static const char *folder;
+
+static void write_seed(const char *target, const char *name, const void *data, size_t len)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", folder, target);
+    (void)mkdir(path, 0777);
+    snprintf(path, sizeof path, "%s/%s/%s", folder, target, name);
+    FILE *file = fopen(path, "wb");
+    need(file != NULL && fwrite(data, 1, len, file) == len && fclose(file) == 0);
+}
+
+static void noun_of(enum frame_type type, char *out)
+{
+    const char *name = frame_type_name(type);
+    for (; *name; name++)
+        *out++ = *name == '-' ? '_' : *name;
+    *out = 0;
+}
+
+static void write_frame(struct slice bytes)
+{
+    static unsigned written[256];
+    char noun[64], name[80];
+    struct frame frame;
+    need(frame_decode(bytes.data, bytes.len, &frame));
+    if (bytes.len > SEED_BYTES_MAX || written[frame.type & 255] >= SEEDS_PER_TYPE)
+        return;
+    noun_of(frame.type, noun);
+    snprintf(name, sizeof name, "%u", written[frame.type & 255]++);
+    write_seed(noun, name, bytes.data, bytes.len);
+    if (written[frame.type & 255] == 1)
+        write_seed("frame", noun, bytes.data, bytes.len);
+}
+
+static void write_replays(const char *target)
+{
+    uint8_t replay[64];
+    for (unsigned frames = 1; frames < 256; frames *= 4) {
+        char name[32];
+        struct writer w = writer_to(replay, sizeof replay);
+        put_u8(&w, 0);
+        put_u16(&w, 0);
+        put_u8(&w, (uint8_t)frames);
+        for (unsigned again = 1; again <= 2; again++) { /* one changed, one changed and authenticated again */
+            put_u8(&w, (uint8_t)again);
+            put_u16(&w, (uint16_t)frames);
+            put_u8(&w, 1);
+            put_u16(&w, 40);
+            put_u8(&w, 7);
+        }
+        put_u8(&w, 0);
+        put_u16(&w, (uint16_t)(frames + 1));
+        put_u8(&w, 200);
+        snprintf(name, sizeof name, "replay_%u", frames);
+        write_seed(target, name, replay, w.len);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct recording recording = {0};
+    need(argc == 2);
+    folder = argv[1];
+    recorded_make(KIND_NONE, &recording);
+    struct cluster *newborn = cluster_new(&(struct cluster_options){.unstarted = true});
+    for (size_t i = 0; i < newborn->sent_count; i++)
+        write_frame(sent_slice(&newborn->sent[i])); /* HELLOs */
+    struct slice wanted = cluster_body(newborn, sign_wanted, &(struct sign_wanted){.origin = 3, .bundle_no = 7});
+    write_frame(cluster_local(newborn, FRAME_SIGN_WANTED, wanted, (struct slice){NULL, 0}));
+    cluster_free(newborn);
+    write_frame(recorded_cluster->start);
+    for (size_t i = 0; i < recording.count; i++)
+        write_frame((struct slice){recording.frame[i].data, recording.frame[i].len});
+    static const char *const targets[] = {"preparation", "confirmation", "execution",
+                                          "broker_peer", "broker_client", "broker_own"};
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+        write_replays(targets[i]);
+    write_seed("manifest", "as_it_is", "", 0);
+    return 0;
+}

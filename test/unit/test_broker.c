@@ -1,0 +1,762 @@
+/*
+ * The broker of replica 1, alone: its own compartments and the other hosts are played by the test. What it routes, what it
+ * refuses, what it keeps, and when it asks, resends and leaves. Whatever it is sent, it stays within its memory.
+ */
+#include "testing.h"
+
+#include <sys/mman.h>
+
+#include "cluster.h"
+#include "engine.h"
+
+#define TIMEOUT 100000u
+#define P KIND_PREPARATION
+#define C KIND_CONFIRMATION
+#define E KIND_EXECUTION
+
+struct seen {
+    enum action_kind kind;
+    uint32_t to;
+    bool local;
+    uint8_t *data;
+    size_t len;
+    struct frame frame;
+};
+
+static struct cluster *c;
+static void *broker;
+static struct arena arena;
+static void *memory;
+static size_t memory_bytes;
+static uint64_t now;
+static uint64_t timer_at;
+static struct seen *seen;
+static size_t seen_count, seen_cap;
+
+static void on_action(struct actions *actions, const struct action *action)
+{
+    (void)actions;
+    if (action->kind == ACTION_TIMER)
+        timer_at = action->at_us;
+    if (action->kind == ACTION_TIMER || action->kind == ACTION_TRACE)
+        return;
+    if (seen_count == seen_cap) {
+        seen_cap = 2 * seen_cap + 256;
+        seen = realloc(seen, seen_cap * sizeof *seen);
+        assert_non_null(seen);
+    }
+    struct seen *s = &seen[seen_count++];
+    *s = (struct seen){.kind = action->kind, .to = action->to, .local = action->local};
+    s->len = action->parts[0].len + action->parts[1].len;
+    if (action->kind == ACTION_DROP_CLIENT)
+        return;
+    s->data = malloc(s->len);
+    memcpy(s->data, action->parts[0].data, action->parts[0].len);
+    if (action->parts[1].len)
+        memcpy(s->data + action->parts[0].len, action->parts[1].data, action->parts[1].len);
+    assert_true(frame_decode(s->data, s->len, &s->frame)); /* nothing else is passed on */
+}
+
+static struct actions actions = {.emit = on_action};
+
+static void forget(void)
+{
+    for (size_t i = 0; i < seen_count; i++)
+        free(seen[i].data);
+    seen_count = 0;
+}
+
+static int setup_started(bool started)
+{
+    struct engine_config config = {.replica = 1, .request_timeout_us = TIMEOUT, .body_bytes_max = 4u << 20};
+    c = cluster_new(NULL);
+    memory_bytes = splitbft_engine.arena_bytes(&config);
+    memory = mmap(NULL, memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert_true(memory != MAP_FAILED);
+    arena_init(&arena, memory, memory_bytes);
+    broker = splitbft_engine.init(&arena, &config);
+    now = c->now_us;
+    if (started)
+        splitbft_engine.start(broker, &c->configuration, now, &actions);
+    return 0;
+}
+
+static void event(enum event_kind kind, uint32_t from, struct slice frame)
+{
+    splitbft_engine.step(broker, &(struct event){.kind = kind, .from = from, .now_us = now, .frame = frame}, &actions);
+    splitbft_engine.validate(broker);
+}
+
+static enum verdict verdict_of(enum event_kind kind, uint32_t from, struct slice frame)
+{
+    uint64_t before[VERDICT_COUNT];
+    memcpy(before, splitbft_engine.verdicts(broker), sizeof before);
+    event(kind, from, frame);
+    const uint64_t *after = splitbft_engine.verdicts(broker);
+    for (unsigned v = 0; v < VERDICT_COUNT; v++)
+        if (after[v] != before[v])
+            return (enum verdict)v;
+    return VERDICT_COUNT;
+}
+
+static enum verdict peer(uint32_t from, struct slice frame)
+{
+    return verdict_of(EVENT_PEER, from, frame);
+}
+
+static enum verdict client(uint32_t connection, struct slice frame)
+{
+    return verdict_of(EVENT_CLIENT, connection, frame);
+}
+
+static enum verdict own(enum kind kind, struct slice frame)
+{
+    return verdict_of(EVENT_COMPARTMENT, kind, frame);
+}
+
+static unsigned count(enum action_kind kind, uint32_t to, enum frame_type type)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < seen_count; i++)
+        n += seen[i].kind == kind && (to == REPLICAS_MAX || seen[i].to == to) && seen[i].len && seen[i].frame.type == type;
+    return n;
+}
+
+static unsigned dropped(uint32_t connection)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < seen_count; i++)
+        n += seen[i].kind == ACTION_DROP_CLIENT && seen[i].to == connection;
+    return n;
+}
+
+/* What own P, C or E would say. */
+static void p_is_in(view_no view, slot_no next_slot, bool in_view)
+{
+    struct local_view m = {.view = view, .in_view = in_view, .next_slot = next_slot};
+    assert_verdict(own(P, cluster_local(c, FRAME_LOCAL_VIEW, cluster_body(c, local_view, &m), SLICE_NONE)), ACCEPT);
+}
+
+static void e_executed(slot_no slot, slot_no stable, const struct digest *batch)
+{
+    struct local_progress m = {.executed = slot, .stable = stable, .batch = *batch};
+    assert_verdict(own(E, cluster_local(c, FRAME_LOCAL_PROGRESS, cluster_body(c, local_progress, &m), SLICE_NONE)), ACCEPT);
+}
+
+static void p_says(const struct test_bundle *b, bool is_signed, enum verdict verdict)
+{
+    struct local_admitted m = {.origin = b->entry.origin,
+                               .bundle_no = b->entry.bundle_no,
+                               .bundle = b->entry.bundle,
+                               .is_signed = is_signed,
+                               .verdict = (uint8_t)verdict};
+    (void)own(P, cluster_local(c, FRAME_LOCAL_ADMITTED, cluster_body(c, local_admitted, &m), SLICE_NONE));
+}
+
+static void time_passes(uint64_t us)
+{
+    uint64_t end = now + us;
+    while (timer_at <= end) {
+        now = timer_at > now ? timer_at : now;
+        event(EVENT_TIMER, 0, SLICE_NONE);
+        if (timer_at <= now)
+            break;
+    }
+    now = end;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    setup_started(true);
+    p_is_in(0, 1, true);
+    forget();
+    return 0;
+}
+
+static int setup_unstarted(void **state)
+{
+    (void)state;
+    return setup_started(false);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    forget();
+    munmap(memory, memory_bytes);
+    cluster_free(c);
+    return 0;
+}
+
+/* As a client sends it. */
+static struct slice bundle(struct test_bundle *b)
+{
+    return test_bundle_slice(b);
+}
+
+static struct slice pre_prepare(replica_id primary, view_no view, slot_no slot, struct test_bundle *const bundles[],
+                                uint32_t n, struct digest *digest)
+{
+    struct slice list = cluster_list(c, now, bundles, n, digest);
+    struct vote vote = {.configuration = 1, .view = view, .slot = slot, .batch = *digest};
+    return forge_macs(c, cluster_auth(c, P, primary), FRAME_PRE_PREPARE, cluster_body(c, vote, &vote), TO_P | TO_C, list);
+}
+
+/* --- the table ---------------------------------------------------------------------------------------------------- */
+
+static void nothing_before_the_start(void **state)
+{
+    (void)state;
+    event(EVENT_CLIENT, 1, bundle(cluster_incr(c, 0, 1, 1)));
+    event(EVENT_PEER, 0, forge_checkpoint(c, 0, CHECKPOINT_INTERVAL, &(struct digest){{1}}));
+    event(EVENT_RUN_END, 0, SLICE_NONE);
+    event(EVENT_TIMER, 0, SLICE_NONE);
+    assert_int_equal(seen_count, 0);
+}
+
+static void only_what_is_permitted_passes(void **state)
+{
+    (void)state;
+    static const struct {
+        enum frame_type type;
+        unsigned from; /* 1 client, 2 peer, 4 P, 8 C, 16 E */
+    } table[] = {
+        {FRAME_BUNDLE, 3},        {FRAME_FETCH_REPLY, 1},     {FRAME_PRE_PREPARE, 6},     {FRAME_PREPARE, 6},
+        {FRAME_COMMIT, 10},       {FRAME_CHECKPOINT, 18},     {FRAME_PARTING, 6},         {FRAME_VIEW_CHANGE, 10},
+        {FRAME_NEW_VIEW, 6},      {FRAME_EXECUTED, 18},       {FRAME_ASK_EXECUTED, 18},   {FRAME_ASK_STATE, 18},
+        {FRAME_STATE, 18},        {FRAME_REPLY, 16},          {FRAME_STATUS, 2},          {FRAME_FETCH, 2},
+        {FRAME_BATCH, 2},         {FRAME_LOCAL_ADMITTED, 4},  {FRAME_LOCAL_VIEW, 12},     {FRAME_LOCAL_PROGRESS, 16},
+        {FRAME_LOCAL_NEED, 16},
+    };
+    static const struct {
+        enum event_kind kind;
+        uint32_t from;
+    } sources[] = {{EVENT_CLIENT, 9}, {EVENT_PEER, 2}, {EVENT_COMPARTMENT, P}, {EVENT_COMPARTMENT, C}, {EVENT_COMPARTMENT, E}};
+    for (unsigned type = 0; type < 256; type++) {
+        unsigned permitted = 0;
+        if (!frame_type_name((enum frame_type)type))
+            continue;
+        for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+            permitted |= table[i].type == type ? table[i].from : 0;
+        for (unsigned s = 0; s < 5; s++) {
+            if (permitted >> s & 1)
+                continue;
+            struct slice frame = cluster_local(c, (enum frame_type)type, SLICE_NONE, SLICE_NONE);
+            forget();
+            assert_verdict(verdict_of(sources[s].kind, sources[s].from, frame), UNEXPECTED);
+            assert_int_equal(dropped(9), s == 0); /* a client that does this is cut off */
+            assert_int_equal(seen_count, s == 0);
+        }
+    }
+}
+
+static void frames_that_are_none(void **state)
+{
+    (void)state;
+    uint8_t garbage[64] = {1};
+    for (size_t len = 0; len < sizeof garbage; len++) {
+        assert_verdict(peer(0, (struct slice){garbage, len}), MALFORMED);
+        assert_verdict(client(5, (struct slice){garbage, len}), MALFORMED);
+    }
+    assert_int_equal(dropped(5), sizeof garbage);
+    assert_int_equal(seen_count, sizeof garbage);
+    /* Links that cannot be. */
+    struct slice good = forge_checkpoint(c, 0, CHECKPOINT_INTERVAL, &(struct digest){{1}});
+    assert_int_equal(peer(1, good), VERDICT_COUNT);
+    assert_int_equal(peer(4, good), VERDICT_COUNT);
+    assert_int_equal(peer(UINT32_MAX, good), VERDICT_COUNT);
+    assert_int_equal(own(KIND_ORIGIN, good), VERDICT_UNEXPECTED);
+}
+
+/* --- bundles -------------------------------------------------------------------------------------------------------- */
+
+static void p_sees_a_bundle_without_its_operations(void **state)
+{
+    (void)state;
+    struct test_bundle *b = cluster_incr(c, 0, 1, 1);
+    assert_verdict(client(9, bundle(b)), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_BUNDLE), 1);
+    assert_int_equal(seen[0].frame.attachment.len, 0);
+    assert_memory_equal(seen[0].frame.body.data, b->frame.body.data, b->frame.body.len);
+    assert_int_equal(seen_count, 1); /* nothing else happens: the client sends it to all by itself */
+    assert_verdict(client(9, bundle(b)), DUPLICATE);
+    assert_int_equal(seen_count, 1);
+}
+
+static void bundles_that_no_correct_client_sends(void **state)
+{
+    (void)state;
+    struct test_bundle *b = cluster_incr(c, 0, 1, 1);
+    struct slice copy = cluster_copy(c, b->data, b->len);
+    ((uint8_t *)(uintptr_t)copy.data)[copy.len - 1] ^= 1;
+    assert_verdict(client(1, copy), MISMATCH);
+    assert_verdict(client(2, test_bundle_stripped(c, b)), MALFORMED);
+    assert_int_equal(dropped(1) + dropped(2), 2);
+    copy = cluster_copy(c, b->data, b->len);
+    ((uint8_t *)(uintptr_t)copy.data)[5] = 1; /* origin 256: nobody */
+    assert_verdict(client(3, copy), UNKNOWN_SENDER);
+    assert_int_equal(dropped(3), 0);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_BUNDLE), 0);
+}
+
+static void what_p_refuses_is_asked_for_signed(void **state)
+{
+    (void)state;
+    struct test_bundle *b = cluster_incr(c, 0, 1, 1), *is_signed = cluster_bundle_again(c, b, FORM_SIGNED);
+    assert_verdict(client(9, bundle(b)), ACCEPT);
+    p_says(b, false, VERDICT_BAD_MAC);
+    assert_int_equal(count(ACTION_SEND_CLIENT, 9, FRAME_SIGN_WANTED), 1);
+    forget();
+    assert_verdict(client(9, bundle(is_signed)), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_BUNDLE), 1);
+    p_says(b, true, VERDICT_ACCEPT);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_BUNDLE), 1); /* all others get that form */
+    p_says(b, true, VERDICT_ACCEPT);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_BUNDLE), 1);
+}
+
+static void forged_bundles_do_not_crowd_out_an_origin(void **state)
+{
+    (void)state;
+    /* A peer makes up bundles of origin 0; own P refuses each. */
+    for (uint64_t n = 1; n <= 1000; n++) {
+        struct test_bundle *b = cluster_incr(c, 0, n, n);
+        assert_verdict(peer(3, bundle(b)), ACCEPT);
+        p_says(b, false, VERDICT_BAD_MAC);
+    }
+    forget();
+    assert_verdict(client(9, bundle(cluster_incr(c, 0, 2000, 1))), ACCEPT);
+}
+
+static void replays_that_nobody_orders_expire(void **state)
+{
+    (void)state;
+    uint64_t n = 1;
+    while (peer(3, bundle(cluster_incr(c, 0, n, n))) == VERDICT_ACCEPT)
+        n++;
+    assert_in_range(n, 64, 1000); /* bounded per origin ... */
+    assert_verdict(client(9, bundle(cluster_incr(c, 3, 1, 1))), ACCEPT); /* ... and no other is touched */
+    time_passes(20 * TIMEOUT);
+    assert_verdict(client(9, bundle(cluster_incr(c, 0, 5000, 1))), ACCEPT);
+}
+
+static void large_bodies_stay_within_the_limit(void **state)
+{
+    (void)state;
+    static uint8_t large[300000];
+    struct engine_status status;
+    for (uint64_t n = 1; n <= 60; n++) {
+        large[0] = (uint8_t)n;
+        struct slice op = {large, 100000 + 3000 * n};
+        struct test_bundle *b = cluster_bundle(c, n % 2 ? 0 : 3, n, &op, 1, FORM_MACS);
+        (void)client(9, bundle(b));
+        splitbft_engine.status(broker, &status);
+        assert_true(status.body_bytes <= 4u << 20);
+        forget();
+    }
+    assert_in_range(status.bodies_held, 5, 40);
+}
+
+/* --- ordering ------------------------------------------------------------------------------------------------------- */
+
+static void a_lone_bundle_is_proposed_at_once(void **state)
+{
+    (void)state;
+    p_is_in(1, 1, true); /* replica 1 leads */
+    forget();
+    struct test_bundle *b = cluster_incr(c, 0, 1, 1);
+    assert_verdict(client(9, bundle(b)), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_LOCAL_PROPOSE), 0);
+    event(EVENT_RUN_END, 0, SLICE_NONE);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_LOCAL_PROPOSE), 1);
+    struct local_propose m;
+    assert_true(local_propose_decode(seen[seen_count - 1].frame.body, &m));
+    assert_int_equal(batch_entry_count(m.entries), 1);
+    struct batch_entry entry = batch_entry_at(m.entries, 0);
+    assert_memory_equal(&entry.bundle, &b->entry.bundle, 32);
+    event(EVENT_RUN_END, 0, SLICE_NONE);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_LOCAL_PROPOSE), 1);
+}
+
+static void the_pipeline_is_bounded_and_what_waits_goes_together(void **state)
+{
+    (void)state;
+    p_is_in(1, 1, true);
+    forget();
+    for (uint64_t n = 1; n <= 20; n++) {
+        assert_verdict(client(9, bundle(cluster_incr(c, 0, n, 1))), ACCEPT);
+        event(EVENT_RUN_END, 0, SLICE_NONE);
+    }
+    unsigned proposed = count(ACTION_GIVE, P, FRAME_LOCAL_PROPOSE);
+    assert_in_range(proposed, 1, 8);
+    for (slot_no slot = 1; slot <= proposed; slot++) { /* P's answers, and their execution */
+        struct digest digest;
+        assert_verdict(own(P, pre_prepare(1, 1, slot, NULL, 0, &digest)), ACCEPT);
+        e_executed(slot, 0, &digest);
+    }
+    forget();
+    event(EVENT_RUN_END, 0, SLICE_NONE);
+    struct local_propose m;
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_LOCAL_PROPOSE), 1);
+    assert_true(local_propose_decode(seen[seen_count - 1].frame.body, &m));
+    assert_int_equal(batch_entry_count(m.entries), 20 - proposed);
+}
+
+static void a_backup_proposes_nothing(void **state)
+{
+    (void)state;
+    assert_verdict(client(9, bundle(cluster_incr(c, 0, 1, 1))), ACCEPT);
+    event(EVENT_RUN_END, 0, SLICE_NONE);
+    p_is_in(1, 1, false); /* its view, but not entered */
+    event(EVENT_RUN_END, 0, SLICE_NONE);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_LOCAL_PROPOSE), 0);
+}
+
+static void a_pre_prepare_goes_to_all_three(void **state)
+{
+    (void)state;
+    struct test_bundle *b = cluster_incr(c, 0, 1, 1);
+    struct digest digest;
+    assert_verdict(client(9, bundle(b)), ACCEPT);
+    forget();
+    struct slice frame = pre_prepare(0, 0, 1, &b, 1, &digest);
+    assert_verdict(peer(0, frame), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_PRE_PREPARE), 1);
+    assert_int_equal(count(ACTION_GIVE, C, FRAME_PRE_PREPARE), 1);
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_PRE_PREPARE), 1);
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_BUNDLE), 1);
+    for (size_t i = 0; i < seen_count; i++) /* C needs the vote only */
+        assert_int_equal(seen[i].frame.attachment.len == 0, seen[i].to == C);
+}
+
+static void a_pre_prepare_comes_from_its_primary(void **state)
+{
+    (void)state;
+    struct digest digest;
+    struct slice frame = pre_prepare(0, 0, 1, NULL, 0, &digest);
+    assert_verdict(peer(2, frame), UNEXPECTED);
+    assert_verdict(peer(2, pre_prepare(2, 0, 1, NULL, 0, &digest)), UNEXPECTED);
+    assert_int_equal(seen_count, 0);
+    assert_verdict(peer(0, frame), ACCEPT);
+}
+
+/* What is kept per slot is bounded, whatever a primary sends. */
+static void huge_pre_prepares_are_refused(void **state)
+{
+    (void)state;
+    static uint8_t large[3000000];
+    struct digest digest;
+    struct vote vote = {.configuration = 1, .slot = 1};
+    batch_digest(&vote.batch, (struct slice){large, sizeof large});
+    struct slice body = cluster_body(c, vote, &vote);
+    struct sender from = cluster_auth(c, P, 0)->self;
+    uint8_t *frame = malloc(FRAME_MAX);
+    size_t len = frame_encode(frame, FRAME_MAX, FRAME_PRE_PREPARE, &from, AUTH_MACS, body, SLICE_NONE,
+                              (struct slice){large, sizeof large});
+    assert_refused(peer(0, (struct slice){frame, len}), 0);
+    struct slice list = cluster_list(c, now, NULL, 0, &digest);
+    vote.batch = digest;
+    body = cluster_body(c, vote, &vote);
+    len = frame_encode(frame, FRAME_MAX, FRAME_PRE_PREPARE, &from, AUTH_MACS, body, (struct slice){large, sizeof large},
+                       list);
+    assert_refused(peer(0, (struct slice){frame, len}), 1);
+    free(frame);
+}
+
+static void missing_bodies_are_fetched(void **state)
+{
+    (void)state;
+    struct test_bundle *b = cluster_incr(c, 0, 1, 1);
+    struct digest digest;
+    assert_verdict(peer(0, pre_prepare(0, 0, 1, &b, 1, &digest)), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_PRE_PREPARE), 0); /* P votes for what its host holds */
+    time_passes(TIMEOUT / 2);
+    assert_true(count(ACTION_SEND_PEER, PEER_ALL, FRAME_FETCH) >= 1);
+    forget();
+    assert_verdict(peer(2, bundle(b)), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_BUNDLE), 1);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_PRE_PREPARE), 1);
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_BUNDLE), 1);
+}
+
+static void others_may_fetch(void **state)
+{
+    (void)state;
+    struct test_bundle *b = cluster_incr(c, 0, 1, 1);
+    struct digest digest, unknown = test_digest(9);
+    assert_verdict(client(9, bundle(b)), ACCEPT);
+    assert_verdict(peer(0, pre_prepare(0, 0, 1, &b, 1, &digest)), ACCEPT);
+    forget();
+    struct fetch wants[] = {{FETCH_BUNDLE, b->entry.bundle}, {FETCH_BATCH, digest}, {FETCH_BUNDLE, unknown}, {FETCH_BATCH, unknown}};
+    for (size_t i = 0; i < 4; i++)
+        assert_verdict(peer(3, cluster_local(c, FRAME_FETCH, cluster_body(c, fetch, &wants[i]), SLICE_NONE)), ACCEPT);
+    assert_int_equal(count(ACTION_SEND_PEER, 3, FRAME_BUNDLE), 1);
+    assert_int_equal(count(ACTION_SEND_PEER, 3, FRAME_BATCH), 1);
+    assert_int_equal(seen_count, 2);
+    /* What came that way is believed by its digest only. */
+    struct batch_frame m = {1, digest};
+    struct slice list = cluster_list(c, now + 1, NULL, 0, &unknown);
+    assert_verdict(peer(3, cluster_local(c, FRAME_BATCH, cluster_body(c, batch_frame, &m), list)), MISMATCH);
+    assert_verdict(peer(3, cluster_local(c, FRAME_BATCH, cluster_body(c, batch_frame, &m), SLICE_NONE)), MALFORMED);
+}
+
+static void own_votes_go_to_all_and_are_sent_again(void **state)
+{
+    (void)state;
+    struct digest digest = test_digest(1);
+    struct vote vote = {.configuration = 1, .slot = 1, .batch = digest};
+    struct slice body = cluster_body(c, vote, &vote);
+    struct slice prepare = forge_macs(c, cluster_auth(c, P, 1), FRAME_PREPARE, body, TO_C, SLICE_NONE);
+    struct slice commit = forge_macs(c, cluster_auth(c, C, 1), FRAME_COMMIT, body, TO_E, SLICE_NONE);
+    assert_verdict(own(P, prepare), ACCEPT);
+    assert_verdict(own(C, commit), ACCEPT);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_PREPARE), 1);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_COMMIT), 1);
+    assert_int_equal(count(ACTION_GIVE, C, FRAME_PREPARE), 1);
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_COMMIT), 1);
+    for (size_t i = 0; i < seen_count; i++)
+        assert_int_equal(seen[i].local, seen[i].kind == ACTION_GIVE);
+    forget();
+    struct status status = {.view = 0, .in_view = 1};
+    struct slice still = cluster_local(c, FRAME_STATUS, cluster_body(c, status, &status), SLICE_NONE);
+    assert_verdict(peer(3, still), ACCEPT);
+    assert_verdict(peer(3, still), ACCEPT); /* it has not moved since */
+    assert_true(count(ACTION_SEND_PEER, 3, FRAME_PREPARE) >= 1);
+    assert_true(count(ACTION_SEND_PEER, 3, FRAME_COMMIT) >= 1);
+    assert_int_equal(count(ACTION_SEND_PEER, 2, FRAME_COMMIT), 0);
+}
+
+static void odd_statuses_do_no_harm(void **state)
+{
+    (void)state;
+    static const uint64_t odd[] = {0, 1, WINDOW, UINT64_MAX - 40, UINT64_MAX - 1, UINT64_MAX};
+    for (size_t i = 0; i < 6; i++)
+        for (size_t k = 0; k < 6; k++)
+            for (unsigned twice = 0; twice < 2; twice++) {
+                struct status status = {odd[k], 1, odd[i], odd[k], odd[i]};
+                assert_verdict(peer(2, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &status), SLICE_NONE)), ACCEPT);
+                time_passes(TIMEOUT / 4);
+                forget();
+            }
+}
+
+/* --- checkpoints ------------------------------------------------------------------------------------------------------ */
+
+static void forged_checkpoints_do_not_keep_true_ones_out(void **state)
+{
+    (void)state;
+    struct digest root = test_digest(1);
+    for (replica_id r = 0; r < 4; r++) { /* one host makes words up for all E, for a slot far away */
+        struct slice forged = forge_checkpoint(c, r, (slot_no)CHECKPOINT_INTERVAL << 40, &root);
+        ((uint8_t *)(uintptr_t)forged.data)[forged.len - 1] ^= 1;
+        assert_refused(peer(3, forged), r);
+    }
+    assert_int_equal(seen_count, 0);
+    for (replica_id r = 0; r < 3; r++)
+        if (r != 1)
+            assert_verdict(peer(r, forge_checkpoint(c, r, CHECKPOINT_INTERVAL, &root)), ACCEPT);
+    assert_verdict(own(E, forge_checkpoint(c, 1, CHECKPOINT_INTERVAL, &root)), ACCEPT);
+    e_executed(CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL, &root);
+    forget();
+    struct status behind = {.view = 0, .in_view = 1};
+    assert_verdict(peer(3, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &behind), SLICE_NONE)), ACCEPT);
+    assert_int_equal(count(ACTION_SEND_PEER, 3, FRAME_CHECKPOINT), 3);
+}
+
+/* --- leaving ---------------------------------------------------------------------------------------------------------- */
+
+static unsigned leaves(void)
+{
+    return count(ACTION_GIVE, P, FRAME_LOCAL_LEAVE);
+}
+
+static void unsigned_bundles_change_no_view(void **state)
+{
+    (void)state;
+    assert_verdict(client(9, bundle(cluster_incr(c, 0, 1, 1))), ACCEPT);
+    time_passes(10 * TIMEOUT);
+    assert_int_equal(leaves(), 0);
+    assert_true(count(ACTION_SEND_CLIENT, 9, FRAME_SIGN_WANTED) >= 1);
+}
+
+static void a_signed_bundle_that_waits_changes_the_view(void **state)
+{
+    (void)state;
+    struct test_bundle *b = cluster_bundle_again(c, cluster_incr(c, 0, 1, 1), FORM_SIGNED);
+    assert_verdict(client(9, bundle(b)), ACCEPT);
+    time_passes(3 * TIMEOUT);
+    assert_int_equal(leaves(), 0); /* own P has not confirmed it yet */
+    assert_verdict(client(9, bundle(b)), DUPLICATE);
+    p_says(b, true, VERDICT_ACCEPT);
+    time_passes(TIMEOUT / 2);
+    assert_int_equal(leaves(), 0);
+    time_passes(TIMEOUT);
+    assert_int_equal(leaves(), 1);
+    assert_int_equal(count(ACTION_GIVE, C, FRAME_LOCAL_LEAVE), 1);
+    time_passes(5 * TIMEOUT); /* nobody else left: no reason to go on to the next view */
+    assert_int_equal(leaves(), 1);
+}
+
+static void a_bundle_that_was_executed_changes_nothing(void **state)
+{
+    (void)state;
+    struct test_bundle *b = cluster_bundle_again(c, cluster_incr(c, 0, 1, 1), FORM_SIGNED);
+    struct digest digest;
+    assert_verdict(client(9, bundle(b)), ACCEPT);
+    p_says(b, true, VERDICT_ACCEPT);
+    assert_verdict(peer(0, pre_prepare(0, 0, 1, &b, 1, &digest)), ACCEPT);
+    e_executed(1, 0, &digest);
+    time_passes(10 * TIMEOUT);
+    assert_int_equal(leaves(), 0);
+    forget();
+    assert_verdict(client(9, bundle(b)), DUPLICATE); /* asked again: E has the reply */
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_FETCH_REPLY), 1);
+}
+
+static void f_plus_1_partings_are_joined(void **state)
+{
+    (void)state;
+    assert_verdict(peer(2, forge_parting(c, 2, 4, NULL, NULL, 0)), ACCEPT);
+    assert_int_equal(leaves(), 0); /* one may lie */
+    assert_verdict(peer(2, forge_parting(c, 3, 4, NULL, NULL, 0)), ACCEPT); /* passed on by the same host: no other voice */
+    assert_int_equal(leaves(), 0);
+    assert_verdict(peer(3, forge_parting(c, 3, 2, NULL, NULL, 0)), ACCEPT);
+    assert_int_equal(leaves(), 1);
+    struct local_leave m;
+    for (size_t i = 0; i < seen_count; i++)
+        if (seen[i].frame.type == FRAME_LOCAL_LEAVE) {
+            assert_true(local_leave_decode(seen[i].frame.body, &m));
+            assert_int_equal(m.view, 3); /* where f+1 are, not where one says it is */
+        }
+    assert_int_equal(count(ACTION_GIVE, C, FRAME_PARTING), 3);
+}
+
+static void a_replica_that_lost_a_compartment_leaves_no_view(void **state)
+{
+    (void)state;
+    event(EVENT_STOP_VOTING, 0, SLICE_NONE);
+    assert_verdict(peer(2, forge_parting(c, 2, 4, NULL, NULL, 0)), ACCEPT);
+    assert_verdict(peer(3, forge_parting(c, 3, 4, NULL, NULL, 0)), ACCEPT);
+    assert_int_equal(leaves(), 0);
+    struct engine_status status;
+    splitbft_engine.status(broker, &status);
+    assert_false(status.voting);
+}
+
+static void the_next_view_is_tried_with_more_patience(void **state)
+{
+    (void)state;
+    assert_verdict(peer(2, forge_parting(c, 2, 0, NULL, NULL, 0)), ACCEPT);
+    assert_verdict(peer(3, forge_parting(c, 3, 0, NULL, NULL, 0)), ACCEPT);
+    p_is_in(1, 1, false);
+    assert_int_equal(leaves(), 1);
+    uint64_t waited[4] = {0};
+    for (unsigned i = 0; i < 4; i++) { /* 2f others follow each time, and no NEW-VIEW comes */
+        for (replica_id r = 2; r < 4; r++)
+            (void)peer(r, forge_parting(c, r, i, NULL, NULL, 0));
+        uint64_t since = now;
+        while (leaves() == 1 + i && now - since < 100 * TIMEOUT)
+            time_passes(TIMEOUT / 8);
+        waited[i] = now - since;
+        p_is_in(2 + i, 1, false);
+    }
+    assert_in_range(waited[0], TIMEOUT, 5 * TIMEOUT);
+    for (unsigned i = 1; i < 4; i++)
+        assert_true(waited[i] > waited[i - 1] + waited[i - 1] / 2);
+}
+
+static void a_new_view_is_shown_to_those_who_lack_it(void **state)
+{
+    (void)state;
+    struct slice vcs[3];
+    for (replica_id r = 0; r < 3; r++)
+        vcs[r] = forge_view_change(c, r, 2, NULL, NULL, 0, NULL, 0);
+    struct slice good = forge_new_view(c, 2, 2, 0, NULL, 0, vcs, 3);
+    struct slice far_away = forge_new_view(c, 3, 7, 0, NULL, 0, vcs, 3); /* of no view that was changed to */
+    assert_verdict(peer(2, good), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_NEW_VIEW), 1);
+    assert_int_equal(count(ACTION_GIVE, C, FRAME_NEW_VIEW), 1);
+    p_is_in(2, 1, true);
+    (void)peer(3, far_away);
+    forget();
+    struct status behind = {.view = 1, .in_view = 0};
+    assert_verdict(peer(0, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &behind), SLICE_NONE)), ACCEPT);
+    assert_int_equal(count(ACTION_SEND_PEER, 0, FRAME_NEW_VIEW), 1);
+    for (size_t i = 0; i < seen_count; i++)
+        if (seen[i].frame.type == FRAME_NEW_VIEW)
+            assert_int_equal(seen[i].len, good.len);
+}
+
+static void view_changes_go_to_the_next_primary(void **state)
+{
+    (void)state;
+    assert_verdict(own(C, forge_view_change(c, 1, 2, NULL, NULL, 0, NULL, 0)), ACCEPT);
+    assert_int_equal(count(ACTION_SEND_PEER, 2, FRAME_VIEW_CHANGE), 1);
+    assert_int_equal(seen_count, 1);
+    forget();
+    assert_verdict(own(C, forge_view_change(c, 1, 5, NULL, NULL, 0, NULL, 0)), ACCEPT); /* its own view */
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_VIEW_CHANGE), 1);
+    assert_verdict(peer(0, forge_view_change(c, 0, 5, NULL, NULL, 0, NULL, 0)), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_VIEW_CHANGE), 2);
+}
+
+/* --- replies ---------------------------------------------------------------------------------------------------------- */
+
+static void replies_go_to_whom_they_are_for(void **state)
+{
+    (void)state;
+    struct test_bundle *mine = cluster_incr(c, 0, 1, 1), *other = cluster_incr(c, 3, 1, 1);
+    assert_verdict(client(9, bundle(mine)), ACCEPT);
+    assert_verdict(client(8, bundle(other)), ACCEPT);
+    forget();
+    struct reply reply = {.origin = 0, .epoch = 7, .bundle_no = 1};
+    struct slice body = cluster_body(c, reply, &reply);
+    assert_verdict(own(E, forge_plain(c, cluster_auth(c, E, 1), FRAME_REPLY, body, SLICE_NONE)), ACCEPT);
+    assert_int_equal(count(ACTION_SEND_CLIENT, 9, FRAME_REPLY), 1);
+    assert_int_equal(count(ACTION_SEND_CLIENT, 8, FRAME_REPLY), 0);
+    event(EVENT_CLIENT_GONE, 9, SLICE_NONE);
+    forget();
+    (void)own(E, forge_plain(c, cluster_auth(c, E, 1), FRAME_REPLY, body, SLICE_NONE));
+    assert_int_equal(seen_count, 0); /* nobody is there */
+    reply.origin = UINT32_MAX;
+    body = cluster_body(c, reply, &reply);
+    assert_verdict(own(E, forge_plain(c, cluster_auth(c, E, 1), FRAME_REPLY, body, SLICE_NONE)), MALFORMED);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(nothing_before_the_start, setup_unstarted, teardown),
+        T(only_what_is_permitted_passes),
+        T(frames_that_are_none),
+        T(p_sees_a_bundle_without_its_operations),
+        T(bundles_that_no_correct_client_sends),
+        T(what_p_refuses_is_asked_for_signed),
+        T(forged_bundles_do_not_crowd_out_an_origin),
+        T(replays_that_nobody_orders_expire),
+        T(large_bodies_stay_within_the_limit),
+        T(a_lone_bundle_is_proposed_at_once),
+        T(the_pipeline_is_bounded_and_what_waits_goes_together),
+        T(a_backup_proposes_nothing),
+        T(a_pre_prepare_goes_to_all_three),
+        T(a_pre_prepare_comes_from_its_primary),
+        T(huge_pre_prepares_are_refused),
+        T(missing_bodies_are_fetched),
+        T(others_may_fetch),
+        T(own_votes_go_to_all_and_are_sent_again),
+        T(odd_statuses_do_no_harm),
+        T(forged_checkpoints_do_not_keep_true_ones_out),
+        T(unsigned_bundles_change_no_view),
+        T(a_signed_bundle_that_waits_changes_the_view),
+        T(a_bundle_that_was_executed_changes_nothing),
+        T(f_plus_1_partings_are_joined),
+        T(a_replica_that_lost_a_compartment_leaves_no_view),
+        T(the_next_view_is_tried_with_more_patience),
+        T(a_new_view_is_shown_to_those_who_lack_it),
+        T(view_changes_go_to_the_next_primary),
+        T(replies_go_to_whom_they_are_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
