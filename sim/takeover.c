@@ -131,7 +131,7 @@ static void arrive(struct takeover *t, uint32_t index, replica_id to, uint32_t c
     bool body = item->frame.type == FRAME_PRE_PREPARE;
     item->done |= takeover_bit(to, cell);
     t->steps++;
-    if (to != from && first && (forged || body))
+    if (to != from && first && (forged || body || takeover_faulty(t, from, item->cell)))
         replica_event(t->w, to, EVENT_PEER, from, parcel_slice(parcel));
     (void)cell_step(t->w, to, cell, parcel_slice(parcel), local);
     cell_flush(t->w, to, cell);

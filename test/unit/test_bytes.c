@@ -38,11 +38,12 @@ static void an_overrun_sticks(void **state)
     assert_int_equal(reader_left(&r), 0);
     assert_false(reader_done(&r));
 
-    uint8_t out[3] = {9, 9, 9};
-    struct writer w = writer_to(out, 2);
+    uint8_t out[4] = {9, 9, 9, 9};
+    struct writer w = writer_to(out, 3);
     put_u16(&w, 0x0201);
-    put_u8(&w, 7);
+    put_u16(&w, 7);
     assert_true(w.bad);
+    put_u8(&w, 7); /* though there is room for one */
     put_raw(&w, "", 0);
     assert_true(w.bad);
     assert_int_equal(w.len, 2);

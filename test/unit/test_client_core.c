@@ -32,7 +32,7 @@ static void by_role(struct fake_cluster *c, replica_id role[FAKE_REPLICAS])
     struct fake_bundle b;
     fake_bundle_open(c, 0, &b);
     for (replica_id i = 0; i < FAKE_REPLICAS; i++)
-        role[i] = (replica_id)((digest_prefix(&b.bundle.operations) + i) % FAKE_REPLICAS);
+        role[i] = (replica_id)((digest_prefix(&b.content) + i) % FAKE_REPLICAS);
     fake_bundle_close(&b);
 }
 
