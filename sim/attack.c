@@ -318,13 +318,13 @@ static void attack_two_faces(struct takeover *t)
 /* ------------------------------------------------------------------------------------------------ checkpoints */
 
 static replica_id victim;        /* its E lags */
-static uint32_t learns;          /* P and C of these learn of checkpoints */
+static uint32_t learns[2];       /* P, and C, of these learn of checkpoints */
 
 static bool lagging_rule(struct takeover *t, const struct item *item, replica_id to, uint32_t cell)
 {
     (void)t;
     if (item->frame.type == FRAME_CHECKPOINT && cell != CELL_E)
-        return learns >> to & 1;
+        return learns[cell] >> to & 1;
     if (to == victim && cell == CELL_E && (item->frame.type == FRAME_COMMIT || item->frame.type == FRAME_CHECKPOINT))
         return false;
     return true;
@@ -354,7 +354,8 @@ static void attack_old_slots(struct takeover *t)
     if (!takeover_gather(t, highest_view(t) + 1))
         return;
     victim = pick_correct(t, CELL_E);
-    learns = 1u << pick_correct(t, CELL_C);
+    learns[CELL_P] = 0; /* or its PARTING would tell every C */
+    learns[CELL_C] = 1u << pick_correct(t, CELL_C);
     slot_no old = t->slot;
     if (!run_to_checkpoint(t) || takeover_e(t, victim)->executed >= old)
         return;
@@ -423,7 +424,7 @@ static void attack_bad_state(struct takeover *t)
         return;
     corrupt(t, liar);
     victim = pick_correct(t, CELL_E);
-    learns = everyone(t);
+    learns[CELL_P] = learns[CELL_C] = everyone(t);
     if (!run_to_checkpoint(t))
         return;
     takeover_settle(t, from_liar_rule);

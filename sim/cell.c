@@ -31,7 +31,7 @@ static void *pool_take(size_t bytes)
         pool[i].used = true;
         return pool[i].memory;
     }
-    CHECK(!"arena pool");
+    CHECK(false); /* more cells than a world has */
     return NULL;
 }
 
@@ -123,6 +123,16 @@ void cell_give(struct world *w, replica_id r, uint32_t k, struct parcel *parcel,
     cell->waking = true;
 }
 
+/* Once for each type of frame: retransmissions would fill a page. */
+static void tell_refusal(struct world *w, replica_id r, struct cell *cell, struct slice frame, enum verdict verdict)
+{
+    uint64_t bit = 1ull << frame.data[1] % 64;
+    if (!(cell->refused & bit))
+        world_story(w, "r%u %s refuses a %s: %s", r, kind_name(cell->type->kind),
+                    frame_type_name((enum frame_type)frame.data[1]), verdict_name(verdict));
+    cell->refused |= bit;
+}
+
 enum verdict cell_step(struct world *w, replica_id r, uint32_t k, struct slice frame, bool local)
 {
     struct cell *cell = &w->replica[r].cell[k];
@@ -132,6 +142,8 @@ enum verdict cell_step(struct world *w, replica_id r, uint32_t k, struct slice f
     w->result->events++;
     if (w->options.trace && verdict != VERDICT_ACCEPT && verdict != VERDICT_DUPLICATE)
         world_trace_frame(w, kind_name(cell->type->kind), r, frame, verdict_name(verdict));
+    if (verdict == VERDICT_EQUIVOCATION || verdict == VERDICT_BAD_MAC)
+        tell_refusal(w, r, cell, frame, verdict);
     if (w->result->events % VALIDATE_EVERY == 0)
         cell->type->validate(cell->state);
     if (k == CELL_E && !cell->faulty)

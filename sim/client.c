@@ -55,12 +55,25 @@ static struct parcel *spoil(struct world *w, replica_id r, struct parcel *parcel
     return bad;
 }
 
+/* MACs for these replicas are wrong, whoever looks at them. */
+static struct parcel *spoil_for(uint32_t replicas, struct parcel *parcel)
+{
+    struct frame frame;
+    if (!replicas || !frame_decode(parcel->data, parcel->len, &frame) || frame.auth_kind != AUTH_MACS)
+        return parcel;
+    size_t at = FRAME_HEADER_BYTES + frame.body.len;
+    for (uint32_t i = 0; i < mac_entry_count(frame.auth); i++)
+        if (replicas >> mac_entry_at(frame.auth, i).replica & 1)
+            parcel->data[at + i * mac_entry_BYTES + 4] ^= 1;
+    return parcel;
+}
+
 static void core_send(void *context, replica_id replica, const struct slice *parts, unsigned count)
 {
     struct sim_client *client = context;
     struct world *w = world_current;
     uint32_t c = (uint32_t)(client - w->client);
-    struct parcel *parcel = parcel_new(parts, count);
+    struct parcel *parcel = spoil_for(client->bad_macs, parcel_new(parts, count));
     if (w->options.faults & FAULTS_BYZANTINE && w->old_bundles < 100000 && parcel->data[1] == FRAME_BUNDLE) {
         struct parcel **place = &w->old_bundle[w->old_bundles++ % 256];
         parcel_drop(*place);
@@ -182,6 +195,12 @@ static void on_done(void *context, const struct redoubt_outcome *outcome)
     else if (w->options.trace)
         world_trace(w, "client %u operation %llu %s", mine.client, (unsigned long long)mine.op,
                     outcome->kind == REDOUBT_REJECTED ? "rejected" : "unknown");
+    if (outcome->kind == REDOUBT_COMMITTED)
+        world_story(w, "client %u: operation %llu committed in slot %llu", mine.client, (unsigned long long)mine.op,
+                    (unsigned long long)outcome->slot);
+    else
+        world_story(w, "client %u: operation %llu %s", mine.client, (unsigned long long)mine.op,
+                    outcome->kind == REDOUBT_REJECTED ? "rejected" : "unknown");
     if (!client->faulty)
         ledger_outcome(w, mine.op, outcome);
 }
@@ -200,6 +219,8 @@ void client_submit(struct world *w, uint32_t c, const uint8_t *request, size_t l
     client->outstanding++;
     int error = client_core_submit(&client->core, bytes, len + 8, deadline_us, on_done, issued, w->now_us);
     CHECK(error == 0);
+    if (w->on_script)
+        settle(w, c);
 }
 
 /* Too many sessions: the replicas closed this one for good, so this client has to begin anew, as its user would. */
@@ -218,7 +239,7 @@ static void work(struct world *w, uint32_t c, uint64_t incarnation)
 {
     struct sim_client *client = &w->client[c];
     struct dice *d = &w->client_dice;
-    if (!client->alive || incarnation != client->incarnation)
+    if (!client->alive || incarnation != client->incarnation || w->on_script)
         return;
     if (evicted(w, client)) {
         client_stop(w, c);

@@ -190,6 +190,7 @@ static void slot_done(struct world *w, replica_id r, slot_no no, const struct di
         world_violation(w, "replica %u executed %u operations in slot %llu, others %u", r, count,
                         (unsigned long long)no, slot->count);
     slot->finished = true;
+    world_story(w, "r%u executes slot %llu: %u operations", r, (unsigned long long)no, count);
     if (no > l->top)
         l->top = no;
 }
@@ -211,6 +212,7 @@ void ledger_observe(struct world *w, replica_id r)
         replica->seen_transfers = e->fetch.transfers;
         replica->seen_executed = replica->seen_checkpoint = e->checkpoint_slot;
         w->result->state_transfers++;
+        world_story(w, "r%u has the state after slot %llu by transfer", r, (unsigned long long)e->checkpoint_slot);
         world_trace(w, "r%u E has the state after slot %llu by transfer", r, (unsigned long long)e->checkpoint_slot);
         if (!slot_at(&w->ledger, e->checkpoint_slot)->finished)
             world_violation(w, "replica %u took over a state after slot %llu, which no correct replica executed", r,

@@ -238,7 +238,7 @@ void nemesis_heal(struct world *w)
     if (dice_chance(d, 0.3)) {
         /* A slow network: only timers that back off get anywhere. (Not slower than the view timeout: that is how far a
          * batch's time may lie behind a backup's clock.) */
-        uint64_t delay = w->request_timeout_us * (30 + dice_below(d, 25)) / 100;
+        uint64_t delay = w->request_timeout_us * (30 + dice_below(d, 45)) / 100;
         for (replica_id a = 0; a < w->n; a++)
             for (replica_id b = 0; b < w->n; b++)
                 w->link[a][b].delay_us = delay;

@@ -122,6 +122,16 @@ static void remember(struct world *w, struct parcel *parcel)
     *place = parcel_hold(parcel);
 }
 
+static void tell_views(struct world *w, replica_id r, uint32_t cell, const struct parcel *parcel)
+{
+    struct frame frame;
+    struct local_view view;
+    if (!w->options.story || cell != CELL_P || !frame_decode(parcel->data, parcel->len, &frame) ||
+        frame.type != FRAME_LOCAL_VIEW || !local_view_decode(frame.body, &view) || (view.in_view && view.view == 0))
+        return;
+    world_story(w, "r%u %s view %llu", r, view.in_view ? "enters" : "leaves for", (unsigned long long)view.view);
+}
+
 static void check_secret(struct world *w, replica_id r, uint32_t cell, const struct parcel *parcel)
 {
     static const char secret[] = "CONFIDENTIAL";
@@ -136,6 +146,7 @@ void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parc
     if (w->options.faults & FAULTS_BYZANTINE)
         remember(w, parcel);
     check_secret(w, r, cell, parcel);
+    tell_views(w, r, cell, parcel);
     if (w->in_takeover)
         w->takeover_output(w, r, cell, parcel);
     struct parcel *out = parcel_hold(parcel);

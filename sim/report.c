@@ -201,6 +201,12 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->attacks_per_s = 2;
     }
     switch (mutant) {
+    case MUTANT_QUORUM_ONE_SHORT_C:
+        o->tolerated = 1;
+        o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 1;
+        o->attacks_per_s = 2;
+        o->only_attack = "two-faces";
+        break;
     case MUTANT_NO_DOMAIN_SEPARATION:
         o->protocol = PROTOCOL_PBFT;
         o->faulty_replicas = 1;
@@ -226,8 +232,17 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->attacks_per_s = 0;
         o->hosts = 4;
         break;
-    case MUTANT_NO_BACK_OFF:
+    case MUTANT_EXECUTION_ON_COMMITS_ALONE:
     case MUTANT_NO_JOINING:
+        o->tolerated = 1;
+        o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 1;
+        o->fast_reads = 1;
+        o->seconds = 10;
+        o->attacks_per_s = 2;
+        o->only_attack = "two-faces";
+        break;
+    case MUTANT_PARTING_WITHOUT_CERTIFICATE: o->faults = FAULTS_CRASH | FAULTS_NETWORK; break;
+    case MUTANT_NO_BACK_OFF:
     case MUTANT_NO_RETRANSMISSION:
     case MUTANT_NO_STATE_TRANSFER: o->faults = FAULTS_CRASH | FAULTS_NETWORK; break;
     default:

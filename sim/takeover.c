@@ -232,14 +232,11 @@ static const struct attack *choose(struct world *w)
     return NULL;
 }
 
-void takeover_run(struct world *w)
+static void take_over(struct world *w, const struct attack *attack)
 {
     static struct item items[ITEMS_MAX];
     static uint8_t forge_memory[OUTBOX_MIN_BYTES + 4096];
     static struct takeover takeover;
-    const struct attack *attack = choose(w);
-    if (!attack)
-        return;
     struct takeover *t = &takeover;
     memset(t, 0, sizeof *t);
     t->w = w;
@@ -256,4 +253,17 @@ void takeover_run(struct world *w)
     w->in_takeover = false;
     for (uint32_t i = 0; i < t->items; i++)
         parcel_drop(t->item[i].parcel);
+}
+
+void takeover_run(struct world *w)
+{
+    const struct attack *attack = choose(w);
+    if (attack)
+        take_over(w, attack);
+}
+
+void takeover_with(struct world *w, void (*run)(struct takeover *t), const char *name)
+{
+    struct attack attack = {name, 3, run};
+    take_over(w, &attack);
 }

@@ -81,6 +81,8 @@ static inline bool takeover_faulty(const struct takeover *t, replica_id r, uint3
 }
 
 void takeover_run(struct world *w);
+/* With a script of one's own instead of one of the attacks. */
+void takeover_with(struct world *w, void (*run)(struct takeover *t), const char *name);
 
 /* Delivers whatever the rule lets through, until nothing moves any more. */
 void takeover_settle(struct takeover *t, takeover_rule rule);

@@ -23,6 +23,7 @@ _Noreturn void world_violation(struct world *w, const char *format, ...)
     w->result->violation = true;
     if (w->options.trace)
         fprintf(w->options.trace, "%10llu VIOLATION %s\n", (unsigned long long)w->now_us, w->result->text);
+    world_story(w, "VIOLATION: %s", w->result->text);
     longjmp(w->failed, 1);
 }
 
@@ -53,6 +54,18 @@ void world_trace(struct world *w, const char *format, ...)
     va_end(args);
     hash_line(w, line);
     fprintf(w->options.trace, "%10llu %s\n", (unsigned long long)w->now_us, line);
+}
+
+void world_story(struct world *w, const char *format, ...)
+{
+    va_list args;
+    if (!w->options.story)
+        return;
+    fprintf(w->options.story, "%8.1f ms  ", (double)(w->now_us - 1000000) / 1000);
+    va_start(args, format);
+    vfprintf(w->options.story, format, args);
+    va_end(args);
+    fputc('\n', w->options.story);
 }
 
 void world_trace_frame(struct world *w, const char *where, replica_id r, struct slice bytes, const char *what)
@@ -187,7 +200,7 @@ static void on_due(struct world *w, const struct due *due)
         w->result->events++;
         break;
     case DUE_NEMESIS: nemesis_on_due(w); break;
-    case DUE_SCRIPT: break;
+    case DUE_SCRIPT: w->on_script(w, due->a); break;
     default: on_replica_due(w, due);
     }
 }

@@ -36,6 +36,7 @@ struct sim_options {
     unsigned faults; /* enum sim_faults */
     enum mutant mutant;
     FILE *trace;
+    FILE *story; /* the few lines that a reader wants; see world_story */
     /* What the run otherwise draws; -1: drawn. */
     int tolerated;           /* f */
     int faulty[CELLS];       /* faulty compartments of each kind */
@@ -75,6 +76,7 @@ struct cell {
     bool faulty;
     double omits; /* faulty: part of its frames that it keeps back */
     uint64_t verdict[VERDICT_COUNT];
+    uint64_t refused; /* types of frames whose refusal a scenario told of */
 };
 
 struct held {
@@ -125,6 +127,7 @@ struct sim_client {
     uint64_t think_us;
     uint32_t issued;
     bool cut[REPLICAS_MAX];
+    uint32_t bad_macs; /* replicas whose P cannot verify its MACs */
 };
 
 /* Frames seen, for replays and for bodies that an attack needs. */
@@ -165,6 +168,7 @@ struct world {
     bool in_takeover;
     void (*takeover_output)(struct world *w, replica_id from, uint32_t cell, struct parcel *parcel);
     void *takeover;
+    void (*on_script)(struct world *w, uint32_t line);
 };
 
 extern struct world *world_current;
@@ -180,6 +184,8 @@ void world_close(struct world *w);
 /* Something that must not happen has happened: does not return. */
 _Noreturn void world_violation(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void world_trace(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What a scenario's golden trace consists of. */
+void world_story(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void world_trace_frame(struct world *w, const char *where, replica_id replica, struct slice frame, const char *what);
 void world_fault(struct world *w);
 void world_later(struct world *w, uint64_t delay_us, enum due_kind kind, uint32_t a, uint32_t b, uint64_t x,

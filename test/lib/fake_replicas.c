@@ -124,9 +124,9 @@ static void session_open(struct server *s, const struct frame *frame, const stru
     }
 }
 
-static size_t echo(struct server *s, replica_id replica, const struct bundle *bundle, size_t plain_len)
+static size_t echo(struct server *s, replica_id replica, const struct digest *bundle, size_t plain_len)
 {
-    bool full = digest_prefix(&bundle->operations) % FAKE_N == replica;
+    bool full = digest_prefix(bundle) % FAKE_N == replica;
     bool lie = (atomic_load(&s->replicas->lying) >> replica & 1) != 0;
     struct reader r = reader_of(s->plain, plain_len);
     struct writer w = writer_to(s->results, sizeof s->results);
@@ -168,7 +168,9 @@ static void answer(struct server *s, struct connection *c, const struct frame *f
     bundle_nonce(nonce, bundle.bundle_no);
     bundle_ad(ad, frame->sender.id, frame->sender.epoch, bundle.bundle_no);
     CHECK(aead_open(s->plain, &session->content, nonce, ad, 20, frame->attachment.data, frame->attachment.len));
-    size_t len = echo(s, c->replica, &bundle, frame->attachment.len - AEAD_TAG_BYTES);
+    struct digest digest;
+    auth_content(&s->replicas->cluster, frame->type, &frame->sender, frame->body, &digest);
+    size_t len = echo(s, c->replica, &digest, frame->attachment.len - AEAD_TAG_BYTES);
     struct sender self = {.kind = KIND_EXECUTION, .id = c->replica, .epoch = 1};
     struct reply reply = {.origin = frame->sender.id, .epoch = frame->sender.epoch, .bundle_no = bundle.bundle_no,
                           .configuration = 1, .slot = bundle.bundle_no, .nonce = ++s->nonce};

@@ -467,6 +467,8 @@ static void nothing_is_voted_after_parting(void **state)
     struct digest digest;
     struct slice list = batch(0, &digest);
     assert_verdict(cluster_give(c, P, 1, pre_prepare(2, 2, 1, list, &digest)), EARLY);
+    assert_verdict(cluster_leave(c, P, 1, 2), ACCEPT); /* heading for that view is not being in it */
+    assert_verdict(cluster_give(c, P, 1, pre_prepare(2, 2, 1, list, &digest)), EARLY);
     assert_int_equal(prepares(), 0);
     assert_verdict(cluster_leave(c, P, 0, 4), ACCEPT); /* whose primary it is, without NEW-VIEW */
     assert_verdict(cluster_propose(c, 0, NULL, 0), UNEXPECTED);

@@ -1,6 +1,10 @@
 /*
  * Seeded bugs. In the compartments that run for real `mutant()` is the constant false and the branch is compiled away;
  * only the simulator is built with REDOUBT_MUTANTS and can switch one on, to show that its checkers would see it.
+ *
+ * A quorum that is one short at C costs liveness, not safety: what is executed needs 2f+1 C all the same, and a claim f+1
+ * PARTINGs; but a C that prepared with f correct P may wait for its PARTINGs for ever, and two correct C may claim
+ * different batches of one view, so that no selection is possible.
  */
 #ifndef ORDERING_MUTANT_H
 #define ORDERING_MUTANT_H
@@ -8,7 +12,7 @@
 #include <stdbool.h>
 
 #define MUTANTS(M)                                                                                               \
-    M(QUORUM_ONE_SHORT_C, "quorum-one-short-confirmation", "safety")                                             \
+    M(QUORUM_ONE_SHORT_C, "quorum-one-short-confirmation", "liveness")                                           \
     M(QUORUM_ONE_SHORT_E, "quorum-one-short-execution", "safety")                                                \
     M(VOTES_BY_MESSAGE, "votes-by-message", "safety")                                                            \
     M(NO_DOMAIN_SEPARATION, "no-domain-separation", "safety")                                                    \
