@@ -242,7 +242,9 @@ static void catch_up(struct broker *b)
     if (b->stalled_ticks < 2 || (!others_ahead(b) && b->stable <= b->executed))
         return;
     ask_executed_of_all(b);
-    if (b->stable > b->executed && b->stalled_ticks >= 3)
+    /* Behind a stable checkpoint; or, for long, behind what others no longer keep lists of (their next checkpoint may need
+     * this replica's word to become stable). */
+    if (b->stalled_ticks >= (b->stable > b->executed ? 3 : 4 * TICKS_PER_TIMEOUT))
         fetch_state(b, moving);
 }
 

@@ -3,6 +3,20 @@
  */
 #include "execution/execution.h"
 
+/* A state ahead of this E's that could be believed: behind a stable checkpoint, or vouched for by a correct E. */
+static bool later_state_known(const struct execution *e)
+{
+    slot_no stable = exec_stable_slot(e);
+    struct digest root;
+    if (stable > e->executed)
+        return true;
+    for (slot_no s = (e->executed / CHECKPOINT_INTERVAL + 1) * CHECKPOINT_INTERVAL; s <= stable + WINDOW;
+         s += CHECKPOINT_INTERVAL)
+        if (stable_vouched(&e->stable, s, quorum_one_correct(&e->configuration), &root))
+            return true;
+    return false;
+}
+
 enum verdict execution_on_catch_up(struct execution *e, const struct frame *frame, struct outbox *out)
 {
     struct local_catch_up catch_up;
@@ -16,7 +30,7 @@ enum verdict execution_on_catch_up(struct execution *e, const struct frame *fram
         if (mutant(MUTANT_NO_STATE_TRANSFER))
             return VERDICT_UNEXPECTED;
         if (!e->fetch.active || e->fetch.peer != catch_up.peer) {
-            if (exec_stable_slot(e) <= e->executed && !state_unusable(e))
+            if (!state_unusable(e) && !later_state_known(e))
                 return VERDICT_UNEXPECTED;
             fetch_abandon(e);
             e->fetch.peer = catch_up.peer;

@@ -115,8 +115,7 @@ static enum verdict execution_step(void *state, const struct compartment_input *
     switch (frame.type) {
     case FRAME_COMMIT: return execution_on_commit(e, &frame, in->local);
     case FRAME_EXECUTED: return execution_on_executed(e, &frame);
-    case FRAME_PRE_PREPARE:
-    case FRAME_BATCH: return execution_on_batch(e, &frame);
+    case FRAME_PRE_PREPARE: return execution_on_batch(e, &frame);
     case FRAME_BUNDLE: return execution_on_bundle(e, &frame);
     case FRAME_CHECKPOINT: return execution_on_checkpoint(e, &frame);
     case FRAME_FETCH_REPLY: return execution_on_fetch_reply(e, &frame, out);

@@ -76,7 +76,8 @@ static bool root_believed(struct execution *e, slot_no slot, const struct state_
     }
     if (slot == exec_stable_slot(e))
         return digest_equal(&head->root, &e->stable.certificate.root);
-    return stable_vouched(&e->stable, slot, quorum_one_correct(&e->configuration), &root) &&
+    return slot <= exec_stable_slot(e) + WINDOW && /* further ahead there is a certificate, which will come */
+           stable_vouched(&e->stable, slot, quorum_one_correct(&e->configuration), &root) &&
            digest_equal(&root, &head->root);
 }
 

@@ -38,7 +38,7 @@
     T(STATE, 32, "state")                    /* E -> E: some leaves, encrypted */                                 \
     T(STATUS, 40, "status")                  /* host -> hosts: where I am, so send me what I lack */              \
     T(FETCH, 41, "fetch")                    /* host -> host: a batch or bundle by digest */                      \
-    T(BATCH, 42, "batch")                    /* host -> host, host -> E: a batch (the attachment) */              \
+    T(BATCH, 42, "batch")                    /* host -> host: a batch (the attachment) */                        \
     T(LOCAL_PROPOSE, 50, "local-propose")    /* host -> P: put these bundles into the next slot */                \
     T(LOCAL_LEAVE, 51, "local-leave")        /* host -> P, C: leave all views below this one */                   \
     T(LOCAL_ADMITTED, 52, "local-admitted")  /* P -> host: verdict on a bundle */                                 \
