@@ -54,7 +54,8 @@ static struct start start_of(const struct config *config, const struct box_key *
         .replicas = config->replicas,
         .write_quorum = (config->fast_reads ? 2 * config->faults : config->faults) + 1,
         .read_quorum = config->fast_reads ? 2 * config->faults + 1 : 0,
-        .view_timeout_us = (uint64_t)config->request_timeout_ms * 1000,
+        /* A PRE-PREPARE may be as old as a view takes at the highest back-off; else a slow network would stop voting. */
+        .view_timeout_us = (uint64_t)config->request_timeout_ms * 1000 * 64,
         .members = members,
         .origins = origins,
     };
