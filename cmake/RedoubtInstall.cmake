@@ -11,6 +11,7 @@ endfunction()
 
 redoubt_glob(public_headers include/redoubt/*.h)
 if(public_headers)
+  install(FILES ${PROJECT_SOURCE_DIR}/packaging/man/redoubt.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
   install(FILES ${public_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/redoubt)
 endif()
 

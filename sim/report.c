@@ -237,8 +237,8 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->tolerated = 1;
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 1;
         o->fast_reads = 1;
-        o->seconds = 10;
-        o->attacks_per_s = 2;
+        o->seconds = 20;
+        o->attacks_per_s = 1;
         o->only_attack = "two-faces";
         break;
     case MUTANT_PARTING_WITHOUT_CERTIFICATE: o->faults = FAULTS_CRASH | FAULTS_NETWORK; break;
