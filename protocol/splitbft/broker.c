@@ -274,7 +274,7 @@ static void *broker_init(struct arena *arena, const struct engine_config *config
     b->config = *config;
     b->config.body_bytes_max = body_bytes_max(config);
     if (!b->config.pipeline)
-        b->config.pipeline = 4;
+        b->config.pipeline = 2; /* more under way only makes smaller batches: what waits goes into the next one */
     b->timeout_us = config->request_timeout_us ? config->request_timeout_us : 1000000;
     b->back_off = 1;
     b->voting = true;

@@ -23,6 +23,7 @@
 #define WANTED_MAX 4096u            /* bundles listed by a primary whose bodies are not here */
 #define EXPIRY_TIMEOUTS 8u          /* unsigned bundles that nobody orders go after so many request timeouts */
 #define BODY_CLASSES 16u            /* sizes of bodies: powers of two */
+#define ALONE_PIPELINE 4u           /* times as many slots under way for bundles that want one each */
 #define BATCH_BODY_BYTES_MAX (4u * 1024u * 1024u)
 #define CHECKPOINTS_KEPT 4u
 #define BACK_OFF_MAX 64u

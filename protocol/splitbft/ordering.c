@@ -38,6 +38,13 @@ static uint32_t gather(struct broker *b, struct writer *entries)
     return count;
 }
 
+/* Slots under way at once. Bundles that want to be alone cannot share the next batch, so more may be. */
+static uint32_t pipeline(const struct broker *b)
+{
+    bool alone = b->queue.head && b->bundle[b->queue.head - 1].alone;
+    return alone ? ALONE_PIPELINE * b->config.pipeline : b->config.pipeline;
+}
+
 static void propose(struct broker *b, struct slice entries)
 {
     uint8_t body[BATCH_BUNDLES_MAX * batch_entry_BYTES + 16];
@@ -61,7 +68,7 @@ void ordering_propose(struct broker *b)
         uint8_t list[BATCH_BUNDLES_MAX * batch_entry_BYTES];
         struct writer entries = writer_to(list, sizeof list);
         slot_no top = b->proposed > executed ? b->proposed : executed;
-        if (top - executed + b->awaiting_p >= b->config.pipeline || top + b->awaiting_p >= b->stable + WINDOW)
+        if (top - executed + b->awaiting_p >= pipeline(b) || top + b->awaiting_p >= b->stable + WINDOW)
             return;
         bool fill = top + b->awaiting_p < b->fill_until;
         uint32_t count = b->unproposed ? gather(b, &entries) : 0;
