@@ -72,6 +72,7 @@ void replica_init(struct world *w, replica_id r)
     struct engine_config config = {
         .replica = r,
         .request_timeout_us = w->request_timeout_us,
+        .pipeline = 4, /* more slots under way than the default: more interleavings */
         .body_bytes_max = 2u * 1024u * 1024u,
         .trace = w->options.trace != NULL,
     };

@@ -236,10 +236,9 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_NO_JOINING:
         o->tolerated = 1;
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 1;
-        o->faults = FAULTS_BYZANTINE; o->hosts = 0;
         o->fast_reads = 1;
-        o->seconds = 6;
-        o->attacks_per_s = 3;
+        o->seconds = 10;
+        o->attacks_per_s = 2;
         o->only_attack = "two-faces";
         break;
     case MUTANT_PARTING_WITHOUT_CERTIFICATE: o->faults = FAULTS_CRASH | FAULTS_NETWORK; break;

@@ -128,7 +128,7 @@ static void arrive(struct takeover *t, uint32_t index, replica_id to, uint32_t c
     replica_id from = item->from;
     /* Its host hears it first: a host that is carried away by an attack still holds what its compartments were given. */
     bool first = !(item->done & 7ull << CELLS * to);
-    bool body = item->frame.type == FRAME_PRE_PREPARE || item->frame.type == FRAME_CHECKPOINT;
+    bool body = item->frame.type == FRAME_PRE_PREPARE;
     item->done |= takeover_bit(to, cell);
     t->steps++;
     if (to != from && first && (forged || body || takeover_faulty(t, from, item->cell)))
