@@ -234,12 +234,9 @@ static void aim(struct sim_options *o, enum mutant mutant)
         break;
     case MUTANT_EXECUTION_ON_COMMITS_ALONE:
     case MUTANT_NO_JOINING:
-        o->tolerated = 1;
-        o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 1;
+        o->faults = FAULTS_CRASH | FAULTS_NETWORK;
         o->fast_reads = 1;
         o->seconds = 10;
-        o->attacks_per_s = 2;
-        o->only_attack = "two-faces";
         break;
     case MUTANT_PARTING_WITHOUT_CERTIFICATE: o->faults = FAULTS_CRASH | FAULTS_NETWORK; break;
     case MUTANT_NO_BACK_OFF:
