@@ -77,8 +77,8 @@ int main(int argc, char **argv)
         if (outcome.kind != REDOUBT_COMMITTED)
             fprintf(stderr, "client: %s\n", outcome.reason);
         else if (outcome.status == REDOUBT_OK)
-            printf("visits = %.*s, as of slot %llu\n", (int)outcome.result_bytes, (const char *)outcome.result,
-                   (unsigned long long)outcome.slot);
+            printf("visits = %.*s, as of slot %llu\n", (int)outcome.result_bytes,
+                   (const char *)outcome.result, (unsigned long long)outcome.slot);
         code = outcome.kind != REDOUBT_COMMITTED || atomic_load(&committed) != count;
         redoubt_outcome_clear(&outcome);
     }

@@ -39,9 +39,9 @@ enum action_kind {
     ACTION_SEND_PEER,   /* to the host of replica `to`, or PEER_ALL others */
     ACTION_SEND_CLIENT, /* to client connection `to` */
     ACTION_DROP_CLIENT, /* close client connection `to`: it sent what no correct client sends */
-    ACTION_GIVE,        /* to this replica's compartment of kind `to`; `local`: comes from a co-located compartment */
-    ACTION_TIMER,       /* wake me at `at_us` (replaces the earlier one) */
-    ACTION_TRACE,       /* a line for the trace, in parts[0] */
+    ACTION_GIVE, /* to this replica's compartment of kind `to`; `local`: comes from a co-located compartment */
+    ACTION_TIMER, /* wake me at `at_us` (replaces the earlier one) */
+    ACTION_TRACE, /* a line for the trace, in parts[0] */
 };
 
 #define PEER_ALL UINT32_MAX
@@ -60,9 +60,10 @@ struct actions {
 
 struct engine_config {
     replica_id replica;
-    uint64_t request_timeout_us; /* how long a bundle may wait before it is asked for signed, and then before the view is left */
-    uint32_t pipeline;           /* slots under way at once; 0: default */
-    uint64_t body_bytes_max;     /* bundles kept in memory; 0: default */
+    uint64_t
+        request_timeout_us; /* how long a bundle may wait before it is asked for signed, and then before the view is left */
+    uint32_t pipeline;       /* slots under way at once; 0: default */
+    uint64_t body_bytes_max; /* bundles kept in memory; 0: default */
     bool trace;
 };
 
@@ -74,7 +75,8 @@ struct engine_status {
     slot_no stable;
     slot_no newest; /* highest slot heard of */
     slot_no lag;    /* behind the f+1-st highest of the others */
-    uint64_t batches_proposed, bundles_received, bundles_refused, retransmissions, view_changes, origins_on_signatures;
+    uint64_t batches_proposed, bundles_received, bundles_refused, retransmissions, view_changes,
+        origins_on_signatures;
     uint64_t bodies_held, body_bytes;
     uint64_t state_transfers;
 };
@@ -84,7 +86,8 @@ struct engine_type {
     size_t (*arena_bytes)(const struct engine_config *config);
     void *(*init)(struct arena *arena, const struct engine_config *config);
     /* The signed manifest, once; before it every event but RUN_END is refused. */
-    void (*start)(void *engine, const struct configuration *configuration, uint64_t now_us, struct actions *actions);
+    void (*start)(void *engine, const struct configuration *configuration, uint64_t now_us,
+                  struct actions *actions);
     void (*step)(void *engine, const struct event *event, struct actions *actions);
     void (*status)(const void *engine, struct engine_status *status);
     /* Verdicts on frames that the engine itself refused. */

@@ -5,7 +5,8 @@
  */
 #include "takeover.h"
 
-struct item *takeover_add_forged(struct takeover *t, struct parcel *parcel, replica_id by, uint32_t cell, uint64_t to);
+struct item *takeover_add_forged(struct takeover *t, struct parcel *parcel, replica_id by, uint32_t cell,
+                                 uint64_t to);
 
 /* ------------------------------------------------------------------------------------------------ places */
 
@@ -78,13 +79,14 @@ static void propose_empty(struct takeover *t, replica_id primary)
     struct sender self = {KIND_HOST, primary, 1};
     struct writer w = writer_to(body, sizeof body);
     local_propose_put(&w, &(struct local_propose){.time_us = t->w->now_us + dice_below(t->dice, 50000)});
-    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_PROPOSE, &self, AUTH_NONE, (struct slice){body, w.len},
-                              (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_PROPOSE, &self, AUTH_NONE,
+                              (struct slice){body, w.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
     takeover_deliver(t, primary, CELL_P, (struct slice){bytes, len});
 }
 
 /* A list, as a host hands it to its E. */
-static void hand_list(struct takeover *t, uint32_t replicas, slot_no slot, const struct digest *batch, struct slice list)
+static void hand_list(struct takeover *t, uint32_t replicas, slot_no slot, const struct digest *batch,
+                      struct slice list)
 {
     static uint8_t bytes[BATCH_BYTES_MAX + 256];
     uint8_t body[64];
@@ -92,8 +94,8 @@ static void hand_list(struct takeover *t, uint32_t replicas, slot_no slot, const
     vote_put(&w, &(struct vote){.slot = slot, .batch = *batch});
     for (replica_id r = 0; r < t->w->n; r++) {
         struct sender self = {KIND_HOST, r, 1};
-        size_t len = frame_encode(bytes, sizeof bytes, FRAME_PRE_PREPARE, &self, AUTH_NONE, (struct slice){body, w.len},
-                                  (struct slice){NULL, 0}, list);
+        size_t len = frame_encode(bytes, sizeof bytes, FRAME_PRE_PREPARE, &self, AUTH_NONE,
+                                  (struct slice){body, w.len}, (struct slice){NULL, 0}, list);
         if (len && replicas >> r & 1)
             takeover_deliver(t, r, CELL_E, (struct slice){bytes, len});
     }
@@ -108,10 +110,10 @@ static void hand_list(struct takeover *t, uint32_t replicas, slot_no slot, const
  * goes on with whatever follows.
  */
 struct two_faces {
-    view_no next;       /* the view after */
-    uint32_t early;     /* E that may see commits of the first view */
-    uint32_t favoured;  /* which of the batches the attack wants in the next view */
-    bool late_votes;    /* first-view votes reach C only after they left */
+    view_no next;      /* the view after */
+    uint32_t early;    /* E that may see commits of the first view */
+    uint32_t favoured; /* which of the batches the attack wants in the next view */
+    bool late_votes;   /* first-view votes reach C only after they left */
 };
 static struct two_faces two;
 
@@ -218,7 +220,8 @@ static void first_view(struct takeover *t)
     forge_batches(t);
     draw_sides(t);
     draw_gates(t);
-    two.early = dice_chance(t->dice, 0.7) ? 1u << dice_below(t->dice, t->w->n) : dice_below(t->dice, everyone(t) + 1);
+    two.early =
+        dice_chance(t->dice, 0.7) ? 1u << dice_below(t->dice, t->w->n) : dice_below(t->dice, everyone(t) + 1);
     two.late_votes = dice_chance(t->dice, 0.25);
     for (uint32_t i = 0; i < 2; i++) {
         hand_list(t, everyone(t), t->slot, &t->batch[i], t->list[i]);
@@ -238,7 +241,8 @@ static void lie_in_parting(struct takeover *t, view_no next)
         struct writer w = writer_to(votes, sizeof votes);
         if (dice_chance(t->dice, 0.8))
             for (uint32_t i = 0; i < 2; i++)
-                slot_view_put(&w, &(struct slot_view){.slot = t->slot, .view = next - 1, .batch = t->batch[i]});
+                slot_view_put(&w,
+                              &(struct slot_view){.slot = t->slot, .view = next - 1, .batch = t->batch[i]});
         forge_parting(t, r, next - 1, (struct slice){votes, w.len}, bits(t, everyone(t), 2));
     }
 }
@@ -249,9 +253,11 @@ static void lie_in_view_change(struct takeover *t, view_no next)
     for (replica_id r = 0; r < t->w->n; r++) {
         if (!takeover_up(t, r) || !takeover_faulty(t, r, CELL_C))
             continue;
-        struct slot_view claim = {.slot = t->slot, .view = dice_chance(t->dice, 0.5) ? t->view : next - 1,
+        struct slot_view claim = {.slot = t->slot,
+                                  .view = dice_chance(t->dice, 0.5) ? t->view : next - 1,
                                   .batch = t->batch[dice_below(t->dice, 2)]};
-        forge_view_change(t, r, next, dice_chance(t->dice, 0.4) ? NULL : &claim, takeover_bit(primary, CELL_P));
+        forge_view_change(t, r, next, dice_chance(t->dice, 0.4) ? NULL : &claim,
+                          takeover_bit(primary, CELL_P));
     }
 }
 
@@ -276,7 +282,8 @@ static void change_view(struct takeover *t)
     takeover_settle(t, leaving_rule);
     static const struct digest null;
     if (faulty && dice_chance(t->dice, 0.6))
-        (void)forge_new_view(t, primary, next, dice_chance(t->dice, 0.5) ? &null : &t->batch[two.favoured % 2],
+        (void)forge_new_view(t, primary, next,
+                             dice_chance(t->dice, 0.5) ? &null : &t->batch[two.favoured % 2],
                              bits(t, everyone(t), 3));
 }
 
@@ -317,15 +324,16 @@ static void attack_two_faces(struct takeover *t)
 
 /* ------------------------------------------------------------------------------------------------ checkpoints */
 
-static replica_id victim;        /* its E lags */
-static uint32_t learns[2];       /* P, and C, of these learn of checkpoints */
+static replica_id victim;  /* its E lags */
+static uint32_t learns[2]; /* P, and C, of these learn of checkpoints */
 
 static bool lagging_rule(struct takeover *t, const struct item *item, replica_id to, uint32_t cell)
 {
     (void)t;
     if (item->frame.type == FRAME_CHECKPOINT && cell != CELL_E)
         return learns[cell] >> to & 1;
-    if (to == victim && cell == CELL_E && (item->frame.type == FRAME_COMMIT || item->frame.type == FRAME_CHECKPOINT))
+    if (to == victim && cell == CELL_E &&
+        (item->frame.type == FRAME_COMMIT || item->frame.type == FRAME_CHECKPOINT))
         return false;
     return true;
 }
@@ -374,7 +382,8 @@ static void attack_old_slots(struct takeover *t)
     t->side[0] = everyone(t);
     t->side[1] = 0;
     hand_list(t, everyone(t), old, &t->batch[0], t->list[0]);
-    forge_vote(t, primary, CELL_P, FRAME_PRE_PREPARE, next, old, &t->batch[0], t->list[0], bits(t, everyone(t), 3));
+    forge_vote(t, primary, CELL_P, FRAME_PRE_PREPARE, next, old, &t->batch[0], t->list[0],
+               bits(t, everyone(t), 3));
     vote_in(t, next);
     takeover_settle(t, lagging_rule);
     /* Now the victim may hear of the new view's commits. */
@@ -392,7 +401,12 @@ static void corrupt(struct takeover *t, replica_id r)
     static const uint8_t seed[32];
     struct redoubt_result result = {out, sizeof out, 0};
     size_t len = workload_draw(t->w, 0, request + 8, sizeof request - 8);
-    struct redoubt_op op = {.data = request, .bytes = len + 8, .origin = 1, .slot = e->executed + 1, .time_us = e->time_us, .seed = seed};
+    struct redoubt_op op = {.data = request,
+                            .bytes = len + 8,
+                            .origin = 1,
+                            .slot = e->executed + 1,
+                            .time_us = e->time_us,
+                            .seed = seed};
     if (!e->state_bad && !e->fetch.active)
         (void)e->service->execute(e->service_state, &op, &result);
     world_fault(t->w);
@@ -404,8 +418,8 @@ static void ask_state(struct takeover *t, replica_id who, replica_id peer)
     struct sender self = {KIND_HOST, who, 1};
     struct writer w = writer_to(body, sizeof body);
     local_catch_up_put(&w, &(struct local_catch_up){.peer = peer, .state = 1});
-    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_CATCH_UP, &self, AUTH_NONE, (struct slice){body, w.len},
-                              (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_CATCH_UP, &self, AUTH_NONE,
+                              (struct slice){body, w.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
     takeover_deliver(t, who, CELL_E, (struct slice){bytes, len});
 }
 
@@ -450,10 +464,12 @@ static void attack_false_witness(struct takeover *t)
     hand_list(t, 1u << to, t->slot, &t->batch[0], t->list[0]);
     for (replica_id r = 0; r < t->w->n; r++) {
         if (takeover_up(t, r) && takeover_faulty(t, r, CELL_E) && r != to)
-            forge_vote(t, r, CELL_E, FRAME_EXECUTED, 0, t->slot, &t->batch[0], (struct slice){NULL, 0}, takeover_bit(to, CELL_E));
+            forge_vote(t, r, CELL_E, FRAME_EXECUTED, 0, t->slot, &t->batch[0], (struct slice){NULL, 0},
+                       takeover_bit(to, CELL_E));
         for (view_no v = t->view; v < t->view + 4; v++)
             if (takeover_up(t, r) && takeover_faulty(t, r, CELL_C))
-                forge_vote(t, r, CELL_C, FRAME_COMMIT, v, t->slot, &t->batch[0], (struct slice){NULL, 0}, takeover_bit(to, CELL_E));
+                forge_vote(t, r, CELL_C, FRAME_COMMIT, v, t->slot, &t->batch[0], (struct slice){NULL, 0},
+                           takeover_bit(to, CELL_E));
     }
     takeover_settle(t, takeover_all);
 }
@@ -469,7 +485,8 @@ static void attack_corrupt(struct takeover *t)
 /* ------------------------------------------------------------------------------------------------ bundles */
 
 /* A faulty primary gives a slot to these entries, and time. */
-static void propose_list(struct takeover *t, uint64_t time_us, const struct batch_entry *entries, uint32_t count)
+static void propose_list(struct takeover *t, uint64_t time_us, const struct batch_entry *entries,
+                         uint32_t count)
 {
     replica_id primary = (replica_id)(t->view % t->w->n);
     struct writer w = writer_to(t->list_bytes[0], BATCH_BYTES_MAX);
@@ -512,7 +529,8 @@ static void attack_forged_bundle(struct takeover *t)
     struct parcel *parcel = forge_bundle(t, t->w->client[c].number);
     struct frame frame;
     CHECK(parcel && frame_decode(parcel->data, parcel->len, &frame));
-    struct batch_entry entry = {.origin = t->w->client[c].number, .epoch = frame.sender.epoch, .bundle_no = 1};
+    struct batch_entry entry = {
+        .origin = t->w->client[c].number, .epoch = frame.sender.epoch, .bundle_no = 1};
     auth_content(&t->w->configuration.cluster, frame.type, &frame.sender, frame.body, &entry.bundle);
     give_bundle(t, parcel);
     propose_list(t, t->w->now_us, &entry, 1);
@@ -531,9 +549,11 @@ static void attack_old_bundles(struct takeover *t)
         struct parcel *parcel = t->w->old_bundle[dice_below(t->dice, have)];
         struct frame frame;
         struct bundle bundle;
-        if (!parcel || !frame_decode(parcel->data, parcel->len, &frame) || bundle_check(&frame, &bundle) != VERDICT_ACCEPT)
+        if (!parcel || !frame_decode(parcel->data, parcel->len, &frame) ||
+            bundle_check(&frame, &bundle) != VERDICT_ACCEPT)
             continue;
-        struct batch_entry entry = {.origin = frame.sender.id, .epoch = frame.sender.epoch, .bundle_no = bundle.bundle_no};
+        struct batch_entry entry = {
+            .origin = frame.sender.id, .epoch = frame.sender.epoch, .bundle_no = bundle.bundle_no};
         auth_content(&t->w->configuration.cluster, frame.type, &frame.sender, frame.body, &entry.bundle);
         give_bundle(t, parcel);
         uint32_t admitted = 0;
@@ -559,7 +579,9 @@ static void attack_time(struct takeover *t)
 
 static enum kind kind_for(enum frame_type type)
 {
-    return type == FRAME_COMMIT ? KIND_CONFIRMATION : type == FRAME_EXECUTED ? KIND_EXECUTION : KIND_PREPARATION;
+    return type == FRAME_COMMIT     ? KIND_CONFIRMATION
+           : type == FRAME_EXECUTED ? KIND_EXECUTION
+                                    : KIND_PREPARATION;
 }
 
 /*
@@ -573,14 +595,16 @@ static void attack_relabel(struct takeover *t)
     first_view(t);
     uint32_t count = t->items;
     for (uint32_t i = 0; i < count; i++) {
-        static const enum frame_type types[] = {FRAME_PREPARE, FRAME_COMMIT, FRAME_EXECUTED, FRAME_PRE_PREPARE};
+        static const enum frame_type types[] = {FRAME_PREPARE, FRAME_COMMIT, FRAME_EXECUTED,
+                                                FRAME_PRE_PREPARE};
         if (!t->item[i].has_vote || t->item[i].vote.slot != t->slot)
             continue;
         struct parcel *parcel = parcel_of(parcel_slice(t->item[i].parcel));
         enum frame_type type = types[dice_below(t->dice, 4)];
         parcel->data[1] = (uint8_t)type;
         parcel->data[2] = (uint8_t)kind_for(type);
-        (void)takeover_add_forged(t, parcel, t->item[i].from, t->item[i].cell, bits(t, everyone(t), type == FRAME_PREPARE ? 2 : 4));
+        (void)takeover_add_forged(t, parcel, t->item[i].from, t->item[i].cell,
+                                  bits(t, everyone(t), type == FRAME_PREPARE ? 2 : 4));
         parcel_drop(parcel);
     }
     takeover_settle(t, takeover_all);
@@ -593,24 +617,19 @@ static void attack_replay(struct takeover *t)
     for (uint32_t i = 0; have && i < 200; i++) {
         struct parcel *parcel = t->w->memory[dice_below(t->dice, have)];
         if (parcel)
-            takeover_deliver(t, dice_below(t->dice, t->w->n), dice_below(t->dice, CELLS), parcel_slice(parcel));
+            takeover_deliver(t, dice_below(t->dice, t->w->n), dice_below(t->dice, CELLS),
+                             parcel_slice(parcel));
         world_fault(t->w);
     }
     takeover_settle(t, takeover_all);
 }
 
 const struct attack attacks[] = {
-    {"two-faces", 3, attack_two_faces},
-    {"two-faces", 3, attack_two_faces},
-    {"two-faces", 3, attack_two_faces},
-    {"old-slots", 3, attack_old_slots},
-    {"bad-state", 3, attack_bad_state},
-    {"false-witness", 3, attack_false_witness},
-    {"corrupt", 3, attack_corrupt},
-    {"forged-bundle", 3, attack_forged_bundle},
-    {"old-bundles", 3, attack_old_bundles},
-    {"time", 3, attack_time},
-    {"relabel", 3, attack_relabel},
-    {"replay", 3, attack_replay},
+    {"two-faces", 3, attack_two_faces},     {"two-faces", 3, attack_two_faces},
+    {"two-faces", 3, attack_two_faces},     {"old-slots", 3, attack_old_slots},
+    {"bad-state", 3, attack_bad_state},     {"false-witness", 3, attack_false_witness},
+    {"corrupt", 3, attack_corrupt},         {"forged-bundle", 3, attack_forged_bundle},
+    {"old-bundles", 3, attack_old_bundles}, {"time", 3, attack_time},
+    {"relabel", 3, attack_relabel},         {"replay", 3, attack_replay},
 };
 const unsigned attack_count = sizeof attacks / sizeof *attacks;

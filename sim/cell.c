@@ -8,7 +8,8 @@
 
 #define VALIDATE_EVERY 8u /* steps; the end of every wake-up is always validated */
 
-static const struct compartment_type *const types[CELLS] = {&preparation_type, &confirmation_type, &execution_type};
+static const struct compartment_type *const types[CELLS] = {&preparation_type, &confirmation_type,
+                                                            &execution_type};
 
 /* Arenas are kept from run to run: their pages are dear. */
 static struct {
@@ -124,7 +125,8 @@ void cell_give(struct world *w, replica_id r, uint32_t k, struct parcel *parcel,
 }
 
 /* Once for each type of frame: retransmissions would fill a page. */
-static void tell_refusal(struct world *w, replica_id r, struct cell *cell, struct slice frame, enum verdict verdict)
+static void tell_refusal(struct world *w, replica_id r, struct cell *cell, struct slice frame,
+                         enum verdict verdict)
 {
     uint64_t bit = 1ull << frame.data[1] % 64;
     if (!(cell->refused & bit))
@@ -136,7 +138,8 @@ static void tell_refusal(struct world *w, replica_id r, struct cell *cell, struc
 enum verdict cell_step(struct world *w, replica_id r, uint32_t k, struct slice frame, bool local)
 {
     struct cell *cell = &w->replica[r].cell[k];
-    struct compartment_input in = {.frame = frame.data, .len = frame.len, .local = local, .now_us = w->now_us};
+    struct compartment_input in = {
+        .frame = frame.data, .len = frame.len, .local = local, .now_us = w->now_us};
     enum verdict verdict = cell->type->step(cell->state, &in, &w->outbox);
     cell->verdict[verdict]++;
     w->result->events++;

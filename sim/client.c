@@ -4,7 +4,7 @@
  */
 #include "world.h"
 
-#define CONNECTION(client, incarnation) ((incarnation) * CLIENTS_MAX + (client))
+#define CONNECTION(client, incarnation) ((incarnation)*CLIENTS_MAX + (client))
 
 static void *take(void *context, size_t bytes)
 {
@@ -34,7 +34,8 @@ static void frame_to_host(struct world *w, uint32_t c, replica_id r, struct parc
     uint64_t delay = link->delay_us + (link->jitter_us ? dice_below(d, (uint32_t)link->jitter_us) : 0);
     world_later(w, delay, DUE_FROM_CLIENT, r, connection, 0, parcel_hold(parcel));
     if (link->replay > 0 && dice_chance(d, link->replay)) {
-        world_later(w, delay + dice_below(d, 3000000), DUE_FROM_CLIENT, r, connection, 0, parcel_hold(parcel));
+        world_later(w, delay + dice_below(d, 3000000), DUE_FROM_CLIENT, r, connection, 0,
+                    parcel_hold(parcel));
         world_fault(w);
     }
 }
@@ -190,14 +191,14 @@ static void on_done(void *context, const struct redoubt_outcome *outcome)
     free(issued);
     client->outstanding--;
     if (w->options.trace && outcome->kind == REDOUBT_COMMITTED)
-        world_trace(w, "client %u operation %llu committed in slot %llu", mine.client, (unsigned long long)mine.op,
-                    (unsigned long long)outcome->slot);
+        world_trace(w, "client %u operation %llu committed in slot %llu", mine.client,
+                    (unsigned long long)mine.op, (unsigned long long)outcome->slot);
     else if (w->options.trace)
         world_trace(w, "client %u operation %llu %s", mine.client, (unsigned long long)mine.op,
                     outcome->kind == REDOUBT_REJECTED ? "rejected" : "unknown");
     if (outcome->kind == REDOUBT_COMMITTED)
-        world_story(w, "client %u: operation %llu committed in slot %llu", mine.client, (unsigned long long)mine.op,
-                    (unsigned long long)outcome->slot);
+        world_story(w, "client %u: operation %llu committed in slot %llu", mine.client,
+                    (unsigned long long)mine.op, (unsigned long long)outcome->slot);
     else
         world_story(w, "client %u: operation %llu %s", mine.client, (unsigned long long)mine.op,
                     outcome->kind == REDOUBT_REJECTED ? "rejected" : "unknown");
@@ -271,7 +272,8 @@ void client_send_to(struct world *w, replica_id from, uint32_t connection, struc
         world_fault(w);
         return;
     }
-    uint64_t delay = w->client_link.delay_us + (w->client_link.jitter_us ? dice_below(d, (uint32_t)w->client_link.jitter_us) : 0);
+    uint64_t delay = w->client_link.delay_us +
+                     (w->client_link.jitter_us ? dice_below(d, (uint32_t)w->client_link.jitter_us) : 0);
     world_later(w, delay, DUE_TO_CLIENT, c, from, connection, parcel_hold(parcel));
 }
 
@@ -291,7 +293,9 @@ void client_on_due(struct world *w, const struct due *due)
 {
     struct sim_client *client = &w->client[due->a];
     switch (due->kind) {
-    case DUE_CLIENT_WORK: work(w, due->a, due->x); return;
+    case DUE_CLIENT_WORK:
+        work(w, due->a, due->x);
+        return;
     case DUE_CLIENT_TIMER:
         if (!client->alive || due->x != client->timer_set)
             return;
@@ -308,7 +312,8 @@ void client_on_due(struct world *w, const struct due *due)
             return;
         client_core_on_connected(&client->core, due->b, w->now_us);
         break;
-    default: break;
+    default:
+        break;
     }
     settle(w, due->a);
 }

@@ -3,15 +3,19 @@
  */
 #include "takeover.h"
 
-struct item *takeover_add_forged(struct takeover *t, struct parcel *parcel, replica_id by, uint32_t cell, uint64_t to);
+struct item *takeover_add_forged(struct takeover *t, struct parcel *parcel, replica_id by, uint32_t cell,
+                                 uint64_t to);
 
 static struct auth *auth_of(struct takeover *t, replica_id by, uint32_t cell)
 {
     CHECK(takeover_faulty(t, by, cell));
     switch (cell) {
-    case CELL_P: return &takeover_p(t, by)->auth;
-    case CELL_C: return &takeover_c(t, by)->auth;
-    default: return &takeover_e(t, by)->auth;
+    case CELL_P:
+        return &takeover_p(t, by)->auth;
+    case CELL_C:
+        return &takeover_c(t, by)->auth;
+    default:
+        return &takeover_e(t, by)->auth;
     }
 }
 
@@ -33,8 +37,8 @@ static void enter(struct takeover *t, replica_id by, uint32_t cell, uint64_t to)
     parcel_drop(parcel);
 }
 
-void forge_vote(struct takeover *t, replica_id by, uint32_t cell, enum frame_type type, view_no view, slot_no slot,
-                const struct digest *batch, struct slice list, uint64_t to)
+void forge_vote(struct takeover *t, replica_id by, uint32_t cell, enum frame_type type, view_no view,
+                slot_no slot, const struct digest *batch, struct slice list, uint64_t to)
 {
     struct auth *auth = auth_of(t, by, cell);
     uint8_t body[64];
@@ -49,13 +53,18 @@ void forge_parting(struct takeover *t, replica_id by, view_no view, struct slice
     struct preparation *p = takeover_p(t, by);
     const struct certificate *c = &p->stable.certificate;
     static uint8_t body[PARTING_BYTES_MAX];
-    struct parting m = {.configuration = 1, .view = view, .stable_slot = c->slot, .stable_root = c->root,
-                        .signers = certificate_signers(c), .votes = votes};
+    struct parting m = {.configuration = 1,
+                        .view = view,
+                        .stable_slot = c->slot,
+                        .stable_root = c->root,
+                        .signers = certificate_signers(c),
+                        .votes = votes};
     struct writer w = writer_to(body, sizeof body);
     parting_put(&w, &m);
     if (w.bad)
         return;
-    auth_emit_signed(auth_of(t, by, CELL_P), &t->forge, FRAME_PARTING, (struct slice){body, w.len}, (struct slice){NULL, 0});
+    auth_emit_signed(auth_of(t, by, CELL_P), &t->forge, FRAME_PARTING, (struct slice){body, w.len},
+                     (struct slice){NULL, 0});
     enter(t, by, CELL_P, to);
 }
 
@@ -78,7 +87,8 @@ static struct slice supporting(struct takeover *t, const struct slot_view *claim
     return (struct slice){bytes, w.bad ? 0 : w.len};
 }
 
-void forge_view_change(struct takeover *t, replica_id by, view_no view, const struct slot_view *claim, uint64_t to)
+void forge_view_change(struct takeover *t, replica_id by, view_no view, const struct slot_view *claim,
+                       uint64_t to)
 {
     static uint8_t partings[REPLICAS_MAX * (PARTING_BYTES_MAX + 8)], body[64 * 1024];
     struct confirmation *c = takeover_c(t, by);
@@ -87,19 +97,25 @@ void forge_view_change(struct takeover *t, replica_id by, view_no view, const st
     struct writer cw = writer_to(claims, sizeof claims);
     if (claim)
         slot_view_put(&cw, claim);
-    struct slice attachment = claim ? supporting(t, claim, partings, sizeof partings) : (struct slice){partings, 0};
-    struct view_change m = {.configuration = 1, .view = view, .stable_slot = certificate->slot,
-                            .stable_root = certificate->root, .signers = certificate_signers(certificate),
+    struct slice attachment =
+        claim ? supporting(t, claim, partings, sizeof partings) : (struct slice){partings, 0};
+    struct view_change m = {.configuration = 1,
+                            .view = view,
+                            .stable_slot = certificate->slot,
+                            .stable_root = certificate->root,
+                            .signers = certificate_signers(certificate),
                             .claims = {claims, cw.len}};
     digest_of(&m.partings, VIEW_CHANGE_PARTINGS_TAG, attachment.data, attachment.len);
     struct writer w = writer_to(body, sizeof body);
     view_change_put(&w, &m);
-    auth_emit_signed(auth_of(t, by, CELL_C), &t->forge, FRAME_VIEW_CHANGE, (struct slice){body, w.len}, attachment);
+    auth_emit_signed(auth_of(t, by, CELL_C), &t->forge, FRAME_VIEW_CHANGE, (struct slice){body, w.len},
+                     attachment);
     enter(t, by, CELL_C, to);
 }
 
 /* A NEW-VIEW from the VIEW-CHANGEs seen, whose selection for the slot under attack is replaced. */
-bool forge_new_view(struct takeover *t, replica_id by, view_no view, const struct digest *instead, uint64_t to)
+bool forge_new_view(struct takeover *t, replica_id by, view_no view, const struct digest *instead,
+                    uint64_t to)
 {
     static uint8_t list[512 * 1024], body[64 * 1024], selected[WINDOW * selected_BYTES];
     struct writer lw = writer_to(list, sizeof list), sw = writer_to(selected, sizeof selected);
@@ -111,7 +127,8 @@ bool forge_new_view(struct takeover *t, replica_id by, view_no view, const struc
         struct shown_certificate shown;
         struct item *item = &t->item[i];
         if (item->frame.type != FRAME_VIEW_CHANGE || seen >> item->frame.sender.id & 1 ||
-            evidence_view_change(&t->w->configuration, &item->frame, &vc, &shown) != VERDICT_ACCEPT || vc.view != view)
+            evidence_view_change(&t->w->configuration, &item->frame, &vc, &shown) != VERDICT_ACCEPT ||
+            vc.view != view)
             continue;
         seen |= 1u << item->frame.sender.id;
         put_slice(&lw, item->frame.whole);
@@ -127,7 +144,9 @@ bool forge_new_view(struct takeover *t, replica_id by, view_no view, const struc
     selection.batch[at] = *instead;
     for (uint32_t i = 0; i < selection.count; i++)
         selected_put(&sw, &(struct selected){.batch = selection.batch[i]});
-    struct new_view m = {.configuration = 1, .view = view, .stable_slot = selection.stable_slot,
+    struct new_view m = {.configuration = 1,
+                         .view = view,
+                         .stable_slot = selection.stable_slot,
                          .selection = {selected, sw.len}};
     digest_of(&m.view_changes, NEW_VIEW_VIEW_CHANGES_TAG, list, lw.len);
     struct writer w = writer_to(body, sizeof body);
@@ -146,7 +165,8 @@ void forge_checkpoint(struct takeover *t, replica_id by, slot_no slot, const str
     uint8_t body[64];
     struct writer w = writer_to(body, sizeof body);
     checkpoint_put(&w, &(struct checkpoint){.configuration = 1, .slot = slot, .root = *root});
-    auth_emit_signed(auth_of(t, by, CELL_E), &t->forge, FRAME_CHECKPOINT, (struct slice){body, w.len}, (struct slice){NULL, 0});
+    auth_emit_signed(auth_of(t, by, CELL_E), &t->forge, FRAME_CHECKPOINT, (struct slice){body, w.len},
+                     (struct slice){NULL, 0});
     enter(t, by, CELL_E, to);
 }
 
@@ -185,8 +205,8 @@ struct parcel *forge_bundle(struct takeover *t, origin_id origin)
     digest_of(&m.operations, BUNDLE_OPERATIONS_TAG, attachment.data, attachment.len);
     bundle_put(&bw, &m);
     uint8_t macs[mac_entry_BYTES] = {0};
-    size_t len = frame_encode(bytes, sizeof bytes, FRAME_BUNDLE, &self, AUTH_MACS, (struct slice){body, bw.len},
-                              (struct slice){macs, sizeof macs}, attachment);
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_BUNDLE, &self, AUTH_MACS,
+                              (struct slice){body, bw.len}, (struct slice){macs, sizeof macs}, attachment);
     CHECK(len > 0);
     return parcel_of((struct slice){bytes, len});
 }

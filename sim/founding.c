@@ -11,7 +11,8 @@ void founding_hello(struct world *w, replica_id r, uint32_t cell, struct slice b
 {
     struct frame frame;
     struct hello hello;
-    CHECK(frame_decode(bytes.data, bytes.len, &frame) && frame.type == FRAME_HELLO && hello_decode(frame.body, &hello));
+    CHECK(frame_decode(bytes.data, bytes.len, &frame) && frame.type == FRAME_HELLO &&
+          hello_decode(frame.body, &hello));
     CHECK(memcmp(hello.admin_public.bytes, w->admin.public, 32) == 0);
     member_of[r][cell + 1] = (struct member){
         .replica = r,
@@ -32,7 +33,8 @@ static void host_member(struct world *w, replica_id r)
     memcpy(member_of[r][0].box_public.bytes, w->host_box[r].public, 32);
 }
 
-static void put_members(struct world *w, struct writer *members, struct writer *secrets, const struct box_key *group)
+static void put_members(struct world *w, struct writer *members, struct writer *secrets,
+                        const struct box_key *group)
 {
     for (replica_id r = 0; r < w->n; r++) {
         uint8_t sealed[32 + SEAL_BYTES];
@@ -60,7 +62,8 @@ static void put_origins(struct world *w, struct writer *origins)
 
 static struct parcel *sign(struct world *w, struct slice body, struct slice attachment)
 {
-    struct frame frame = {.type = FRAME_START, .sender = {KIND_ADMIN, 0, 0}, .auth_kind = AUTH_SIGNATURE, .body = body};
+    struct frame frame = {
+        .type = FRAME_START, .sender = {KIND_ADMIN, 0, 0}, .auth_kind = AUTH_SIGNATURE, .body = body};
     static uint8_t bytes[64 * 1024];
     struct digest content;
     uint8_t signature[SIGNATURE_BYTES];

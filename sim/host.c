@@ -38,8 +38,12 @@ bool host_meddles_give(struct world *w, replica_id r, uint32_t cell, struct parc
     world_fault(w);
     struct parcel *bad;
     switch (command ? 0 : dice_below(d, 4)) {
-    case 0: hold(replica, cell, parcel, local); return true;
-    case 1: cell_give(w, r, cell, parcel, local); return false; /* twice */
+    case 0:
+        hold(replica, cell, parcel, local);
+        return true;
+    case 1:
+        cell_give(w, r, cell, parcel, local);
+        return false; /* twice */
     case 2:
         bad = tampered(d, parcel);
         cell_give(w, r, cell, bad, false);
@@ -61,7 +65,8 @@ bool host_meddles_send(struct world *w, replica_id r, uint32_t to, struct parcel
     world_fault(w);
     struct parcel *bad;
     switch (dice_below(d, 3)) {
-    case 0: return true; /* lost */
+    case 0:
+        return true; /* lost */
     case 1:
         bad = tampered(d, parcel);
         for (replica_id peer = 0; peer < w->n; peer++)
@@ -81,7 +86,8 @@ static struct parcel *host_frame(replica_id r, enum frame_type type, struct slic
 {
     uint8_t bytes[512];
     struct sender self = {KIND_HOST, r, 1};
-    size_t len = frame_encode(bytes, sizeof bytes, type, &self, AUTH_NONE, body, (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    size_t len = frame_encode(bytes, sizeof bytes, type, &self, AUTH_NONE, body, (struct slice){NULL, 0},
+                              (struct slice){NULL, 0});
     CHECK(len > 0);
     return parcel_of((struct slice){bytes, len});
 }
@@ -190,11 +196,22 @@ void host_acts_up(struct world *w, replica_id r)
         return;
     world_fault(w);
     switch (dice_below(d, 6)) {
-    case 0: leave(w, r); break;
-    case 1: lie_in_status(w, r); break;
-    case 2: replay(w, r); break;
-    case 3: replay_bundles(w, r); break;
-    case 4: release_some(w, r, 50); break;
-    default: w->replica[r].mischief = dice_chance(d, 0.5) ? 0 : (double)dice_below(d, 100) / 500;
+    case 0:
+        leave(w, r);
+        break;
+    case 1:
+        lie_in_status(w, r);
+        break;
+    case 2:
+        replay(w, r);
+        break;
+    case 3:
+        replay_bundles(w, r);
+        break;
+    case 4:
+        release_some(w, r, 50);
+        break;
+    default:
+        w->replica[r].mischief = dice_chance(d, 0.5) ? 0 : (double)dice_below(d, 100) / 500;
     }
 }

@@ -56,7 +56,8 @@ uint64_t ledger_issue(struct world *w, uint32_t client, const uint8_t *request, 
 
 /* ------------------------------------------------------------------------------------------------ clients */
 
-static void committed(struct world *w, uint64_t number, struct op_record *op, const struct redoubt_outcome *outcome)
+static void committed(struct world *w, uint64_t number, struct op_record *op,
+                      const struct redoubt_outcome *outcome)
 {
     struct ledger *l = &w->ledger;
     struct digest result;
@@ -84,7 +85,8 @@ void ledger_outcome(struct world *w, uint64_t number, const struct redoubt_outco
     struct ledger *l = &w->ledger;
     struct op_record *op = &l->op[number];
     if (op->state != OP_ISSUED)
-        world_violation(w, "client %u was told two outcomes of operation %llu", op->client, (unsigned long long)number);
+        world_violation(w, "client %u was told two outcomes of operation %llu", op->client,
+                        (unsigned long long)number);
     if (op->must_finish)
         l->must_finish--;
     if (outcome->kind == REDOUBT_COMMITTED) {
@@ -114,8 +116,8 @@ static uint64_t issued(struct world *w, replica_id r, const struct redoubt_op *o
             return 0;
     if (op->bytes >= 8)
         memcpy(&number, op->data, 8);
-    if (number == 0 || number > l->ops || l->op[number].origin != op->origin || l->op[number].len != op->bytes - 8 ||
-        memcmp(l->op[number].request, op->data + 8, op->bytes - 8) != 0)
+    if (number == 0 || number > l->ops || l->op[number].origin != op->origin ||
+        l->op[number].len != op->bytes - 8 || memcmp(l->op[number].request, op->data + 8, op->bytes - 8) != 0)
         world_violation(w, "replica %u executed in slot %llu an operation that client %u never issued", r,
                         (unsigned long long)op->slot, op->origin);
     return number;
@@ -127,15 +129,19 @@ static void first_to_execute(struct world *w, replica_id r, const struct redoubt
     struct op_record *record = number ? &w->ledger.op[number] : NULL;
     struct digest expected;
     if (record && record->place)
-        world_violation(w, "replica %u executed operation %llu in slot %llu, which stands in slot %llu already", r,
-                        (unsigned long long)number, (unsigned long long)op->slot,
+        world_violation(w,
+                        "replica %u executed operation %llu in slot %llu, which stands in slot %llu already",
+                        r, (unsigned long long)number, (unsigned long long)op->slot,
                         (unsigned long long)(record->place >> 20));
     if (record && record->state == OP_REJECTED)
-        world_violation(w, "operation %llu was rejected, and executed afterwards", (unsigned long long)number);
-    model_apply(w, op->origin, op->data + (op->bytes >= 8 ? 8 : 0), op->bytes >= 8 ? op->bytes - 8 : 0, &expected);
+        world_violation(w, "operation %llu was rejected, and executed afterwards",
+                        (unsigned long long)number);
+    model_apply(w, op->origin, op->data + (op->bytes >= 8 ? 8 : 0), op->bytes >= 8 ? op->bytes - 8 : 0,
+                &expected);
     if (!digest_equal(&expected, &entry->result))
-        world_violation(w, "replica %u: result of operation %llu in slot %llu is not what the service's model gives", r,
-                        (unsigned long long)number, (unsigned long long)op->slot);
+        world_violation(
+            w, "replica %u: result of operation %llu in slot %llu is not what the service's model gives", r,
+            (unsigned long long)number, (unsigned long long)op->slot);
     if (record) {
         record->place = place_of(op->slot, op->index);
         record->result = entry->result;
@@ -155,7 +161,8 @@ void ledger_executed(struct world *w, replica_id r, const struct redoubt_op *op,
     result_digest(&entry.result, status, result->data, result->bytes);
     if (slot->done[r] < slot->count) {
         struct slot_op *known = &slot->ops[slot->done[r]];
-        if (known->index != entry.index || !digest_equal(&known->what, &entry.what) || slot->time_us != op->time_us)
+        if (known->index != entry.index || !digest_equal(&known->what, &entry.what) ||
+            slot->time_us != op->time_us)
             world_violation(w, "replica %u executes another operation in slot %llu than others did", r,
                             (unsigned long long)op->slot);
         if (!digest_equal(&known->result, &entry.result))
@@ -183,7 +190,8 @@ static void slot_done(struct world *w, replica_id r, slot_no no, const struct di
     struct slot_record *slot = slot_at(l, no);
     uint32_t count = slot->done[r];
     if (slot->known && !digest_equal(&slot->batch, batch))
-        world_violation(w, "replica %u executed another batch in slot %llu than others did", r, (unsigned long long)no);
+        world_violation(w, "replica %u executed another batch in slot %llu than others did", r,
+                        (unsigned long long)no);
     slot->known = true;
     slot->batch = *batch;
     if (slot->finished ? count != slot->count : count < slot->count)
@@ -199,7 +207,8 @@ static void rooted(struct world *w, replica_id r, slot_no no, const struct diges
 {
     struct slot_record *slot = slot_at(&w->ledger, no);
     if (slot->rooted && !digest_equal(&slot->root, root))
-        world_violation(w, "replica %u has another state after slot %llu than others", r, (unsigned long long)no);
+        world_violation(w, "replica %u has another state after slot %llu than others", r,
+                        (unsigned long long)no);
     slot->rooted = true;
     slot->root = *root;
 }
@@ -212,11 +221,14 @@ void ledger_observe(struct world *w, replica_id r)
         replica->seen_transfers = e->fetch.transfers;
         replica->seen_executed = replica->seen_checkpoint = e->checkpoint_slot;
         w->result->state_transfers++;
-        world_story(w, "r%u has the state after slot %llu by transfer", r, (unsigned long long)e->checkpoint_slot);
-        world_trace(w, "r%u E has the state after slot %llu by transfer", r, (unsigned long long)e->checkpoint_slot);
+        world_story(w, "r%u has the state after slot %llu by transfer", r,
+                    (unsigned long long)e->checkpoint_slot);
+        world_trace(w, "r%u E has the state after slot %llu by transfer", r,
+                    (unsigned long long)e->checkpoint_slot);
         if (!slot_at(&w->ledger, e->checkpoint_slot)->finished)
-            world_violation(w, "replica %u took over a state after slot %llu, which no correct replica executed", r,
-                            (unsigned long long)e->checkpoint_slot);
+            world_violation(w,
+                            "replica %u took over a state after slot %llu, which no correct replica executed",
+                            r, (unsigned long long)e->checkpoint_slot);
         rooted(w, r, e->checkpoint_slot, &e->root);
         w->ledger.time_us[r] = e->time_us;
     }

@@ -27,18 +27,18 @@ struct op_record {
     uint32_t origin;
     enum op_state state;
     uint64_t issued_us;
-    uint64_t after;    /* highest place acknowledged when it was issued */
-    uint64_t place;    /* slot << 20 | index; 0: not executed */
+    uint64_t after; /* highest place acknowledged when it was issued */
+    uint64_t place; /* slot << 20 | index; 0: not executed */
     struct digest result;
-    bool must_finish;  /* no deadline */
+    bool must_finish; /* no deadline */
     uint16_t len;
     uint8_t request[OP_BYTES_MAX];
 };
 
 struct slot_op {
     uint32_t index;
-    uint64_t op; /* 0: of a faulty origin */
-    struct digest what;   /* of the operation's bytes */
+    uint64_t op;        /* 0: of a faulty origin */
+    struct digest what; /* of the operation's bytes */
     struct digest result;
 };
 

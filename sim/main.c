@@ -9,10 +9,12 @@
 
 static const char usage[] =
     "usage: redoubt sim [--protocol splitbft|pbft] [--seed N] [--runs R] [--seconds SIMULATED]\n"
-    "                   [--faults none|crash|network|storage|byzantine|all] [--mutant NAME|list] [--trace] [--json]\n"
+    "                   [--faults none|crash|network|storage|byzantine|all] [--mutant NAME|list] [--trace] "
+    "[--json]\n"
     "                   [--scenario FILE]\n"
     "\n"
-    "Runs whole clusters in one thread, one after the other, from seeds N, N+1, ... N+R-1; exits 1 and names the seed on the\n"
+    "Runs whole clusters in one thread, one after the other, from seeds N, N+1, ... N+R-1; exits 1 and names "
+    "the seed on the\n"
     "first violation or stuck run. The same seed gives the same trace.\n"
     "\n"
     "  redoubt sim --protocol splitbft --seed 1 --runs 100 --seconds 60 --faults all --json\n"
@@ -53,7 +55,8 @@ static void set_faults(struct arguments *a, const char *text)
                  {"byzantine", FAULTS_BYZANTINE},
                  {"all", FAULTS_ALL}};
     if (strcmp(text, "storage") == 0) {
-        fprintf(stderr, "redoubt: --faults storage: nothing is stored yet (durability memory), so nothing can be injected\n");
+        fprintf(stderr, "redoubt: --faults storage: nothing is stored yet (durability memory), so nothing "
+                        "can be injected\n");
         exit(1);
     }
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -77,31 +80,56 @@ static void set_protocol(struct arguments *a, const char *text)
 static void parse(struct arguments *a, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"protocol", required_argument, NULL, 'p'}, {"seed", required_argument, NULL, 's'},
-        {"runs", required_argument, NULL, 'r'},     {"seconds", required_argument, NULL, 't'},
-        {"faults", required_argument, NULL, 'f'},   {"mutant", required_argument, NULL, 'm'},
-        {"scenario", required_argument, NULL, 'c'}, {"trace", no_argument, NULL, 'T'},
-        {"json", no_argument, NULL, 'j'},           {"help", no_argument, NULL, 'h'},
+        {"protocol", required_argument, NULL, 'p'},
+        {"seed", required_argument, NULL, 's'},
+        {"runs", required_argument, NULL, 'r'},
+        {"seconds", required_argument, NULL, 't'},
+        {"faults", required_argument, NULL, 'f'},
+        {"mutant", required_argument, NULL, 'm'},
+        {"scenario", required_argument, NULL, 'c'},
+        {"trace", no_argument, NULL, 'T'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     sim_options_init(&a->options);
     a->runs = 1;
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (c) {
-        case 'p': set_protocol(a, optarg); break;
+        case 'p':
+            set_protocol(a, optarg);
+            break;
         case 's':
             a->options.seed = number("--seed", optarg, 0, UINT64_MAX - 10000000);
             a->given_seed = true;
             break;
-        case 'r': a->runs = number("--runs", optarg, 1, 10000000); break;
-        case 't': a->options.seconds = (uint32_t)number("--seconds", optarg, 1, 100000); break;
-        case 'f': set_faults(a, optarg); break;
-        case 'm': a->mutant = optarg; break;
-        case 'c': a->scenario = optarg; break;
-        case 'T': a->trace = true; break;
-        case 'j': a->json = true; break;
-        case 'h': fputs(usage, stdout); exit(0);
-        default: fputs(usage, stderr); exit(2);
+        case 'r':
+            a->runs = number("--runs", optarg, 1, 10000000);
+            break;
+        case 't':
+            a->options.seconds = (uint32_t)number("--seconds", optarg, 1, 100000);
+            break;
+        case 'f':
+            set_faults(a, optarg);
+            break;
+        case 'm':
+            a->mutant = optarg;
+            break;
+        case 'c':
+            a->scenario = optarg;
+            break;
+        case 'T':
+            a->trace = true;
+            break;
+        case 'j':
+            a->json = true;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            exit(0);
+        default:
+            fputs(usage, stderr);
+            exit(2);
         }
     }
     if (optind < argc)
@@ -112,12 +140,13 @@ static void parse(struct arguments *a, int argc, char **argv)
 
 static void print_json(const struct arguments *a, const struct sim_totals *t)
 {
-    printf("{\"protocol\":\"%s\",\"first_seed\":%llu,\"runs\":%llu,\"simulated_s\":%llu,\"events\":%llu,\"ops\":%llu,"
+    printf("{\"protocol\":\"%s\",\"first_seed\":%llu,\"runs\":%llu,\"simulated_s\":%llu,\"events\":%llu,"
+           "\"ops\":%llu,"
            "\"faults_injected\":%llu,\"violations\":%llu,\"stuck\":%llu,\"failing_seed\":",
            a->options.protocol == PROTOCOL_PBFT ? "pbft" : "splitbft", (unsigned long long)a->options.seed,
-           (unsigned long long)t->runs, (unsigned long long)(t->simulated_us / 1000000), (unsigned long long)t->events,
-           (unsigned long long)t->ops, (unsigned long long)t->faults, (unsigned long long)t->violations,
-           (unsigned long long)t->stuck);
+           (unsigned long long)t->runs, (unsigned long long)(t->simulated_us / 1000000),
+           (unsigned long long)t->events, (unsigned long long)t->ops, (unsigned long long)t->faults,
+           (unsigned long long)t->violations, (unsigned long long)t->stuck);
     if (t->failed)
         printf("%llu}\n", (unsigned long long)t->failing_seed);
     else
@@ -166,15 +195,17 @@ int main(int argc, char **argv)
     sim_run_many(&a.options, a.runs, 2, 0, &totals, &failing);
     print_failure(&totals, &failing);
     if (totals.runs < a.runs && !totals.failed) {
-        fprintf(stderr, "redoubt: sim: a run ended unexpectedly after %llu runs\n", (unsigned long long)totals.runs);
+        fprintf(stderr, "redoubt: sim: a run ended unexpectedly after %llu runs\n",
+                (unsigned long long)totals.runs);
         return 1;
     }
     if (a.json)
         print_json(&a, &totals);
     else if (!a.trace)
-        printf("%llu runs, %llu simulated seconds, %llu operations, %llu faults: %llu violations, %llu stuck\n",
-               (unsigned long long)totals.runs, (unsigned long long)(totals.simulated_us / 1000000),
-               (unsigned long long)totals.ops, (unsigned long long)totals.faults, (unsigned long long)totals.violations,
-               (unsigned long long)totals.stuck);
+        printf(
+            "%llu runs, %llu simulated seconds, %llu operations, %llu faults: %llu violations, %llu stuck\n",
+            (unsigned long long)totals.runs, (unsigned long long)(totals.simulated_us / 1000000),
+            (unsigned long long)totals.ops, (unsigned long long)totals.faults,
+            (unsigned long long)totals.violations, (unsigned long long)totals.stuck);
     return totals.failed ? 1 : 0;
 }

@@ -28,14 +28,16 @@ static void set(struct model_key *key, struct slice value)
 static bool same(const struct model_key *key, const struct kv_maybe *value)
 {
     return key->present == value->present &&
-           (!key->present || (key->len == value->bytes.len && memcmp(key->value, value->bytes.data, key->len) == 0));
+           (!key->present ||
+            (key->len == value->bytes.len && memcmp(key->value, value->bytes.data, key->len) == 0));
 }
 
 static unsigned conflict(uint8_t *out, size_t *len, enum kv_reason reason, const struct model_key *current)
 {
     struct kv_conflict c = {.reason = reason};
     if (current)
-        c.current = (struct kv_maybe){current->present, {current->value, current->present ? current->len : 0}};
+        c.current =
+            (struct kv_maybe){current->present, {current->value, current->present ? current->len : 0}};
     *len = kv_conflict_encode(out, 256, &c);
     return REDOUBT_CONFLICT;
 }
@@ -79,7 +81,8 @@ static unsigned kv_model(struct ledger *l, const struct kv_step *step, uint8_t *
     case KV_DELETE:
         key->present = false;
         return existed ? REDOUBT_OK : REDOUBT_NOT_FOUND;
-    case KV_INCREMENT: return increment(key, step->delta, out, len);
+    case KV_INCREMENT:
+        return increment(key, step->delta, out, len);
     case KV_CAS:
         if (!same(key, &step->expected))
             return conflict(out, len, KV_REASON_DIFFERS, key);
@@ -88,17 +91,19 @@ static unsigned kv_model(struct ledger *l, const struct kv_step *step, uint8_t *
         else
             key->present = false;
         return REDOUBT_OK;
-    default: return REDOUBT_INVALID;
+    default:
+        return REDOUBT_INVALID;
     }
 }
 
-static unsigned counter_model(struct ledger *l, uint32_t origin, const struct counter_request *request, uint8_t *out,
-                              size_t *len)
+static unsigned counter_model(struct ledger *l, uint32_t origin, const struct counter_request *request,
+                              uint8_t *out, size_t *len)
 {
     l->global += request->amount;
     l->own[origin] += request->amount;
     struct counter_result numbers = {l->global, l->own[origin]};
-    *len = counter_result_encode(out, 256, &numbers, request->reply_bytes ? request->reply_bytes : COUNTER_RESULT_BYTES);
+    *len = counter_result_encode(out, 256, &numbers,
+                                 request->reply_bytes ? request->reply_bytes : COUNTER_RESULT_BYTES);
     return REDOUBT_OK;
 }
 

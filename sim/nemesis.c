@@ -37,7 +37,9 @@ static void draw_faulty(struct world *w)
         for (uint32_t i = 0; i < count; i++)
             w->replica[(first + used++) % w->n].cell[k].faulty = true;
     }
-    uint32_t hosts = w->options.hosts >= 0 ? (uint32_t)w->options.hosts : dice_chance(d, 0.6) ? w->n : dice_below(d, w->n + 1);
+    uint32_t hosts = w->options.hosts >= 0 ? (uint32_t)w->options.hosts
+                     : dice_chance(d, 0.6) ? w->n
+                                           : dice_below(d, w->n + 1);
     replica_id host = dice_below(d, w->n);
     for (uint32_t i = 0; i < hosts; i++)
         w->replica[(host + i) % w->n].host_faulty = true;
@@ -118,8 +120,12 @@ static void network_fault(struct world *w)
 {
     world_fault(w);
     switch (dice_below(&w->fault_dice, 3)) {
-    case 0: weather(w); break;
-    case 1: partition(w); break;
+    case 0:
+        weather(w);
+        break;
+    case 1:
+        partition(w);
+        break;
     default:
         network_heal(w);
         for (uint32_t c = 0; c < w->clients; c++)
@@ -169,7 +175,8 @@ void nemesis_mistreat_output(struct world *w, replica_id r, uint32_t k, struct p
     struct cell *cell = &w->replica[r].cell[k];
     struct dice *d = &w->fault_dice;
     struct frame frame;
-    if (cell->omits == 0 || !frame_decode((*parcel)->data, (*parcel)->len, &frame) || frame.type >= FRAME_LOCAL_PROPOSE)
+    if (cell->omits == 0 || !frame_decode((*parcel)->data, (*parcel)->len, &frame) ||
+        frame.type >= FRAME_LOCAL_PROPOSE)
         return;
     if (dice_chance(d, cell->omits)) {
         world_fault(w);
@@ -208,11 +215,17 @@ void nemesis_on_due(struct world *w)
     if (w->options.faults & FAULTS_BYZANTINE)
         kinds[count++] = FAULTS_BYZANTINE;
     switch (kinds[dice_below(&w->fault_dice, count)]) {
-    case FAULTS_CRASH: crash_fault(w); break;
-    case FAULTS_NETWORK: network_fault(w); break;
-    default: byzantine_fault(w);
+    case FAULTS_CRASH:
+        crash_fault(w);
+        break;
+    case FAULTS_NETWORK:
+        network_fault(w);
+        break;
+    default:
+        byzantine_fault(w);
     }
-    if (w->options.faults & FAULTS_BYZANTINE && w->attacks_per_s > 0 && dice_chance(&w->fault_dice, w->attacks_per_s / 2))
+    if (w->options.faults & FAULTS_BYZANTINE && w->attacks_per_s > 0 &&
+        dice_chance(&w->fault_dice, w->attacks_per_s / 2))
         takeover_run(w);
     next(w);
 }

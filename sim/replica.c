@@ -128,9 +128,11 @@ static void tell_views(struct world *w, replica_id r, uint32_t cell, const struc
     struct frame frame;
     struct local_view view;
     if (!w->options.story || cell != CELL_P || !frame_decode(parcel->data, parcel->len, &frame) ||
-        frame.type != FRAME_LOCAL_VIEW || !local_view_decode(frame.body, &view) || (view.in_view && view.view == 0))
+        frame.type != FRAME_LOCAL_VIEW || !local_view_decode(frame.body, &view) ||
+        (view.in_view && view.view == 0))
         return;
-    world_story(w, "r%u %s view %llu", r, view.in_view ? "enters" : "leaves for", (unsigned long long)view.view);
+    world_story(w, "r%u %s view %llu", r, view.in_view ? "enters" : "leaves for",
+                (unsigned long long)view.view);
 }
 
 static void check_secret(struct world *w, replica_id r, uint32_t cell, const struct parcel *parcel)

@@ -74,7 +74,8 @@ static bool receive(struct worker *worker, struct sim_result *result, uint64_t u
     return true;
 }
 
-static void start(struct worker *worker, const struct sim_options *options, uint64_t first, uint64_t step, uint64_t runs)
+static void start(struct worker *worker, const struct sim_options *options, uint64_t first, uint64_t step,
+                  uint64_t runs)
 {
     int ends[2];
     if (pipe(ends) != 0) {
@@ -109,7 +110,8 @@ static void add(struct sim_totals *totals, const struct sim_result *result, uint
     }
 }
 
-static void alone(const struct sim_options *options, uint64_t runs, struct sim_totals *totals, struct sim_result *failing)
+static void alone(const struct sim_options *options, uint64_t runs, struct sim_totals *totals,
+                  struct sim_result *failing)
 {
     for (uint64_t i = 0; i < runs && !totals->failed; i++) {
         struct sim_options mine = *options;
@@ -139,8 +141,8 @@ void sim_run_many(const struct sim_options *options, uint64_t runs, unsigned pro
         add(totals, failing, options->seed + i);
         if (isatty(2) || (i + 1) % 25 == 0)
             fprintf(stderr, "%llu of %llu runs, %llu operations, %llu faults%s", (unsigned long long)i + 1,
-                    (unsigned long long)runs, (unsigned long long)totals->ops, (unsigned long long)totals->faults,
-                    isatty(2) ? "\r" : "\n");
+                    (unsigned long long)runs, (unsigned long long)totals->ops,
+                    (unsigned long long)totals->faults, isatty(2) ? "\r" : "\n");
     }
     if (isatty(2))
         fputc('\n', stderr);
@@ -156,10 +158,9 @@ void sim_run_many(const struct sim_options *options, uint64_t runs, unsigned pro
 static const struct {
     const char *name;
     const char *kind;
-} names[] = {
-    {"none", "none"},
+} names[] = {{"none", "none"},
 #define M(name, text, kind) {text, kind},
-    MUTANTS(M)
+             MUTANTS(M)
 #undef M
 };
 
@@ -216,17 +217,29 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->clients = 12;
         o->only_attack = "old-bundles";
         break;
-    case MUTANT_BUNDLE_EXECUTES_TWICE: o->only_attack = "old-bundles"; break;
+    case MUTANT_BUNDLE_EXECUTES_TWICE:
+        o->only_attack = "old-bundles";
+        break;
     case MUTANT_REPLY_QUORUM_ONE_SHORT:
         o->fast_reads = 0;
         o->only_attack = "corrupt";
         break;
     case MUTANT_CHECKPOINT_AT_F:
-    case MUTANT_STATE_ROOT_NOT_CHECKED: o->only_attack = "bad-state"; break;
-    case MUTANT_NEW_VIEW_H_NOT_ADOPTED: o->only_attack = "old-slots"; break;
-    case MUTANT_ADMISSION_SKIPPED: o->only_attack = "forged-bundle"; break;
-    case MUTANT_TIME_FALLS: o->only_attack = "time"; break;
-    case MUTANT_VOTES_BY_MESSAGE: o->only_attack = "false-witness"; break;
+    case MUTANT_STATE_ROOT_NOT_CHECKED:
+        o->only_attack = "bad-state";
+        break;
+    case MUTANT_NEW_VIEW_H_NOT_ADOPTED:
+        o->only_attack = "old-slots";
+        break;
+    case MUTANT_ADMISSION_SKIPPED:
+        o->only_attack = "forged-bundle";
+        break;
+    case MUTANT_TIME_FALLS:
+        o->only_attack = "time";
+        break;
+    case MUTANT_VOTES_BY_MESSAGE:
+        o->only_attack = "false-witness";
+        break;
     case MUTANT_BATCH_NOT_CHECKED:
     case MUTANT_BODY_NOT_CHECKED:
         o->attacks_per_s = 0;
@@ -238,10 +251,14 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->fast_reads = 1;
         o->seconds = 10;
         break;
-    case MUTANT_PARTING_WITHOUT_CERTIFICATE: o->faults = FAULTS_CRASH | FAULTS_NETWORK; break;
+    case MUTANT_PARTING_WITHOUT_CERTIFICATE:
+        o->faults = FAULTS_CRASH | FAULTS_NETWORK;
+        break;
     case MUTANT_NO_BACK_OFF:
     case MUTANT_NO_RETRANSMISSION:
-    case MUTANT_NO_STATE_TRANSFER: o->faults = FAULTS_CRASH | FAULTS_NETWORK; break;
+    case MUTANT_NO_STATE_TRANSFER:
+        o->faults = FAULTS_CRASH | FAULTS_NETWORK;
+        break;
     default:
         if (safety)
             o->only_attack = "two-faces";
@@ -249,8 +266,8 @@ static void aim(struct sim_options *o, enum mutant mutant)
     }
 }
 
-bool sim_find_mutant(enum mutant mutant, const struct sim_options *given, bool given_seed, struct sim_totals *totals,
-                     struct sim_result *failing)
+bool sim_find_mutant(enum mutant mutant, const struct sim_options *given, bool given_seed,
+                     struct sim_totals *totals, struct sim_result *failing)
 {
     struct sim_options o;
     sim_options_init(&o);

@@ -23,8 +23,8 @@ void sim_run_many(const struct sim_options *options, uint64_t runs, unsigned pro
                   struct sim_totals *totals, struct sim_result *failing);
 
 /* `--mutant NAME`: true when it was found. */
-bool sim_find_mutant(enum mutant mutant, const struct sim_options *given, bool given_seed, struct sim_totals *totals,
-                     struct sim_result *failing);
+bool sim_find_mutant(enum mutant mutant, const struct sim_options *given, bool given_seed,
+                     struct sim_totals *totals, struct sim_result *failing);
 enum mutant sim_mutant_named(const char *name);
 void sim_mutants_print(FILE *out);
 const char *sim_mutant_name(enum mutant mutant);

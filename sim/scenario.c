@@ -61,7 +61,8 @@ static bool read_head(const char *word, const char *a, const char *b)
 static bool read_line(const char *text)
 {
     char word[7][64] = {{0}};
-    int words = sscanf(text, "%63s %63s %63s %63s %63s %63s %63s", word[0], word[1], word[2], word[3], word[4], word[5], word[6]);
+    int words = sscanf(text, "%63s %63s %63s %63s %63s %63s %63s", word[0], word[1], word[2], word[3],
+                       word[4], word[5], word[6]);
     if (words <= 0 || word[0][0] == '#')
         return true;
     if (strcmp(word[0], "at") != 0)
@@ -108,7 +109,8 @@ static void request(struct world *w, uint32_t client, const char *verb, const ch
     else
         len = kv_increment_encode(bytes, sizeof bytes, key, 1, strtoll(value, NULL, 10));
     CHECK(len > 0 && client < w->clients);
-    world_story(w, "client %u: operation %llu is %s %s %s", client, (unsigned long long)w->ledger.ops + 1, verb, key, value);
+    world_story(w, "client %u: operation %llu is %s %s %s", client, (unsigned long long)w->ledger.ops + 1,
+                verb, key, value);
     client_submit(w, client, bytes, len, UINT64_MAX);
 }
 
@@ -227,7 +229,7 @@ bool scenario_run(const char *path, FILE *out)
     uint64_t open_requests = world.ledger.must_finish;
     world.options.story = NULL;
     world_close(&world);
-    fprintf(out, "%s: %llu operations committed, %llu open\n", good ? "end" : "violation", (unsigned long long)result.ops,
-            (unsigned long long)open_requests);
+    fprintf(out, "%s: %llu operations committed, %llu open\n", good ? "end" : "violation",
+            (unsigned long long)result.ops, (unsigned long long)open_requests);
     return good;
 }

@@ -23,7 +23,8 @@ static void *wrapped_create(const struct redoubt_env *env, const char *options)
     return s->inner ? s : NULL;
 }
 
-static enum redoubt_status wrapped_execute(void *state, const struct redoubt_op *op, struct redoubt_result *result)
+static enum redoubt_status wrapped_execute(void *state, const struct redoubt_op *op,
+                                           struct redoubt_result *result)
 {
     struct wrapped *s = state;
     struct redoubt_op inner = *op;
@@ -36,7 +37,8 @@ static enum redoubt_status wrapped_execute(void *state, const struct redoubt_op 
     return status;
 }
 
-static enum redoubt_status wrapped_read(const void *state, const struct redoubt_op *op, struct redoubt_result *result)
+static enum redoubt_status wrapped_read(const void *state, const struct redoubt_op *op,
+                                        struct redoubt_result *result)
 {
     const struct wrapped *s = state;
     return s->w->inner->read(s->inner, op, result);

@@ -17,13 +17,20 @@ static uint64_t audience(const struct takeover *t, const struct frame *frame, re
     struct reader r = reader_of(frame->body.data, frame->body.len);
     replica_id to;
     switch (frame->type) {
-    case FRAME_PRE_PREPARE: return everywhere(n, 7);
-    case FRAME_PREPARE: return everywhere(n, 2);
-    case FRAME_COMMIT: return everywhere(n, 4);
-    case FRAME_CHECKPOINT: return everywhere(n, 7);
-    case FRAME_PARTING: return everywhere(n, 2);
-    case FRAME_VIEW_CHANGE: return everywhere(n, 1);
-    case FRAME_NEW_VIEW: return everywhere(n, 3);
+    case FRAME_PRE_PREPARE:
+        return everywhere(n, 7);
+    case FRAME_PREPARE:
+        return everywhere(n, 2);
+    case FRAME_COMMIT:
+        return everywhere(n, 4);
+    case FRAME_CHECKPOINT:
+        return everywhere(n, 7);
+    case FRAME_PARTING:
+        return everywhere(n, 2);
+    case FRAME_VIEW_CHANGE:
+        return everywhere(n, 1);
+    case FRAME_NEW_VIEW:
+        return everywhere(n, 3);
     case FRAME_ASK_EXECUTED:
     case FRAME_ASK_STATE:
     case FRAME_STATE:
@@ -32,11 +39,13 @@ static uint64_t audience(const struct takeover *t, const struct frame *frame, re
     case FRAME_EXECUTED:
         to = frame->auth.len >= 2 ? frame->auth.data[1] : n;
         return to < n && to != from ? takeover_bit(to, CELL_E) : 0;
-    default: return 0;
+    default:
+        return 0;
     }
 }
 
-static struct item *add(struct takeover *t, struct parcel *parcel, replica_id from, uint32_t cell, bool forged)
+static struct item *add(struct takeover *t, struct parcel *parcel, replica_id from, uint32_t cell,
+                        bool forged)
 {
     if (t->items == ITEMS_MAX)
         return NULL;
@@ -52,9 +61,11 @@ static struct item *add(struct takeover *t, struct parcel *parcel, replica_id fr
     return item;
 }
 
-struct item *takeover_add_forged(struct takeover *t, struct parcel *parcel, replica_id by, uint32_t cell, uint64_t to);
+struct item *takeover_add_forged(struct takeover *t, struct parcel *parcel, replica_id by, uint32_t cell,
+                                 uint64_t to);
 
-struct item *takeover_add_forged(struct takeover *t, struct parcel *parcel, replica_id by, uint32_t cell, uint64_t to)
+struct item *takeover_add_forged(struct takeover *t, struct parcel *parcel, replica_id by, uint32_t cell,
+                                 uint64_t to)
 {
     struct item *item = add(t, parcel, by, cell, true);
     if (item)
@@ -75,7 +86,8 @@ static void serve_need(struct takeover *t, replica_id r, const struct frame *fra
         struct digest digest;
         struct parcel *parcel = i < t->items ? t->item[i].parcel : t->w->memory[i - t->items];
         if (!parcel || !frame_decode(parcel->data, parcel->len, &at) || at.type != FRAME_PRE_PREPARE ||
-            at.attachment.len == 0 || !vote_decode(at.body, &vote) || !digest_equal(&vote.batch, &need.digest))
+            at.attachment.len == 0 || !vote_decode(at.body, &vote) ||
+            !digest_equal(&vote.batch, &need.digest))
             continue;
         batch_digest(&digest, at.attachment);
         uint8_t body[64];
@@ -83,8 +95,8 @@ static void serve_need(struct takeover *t, replica_id r, const struct frame *fra
         struct writer w = writer_to(body, sizeof body);
         vote_put(&w, &(struct vote){.slot = need.slot, .batch = need.digest});
         struct sender self = {KIND_HOST, r, 1};
-        size_t len = frame_encode(bytes, sizeof bytes, FRAME_PRE_PREPARE, &self, AUTH_NONE, (struct slice){body, w.len},
-                                  (struct slice){NULL, 0}, at.attachment);
+        size_t len = frame_encode(bytes, sizeof bytes, FRAME_PRE_PREPARE, &self, AUTH_NONE,
+                                  (struct slice){body, w.len}, (struct slice){NULL, 0}, at.attachment);
         if (len && digest_equal(&digest, &need.digest)) {
             takeover_deliver(t, r, CELL_E, (struct slice){bytes, len});
             return;
@@ -178,8 +190,8 @@ void takeover_leave(struct takeover *t, replica_id r, uint32_t cell, view_no vie
     struct sender self = {KIND_HOST, r, 1};
     struct writer w = writer_to(body, sizeof body);
     local_leave_put(&w, &(struct local_leave){.view = view});
-    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_LEAVE, &self, AUTH_NONE, (struct slice){body, w.len},
-                              (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_LEAVE, &self, AUTH_NONE,
+                              (struct slice){body, w.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
     takeover_deliver(t, r, cell, (struct slice){bytes, len});
 }
 
@@ -196,7 +208,8 @@ bool takeover_gather(struct takeover *t, view_no view)
     for (replica_id r = 0; r < t->w->n; r++) {
         if (!takeover_up(t, r))
             continue;
-        in_view += takeover_p(t, r)->in_view && takeover_p(t, r)->view == view && takeover_c(t, r)->entered == view;
+        in_view +=
+            takeover_p(t, r)->in_view && takeover_p(t, r)->view == view && takeover_c(t, r)->entered == view;
         if (!takeover_faulty(t, r, CELL_E) && takeover_e(t, r)->executed > top)
             top = takeover_e(t, r)->executed;
     }
@@ -205,7 +218,8 @@ bool takeover_gather(struct takeover *t, view_no view)
     t->slot = top + 1;
     replica_id primary = (replica_id)(view % t->w->n);
     return in_view >= 2 * t->w->f + 1 && at_top >= 2 && takeover_up(t, primary) &&
-           takeover_p(t, primary)->next_slot == t->slot && t->slot <= prep_stable_slot(takeover_p(t, primary)) + WINDOW;
+           takeover_p(t, primary)->next_slot == t->slot &&
+           t->slot <= prep_stable_slot(takeover_p(t, primary)) + WINDOW;
 }
 
 static void run_one(struct takeover *t, const struct attack *attack)

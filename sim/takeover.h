@@ -16,13 +16,13 @@
 struct item {
     struct parcel *parcel;
     struct frame frame;
-    replica_id from;   /* the replica whose compartment sent it, or whose key it was forged with */
-    uint32_t cell;     /* of the sender */
+    replica_id from; /* the replica whose compartment sent it, or whose key it was forged with */
+    uint32_t cell;   /* of the sender */
     bool forged;
     bool has_vote;
     struct vote vote;
-    uint64_t to;       /* where it goes: bit 3 * replica + cell */
-    uint64_t done;     /* where it has arrived */
+    uint64_t to;   /* where it goes: bit 3 * replica + cell */
+    uint64_t done; /* where it has arrived */
 };
 
 struct takeover;
@@ -34,7 +34,7 @@ struct takeover {
     struct dice *dice;
     struct item *item;
     uint32_t items;
-    uint32_t up;              /* replicas that take part */
+    uint32_t up; /* replicas that take part */
     struct outbox forge;
     uint8_t *forge_memory;
     takeover_rule rule;
@@ -44,8 +44,8 @@ struct takeover {
     struct digest batch[2];
     struct slice list[2];
     uint8_t list_bytes[2][BATCH_BYTES_MAX];
-    uint32_t side[2];         /* replicas told batch 0 or 1 */
-    uint32_t blocked_vc;      /* C whose VIEW-CHANGE does not arrive */
+    uint32_t side[2];            /* replicas told batch 0 or 1 */
+    uint32_t blocked_vc;         /* C whose VIEW-CHANGE does not arrive */
     uint64_t gate[REPLICAS_MAX]; /* random per sender: bits of receivers */
     unsigned steps;
 };
@@ -94,12 +94,15 @@ void takeover_leave(struct takeover *t, replica_id r, uint32_t cell, view_no vie
 bool takeover_gather(struct takeover *t, view_no view);
 
 /* forge.c: `cell` of replica `by` must be faulty. A forged frame becomes an item for `to`. */
-void forge_vote(struct takeover *t, replica_id by, uint32_t cell, enum frame_type type, view_no view, slot_no slot,
-                const struct digest *batch, struct slice list, uint64_t to);
+void forge_vote(struct takeover *t, replica_id by, uint32_t cell, enum frame_type type, view_no view,
+                slot_no slot, const struct digest *batch, struct slice list, uint64_t to);
 void forge_parting(struct takeover *t, replica_id by, view_no view, struct slice votes, uint64_t to);
-void forge_view_change(struct takeover *t, replica_id by, view_no view, const struct slot_view *claim, uint64_t to);
-bool forge_new_view(struct takeover *t, replica_id by, view_no view, const struct digest *instead, uint64_t to);
-void forge_checkpoint(struct takeover *t, replica_id by, slot_no slot, const struct digest *root, uint64_t to);
+void forge_view_change(struct takeover *t, replica_id by, view_no view, const struct slot_view *claim,
+                       uint64_t to);
+bool forge_new_view(struct takeover *t, replica_id by, view_no view, const struct digest *instead,
+                    uint64_t to);
+void forge_checkpoint(struct takeover *t, replica_id by, slot_no slot, const struct digest *root,
+                      uint64_t to);
 /* Two batches for the same slot, without operations, told apart by their time. */
 void forge_batches(struct takeover *t);
 struct parcel *forge_bundle(struct takeover *t, origin_id origin);

@@ -24,12 +24,17 @@ size_t workload_draw(struct world *w, uint32_t client, uint8_t *out, size_t cap)
     switch (dice_below(d, 10)) {
     case 0:
     case 1:
-    case 2: return kv_get_encode(out, cap, &key, 1);
+    case 2:
+        return kv_get_encode(out, cap, &key, 1);
     case 3:
     case 4:
-    case 5: return kv_put_encode(out, cap, &key, 1, value, (size_t)len);
-    case 6: return kv_delete_encode(out, cap, &key, 1);
-    case 7: return kv_cas_encode(out, cap, &key, 1, none, mine);
-    default: return kv_increment_encode(out, cap, &key, 1, (int64_t)dice_below(d, 100) - 20);
+    case 5:
+        return kv_put_encode(out, cap, &key, 1, value, (size_t)len);
+    case 6:
+        return kv_delete_encode(out, cap, &key, 1);
+    case 7:
+        return kv_cas_encode(out, cap, &key, 1, none, mine);
+    default:
+        return kv_increment_encode(out, cap, &key, 1, (int64_t)dice_below(d, 100) - 20);
     }
 }

@@ -86,7 +86,8 @@ void world_trace_frame(struct world *w, const char *where, replica_id r, struct 
             text_add(&text, "/");
             text_add_u64(&text, entry.bundle_no);
         }
-    world_trace(w, "r%u %s %s %s%s%s", r, where, what ? "refuses" : "sends", line, what ? ": " : "", what ? what : "");
+    world_trace(w, "r%u %s %s %s%s%s", r, where, what ? "refuses" : "sends", line, what ? ": " : "",
+                what ? what : "");
 }
 
 void world_fault(struct world *w)
@@ -97,7 +98,9 @@ void world_fault(struct world *w)
 void world_later(struct world *w, uint64_t delay_us, enum due_kind kind, uint32_t a, uint32_t b, uint64_t x,
                  struct parcel *parcel)
 {
-    queue_add(&w->queue, &(struct due){.at_us = w->now_us + delay_us, .kind = kind, .a = a, .b = b, .x = x, .parcel = parcel});
+    queue_add(
+        &w->queue,
+        &(struct due){.at_us = w->now_us + delay_us, .kind = kind, .a = a, .b = b, .x = x, .parcel = parcel});
 }
 
 /* ------------------------------------------------------------------------------------------------ lifecycle */
@@ -171,11 +174,21 @@ static void on_replica_due(struct world *w, const struct due *due)
     }
     struct slice frame = due->parcel ? parcel_slice(due->parcel) : (struct slice){NULL, 0};
     switch (due->kind) {
-    case DUE_PEER: replica_event(w, due->a, EVENT_PEER, due->b, frame); break;
-    case DUE_FROM_CLIENT: replica_event(w, due->a, EVENT_CLIENT, due->b, frame); break;
-    case DUE_CLIENT_GONE: replica_event(w, due->a, EVENT_CLIENT_GONE, due->b, frame); break;
-    case DUE_PEER_UP: replica_event(w, due->a, EVENT_PEER_UP, due->b, frame); break;
-    case DUE_WAKE: cell_wake(w, due->a, due->b); break;
+    case DUE_PEER:
+        replica_event(w, due->a, EVENT_PEER, due->b, frame);
+        break;
+    case DUE_FROM_CLIENT:
+        replica_event(w, due->a, EVENT_CLIENT, due->b, frame);
+        break;
+    case DUE_CLIENT_GONE:
+        replica_event(w, due->a, EVENT_CLIENT_GONE, due->b, frame);
+        break;
+    case DUE_PEER_UP:
+        replica_event(w, due->a, EVENT_PEER_UP, due->b, frame);
+        break;
+    case DUE_WAKE:
+        cell_wake(w, due->a, due->b);
+        break;
     case DUE_ENGINE_TIMER:
         if (due->x == replica->timer_set)
             replica_event(w, due->a, EVENT_TIMER, 0, frame);
@@ -184,7 +197,8 @@ static void on_replica_due(struct world *w, const struct due *due)
         replica->run_ending = false;
         replica_event(w, due->a, EVENT_RUN_END, 0, frame);
         break;
-    default: break;
+    default:
+        break;
     }
 }
 
@@ -199,9 +213,14 @@ static void on_due(struct world *w, const struct due *due)
         client_on_due(w, due);
         w->result->events++;
         break;
-    case DUE_NEMESIS: nemesis_on_due(w); break;
-    case DUE_SCRIPT: w->on_script(w, due->a); break;
-    default: on_replica_due(w, due);
+    case DUE_NEMESIS:
+        nemesis_on_due(w);
+        break;
+    case DUE_SCRIPT:
+        w->on_script(w, due->a);
+        break;
+    default:
+        on_replica_due(w, due);
     }
 }
 
@@ -291,10 +310,10 @@ static void stuck(struct world *w)
                             (unsigned long long)w->ledger.must_finish);
     for (replica_id r = 0; r < w->n && len < sizeof w->result->text - 60; r++) {
         splitbft_engine.status(w->replica[r].engine, &s[r]);
-        len += (size_t)snprintf(w->result->text + len, sizeof w->result->text - len, " r%u%s v%llu%s s%llu/%llu", r,
-                                w->replica[r].crashed ? "(crashed)" : "", (unsigned long long)s[r].view,
-                                s[r].in_view ? "" : "?", (unsigned long long)s[r].executed,
-                                (unsigned long long)s[r].stable);
+        len += (size_t)snprintf(w->result->text + len, sizeof w->result->text - len,
+                                " r%u%s v%llu%s s%llu/%llu", r, w->replica[r].crashed ? "(crashed)" : "",
+                                (unsigned long long)s[r].view, s[r].in_view ? "" : "?",
+                                (unsigned long long)s[r].executed, (unsigned long long)s[r].stable);
     }
 }
 

@@ -22,9 +22,9 @@
 
 enum { CELLS = 3 }; /* P, C, E: index is kind - KIND_PREPARATION */
 #define CLIENTS_MAX 24u
-#define CELL_P 0u
-#define CELL_C 1u
-#define CELL_E 2u
+#define CELL_P      0u
+#define CELL_C      1u
+#define CELL_E      2u
 
 enum sim_faults { FAULTS_CRASH = 1, FAULTS_NETWORK = 2, FAULTS_BYZANTINE = 4, FAULTS_ALL = 7 };
 enum sim_service { SERVICE_DRAWN = 0, SERVICE_KV = 1, SERVICE_COUNTER = 2 };
@@ -38,10 +38,10 @@ struct sim_options {
     FILE *trace;
     FILE *story; /* the few lines that a reader wants; see world_story */
     /* What the run otherwise draws; -1: drawn. */
-    int tolerated;           /* f */
-    int faulty[CELLS];       /* faulty compartments of each kind */
-    int faulty_replicas;     /* pbft: whole replicas; may exceed f in tests */
-    int hosts;               /* Byzantine hosts */
+    int tolerated;       /* f */
+    int faulty[CELLS];   /* faulty compartments of each kind */
+    int faulty_replicas; /* pbft: whole replicas; may exceed f in tests */
+    int hosts;           /* Byzantine hosts */
     int fast_reads;
     int service;
     int clients;
@@ -91,15 +91,15 @@ struct replica {
     void *engine;
     struct arena arena;
     bool crashed;
-    bool host_faulty;       /* Byzantine host */
-    double mischief;        /* how often it interferes with a frame */
+    bool host_faulty; /* Byzantine host */
+    double mischief;  /* how often it interferes with a frame */
     uint64_t paused_until_us;
-    uint64_t timer_set;     /* counts settings */
+    uint64_t timer_set; /* counts settings */
     bool run_ending;
     slot_no seen_executed;
     slot_no seen_checkpoint;
     uint64_t seen_transfers;
-    struct held *held;      /* what a Byzantine host keeps back from its compartments, until it is healed */
+    struct held *held; /* what a Byzantine host keeps back from its compartments, until it is healed */
     size_t helds, held_cap;
 };
 
@@ -116,14 +116,14 @@ struct sim_client {
     struct sign_key sign;
     struct box_key box;
     bool alive;
-    bool faulty;            /* a Byzantine origin */
-    uint32_t number;        /* its origin number */
+    bool faulty;     /* a Byzantine origin */
+    uint32_t number; /* its origin number */
     uint32_t incarnation;
     epoch_no epoch;
     uint64_t timer_at_us;
     uint64_t timer_set;
     uint32_t outstanding;
-    uint32_t window;        /* operations outstanding at most */
+    uint32_t window; /* operations outstanding at most */
     uint64_t think_us;
     uint32_t issued;
     bool cut[REPLICAS_MAX];
@@ -182,11 +182,13 @@ bool world_advance(struct world *w, uint64_t until_us); /* false: violation */
 void world_close(struct world *w);
 
 /* Something that must not happen has happened: does not return. */
-_Noreturn void world_violation(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+_Noreturn void world_violation(struct world *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void world_trace(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* What a scenario's golden trace consists of. */
 void world_story(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void world_trace_frame(struct world *w, const char *where, replica_id replica, struct slice frame, const char *what);
+void world_trace_frame(struct world *w, const char *where, replica_id replica, struct slice frame,
+                       const char *what);
 void world_fault(struct world *w);
 void world_later(struct world *w, uint64_t delay_us, enum due_kind kind, uint32_t a, uint32_t b, uint64_t x,
                  struct parcel *parcel);
@@ -229,7 +231,8 @@ void client_stop(struct world *w, uint32_t client);
 void client_on_due(struct world *w, const struct due *due);
 void client_send_to(struct world *w, replica_id from, uint32_t connection, struct parcel *parcel);
 void client_dropped(struct world *w, replica_id by, uint32_t connection);
-void client_submit(struct world *w, uint32_t client, const uint8_t *request, size_t len, uint64_t deadline_us);
+void client_submit(struct world *w, uint32_t client, const uint8_t *request, size_t len,
+                   uint64_t deadline_us);
 bool clients_done(const struct world *w);
 
 /* workload.c */
@@ -242,7 +245,8 @@ void service_wrap(struct world *w);
 void nemesis_init(struct world *w);
 void nemesis_on_due(struct world *w);
 void nemesis_heal(struct world *w);
-void nemesis_mistreat_output(struct world *w, replica_id r, uint32_t cell, struct parcel **parcel, bool *drop);
+void nemesis_mistreat_output(struct world *w, replica_id r, uint32_t cell, struct parcel **parcel,
+                             bool *drop);
 
 /* host.c: what a Byzantine host does to frames; true when it has dealt with this one itself */
 bool host_meddles_give(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel, bool local);

@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "ordering/mutant.h"
 
-#define RETRY_MAX_US 8000000u
+#define RETRY_MAX_US       8000000u
 #define SIGN_FIRST_BUNDLES 64u
 
 static const char reason_deadline[] = "the deadline passed; it may yet be executed";
@@ -41,7 +41,8 @@ static bool keys_make(struct client_core *core)
         const struct member_keys *member = &c->member[KIND_EXECUTION - KIND_HOST][r];
         core->reply_key_known[r] = member->present && box_agree(&shared, &core->session, member->box_public);
         if (core->reply_key_known[r])
-            key_derive(&core->reply_key[r], &shared, "redoubt reply", c->cluster.bytes, sizeof c->cluster.bytes);
+            key_derive(&core->reply_key[r], &shared, "redoubt reply", c->cluster.bytes,
+                       sizeof c->cluster.bytes);
     }
     crypto_wipe(&shared, sizeof shared);
     return true;
@@ -57,7 +58,8 @@ bool client_core_init(struct client_core *core, const struct client_core_config 
 {
     memset(core, 0, sizeof *core);
     CHECK(options_possible(&config->options));
-    if (config->origin >= config->configuration->origins || !config->configuration->origin[config->origin].present)
+    if (config->origin >= config->configuration->origins ||
+        !config->configuration->origin[config->origin].present)
         return false;
     core->configuration = config->configuration;
     core->memory = config->memory;
@@ -129,8 +131,8 @@ static uint64_t latency(const struct client_op *op, uint64_t now_us)
     return now_us > op->submitted_us ? now_us - op->submitted_us : 0;
 }
 
-static void op_fail(struct client_chunk *chunk, struct client_op *op, enum redoubt_outcome_kind kind, const char *reason,
-                    uint64_t now_us)
+static void op_fail(struct client_chunk *chunk, struct client_op *op, enum redoubt_outcome_kind kind,
+                    const char *reason, uint64_t now_us)
 {
     struct redoubt_outcome outcome = {.kind = kind, .reason = reason, .latency_us = latency(op, now_us)};
     op_end(chunk, op, &outcome);
@@ -154,7 +156,8 @@ static void chunk_expire(struct client_chunk *chunk, uint64_t until_us, enum red
     }
 }
 
-static void chunk_end(struct client_chunk *chunk, enum redoubt_outcome_kind kind, const char *reason, uint64_t now_us)
+static void chunk_end(struct client_chunk *chunk, enum redoubt_outcome_kind kind, const char *reason,
+                      uint64_t now_us)
 {
     for (uint32_t i = 0; i < chunk->count; i++)
         if (!chunk->ops[i].over)
@@ -162,8 +165,8 @@ static void chunk_end(struct client_chunk *chunk, enum redoubt_outcome_kind kind
 }
 
 /* Not executed, and known never to be in that bundle: it waits again. */
-static void op_again(struct client_core *core, struct client_flight *flight, struct client_op *op, bool *opened,
-                     uint64_t now_us)
+static void op_again(struct client_core *core, struct client_flight *flight, struct client_op *op,
+                     bool *opened, uint64_t now_us)
 {
     if (!*opened)
         client_flight_open(flight, &core->auth, &core->content_key);
@@ -178,8 +181,8 @@ static void op_again(struct client_core *core, struct client_flight *flight, str
 }
 
 /* The flight left the table: callbacks may submit meanwhile. */
-static void flight_deliver(struct client_core *core, struct client_flight *flight, const struct client_ballot *ballot,
-                           uint64_t now_us)
+static void flight_deliver(struct client_core *core, struct client_flight *flight,
+                           const struct client_ballot *ballot, uint64_t now_us)
 {
     struct slice results = client_ballot_results(ballot);
     struct reader reader = reader_of(results.data, results.len);
@@ -272,8 +275,8 @@ void client_core_flush(struct client_core *core, uint64_t now_us)
     }
 }
 
-int client_core_submit(struct client_core *core, const void *data, size_t len, uint64_t deadline_us, redoubt_done done,
-                       void *context, uint64_t now_us)
+int client_core_submit(struct client_core *core, const void *data, size_t len, uint64_t deadline_us,
+                       redoubt_done done, void *context, uint64_t now_us)
 {
     if (core->closed)
         return -ECANCELED;
@@ -281,21 +284,23 @@ int client_core_submit(struct client_core *core, const void *data, size_t len, u
         return -EMSGSIZE;
     if (core->queue.ops >= core->options.queue_max || core->queue.bytes + len > core->options.queue_max_bytes)
         return -EAGAIN;
-    struct client_op op = {.done = done, .context = context, .deadline_us = deadline_us, .submitted_us = now_us};
+    struct client_op op = {
+        .done = done, .context = context, .deadline_us = deadline_us, .submitted_us = now_us};
     return client_queue_add(&core->queue, &op, data, len) ? 0 : -EAGAIN;
 }
 
 /* A FETCH-REPLY to the next of those who hold the winning ballot; from the second time on to all of them. */
-static void flight_fetch(struct client_core *core, struct client_flight *flight, const struct client_ballot *winner,
-                         uint64_t now_us)
+static void flight_fetch(struct client_core *core, struct client_flight *flight,
+                         const struct client_ballot *winner, uint64_t now_us)
 {
     uint8_t body[8];
     uint8_t frame[FRAME_HEADER_BYTES + sizeof body];
     struct fetch_reply fetch = {.bundle_no = flight->bundle_no};
     struct writer w = writer_to(body, sizeof body);
     fetch_reply_put(&w, &fetch);
-    size_t len = frame_encode(frame, sizeof frame, FRAME_FETCH_REPLY, &core->auth.self, AUTH_NONE,
-                              (struct slice){body, sizeof body}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    size_t len =
+        frame_encode(frame, sizeof frame, FRAME_FETCH_REPLY, &core->auth.self, AUTH_NONE,
+                     (struct slice){body, sizeof body}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
     CHECK(len == sizeof frame);
     struct slice part = {frame, len};
     uint32_t n = core->configuration->replicas;
@@ -388,8 +393,8 @@ static bool reply_open(struct client_core *core, const struct frame *frame, cons
         !client_bytes_reserve(&core->opened, &core->memory, frame->attachment.len))
         return false;
     core->opened.len = frame->attachment.len - AEAD_TAG_BYTES;
-    return aead_open(core->opened.data, &core->reply_key[frame->sender.id], nonce, ad, w.len, frame->attachment.data,
-                     frame->attachment.len);
+    return aead_open(core->opened.data, &core->reply_key[frame->sender.id], nonce, ad, w.len,
+                     frame->attachment.data, frame->attachment.len);
 }
 
 static enum verdict reply_count(struct client_core *core, struct client_flight *flight, replica_id from,
@@ -415,17 +420,20 @@ static enum verdict reply_count(struct client_core *core, struct client_flight *
     if (from == full_replier(core, flight))
         core->slow_results[from] = false;
     flight_decide(core, flight, now_us);
-    return vote == VOTE_COUNTED ? VERDICT_ACCEPT : vote == VOTE_CHANGED ? VERDICT_EQUIVOCATION : VERDICT_DUPLICATE;
+    return vote == VOTE_COUNTED   ? VERDICT_ACCEPT
+           : vote == VOTE_CHANGED ? VERDICT_EQUIVOCATION
+                                  : VERDICT_DUPLICATE;
 }
 
 static enum verdict on_reply(struct client_core *core, const struct frame *frame, uint64_t now_us)
 {
     struct reply reply;
     enum verdict verdict = reply_check(frame, &reply);
-    if (verdict == VERDICT_ACCEPT &&
-        (!configuration_member(core->configuration, &frame->sender) || !core->reply_key_known[frame->sender.id]))
+    if (verdict == VERDICT_ACCEPT && (!configuration_member(core->configuration, &frame->sender) ||
+                                      !core->reply_key_known[frame->sender.id]))
         verdict = VERDICT_UNKNOWN_SENDER;
-    if (verdict == VERDICT_ACCEPT && (reply.origin != core->auth.self.id || reply.epoch != core->auth.self.epoch))
+    if (verdict == VERDICT_ACCEPT &&
+        (reply.origin != core->auth.self.id || reply.epoch != core->auth.self.epoch))
         verdict = VERDICT_STALE; /* of an earlier holder of this key: no lie, and no use */
     if (verdict == VERDICT_STALE)
         return verdict;
@@ -469,8 +477,8 @@ static enum verdict on_sign_wanted(struct client_core *core, replica_id replica,
     return VERDICT_ACCEPT;
 }
 
-enum verdict client_core_on_frame(struct client_core *core, replica_id replica, const uint8_t *data, size_t len,
-                                  uint64_t now_us)
+enum verdict client_core_on_frame(struct client_core *core, replica_id replica, const uint8_t *data,
+                                  size_t len, uint64_t now_us)
 {
     struct frame frame;
     if (core->closed)
@@ -499,7 +507,8 @@ void client_core_on_connected(struct client_core *core, replica_id replica, uint
 bool client_core_on_configuration(struct client_core *core, const struct configuration *configuration)
 {
     if (configuration->number < core->configuration->number ||
-        memcmp(configuration->cluster.bytes, core->configuration->cluster.bytes, sizeof configuration->cluster.bytes) != 0)
+        memcmp(configuration->cluster.bytes, core->configuration->cluster.bytes,
+               sizeof configuration->cluster.bytes) != 0)
         return false;
     core->configuration = configuration;
     auth_start(&core->auth, configuration);
@@ -533,7 +542,8 @@ static void flight_on_timer(struct client_core *core, struct client_flight *flig
     if (flight->retry_us <= now_us) {
         flight_send_signed(core, flight, CLIENT_TO_ALL);
         core->counters.retransmissions++;
-        flight->retry_after_us = flight->retry_after_us < RETRY_MAX_US / 2 ? 2 * flight->retry_after_us : RETRY_MAX_US;
+        flight->retry_after_us =
+            flight->retry_after_us < RETRY_MAX_US / 2 ? 2 * flight->retry_after_us : RETRY_MAX_US;
         flight->retry_us = now_us + flight->retry_after_us;
     }
 }
@@ -576,7 +586,8 @@ uint64_t client_core_next_timer(const struct client_core *core)
     for (uint64_t no = core->oldest; no < core->next; no++) {
         const struct client_flight *flight = flight_of(core, no);
         if (flight)
-            at = earlier(at, earlier(flight->chunk->deadline_us, earlier(flight->retry_us, flight->fetch_us)));
+            at =
+                earlier(at, earlier(flight->chunk->deadline_us, earlier(flight->retry_us, flight->fetch_us)));
     }
     return at;
 }

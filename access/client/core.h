@@ -35,8 +35,8 @@ struct client_core_options {
     bool alone;                 /* every bundle asks for a slot of its own */
     size_t queue_max;           /* operations that wait */
     size_t queue_max_bytes;
-    uint64_t retry_us;          /* first retransmission, signed, then doubling */
-    uint64_t fetch_us;          /* least wait after the vote for full results that do not come by themselves */
+    uint64_t retry_us; /* first retransmission, signed, then doubling */
+    uint64_t fetch_us; /* least wait after the vote for full results that do not come by themselves */
 };
 
 struct client_core_config {
@@ -75,9 +75,9 @@ struct client_core {
     struct client_queue queue;
     struct client_flight *flight[BUNDLE_WINDOW]; /* by bundle number modulo BUNDLE_WINDOW */
     uint32_t flights;
-    uint64_t oldest; /* no lower bundle number is under way */
-    uint64_t next;   /* number of the next bundle */
-    uint32_t sign_first; /* bundles that go out signed at once, since replicas want that of us */
+    uint64_t oldest;             /* no lower bundle number is under way */
+    uint64_t next;               /* number of the next bundle */
+    uint32_t sign_first;         /* bundles that go out signed at once, since replicas want that of us */
     struct client_flight *spare; /* one emptied flight, kept */
     struct client_bytes opened;
     struct client_bytes scratch;
@@ -93,13 +93,13 @@ void client_core_close(struct client_core *core, uint64_t now_us);
 void client_core_deinit(struct client_core *core);
 
 /* Queues an operation (copied). 0; -EMSGSIZE, -EAGAIN or -ECANCELED, and `done` will not run. */
-int client_core_submit(struct client_core *core, const void *op, size_t len, uint64_t deadline_us, redoubt_done done,
-                       void *context, uint64_t now_us);
+int client_core_submit(struct client_core *core, const void *op, size_t len, uint64_t deadline_us,
+                       redoubt_done done, void *context, uint64_t now_us);
 void client_core_flush(struct client_core *core, uint64_t now_us);
 
 /* A frame that came from `replica`'s host. */
-enum verdict client_core_on_frame(struct client_core *core, replica_id replica, const uint8_t *data, size_t len,
-                                  uint64_t now_us);
+enum verdict client_core_on_frame(struct client_core *core, replica_id replica, const uint8_t *data,
+                                  size_t len, uint64_t now_us);
 /* A connection came up: it is sent what is under way. */
 void client_core_on_connected(struct client_core *core, replica_id replica, uint64_t now_us);
 /* A newer configuration; a lower number than the one held is refused (false), votes under the old one are dropped. */

@@ -8,8 +8,8 @@ static struct slice attachment_of(const struct client_flight *flight)
 }
 
 /* The attachment follows as a part of its own, so that it is never copied. */
-static size_t head_encode(const struct client_flight *flight, const struct sender *self, enum auth_kind auth_kind,
-                          struct slice authenticator, uint8_t head[FLIGHT_HEAD_MAX])
+static size_t head_encode(const struct client_flight *flight, const struct sender *self,
+                          enum auth_kind auth_kind, struct slice authenticator, uint8_t head[FLIGHT_HEAD_MAX])
 {
     struct frame frame = {
         .type = FRAME_BUNDLE,
@@ -23,7 +23,8 @@ static size_t head_encode(const struct client_flight *flight, const struct sende
     return len;
 }
 
-static void operations_seal(struct client_flight *flight, const struct auth *auth, const struct secret_key *content_key)
+static void operations_seal(struct client_flight *flight, const struct auth *auth,
+                            const struct secret_key *content_key)
 {
     struct client_bytes *data = &flight->chunk->data;
     uint8_t nonce[AEAD_NONCE_BYTES];
@@ -35,7 +36,8 @@ static void operations_seal(struct client_flight *flight, const struct auth *aut
     data->len += AEAD_TAG_BYTES;
 }
 
-void client_flight_open(struct client_flight *flight, const struct auth *auth, const struct secret_key *content_key)
+void client_flight_open(struct client_flight *flight, const struct auth *auth,
+                        const struct secret_key *content_key)
 {
     struct client_bytes *data = &flight->chunk->data;
     uint8_t nonce[AEAD_NONCE_BYTES];
@@ -75,8 +77,8 @@ void client_flight_parts(const struct client_flight *flight, struct slice parts[
     parts[1] = attachment_of(flight);
 }
 
-bool client_flight_parts_signed(struct client_flight *flight, const struct auth *auth, uint8_t head[FLIGHT_HEAD_MAX],
-                                struct slice parts[2])
+bool client_flight_parts_signed(struct client_flight *flight, const struct auth *auth,
+                                uint8_t head[FLIGHT_HEAD_MAX], struct slice parts[2])
 {
     bool made = !flight->signed_once;
     if (made)

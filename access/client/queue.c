@@ -5,9 +5,9 @@
 #include "base/bytes.h"
 #include "crypto/crypto.h"
 
-#define SPARES_MAX 16u
+#define SPARES_MAX      16u
 #define SPARE_BYTES_MAX (256u * 1024u) /* larger buffers are given back at once */
-#define FIRST_OPS 8u
+#define FIRST_OPS       8u
 
 void client_queue_init(struct client_queue *queue, struct client_memory memory, uint32_t chunk_ops_max)
 {

@@ -6,7 +6,7 @@
 #include "crypto/crypto.h"
 #include "redoubt/app.h"
 
-#define ENTRY_BYTES 6u
+#define ENTRY_BYTES        6u
 #define CANONICAL_MAX(ops) ((size_t)(ops) * (ENTRY_BYTES + RESULT_SHORT))
 
 bool client_result_next(struct reader *reader, struct client_result *result)
@@ -58,9 +58,11 @@ static bool bytes_equal(const struct client_bytes *a, const struct client_bytes 
 }
 
 /* A stale reply names no slot: nothing was executed. */
-static bool ballot_is(const struct client_ballot *ballot, const struct reply *reply, const struct client_bytes *canonical)
+static bool ballot_is(const struct client_ballot *ballot, const struct reply *reply,
+                      const struct client_bytes *canonical)
 {
-    return ballot->outcome == reply->outcome && (reply->outcome == REPLY_STALE || ballot->slot == reply->slot) &&
+    return ballot->outcome == reply->outcome &&
+           (reply->outcome == REPLY_STALE || ballot->slot == reply->slot) &&
            bytes_equal(&ballot->canonical, canonical);
 }
 
@@ -153,9 +155,9 @@ static enum client_vote ballot_for(struct client_votes *votes, const struct clie
     return VOTE_COUNTED;
 }
 
-enum client_vote client_votes_add(struct client_votes *votes, const struct client_memory *memory, replica_id replica,
-                                  const struct reply *reply, uint32_t ops, struct client_bytes *plain,
-                                  struct client_bytes *scratch)
+enum client_vote client_votes_add(struct client_votes *votes, const struct client_memory *memory,
+                                  replica_id replica, const struct reply *reply, uint32_t ops,
+                                  struct client_bytes *plain, struct client_bytes *scratch)
 {
     struct client_ballot *before = votes->of[replica];
     /* Whoever executed a bundle may have forgotten it since: that takes nothing back. */

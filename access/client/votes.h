@@ -33,9 +33,9 @@ enum client_vote { VOTE_COUNTED, VOTE_REPEATED, VOTE_CHANGED, VOTE_MALFORMED, VO
 
 /* Counts a decrypted reply (`plain` may be taken over: its data is exchanged then). `ops` operations are expected;
  * `scratch` is the caller's and keeps nothing. VOTE_CHANGED: this replica has said something else before. */
-enum client_vote client_votes_add(struct client_votes *votes, const struct client_memory *memory, replica_id replica,
-                                  const struct reply *reply, uint32_t ops, struct client_bytes *plain,
-                                  struct client_bytes *scratch);
+enum client_vote client_votes_add(struct client_votes *votes, const struct client_memory *memory,
+                                  replica_id replica, const struct reply *reply, uint32_t ops,
+                                  struct client_bytes *plain, struct client_bytes *scratch);
 
 /* The ballot that at least `quorum` replicas hold, or NULL. */
 struct client_ballot *client_votes_winner(const struct client_votes *votes, uint32_t quorum);

@@ -21,8 +21,8 @@
 #include "workload.h"
 
 #define NEAR_CHECKPOINT 8u /* slots after a checkpoint's */
-#define TIMEOUT_MS 10000u
-#define LOADS_MAX 64u
+#define TIMEOUT_MS      10000u
+#define LOADS_MAX       64u
 #define CONNECT_WAIT_US 3000000u
 
 static const char help[] =
@@ -41,8 +41,10 @@ static const char help[] =
     "  --delay-ms M, --jitter-ms J   hold back every frame for M ms, give or take J, in each direction\n"
     "  --pin CORE         keep the load generator on one processor\n"
     "  --json             one JSON document on standard output\n\n"
-    "checkpoint_p99_us is over operations in the checkpoint's slot (a multiple of 128) and the 8 after it, rest_p99_us over the\n"
-    "others; longest_gap_us is the longest time in which operations were under way and none completed. A read-modify-write\n"
+    "checkpoint_p99_us is over operations in the checkpoint's slot (a multiple of 128) and the 8 after it, "
+    "rest_p99_us over the\n"
+    "others; longest_gap_us is the longest time in which operations were under way and none completed. A "
+    "read-modify-write\n"
     "of ycsb-f counts once, with the latency of both halves.\n\n"
     "example: redoubt bench demo --workload ycsb-a --clients 200 --seconds 10 --json\n";
 
@@ -113,10 +115,12 @@ static void count_error(struct bench *bench, const char *why)
         snprintf(bench->first_error, sizeof bench->first_error, "%s", why);
 }
 
-static void count_outcome(struct bench *bench, struct caller *caller, const struct redoubt_outcome *outcome, uint64_t now)
+static void count_outcome(struct bench *bench, struct caller *caller, const struct redoubt_outcome *outcome,
+                          uint64_t now)
 {
     if (outcome->kind != REDOUBT_COMMITTED || outcome->status != REDOUBT_OK) {
-        count_error(bench, outcome->kind != REDOUBT_COMMITTED ? outcome->reason : "the service did not answer \"ok\"");
+        count_error(bench, outcome->kind != REDOUBT_COMMITTED ? outcome->reason
+                                                              : "the service did not answer \"ok\"");
         caller->first_half_us = 0;
         caller->state.writes_next = false;
         return;
@@ -136,7 +140,8 @@ static void count_outcome(struct bench *bench, struct caller *caller, const stru
     bench->last_us = now;
     bench->ops++;
     histogram_add(&bench->all, latency_us);
-    histogram_add(outcome->slot % CHECKPOINT_INTERVAL <= NEAR_CHECKPOINT ? &bench->near : &bench->rest, latency_us);
+    histogram_add(outcome->slot % CHECKPOINT_INTERVAL <= NEAR_CHECKPOINT ? &bench->near : &bench->rest,
+                  latency_us);
 }
 
 static void on_outcome(void *context, const struct redoubt_outcome *outcome);
@@ -194,8 +199,9 @@ static void on_loaded(void *context, const struct redoubt_outcome *outcome)
     if (outcome->kind != REDOUBT_COMMITTED || outcome->status != REDOUBT_OK) {
         if (!bench->load_failed)
             say_failed("bench: loading keys: %s", outcome->kind != REDOUBT_COMMITTED ? outcome->reason
-                                                  : outcome->status == REDOUBT_FULL ? "the service's memory limit is reached"
-                                                                                    : "the service did not answer \"ok\"");
+                                                  : outcome->status == REDOUBT_FULL
+                                                      ? "the service's memory limit is reached"
+                                                      : "the service did not answer \"ok\"");
         bench->load_failed = true;
     }
     if (bench->workload.keys >= 100000 && bench->load_at / tenth > bench->loaded) {
@@ -239,8 +245,8 @@ static void client_options(const struct bench *bench, struct redoubt_client_opti
 static int clients_open(struct bench *bench)
 {
     struct redoubt_client_options options;
-    struct client_loop_options loop = {.delay_us = bench->delay_ms * 1000, .jitter_us = bench->jitter_ms * 1000,
-                                       .core = bench->core};
+    struct client_loop_options loop = {
+        .delay_us = bench->delay_ms * 1000, .jitter_us = bench->jitter_ms * 1000, .core = bench->core};
     struct error error;
     if (client_loop_new(&bench->loop, &loop, &error))
         return say_failed("%s", error.text);
@@ -249,7 +255,8 @@ static int clients_open(struct bench *bench)
         if (client_open_on(&bench->clients[i], bench->loop, bench->dir, &options) != 0)
             return say_failed("%s", redoubt_client_error(NULL));
     for (uint32_t i = 0; i < bench->callers; i++)
-        bench->caller[i] = (struct caller){.bench = bench, .client = bench->clients[i % bench->origins],
+        bench->caller[i] = (struct caller){.bench = bench,
+                                           .client = bench->clients[i % bench->origins],
                                            .state = {.random = 0x5eed0000u + i}};
     return 0;
 }
@@ -280,7 +287,8 @@ static int clients_wait(struct bench *bench)
         return 0;
     if (counters.replicas_connected == 0)
         return say_failed("bench: no replica can be reached: %s", redoubt_client_error(bench->clients[0]));
-    fprintf(stderr, "redoubt: bench: not every replica is connected: %s\n", redoubt_client_error(bench->clients[0]));
+    fprintf(stderr, "redoubt: bench: not every replica is connected: %s\n",
+            redoubt_client_error(bench->clients[0]));
     return 0;
 }
 
@@ -299,28 +307,36 @@ static void warn_of(const struct bench *bench)
         sum.fetched_results += c.fetched_results;
     }
     if (bench->errors)
-        fprintf(stderr, "redoubt: bench: %llu errors, the first: %s\n", (unsigned long long)bench->errors, bench->first_error);
+        fprintf(stderr, "redoubt: bench: %llu errors, the first: %s\n", (unsigned long long)bench->errors,
+                bench->first_error);
     if (sum.retransmissions || sum.bad_replies || sum.conflicting_replies || sum.fetched_results)
-        fprintf(stderr, "redoubt: bench: %llu bundles, %llu retransmissions, %llu bad and %llu conflicting replies, results of %llu "
-                        "bundles asked for\n",
-                (unsigned long long)sum.bundles, (unsigned long long)sum.retransmissions, (unsigned long long)sum.bad_replies,
-                (unsigned long long)sum.conflicting_replies, (unsigned long long)sum.fetched_results);
+        fprintf(stderr,
+                "redoubt: bench: %llu bundles, %llu retransmissions, %llu bad and %llu conflicting replies, "
+                "results of %llu "
+                "bundles asked for\n",
+                (unsigned long long)sum.bundles, (unsigned long long)sum.retransmissions,
+                (unsigned long long)sum.bad_replies, (unsigned long long)sum.conflicting_replies,
+                (unsigned long long)sum.fetched_results);
 }
 
 static void report_json(const struct bench *bench, double seconds)
 {
     const struct histogram *h = &bench->all;
-    printf("{\"workload\":\"%s\",\"via\":\"library\",\"protocol\":\"%s\",\"isolation\":\"%s\",\"durability\":\"%s\",\"clients\":%u,"
+    printf("{\"workload\":\"%s\",\"via\":\"library\",\"protocol\":\"%s\",\"isolation\":\"%s\",\"durability\":"
+           "\"%s\",\"clients\":%u,"
            "\"seconds\":%.3f,\"ops\":%llu,\"ops_per_s\":%.1f,\"errors\":%llu,",
-           bench->workload_name, protocol_name(bench->config.protocol), isolation_text(bench->config.isolation),
-           durability_name(bench->config.durability), bench->callers, seconds, (unsigned long long)bench->ops,
-           (double)bench->ops / seconds, (unsigned long long)bench->errors);
-    printf("\"latency_us\":{\"mean\":%.1f,\"p50\":%llu,\"p95\":%llu,\"p99\":%llu,\"p999\":%llu,\"max\":%llu},", histogram_mean(h),
-           (unsigned long long)histogram_at(h, 0.5), (unsigned long long)histogram_at(h, 0.95),
-           (unsigned long long)histogram_at(h, 0.99), (unsigned long long)histogram_at(h, 0.999), (unsigned long long)h->max);
+           bench->workload_name, protocol_name(bench->config.protocol),
+           isolation_text(bench->config.isolation), durability_name(bench->config.durability), bench->callers,
+           seconds, (unsigned long long)bench->ops, (double)bench->ops / seconds,
+           (unsigned long long)bench->errors);
+    printf(
+        "\"latency_us\":{\"mean\":%.1f,\"p50\":%llu,\"p95\":%llu,\"p99\":%llu,\"p999\":%llu,\"max\":%llu},",
+        histogram_mean(h), (unsigned long long)histogram_at(h, 0.5),
+        (unsigned long long)histogram_at(h, 0.95), (unsigned long long)histogram_at(h, 0.99),
+        (unsigned long long)histogram_at(h, 0.999), (unsigned long long)h->max);
     printf("\"checkpoint_p99_us\":%llu,\"rest_p99_us\":%llu,\"longest_gap_us\":%llu}\n",
-           (unsigned long long)histogram_at(&bench->near, 0.99), (unsigned long long)histogram_at(&bench->rest, 0.99),
-           (unsigned long long)bench->longest_gap_us);
+           (unsigned long long)histogram_at(&bench->near, 0.99),
+           (unsigned long long)histogram_at(&bench->rest, 0.99), (unsigned long long)bench->longest_gap_us);
 }
 
 static void report_text(const struct bench *bench, double seconds)
@@ -329,14 +345,15 @@ static void report_text(const struct bench *bench, double seconds)
     printf("%s via library, %s %s, durability %s: %u callers, %u origins, %.1f s\n", bench->workload_name,
            protocol_name(bench->config.protocol), isolation_text(bench->config.isolation),
            durability_name(bench->config.durability), bench->callers, bench->origins, seconds);
-    printf("  %.0f ops/s (%llu operations, %llu errors)\n", (double)bench->ops / seconds, (unsigned long long)bench->ops,
-           (unsigned long long)bench->errors);
+    printf("  %.0f ops/s (%llu operations, %llu errors)\n", (double)bench->ops / seconds,
+           (unsigned long long)bench->ops, (unsigned long long)bench->errors);
     printf("  latency us: mean %.0f, p50 %llu, p95 %llu, p99 %llu, p999 %llu, max %llu\n", histogram_mean(h),
            (unsigned long long)histogram_at(h, 0.5), (unsigned long long)histogram_at(h, 0.95),
-           (unsigned long long)histogram_at(h, 0.99), (unsigned long long)histogram_at(h, 0.999), (unsigned long long)h->max);
+           (unsigned long long)histogram_at(h, 0.99), (unsigned long long)histogram_at(h, 0.999),
+           (unsigned long long)h->max);
     printf("  p99 near checkpoints %llu us, of the rest %llu us; longest gap %llu us\n",
-           (unsigned long long)histogram_at(&bench->near, 0.99), (unsigned long long)histogram_at(&bench->rest, 0.99),
-           (unsigned long long)bench->longest_gap_us);
+           (unsigned long long)histogram_at(&bench->near, 0.99),
+           (unsigned long long)histogram_at(&bench->rest, 0.99), (unsigned long long)bench->longest_gap_us);
 }
 
 static int report(struct bench *bench)
@@ -371,28 +388,52 @@ static int bench_run(struct bench *bench)
 
 /* ------------------------------------------------------------------------------------------------ command line */
 
-enum { OPT_WORKLOAD = 1, OPT_VIA, OPT_CLIENTS, OPT_ORIGINS, OPT_KEYS, OPT_SECONDS, OPT_WARMUP, OPT_VALUE, OPT_REPLY,
-       OPT_BATCHING, OPT_READ_MODE, OPT_DELAY, OPT_JITTER, OPT_PIN, OPT_JSON, OPT_HELP };
+enum {
+    OPT_WORKLOAD = 1,
+    OPT_VIA,
+    OPT_CLIENTS,
+    OPT_ORIGINS,
+    OPT_KEYS,
+    OPT_SECONDS,
+    OPT_WARMUP,
+    OPT_VALUE,
+    OPT_REPLY,
+    OPT_BATCHING,
+    OPT_READ_MODE,
+    OPT_DELAY,
+    OPT_JITTER,
+    OPT_PIN,
+    OPT_JSON,
+    OPT_HELP
+};
 
-static const struct option options[] = {
-    {"workload", required_argument, NULL, OPT_WORKLOAD}, {"via", required_argument, NULL, OPT_VIA},
-    {"clients", required_argument, NULL, OPT_CLIENTS},   {"origins", required_argument, NULL, OPT_ORIGINS},
-    {"keys", required_argument, NULL, OPT_KEYS},         {"seconds", required_argument, NULL, OPT_SECONDS},
-    {"warmup", required_argument, NULL, OPT_WARMUP},     {"value-bytes", required_argument, NULL, OPT_VALUE},
-    {"reply-bytes", required_argument, NULL, OPT_REPLY}, {"batching", required_argument, NULL, OPT_BATCHING},
-    {"read-mode", required_argument, NULL, OPT_READ_MODE}, {"delay-ms", required_argument, NULL, OPT_DELAY},
-    {"jitter-ms", required_argument, NULL, OPT_JITTER},  {"pin", required_argument, NULL, OPT_PIN},
-    {"json", no_argument, NULL, OPT_JSON},               {"help", no_argument, NULL, OPT_HELP},
-    {0}};
+static const struct option options[] = {{"workload", required_argument, NULL, OPT_WORKLOAD},
+                                        {"via", required_argument, NULL, OPT_VIA},
+                                        {"clients", required_argument, NULL, OPT_CLIENTS},
+                                        {"origins", required_argument, NULL, OPT_ORIGINS},
+                                        {"keys", required_argument, NULL, OPT_KEYS},
+                                        {"seconds", required_argument, NULL, OPT_SECONDS},
+                                        {"warmup", required_argument, NULL, OPT_WARMUP},
+                                        {"value-bytes", required_argument, NULL, OPT_VALUE},
+                                        {"reply-bytes", required_argument, NULL, OPT_REPLY},
+                                        {"batching", required_argument, NULL, OPT_BATCHING},
+                                        {"read-mode", required_argument, NULL, OPT_READ_MODE},
+                                        {"delay-ms", required_argument, NULL, OPT_DELAY},
+                                        {"jitter-ms", required_argument, NULL, OPT_JITTER},
+                                        {"pin", required_argument, NULL, OPT_PIN},
+                                        {"json", no_argument, NULL, OPT_JSON},
+                                        {"help", no_argument, NULL, OPT_HELP},
+                                        {0}};
 
 /* Options that are numbers, with their limits. */
 static const struct {
     int option;
     uint64_t least, most;
 } numbers[] = {
-    {OPT_CLIENTS, 1, 100000}, {OPT_ORIGINS, 1, ORIGINS_MAX}, {OPT_KEYS, 1, 100000000}, {OPT_SECONDS, 1, 86400},
-    {OPT_WARMUP, 0, 3600},    {OPT_VALUE, 0, 1048576},       {OPT_REPLY, 16, 1048576}, {OPT_DELAY, 0, 10000},
-    {OPT_JITTER, 0, 10000},   {OPT_PIN, 0, 1023},
+    {OPT_CLIENTS, 1, 100000}, {OPT_ORIGINS, 1, ORIGINS_MAX}, {OPT_KEYS, 1, 100000000},
+    {OPT_SECONDS, 1, 86400},  {OPT_WARMUP, 0, 3600},         {OPT_VALUE, 0, 1048576},
+    {OPT_REPLY, 16, 1048576}, {OPT_DELAY, 0, 10000},         {OPT_JITTER, 0, 10000},
+    {OPT_PIN, 0, 1023},
 };
 
 static const char *option_name(int option)
@@ -416,16 +457,36 @@ static int number_option(struct bench *bench, int option, const char *text)
         return say_usage("bench", "--%s %s: must be from %llu to %llu", option_name(option), text,
                          (unsigned long long)numbers[i].least, (unsigned long long)numbers[i].most);
     switch (option) {
-    case OPT_CLIENTS: bench->callers = (uint32_t)value; break;
-    case OPT_ORIGINS: bench->origins = (uint32_t)value; break;
-    case OPT_KEYS: bench->workload.keys = value; break;
-    case OPT_SECONDS: bench->seconds = value; break;
-    case OPT_WARMUP: bench->warmup = value; break;
-    case OPT_VALUE: bench->workload.value_bytes = bench->workload.padding_bytes = (uint32_t)value; break;
-    case OPT_REPLY: bench->workload.reply_bytes = (uint32_t)value; break;
-    case OPT_DELAY: bench->delay_ms = value; break;
-    case OPT_JITTER: bench->jitter_ms = value; break;
-    default: bench->core = (int)value; break;
+    case OPT_CLIENTS:
+        bench->callers = (uint32_t)value;
+        break;
+    case OPT_ORIGINS:
+        bench->origins = (uint32_t)value;
+        break;
+    case OPT_KEYS:
+        bench->workload.keys = value;
+        break;
+    case OPT_SECONDS:
+        bench->seconds = value;
+        break;
+    case OPT_WARMUP:
+        bench->warmup = value;
+        break;
+    case OPT_VALUE:
+        bench->workload.value_bytes = bench->workload.padding_bytes = (uint32_t)value;
+        break;
+    case OPT_REPLY:
+        bench->workload.reply_bytes = (uint32_t)value;
+        break;
+    case OPT_DELAY:
+        bench->delay_ms = value;
+        break;
+    case OPT_JITTER:
+        bench->jitter_ms = value;
+        break;
+    default:
+        bench->core = (int)value;
+        break;
     }
     return 0;
 }
@@ -446,7 +507,8 @@ static int word_option(struct bench *bench, int option, const char *text)
         bench->workload_name = text;
         bench->workload.kind = workload_kind_of(text);
         if (bench->workload.kind == WORKLOAD_NONE)
-            return say_usage("bench", "--workload %s: must be counter, ycsb-a, ycsb-b, ycsb-c, ycsb-f, get or set", text);
+            return say_usage(
+                "bench", "--workload %s: must be counter, ycsb-a, ycsb-b, ycsb-c, ycsb-f, get or set", text);
         return 0;
     case OPT_VIA:
         if (!one_of(text, "library|https|http|rediss|redis"))
@@ -499,8 +561,9 @@ static int bench_prepare(struct bench *bench)
     if (config_read(&bench->config, bench->dir, &error))
         return say_failed("%s", error.text);
     if (strcmp(bench->config.service, workload_service(bench->workload.kind)) != 0)
-        return say_failed("bench: --workload %s: needs the service %s, and this cluster runs %s", bench->workload_name,
-                          workload_service(bench->workload.kind), bench->config.service);
+        return say_failed("bench: --workload %s: needs the service %s, and this cluster runs %s",
+                          bench->workload_name, workload_service(bench->workload.kind),
+                          bench->config.service);
     bench->clients = calloc(bench->origins, sizeof(struct redoubt_client *));
     bench->caller = calloc(bench->callers, sizeof *bench->caller);
     if (!bench->clients || !bench->caller || !workload_init(&bench->workload))

@@ -25,7 +25,8 @@ static const char help[] =
     "A value of `-` is read from standard input. Options come before OP; `--` ends them.\n\n"
     "  --timeout MS  give up after that long (5000)\n"
     "  --json        one JSON document on standard output\n\n"
-    "exit: 0 done, 1 failed, 2 wrong usage, 3 rejected (not executed), 4 unknown (the time is over; it may yet be executed),\n"
+    "exit: 0 done, 1 failed, 2 wrong usage, 3 rejected (not executed), 4 unknown (the time is over; it may "
+    "yet be executed),\n"
     "5 no such key\n\n"
     "example: redoubt call demo put greeting hello\n";
 
@@ -51,7 +52,8 @@ int call_read_input(struct call *call)
         if (n == 0)
             return 0;
         if (call->input_len == cap)
-            return say_failed("standard input: longer than an operation may be (%u bytes)", REDOUBT_OP_MAX_BYTES);
+            return say_failed("standard input: longer than an operation may be (%u bytes)",
+                              REDOUBT_OP_MAX_BYTES);
     }
 }
 
@@ -70,7 +72,11 @@ int call_value(struct call *call, int word, struct slice *value)
 static size_t utf8_len(struct slice s)
 {
     uint8_t first = s.data[0];
-    size_t len = first < 0x80 ? 1 : first >= 0xc2 && first < 0xe0 ? 2 : first >= 0xe0 && first < 0xf0 ? 3 : first >= 0xf0 && first < 0xf5 ? 4 : 0;
+    size_t len = first < 0x80                    ? 1
+                 : first >= 0xc2 && first < 0xe0 ? 2
+                 : first >= 0xe0 && first < 0xf0 ? 3
+                 : first >= 0xf0 && first < 0xf5 ? 4
+                                                 : 0;
     if (len == 0 || len > s.len)
         return 0;
     for (size_t i = 1; i < len; i++)
@@ -129,21 +135,29 @@ void call_json_bytes(const char *name, struct slice bytes)
 static const char *status_name(enum redoubt_status status)
 {
     switch (status) {
-    case REDOUBT_OK: return "ok";
-    case REDOUBT_NOT_FOUND: return "not_found";
-    case REDOUBT_CONFLICT: return "conflict";
-    case REDOUBT_INVALID: return "invalid";
-    case REDOUBT_DENIED: return "denied";
-    case REDOUBT_FULL: return "full";
+    case REDOUBT_OK:
+        return "ok";
+    case REDOUBT_NOT_FOUND:
+        return "not_found";
+    case REDOUBT_CONFLICT:
+        return "conflict";
+    case REDOUBT_INVALID:
+        return "invalid";
+    case REDOUBT_DENIED:
+        return "denied";
+    case REDOUBT_FULL:
+        return "full";
     }
     return "?";
 }
 
-static int committed(struct call *call, const struct call_service *service, const struct redoubt_outcome *outcome)
+static int committed(struct call *call, const struct call_service *service,
+                     const struct redoubt_outcome *outcome)
 {
     if (call->json)
-        printf("{\"outcome\":\"committed\",\"status\":\"%s\",\"slot\":%llu,\"latency_us\":%llu", status_name(outcome->status),
-               (unsigned long long)outcome->slot, (unsigned long long)outcome->latency_us);
+        printf("{\"outcome\":\"committed\",\"status\":\"%s\",\"slot\":%llu,\"latency_us\":%llu",
+               status_name(outcome->status), (unsigned long long)outcome->slot,
+               (unsigned long long)outcome->latency_us);
     int code = 1;
     switch (outcome->status) {
     case REDOUBT_OK:
@@ -169,23 +183,26 @@ static int committed(struct call *call, const struct call_service *service, cons
     return code;
 }
 
-static int not_committed(const struct call *call, const struct redoubt_client *client, const struct redoubt_outcome *outcome)
+static int not_committed(const struct call *call, const struct redoubt_client *client,
+                         const struct redoubt_outcome *outcome)
 {
     bool rejected = outcome->kind == REDOUBT_REJECTED;
     struct redoubt_client_counters counters = {.struct_bytes = sizeof counters};
     redoubt_client_counters((struct redoubt_client *)(uintptr_t)client, &counters);
     if (call->json)
-        printf("{\"outcome\":\"%s\",\"reason\":\"%s\",\"latency_us\":%llu}\n", rejected ? "rejected" : "unknown",
-               outcome->reason, (unsigned long long)outcome->latency_us);
+        printf("{\"outcome\":\"%s\",\"reason\":\"%s\",\"latency_us\":%llu}\n",
+               rejected ? "rejected" : "unknown", outcome->reason, (unsigned long long)outcome->latency_us);
     if (counters.replicas_connected < counters.replicas)
-        say_failed("%s: %s: %s (%u of %u replicas are connected; %s)", call->argv[0], rejected ? "rejected" : "unknown",
-                   outcome->reason, counters.replicas_connected, counters.replicas, redoubt_client_error(client));
+        say_failed("%s: %s: %s (%u of %u replicas are connected; %s)", call->argv[0],
+                   rejected ? "rejected" : "unknown", outcome->reason, counters.replicas_connected,
+                   counters.replicas, redoubt_client_error(client));
     else
         say_failed("%s: %s: %s", call->argv[0], rejected ? "rejected" : "unknown", outcome->reason);
     return rejected ? EXIT_REJECTED : EXIT_UNKNOWN;
 }
 
-static int call_run(struct call *call, const struct call_service *service, const char *dir, unsigned timeout_ms)
+static int call_run(struct call *call, const struct call_service *service, const char *dir,
+                    unsigned timeout_ms)
 {
     struct redoubt_client *client;
     struct redoubt_outcome outcome;
@@ -196,7 +213,8 @@ static int call_run(struct call *call, const struct call_service *service, const
     if (failed) {
         code = say_failed("%s: %s", call->argv[0], strerror(-failed));
     } else {
-        code = outcome.kind == REDOUBT_COMMITTED ? committed(call, service, &outcome) : not_committed(call, client, &outcome);
+        code = outcome.kind == REDOUBT_COMMITTED ? committed(call, service, &outcome)
+                                                 : not_committed(call, client, &outcome);
         redoubt_outcome_clear(&outcome);
     }
     redoubt_client_close(client);
@@ -219,7 +237,8 @@ static const struct call_service *service_of(const char *dir, int *code)
     else if (strcmp(config->service, "counter") == 0)
         service = &call_counter;
     else
-        *code = say_failed("call: %s: speaks only to the services kv and counter; use the client library", config->service);
+        *code = say_failed("call: %s: speaks only to the services kv and counter; use the client library",
+                           config->service);
     free(config);
     return service;
 }

@@ -28,8 +28,8 @@ static int print(struct call *call, const struct redoubt_outcome *outcome)
         return say_failed("%s: the sum would exceed 64 bits; nothing was changed", call->argv[0]);
     if (!counter_result_decode(&result, outcome->result, outcome->result_bytes))
         return say_failed("%s: an answer that is not of the service counter", call->argv[0]);
-    printf(call->json ? ",\"global\":%llu,\"own\":%llu" : "%llu (this client: %llu)\n", (unsigned long long)result.global,
-           (unsigned long long)result.own);
+    printf(call->json ? ",\"global\":%llu,\"own\":%llu" : "%llu (this client: %llu)\n",
+           (unsigned long long)result.global, (unsigned long long)result.own);
     return 0;
 }
 

@@ -8,7 +8,8 @@
 
 enum { CODE_NO_KEY = 5 };
 
-static const char usage[] = "get K | put K V | del K | incr K [N] | cas K OLD NEW | mget K... | list PREFIX | batch";
+static const char usage[] =
+    "get K | put K V | del K | incr K [N] | cas K OLD NEW | mget K... | list PREFIX | batch";
 
 static bool signed_read(const char *text, int64_t *value)
 {
@@ -81,13 +82,16 @@ static int batch_encode(struct call *call)
     for (unsigned number = 1; rest && *rest && !failed; number++) {
         char *line = strsep(&rest, "\n");
         if (*line && !batch_step(&batch, line))
-            failed = say_usage("call", "batch: line %u: not put K V, del K, incr K [N] or cas K OLD NEW", number);
+            failed =
+                say_usage("call", "batch: line %u: not put K V, del K, incr K [N] or cas K OLD NEW", number);
     }
     free(text);
     if (failed)
         return failed;
     call->request_len = kv_batch_end(&batch);
-    return call->request_len ? 0 : say_failed("batch: no steps, a key that is empty or too long, or too large in all");
+    return call->request_len
+               ? 0
+               : say_failed("batch: no steps, a key that is empty or too long, or too large in all");
 }
 
 /* ------------------------------------------------------------------------------------------------ requests */
@@ -161,7 +165,8 @@ static int encode(struct call *call)
     int failed = encode_one(call);
     if (failed || call->request_len)
         return failed;
-    return say_failed("%s: a key must have 1 to %u bytes, a value at most %u", call->argv[0], KV_KEY_MAX, KV_VALUE_MAX);
+    return say_failed("%s: a key must have 1 to %u bytes, a value at most %u", call->argv[0], KV_KEY_MAX,
+                      KV_VALUE_MAX);
 }
 
 /* ------------------------------------------------------------------------------------------------ results */
@@ -193,8 +198,10 @@ static int conflict_print(struct call *call, const struct redoubt_outcome *outco
             call_json_bytes("current", conflict.current.bytes);
     }
     if (strcmp(call->argv[0], "batch") == 0)
-        return say_failed("batch: step %u: %s; nothing was changed", conflict.step + 1, reasons[conflict.reason]);
-    return say_failed("%s %s: %s; nothing was changed", call->argv[0], call->argv[1], reasons[conflict.reason]);
+        return say_failed("batch: step %u: %s; nothing was changed", conflict.step + 1,
+                          reasons[conflict.reason]);
+    return say_failed("%s %s: %s; nothing was changed", call->argv[0], call->argv[1],
+                      reasons[conflict.reason]);
 }
 
 static int mget_print(struct call *call, const struct redoubt_outcome *outcome)

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define HISTOGRAM_STEPS 128u
+#define HISTOGRAM_STEPS  128u
 #define HISTOGRAM_POWERS 32u
 
 struct histogram {

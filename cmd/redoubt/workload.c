@@ -6,17 +6,21 @@
 #include "counter/counter_codec.h"
 #include "kv/kv_codec.h"
 
-#define TEXT_BYTES 65536u
+#define TEXT_BYTES    65536u
 #define LOAD_OP_BYTES (32u * 1024u) /* of one loading operation, unless a value alone is larger */
-#define LOAD_OP_KEYS 256u
-#define KEY_BYTES 16u
+#define LOAD_OP_KEYS  256u
+#define KEY_BYTES     16u
 
 static const struct {
     const char *name;
     const char *service;
 } kinds[] = {
-    [WORKLOAD_COUNTER] = {"counter", "counter"}, [WORKLOAD_YCSB_A] = {"ycsb-a", "kv"}, [WORKLOAD_YCSB_B] = {"ycsb-b", "kv"},
-    [WORKLOAD_YCSB_C] = {"ycsb-c", "kv"},        [WORKLOAD_YCSB_F] = {"ycsb-f", "kv"}, [WORKLOAD_GET] = {"get", "kv"},
+    [WORKLOAD_COUNTER] = {"counter", "counter"},
+    [WORKLOAD_YCSB_A] = {"ycsb-a", "kv"},
+    [WORKLOAD_YCSB_B] = {"ycsb-b", "kv"},
+    [WORKLOAD_YCSB_C] = {"ycsb-c", "kv"},
+    [WORKLOAD_YCSB_F] = {"ycsb-f", "kv"},
+    [WORKLOAD_GET] = {"get", "kv"},
     [WORKLOAD_SET] = {"set", "kv"},
 };
 
@@ -170,17 +174,21 @@ static const uint8_t *value_draw(const struct workload *w, uint64_t *random)
 static bool writes(enum workload_kind kind, uint64_t *random)
 {
     switch (kind) {
-    case WORKLOAD_YCSB_A: return random_next(random) % 100 < 50;
-    case WORKLOAD_YCSB_B: return random_next(random) % 100 < 5;
-    case WORKLOAD_SET: return true;
-    default: return false;
+    case WORKLOAD_YCSB_A:
+        return random_next(random) % 100 < 50;
+    case WORKLOAD_YCSB_B:
+        return random_next(random) % 100 < 5;
+    case WORKLOAD_SET:
+        return true;
+    default:
+        return false;
     }
 }
 
 static size_t counter_next(struct workload *w)
 {
-    struct counter_request request = {.opcode = COUNTER_INCR, .amount = 1, .reply_bytes = w->reply_bytes,
-                                      .padding_len = w->padding_bytes};
+    struct counter_request request = {
+        .opcode = COUNTER_INCR, .amount = 1, .reply_bytes = w->reply_bytes, .padding_len = w->padding_bytes};
     return counter_request_encode(w->op, w->op_cap, &request);
 }
 
@@ -193,7 +201,8 @@ size_t workload_next(struct workload *w, struct workload_caller *caller)
         caller->key = key_draw(w, &caller->random);
     key_write(key, caller->key);
     if (caller->writes_next || writes(w->kind, &caller->random))
-        return kv_put_encode(w->op, w->op_cap, key, sizeof key, value_draw(w, &caller->random), w->value_bytes);
+        return kv_put_encode(w->op, w->op_cap, key, sizeof key, value_draw(w, &caller->random),
+                             w->value_bytes);
     return kv_get_encode(w->op, w->op_cap, key, sizeof key);
 }
 

@@ -9,8 +9,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum workload_kind { WORKLOAD_COUNTER, WORKLOAD_YCSB_A, WORKLOAD_YCSB_B, WORKLOAD_YCSB_C, WORKLOAD_YCSB_F, WORKLOAD_GET,
-                     WORKLOAD_SET, WORKLOAD_NONE };
+enum workload_kind {
+    WORKLOAD_COUNTER,
+    WORKLOAD_YCSB_A,
+    WORKLOAD_YCSB_B,
+    WORKLOAD_YCSB_C,
+    WORKLOAD_YCSB_F,
+    WORKLOAD_GET,
+    WORKLOAD_SET,
+    WORKLOAD_NONE
+};
 
 struct workload {
     enum workload_kind kind;

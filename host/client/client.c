@@ -55,16 +55,20 @@ void client_on_up(struct redoubt_client *client, replica_id replica)
 void client_on_down(struct redoubt_client *client, const struct client_link *link, const char *why)
 {
     pthread_mutex_lock(&client->loop->lock);
-    error_set(&client->error, "replica %u at %s:%s: %s", link->replica, link->endpoint.host, link->endpoint.port, why);
+    error_set(&client->error, "replica %u at %s:%s: %s", link->replica, link->endpoint.host,
+              link->endpoint.port, why);
     pthread_mutex_unlock(&client->loop->lock);
 }
 
 static const char *submit_reason(int failed)
 {
     switch (failed) {
-    case -EMSGSIZE: return "the operation is too large";
-    case -ECANCELED: return "the client was closed before it was sent";
-    default: return "too many operations wait";
+    case -EMSGSIZE:
+        return "the operation is too large";
+    case -ECANCELED:
+        return "the client was closed before it was sent";
+    default:
+        return "too many operations wait";
     }
 }
 
@@ -74,8 +78,8 @@ void client_on_inbox(struct redoubt_client *client, const struct client_bytes *i
         struct client_submission s;
         memcpy(&s, inbox->data + at, sizeof s);
         at += sizeof s;
-        int failed = client_core_submit(&client->core, inbox->data + at, s.len, s.deadline_us, s.done, s.context,
-                                        s.submitted_us);
+        int failed = client_core_submit(&client->core, inbox->data + at, s.len, s.deadline_us, s.done,
+                                        s.context, s.submitted_us);
         at += (s.len + 7) & ~(uint64_t)7;
         if (failed && s.done) {
             struct redoubt_outcome outcome = {.kind = REDOUBT_REJECTED, .reason = submit_reason(failed)};
@@ -133,7 +137,8 @@ static bool options_read(struct redoubt_client_options *out, const struct redoub
         return false;
     memcpy(out, in, in->struct_bytes);
     return out->origin >= -1 && out->bundles_in_flight >= 1 && out->bundles_in_flight <= BUNDLE_WINDOW &&
-           out->bundle_ops_max >= 1 && out->bundle_ops_max <= BUNDLE_OPS_MAX && out->queue_max >= 1 && out->retry_ms >= 1;
+           out->bundle_ops_max >= 1 && out->bundle_ops_max <= BUNDLE_OPS_MAX && out->queue_max >= 1 &&
+           out->retry_ms >= 1;
 }
 
 static void client_free(struct redoubt_client *client)
@@ -144,7 +149,8 @@ static void client_free(struct redoubt_client *client)
     free(client);
 }
 
-static int client_make(struct redoubt_client *client, const struct redoubt_client_options *options, struct error *error)
+static int client_make(struct redoubt_client *client, const struct redoubt_client_options *options,
+                       struct error *error)
 {
     struct client_core_config config = {
         .configuration = &client->folder.configuration,
@@ -206,7 +212,8 @@ int client_open_on(struct redoubt_client **out, struct client_loop *loop, const 
     return 0;
 }
 
-int redoubt_client_open(struct redoubt_client **client, const char *dir, const struct redoubt_client_options *options)
+int redoubt_client_open(struct redoubt_client **client, const char *dir,
+                        const struct redoubt_client_options *options)
 {
     struct client_loop_options loop_options = {.core = -1};
     struct client_loop *loop;
@@ -265,8 +272,8 @@ static int inbox_add(struct redoubt_client *client, const struct client_submissi
     return 0;
 }
 
-int redoubt_submit(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms, redoubt_done done,
-                   void *context)
+int redoubt_submit(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms,
+                   redoubt_done done, void *context)
 {
     uint64_t timeout_us = (timeout_ms ? timeout_ms : DEFAULT_TIMEOUT_MS) * (uint64_t)1000;
     if (op_bytes > OP_MAX)
@@ -276,7 +283,8 @@ int redoubt_submit(struct redoubt_client *client, const void *op, size_t op_byte
         loop_touch(client->loop, client);
         return client_core_submit(&client->core, op, op_bytes, now + timeout_us, done, context, now);
     }
-    struct client_submission s = {.done = done, .context = context, .submitted_us = client_clock_us(), .len = op_bytes};
+    struct client_submission s = {
+        .done = done, .context = context, .submitted_us = client_clock_us(), .len = op_bytes};
     s.deadline_us = s.submitted_us + timeout_us;
     pthread_mutex_lock(&client->loop->lock);
     int result = inbox_add(client, &s, op);
@@ -315,7 +323,8 @@ static void call_done(void *context, const struct redoubt_outcome *outcome)
 int redoubt_call(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms,
                  struct redoubt_outcome *outcome)
 {
-    struct waiting_call call = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .outcome = outcome};
+    struct waiting_call call = {
+        .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .outcome = outcome};
     memset(outcome, 0, sizeof *outcome);
     if (loop_is_mine(client->loop))
         return -EDEADLK;

@@ -27,7 +27,8 @@ static bool endpoint_parse(struct client_endpoint *endpoint, const char *text)
     }
     char *end;
     long port = strtol(colon + 1, &end, 10);
-    if (colon[1] < '0' || colon[1] > '9' || *end || port < 1 || port > 65535 || len == 0 || len >= sizeof endpoint->host)
+    if (colon[1] < '0' || colon[1] > '9' || *end || port < 1 || port > 65535 || len == 0 ||
+        len >= sizeof endpoint->host)
         return false;
     memcpy(endpoint->host, text, len);
     endpoint->host[len] = 0;
@@ -35,8 +36,8 @@ static bool endpoint_parse(struct client_endpoint *endpoint, const char *text)
     return true;
 }
 
-static int endpoint_add(struct client_folder *folder, const struct json *json, uint32_t entry, const char *path,
-                        struct error *error)
+static int endpoint_add(struct client_folder *folder, const struct json *json, uint32_t entry,
+                        const char *path, struct error *error)
 {
     char text[sizeof folder->endpoint[0].host + sizeof folder->endpoint[0].port];
     uint32_t replicas = folder->configuration.replicas;
@@ -51,7 +52,8 @@ static int endpoint_add(struct client_folder *folder, const struct json *json, u
     return 0;
 }
 
-static int endpoints_of(struct client_folder *folder, const struct json *json, const char *path, struct error *error)
+static int endpoints_of(struct client_folder *folder, const struct json *json, const char *path,
+                        struct error *error)
 {
     uint32_t list = json_member(json, 0, "replicas");
     if (list == 0 || json->value[list].kind != JSON_ARRAY)
@@ -182,8 +184,8 @@ static int epoch_draw(struct client_folder *folder, const char *dir, struct erro
         char *end;
         errno = 0;
         last = strtoull((const char *)file.data, &end, 10);
-        bool ok = file.len > 0 && file.data[0] >= '0' && file.data[0] <= '9' && (*end == '\n' || *end == 0) && errno == 0 &&
-                  last < UINT64_MAX;
+        bool ok = file.len > 0 && file.data[0] >= '0' && file.data[0] <= '9' && (*end == '\n' || *end == 0) &&
+                  errno == 0 && last < UINT64_MAX;
         file_free(&file);
         if (!ok)
             return error_set(error, "%s: not a number", path);
@@ -201,8 +203,8 @@ int client_folder_open(struct client_folder *folder, const char *dir, int origin
     folder->lock = -1;
     int result = -1;
     if (manifest_load(folder, dir, error) == 0 && endpoints_read(folder, dir, error) == 0) {
-        if (origin >= 0 &&
-            ((unsigned)origin >= folder->configuration.origins || !folder->configuration.origin[origin].present))
+        if (origin >= 0 && ((unsigned)origin >= folder->configuration.origins ||
+                            !folder->configuration.origin[origin].present))
             error_set(error, "%s/manifest: lists no client %d", dir, origin);
         else
             result = origin < 0 ? key_take_first_free(folder, dir, error)

@@ -34,7 +34,8 @@ static void hub_free(struct client_hub *hub)
     free(hub);
 }
 
-static struct client_hub *hub_new(struct client_loop *loop, const struct client_folder *folder, struct error *error)
+static struct client_hub *hub_new(struct client_loop *loop, const struct client_folder *folder,
+                                  struct error *error)
 {
     struct client_hub *hub = calloc(1, sizeof *hub);
     if (!hub) {

@@ -34,7 +34,7 @@ struct client_link {
     uint64_t backoff_us;
     struct client_bytes in; /* the beginning of a frame */
     struct client_bytes out;
-    size_t out_at; /* written so far */
+    size_t out_at;       /* written so far */
     uint64_t last_in_us; /* emulated delays keep order */
     uint64_t last_out_us;
 };

@@ -12,9 +12,9 @@
 #include "client/hub.h"
 
 #define BACKOFF_FIRST_US 10000u
-#define BACKOFF_MAX_US 1000000u
-#define OUT_MAX (16u * 1024u * 1024u) /* gathered for a replica that does not read; more is dropped */
-#define KEPT_MAX (1024u * 1024u)      /* larger buffers are given back when empty */
+#define BACKOFF_MAX_US   1000000u
+#define OUT_MAX          (16u * 1024u * 1024u) /* gathered for a replica that does not read; more is dropped */
+#define KEPT_MAX         (1024u * 1024u)       /* larger buffers are given back when empty */
 
 int link_init(struct client_link *link, struct client_hub *hub, replica_id replica,
               const struct client_endpoint *endpoint, struct error *error)
@@ -26,7 +26,8 @@ int link_init(struct client_link *link, struct client_hub *hub, replica_id repli
     link->backoff_us = BACKOFF_FIRST_US;
     int failed = getaddrinfo(endpoint->host, endpoint->port, &hints, &link->addresses);
     if (failed)
-        return error_set(error, "replica %u at %s:%s: %s", replica, endpoint->host, endpoint->port, gai_strerror(failed));
+        return error_set(error, "replica %u at %s:%s: %s", replica, endpoint->host, endpoint->port,
+                         gai_strerror(failed));
     link->address = link->addresses;
     return 0;
 }
@@ -117,8 +118,8 @@ static bool bytes_append(struct client_bytes *bytes, const void *data, size_t le
     return true;
 }
 
-static void link_hold_back(struct client_link *link, uint64_t *last_us, bool inward, const struct slice *parts,
-                           unsigned count, size_t len)
+static void link_hold_back(struct client_link *link, uint64_t *last_us, bool inward,
+                           const struct slice *parts, unsigned count, size_t len)
 {
     struct delay *delay = &link->loop->delay;
     uint8_t *copy = malloc(len ? len : 1);
@@ -130,8 +131,12 @@ static void link_hold_back(struct client_link *link, uint64_t *last_us, bool inw
             memcpy(copy + at, parts[i].data, parts[i].len);
         at += parts[i].len;
     }
-    struct delayed item = {.due_us = delay_due(delay, client_clock_us(), last_us), .link = link,
-                           .connection = link->connection, .inward = inward, .len = len, .data = copy};
+    struct delayed item = {.due_us = delay_due(delay, client_clock_us(), last_us),
+                           .link = link,
+                           .connection = link->connection,
+                           .inward = inward,
+                           .len = len,
+                           .data = copy};
     if (!delay_push(delay, item))
         free(copy);
 }

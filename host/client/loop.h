@@ -24,7 +24,8 @@ struct client_loop_options {
     int core; /* processor to stay on, -1: any */
 };
 
-int client_loop_new(struct client_loop **loop, const struct client_loop_options *options, struct error *error);
+int client_loop_new(struct client_loop **loop, const struct client_loop_options *options,
+                    struct error *error);
 /* Every client on it was closed. */
 void client_loop_free(struct client_loop *loop);
 

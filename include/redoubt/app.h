@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REDOUBT_APP_ABI 1u
+#define REDOUBT_APP_ABI      1u
 #define REDOUBT_DIGEST_BYTES 32
 /* An operation (request) and its result are at most this long. */
 #define REDOUBT_OP_MAX_BYTES (1024u * 1024u + 4096u)
@@ -39,11 +39,14 @@ enum redoubt_status {
 
 /* What the engine gives a service; lives as long as the service. */
 struct redoubt_env {
-    void *engine;                                                   /* the engine's own */
-    void *(*alloc)(const struct redoubt_env *env, size_t bytes);    /* NULL when the arena is full; 16-byte aligned */
+    void *engine; /* the engine's own */
+    void *(*alloc)(const struct redoubt_env *env,
+                   size_t bytes); /* NULL when the arena is full; 16-byte aligned */
     void (*release)(const struct redoubt_env *env, void *memory, size_t bytes); /* bytes as given to alloc */
-    void (*touch)(const struct redoubt_env *env, uint64_t leaf);    /* before a leaf changes, appears or vanishes */
-    void (*digest)(uint8_t out[REDOUBT_DIGEST_BYTES], const void *data, size_t bytes); /* collision-resistant */
+    void (*touch)(const struct redoubt_env *env,
+                  uint64_t leaf); /* before a leaf changes, appears or vanishes */
+    void (*digest)(uint8_t out[REDOUBT_DIGEST_BYTES], const void *data,
+                   size_t bytes); /* collision-resistant */
 };
 
 /* One operation in its place in the total order. */
@@ -72,7 +75,7 @@ struct redoubt_keys {
         bool write;
     } entry[REDOUBT_KEYS_MAX];
     uint32_t count;
-    bool reads_all;  /* a prefix, a listing, or more keys than fit */
+    bool reads_all; /* a prefix, a listing, or more keys than fit */
     bool writes_all;
 };
 
@@ -95,7 +98,8 @@ struct redoubt_service {
 
     /* Answers a read-only operation from the current state without changing it; REDOUBT_INVALID for an operation that
      * would write. */
-    enum redoubt_status (*read)(const void *state, const struct redoubt_op *op, struct redoubt_result *result);
+    enum redoubt_status (*read)(const void *state, const struct redoubt_op *op,
+                                struct redoubt_result *result);
 
     /* Names the keys of an operation; false when it is malformed. */
     bool (*keys)(const struct redoubt_op *op, struct redoubt_keys *keys);

@@ -26,13 +26,13 @@ extern "C" {
 struct redoubt_client;
 
 struct redoubt_client_options {
-    size_t struct_bytes;         /* sizeof(struct redoubt_client_options), for later versions */
-    int origin;                  /* number of the client in the cluster; -1 (default): the first that is free */
-    unsigned bundles_in_flight;  /* default 4, at most 64 */
-    unsigned bundle_ops_max;     /* default and at most 1024; 1: no bundling */
-    int alone;                   /* 1: every bundle asks for a slot of its own (to measure without batching) */
-    size_t queue_max;            /* operations that may wait; default 65536; more are rejected */
-    unsigned retry_ms;           /* first retransmission, then doubling; default 300 */
+    size_t struct_bytes; /* sizeof(struct redoubt_client_options), for later versions */
+    int origin;          /* number of the client in the cluster; -1 (default): the first that is free */
+    unsigned bundles_in_flight; /* default 4, at most 64 */
+    unsigned bundle_ops_max;    /* default and at most 1024; 1: no bundling */
+    int alone;                  /* 1: every bundle asks for a slot of its own (to measure without batching) */
+    size_t queue_max;           /* operations that may wait; default 65536; more are rejected */
+    unsigned retry_ms;          /* first retransmission, then doubling; default 300 */
 };
 
 enum redoubt_outcome_kind {
@@ -43,12 +43,12 @@ enum redoubt_outcome_kind {
 
 struct redoubt_outcome {
     enum redoubt_outcome_kind kind;
-    enum redoubt_status status;   /* when committed */
-    const uint8_t *result;        /* when committed; redoubt_call: yours until redoubt_outcome_clear,
+    enum redoubt_status status; /* when committed */
+    const uint8_t *result;      /* when committed; redoubt_call: yours until redoubt_outcome_clear,
                                      in a callback: borrowed for its duration */
     size_t result_bytes;
-    uint64_t slot;                /* place in the order, when committed */
-    const char *reason;           /* when not committed: one clear sentence, static */
+    uint64_t slot;      /* place in the order, when committed */
+    const char *reason; /* when not committed: one clear sentence, static */
     uint64_t latency_us;
 };
 
@@ -57,7 +57,8 @@ void redoubt_client_options_init(struct redoubt_client_options *options);
 
 /* Connects to the cluster described in `dir` (endpoints.json, the signed manifest, a client key). `options` may be
  * NULL. Returns 0, or a negative errno value; redoubt_client_error(NULL) then says what is wrong (per thread). */
-int redoubt_client_open(struct redoubt_client **client, const char *dir, const struct redoubt_client_options *options);
+int redoubt_client_open(struct redoubt_client **client, const char *dir,
+                        const struct redoubt_client_options *options);
 
 /* Ends all operations under way as unknown (their callbacks run) and frees the client. */
 void redoubt_client_close(struct redoubt_client *client);
@@ -67,8 +68,8 @@ typedef void (*redoubt_done)(void *context, const struct redoubt_outcome *outcom
 
 /* Queues an operation; `op` is copied. Returns 0; or a negative errno value and the callback will not run (-EMSGSIZE: too
  * large; -EAGAIN: queue full; -ECANCELED: closing). `timeout_ms` 0 stands for 5000. */
-int redoubt_submit(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms, redoubt_done done,
-                   void *context);
+int redoubt_submit(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms,
+                   redoubt_done done, void *context);
 
 /* The same, waiting for the outcome. Returns 0 and the outcome (which may be rejected or unknown). */
 int redoubt_call(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms,
@@ -78,7 +79,8 @@ void redoubt_outcome_clear(struct redoubt_outcome *outcome);
 /* Counters: what this client saw. */
 struct redoubt_client_counters {
     size_t struct_bytes;
-    uint64_t bundles, retransmissions, signed_bundles, replies, bad_replies, conflicting_replies, fetched_results;
+    uint64_t bundles, retransmissions, signed_bundles, replies, bad_replies, conflicting_replies,
+        fetched_results;
     unsigned replicas_connected, replicas;
 };
 void redoubt_client_counters(struct redoubt_client *client, struct redoubt_client_counters *counters);

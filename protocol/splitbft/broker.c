@@ -29,7 +29,8 @@ void broker_give_stripped(struct broker *b, enum kind kind, const struct frame *
     memcpy(head, frame->whole.data, sizeof head);
     memset(head + 24, 0, 4);
     struct slice rest = {frame->whole.data + sizeof head, bare.body.len + bare.auth.len};
-    emit(b, &(struct action){.kind = ACTION_GIVE, .to = kind, .local = local, .parts = {{head, sizeof head}, rest}});
+    emit(b, &(struct action){
+                .kind = ACTION_GIVE, .to = kind, .local = local, .parts = {{head, sizeof head}, rest}});
 }
 
 void broker_send(struct broker *b, uint32_t peer, struct slice frame)
@@ -56,7 +57,8 @@ void broker_send_origin(struct broker *b, origin_id origin, struct slice frame)
 struct slice broker_frame(struct broker *b, enum frame_type type, struct slice body, struct slice attachment)
 {
     struct sender self = {.kind = KIND_HOST, .id = b->config.replica, .epoch = 0};
-    size_t len = frame_encode(b->scratch, FRAME_MAX, type, &self, AUTH_NONE, body, (struct slice){NULL, 0}, attachment);
+    size_t len = frame_encode(b->scratch, FRAME_MAX, type, &self, AUTH_NONE, body, (struct slice){NULL, 0},
+                              attachment);
     CHECK(len > 0);
     return (struct slice){b->scratch, len};
 }
@@ -158,29 +160,48 @@ static enum verdict dispatch(struct broker *b, const struct frame *frame, unsign
 {
     bool own = from & (FROM_P | FROM_C | FROM_E);
     switch (frame->type) {
-    case FRAME_BUNDLE: return broker_on_bundle(b, frame, id, from == FROM_CLIENT);
-    case FRAME_FETCH_REPLY: return on_fetch_reply(b, frame);
-    case FRAME_PRE_PREPARE: return broker_on_pre_prepare(b, frame, id, own);
+    case FRAME_BUNDLE:
+        return broker_on_bundle(b, frame, id, from == FROM_CLIENT);
+    case FRAME_FETCH_REPLY:
+        return on_fetch_reply(b, frame);
+    case FRAME_PRE_PREPARE:
+        return broker_on_pre_prepare(b, frame, id, own);
     case FRAME_PREPARE:
-    case FRAME_COMMIT: return broker_on_vote(b, frame, own);
-    case FRAME_CHECKPOINT: return broker_on_checkpoint(b, frame, id, own);
-    case FRAME_PARTING: return broker_on_parting(b, frame, id, own);
-    case FRAME_VIEW_CHANGE: return broker_on_view_change(b, frame, own);
-    case FRAME_NEW_VIEW: return broker_on_new_view(b, frame, own);
+    case FRAME_COMMIT:
+        return broker_on_vote(b, frame, own);
+    case FRAME_CHECKPOINT:
+        return broker_on_checkpoint(b, frame, id, own);
+    case FRAME_PARTING:
+        return broker_on_parting(b, frame, id, own);
+    case FRAME_VIEW_CHANGE:
+        return broker_on_view_change(b, frame, own);
+    case FRAME_NEW_VIEW:
+        return broker_on_new_view(b, frame, own);
     case FRAME_EXECUTED:
     case FRAME_ASK_EXECUTED:
     case FRAME_ASK_STATE:
-    case FRAME_STATE: return on_to_execution(b, frame, own);
-    case FRAME_REPLY: return on_reply(b, frame);
-    case FRAME_STATUS: return broker_on_status(b, frame, id);
-    case FRAME_FETCH: return broker_on_fetch(b, frame, id);
-    case FRAME_BATCH: return broker_on_batch(b, frame);
-    case FRAME_LOCAL_ADMITTED: return broker_on_admitted(b, frame);
-    case FRAME_LOCAL_SETTLED: return broker_on_settled(b, frame);
-    case FRAME_LOCAL_VIEW: return broker_on_view(b, frame, from == FROM_P ? KIND_PREPARATION : KIND_CONFIRMATION);
-    case FRAME_LOCAL_PROGRESS: return broker_on_progress(b, frame);
-    case FRAME_LOCAL_NEED: return broker_on_need(b, frame);
-    default: return VERDICT_UNEXPECTED;
+    case FRAME_STATE:
+        return on_to_execution(b, frame, own);
+    case FRAME_REPLY:
+        return on_reply(b, frame);
+    case FRAME_STATUS:
+        return broker_on_status(b, frame, id);
+    case FRAME_FETCH:
+        return broker_on_fetch(b, frame, id);
+    case FRAME_BATCH:
+        return broker_on_batch(b, frame);
+    case FRAME_LOCAL_ADMITTED:
+        return broker_on_admitted(b, frame);
+    case FRAME_LOCAL_SETTLED:
+        return broker_on_settled(b, frame);
+    case FRAME_LOCAL_VIEW:
+        return broker_on_view(b, frame, from == FROM_P ? KIND_PREPARATION : KIND_CONFIRMATION);
+    case FRAME_LOCAL_PROGRESS:
+        return broker_on_progress(b, frame);
+    case FRAME_LOCAL_NEED:
+        return broker_on_need(b, frame);
+    default:
+        return VERDICT_UNEXPECTED;
     }
 }
 
@@ -192,8 +213,8 @@ static void route(struct broker *b, struct slice bytes, unsigned from, uint32_t 
         verdict = permitted(frame.type, from) ? dispatch(b, &frame, from, id) : VERDICT_UNEXPECTED;
     b->verdict[verdict]++;
     /* What no correct client sends costs it its connection. */
-    bool garbage = verdict == VERDICT_MALFORMED || verdict == VERDICT_UNEXPECTED || verdict == VERDICT_WRONG_KIND ||
-                   verdict == VERDICT_MISMATCH;
+    bool garbage = verdict == VERDICT_MALFORMED || verdict == VERDICT_UNEXPECTED ||
+                   verdict == VERDICT_WRONG_KIND || verdict == VERDICT_MISMATCH;
     if (from == FROM_CLIENT && garbage)
         emit(b, &(struct action){.kind = ACTION_DROP_CLIENT, .to = id});
 }
@@ -201,10 +222,14 @@ static void route(struct broker *b, struct slice bytes, unsigned from, uint32_t 
 static unsigned from_compartment(uint32_t kind)
 {
     switch (kind) {
-    case KIND_PREPARATION: return FROM_P;
-    case KIND_CONFIRMATION: return FROM_C;
-    case KIND_EXECUTION: return FROM_E;
-    default: return 0;
+    case KIND_PREPARATION:
+        return FROM_P;
+    case KIND_CONFIRMATION:
+        return FROM_C;
+    case KIND_EXECUTION:
+        return FROM_E;
+    default:
+        return 0;
     }
 }
 
@@ -237,17 +262,29 @@ static void broker_step(void *engine, const struct event *event, struct actions 
         if (event->from < b->configuration->replicas && event->from != b->config.replica)
             route(b, event->frame, FROM_PEER, event->from);
         break;
-    case EVENT_CLIENT: route(b, event->frame, FROM_CLIENT, event->from); break;
-    case EVENT_CLIENT_GONE: on_client_gone(b, event->from); break;
-    case EVENT_COMPARTMENT: route(b, event->frame, from_compartment(event->from), event->from); break;
-    case EVENT_PEER_UP: liveness_send_status(b, event->from); break;
+    case EVENT_CLIENT:
+        route(b, event->frame, FROM_CLIENT, event->from);
+        break;
+    case EVENT_CLIENT_GONE:
+        on_client_gone(b, event->from);
+        break;
+    case EVENT_COMPARTMENT:
+        route(b, event->frame, from_compartment(event->from), event->from);
+        break;
+    case EVENT_PEER_UP:
+        liveness_send_status(b, event->from);
+        break;
     case EVENT_TIMER:
         if (b->now_us >= b->next_tick_us)
             liveness_tick(b);
         arm_timer(b);
         break;
-    case EVENT_RUN_END: ordering_propose(b); break;
-    case EVENT_STOP_VOTING: b->voting = false; break;
+    case EVENT_RUN_END:
+        ordering_propose(b);
+        break;
+    case EVENT_STOP_VOTING:
+        b->voting = false;
+        break;
     }
 }
 
@@ -264,7 +301,8 @@ static size_t broker_arena_bytes(const struct engine_config *config)
      * PRE-PREPAREs of all lengths, in a dozen classes. */
     return sizeof(struct broker) + BUNDLES_MAX * (sizeof(struct bundle_entry) + 4) +
            ORIGINS_MAX * sizeof(struct origin_links) + BODY_CLASSES * body_bytes_max(config) +
-           LOG_SLOTS * (sizeof(struct slot_entry) + 12 * (LISTS_PER_SLOT + 3) * BATCH_BYTES_MAX) + 32 * FRAME_MAX;
+           LOG_SLOTS * (sizeof(struct slot_entry) + 12 * (LISTS_PER_SLOT + 3) * BATCH_BYTES_MAX) +
+           32 * FRAME_MAX;
 }
 
 static void *broker_init(struct arena *arena, const struct engine_config *config)
@@ -274,7 +312,8 @@ static void *broker_init(struct arena *arena, const struct engine_config *config
     b->config = *config;
     b->config.body_bytes_max = body_bytes_max(config);
     if (!b->config.pipeline)
-        b->config.pipeline = 2; /* more under way only makes smaller batches: what waits goes into the next one */
+        b->config.pipeline =
+            2; /* more under way only makes smaller batches: what waits goes into the next one */
     b->timeout_us = config->request_timeout_us ? config->request_timeout_us : 1000000;
     b->back_off = 1;
     b->voting = true;

@@ -16,19 +16,19 @@
 #include "ordering/auth.h"
 #include "ordering/mutant.h"
 
-#define BUNDLES_MAX 16384u          /* entries known at once */
-#define BUNDLES_PER_ORIGIN 128u     /* not executed yet */
-#define LOG_SLOTS (2u * WINDOW)     /* slots kept for retransmission and for peers that fetch */
-#define LISTS_PER_SLOT 6u           /* candidate batches of one slot: what P may have voted for, and two more */
-#define WANTED_MAX 4096u            /* bundles listed by a primary whose bodies are not here */
-#define EXPIRY_TIMEOUTS 8u          /* unsigned bundles that nobody orders go after so many request timeouts */
-#define BODY_CLASSES 16u            /* sizes of bodies: powers of two */
-#define ALONE_PIPELINE 4u           /* times as many slots under way for bundles that want one each */
+#define BUNDLES_MAX          16384u        /* entries known at once */
+#define BUNDLES_PER_ORIGIN   128u          /* not executed yet */
+#define LOG_SLOTS            (2u * WINDOW) /* slots kept for retransmission and for peers that fetch */
+#define LISTS_PER_SLOT       6u /* candidate batches of one slot: what P may have voted for, and two more */
+#define WANTED_MAX           4096u /* bundles listed by a primary whose bodies are not here */
+#define EXPIRY_TIMEOUTS      8u    /* unsigned bundles that nobody orders go after so many request timeouts */
+#define BODY_CLASSES         16u   /* sizes of bodies: powers of two */
+#define ALONE_PIPELINE       4u    /* times as many slots under way for bundles that want one each */
 #define BATCH_BODY_BYTES_MAX (4u * 1024u * 1024u)
-#define CHECKPOINTS_KEPT 4u
-#define BACK_OFF_MAX 64u
-#define RESEND_SLOTS 32u            /* per status of a peer that stands still */
-#define TICKS_PER_TIMEOUT 8u
+#define CHECKPOINTS_KEPT     4u
+#define BACK_OFF_MAX         64u
+#define RESEND_SLOTS         32u /* per status of a peer that stands still */
+#define TICKS_PER_TIMEOUT    8u
 
 /* Bytes that the broker keeps. */
 struct blob {
@@ -38,8 +38,8 @@ struct blob {
 
 enum bundle_state {
     BUNDLE_UNUSED = 0,
-    BUNDLE_WANTED,   /* only its digest is known: listed in a batch, body not here */
-    BUNDLE_QUEUED,   /* body here, not proposed by this replica in this view */
+    BUNDLE_WANTED, /* only its digest is known: listed in a batch, body not here */
+    BUNDLE_QUEUED, /* body here, not proposed by this replica in this view */
     BUNDLE_PROPOSED,
     BUNDLE_EXECUTED,
 };
@@ -51,20 +51,20 @@ struct bundle_entry {
     epoch_no epoch;
     uint64_t bundle_no;
     struct blob frame;
-    bool is_signed;     /* the form held carries a signature */
-    bool signed_ok;     /* and own P verified it: the view-change timer runs */
-    bool refused;       /* own P could not admit the form held */
+    bool is_signed; /* the form held carries a signature */
+    bool signed_ok; /* and own P verified it: the view-change timer runs */
+    bool refused;   /* own P could not admit the form held */
     bool alone;
-    bool from_client;   /* came here directly: its latency says something about the primary */
-    bool wanted_by_e;   /* E lacks it: give it on arrival */
-    bool needed;        /* E said so itself: its slot is committed */
-    bool charged;       /* counts against its origin's budget */
+    bool from_client;    /* came here directly: its latency says something about the primary */
+    bool wanted_by_e;    /* E lacks it: give it on arrival */
+    bool needed;         /* E said so itself: its slot is committed */
+    bool charged;        /* counts against its origin's budget */
     uint32_t connection; /* the client connection that it came by, id + 1 */
     uint64_t known_us;
     uint64_t signed_us;
-    uint64_t asked_us;  /* last time its signed form, or its body, was asked for */
-    slot_no slot;       /* where listed (WANTED) or executed */
-    uint32_t next;      /* hash chain or free list, index + 1 */
+    uint64_t asked_us;               /* last time its signed form, or its body, was asked for */
+    slot_no slot;                    /* where listed (WANTED) or executed */
+    uint32_t next;                   /* hash chain or free list, index + 1 */
     uint32_t queue_next, queue_prev; /* in one of the two lists; index + 1 */
 };
 
@@ -74,7 +74,7 @@ struct bundle_list {
 
 struct slot_list {
     struct digest batch;
-    bool pinned;       /* own P voted for it, or E executed it: it may be committed, so somebody may need it */
+    bool pinned; /* own P voted for it, or E executed it: it may be committed, so somebody may need it */
     struct blob bytes; /* the attachment */
 };
 
@@ -82,15 +82,15 @@ struct slot_entry {
     slot_no slot; /* 0: unused */
     struct slot_list list[LISTS_PER_SLOT];
     unsigned next_list;
-    struct digest voted;     /* own P's latest vote */
-    struct digest needed;    /* committed, says own E, which lacks the list */
+    struct digest voted;  /* own P's latest vote */
+    struct digest needed; /* committed, says own E, which lacks the list */
     view_no pre_prepare_view;
     struct blob pre_prepare; /* the primary's, of the view that this replica is or was in */
     view_no early_view;
-    struct blob early;       /* a higher view's, until P enters it */
+    struct blob early; /* a higher view's, until P enters it */
     struct blob own_pre_prepare;
-    struct blob prepare;     /* own P's latest */
-    struct blob commit;      /* own C's latest */
+    struct blob prepare; /* own P's latest */
+    struct blob commit;  /* own C's latest */
 };
 
 struct peer {
@@ -160,17 +160,17 @@ struct broker {
     uint64_t new_view_since_us; /* 2f+1 have left: a NEW-VIEW is due from here on */
     slot_no executed_at_tick;
     uint32_t stalled_ticks;
-    slot_no catch_up_until; /* EXECUTED was asked for up to here */
+    slot_no catch_up_until;        /* EXECUTED was asked for up to here */
     uint64_t moved, moved_at_tick; /* bytes of a state transfer that E took in */
     replica_id transfer_peer;
     uint32_t transfer_still, transfer_patience; /* ticks */
-    uint64_t latency_us; /* moving average over bundles that clients sent here */
+    uint64_t latency_us;                        /* moving average over bundles that clients sent here */
     uint32_t latency_samples;
     uint64_t progress_us;
 
     struct engine_status counters;
     uint64_t verdict[VERDICT_COUNT];
-    uint8_t *scratch; /* FRAME_MAX */
+    uint8_t *scratch;        /* FRAME_MAX */
     struct actions *actions; /* of the step under way */
 };
 

@@ -158,7 +158,8 @@ static bool make_room(struct broker *b, size_t bytes)
     return true;
 }
 
-static struct bundle_entry *entry_add(struct broker *b, const struct batch_entry *named, enum bundle_state state)
+static struct bundle_entry *entry_add(struct broker *b, const struct batch_entry *named,
+                                      enum bundle_state state)
 {
     const struct digest *digest = &named->bundle;
     if (!b->bundle_free && !make_room(b, 0))
@@ -188,7 +189,8 @@ struct bundle_entry *bundles_want(struct broker *b, const struct batch_entry *wa
     if (!entry && wanted->origin < ORIGINS_MAX && b->wanted < WANTED_MAX)
         entry = entry_add(b, wanted, BUNDLE_WANTED);
     if (entry && slot > entry->slot)
-        entry->slot = slot; /* its body is needed until then, whatever P says and even if it was executed before */
+        entry->slot =
+            slot; /* its body is needed until then, whatever P says and even if it was executed before */
     return entry;
 }
 
@@ -276,7 +278,8 @@ void broker_ask_signed(struct broker *b, struct bundle_entry *entry)
     uint8_t body[16];
     struct writer w = writer_to(body, sizeof body);
     sign_wanted_put(&w, &(struct sign_wanted){.origin = entry->origin, .bundle_no = entry->bundle_no});
-    struct slice frame = broker_frame(b, FRAME_SIGN_WANTED, (struct slice){body, w.len}, (struct slice){NULL, 0});
+    struct slice frame =
+        broker_frame(b, FRAME_SIGN_WANTED, (struct slice){body, w.len}, (struct slice){NULL, 0});
     entry->asked_us = b->now_us;
     broker_send_origin(b, entry->origin, frame);
 }
@@ -317,8 +320,8 @@ enum verdict broker_on_settled(struct broker *b, const struct frame *frame)
         return VERDICT_MALFORMED;
     for (uint32_t at = b->queue.head; at; at = b->bundle[at - 1].queue_next) {
         struct bundle_entry *entry = &b->bundle[at - 1];
-        if (entry->origin != settled.origin || entry->epoch != settled.epoch || entry->bundle_no != settled.bundle_no ||
-            !entry->is_signed)
+        if (entry->origin != settled.origin || entry->epoch != settled.epoch ||
+            entry->bundle_no != settled.bundle_no || !entry->is_signed)
             continue;
         struct batch_entry settle = {.bundle = entry->digest};
         bundles_executed(b, &settle, entry->slot > b->executed ? entry->slot : b->executed);
@@ -327,8 +330,8 @@ enum verdict broker_on_settled(struct broker *b, const struct frame *frame)
     return VERDICT_STALE;
 }
 
-static enum verdict again(struct broker *b, struct bundle_entry *entry, const struct frame *frame, uint32_t connection,
-                          bool from_client)
+static enum verdict again(struct broker *b, struct bundle_entry *entry, const struct frame *frame,
+                          uint32_t connection, bool from_client)
 {
     bool is_signed = frame->auth_kind == AUTH_SIGNATURE;
     if (entry->state == BUNDLE_EXECUTED) {
@@ -384,8 +387,11 @@ enum verdict broker_on_bundle(struct broker *b, const struct frame *frame, uint3
         return again(b, entry, frame, from, from_client);
     if (b->origin[origin].pending >= BUNDLES_PER_ORIGIN || !make_room(b, frame->whole.len))
         return VERDICT_LIMIT;
-    entry = entry_add(b, &(struct batch_entry){.origin = origin, .epoch = frame->sender.epoch,
-                                               .bundle_no = bundle.bundle_no, .bundle = digest}, BUNDLE_QUEUED);
+    entry = entry_add(
+        b,
+        &(struct batch_entry){
+            .origin = origin, .epoch = frame->sender.epoch, .bundle_no = bundle.bundle_no, .bundle = digest},
+        BUNDLE_QUEUED);
     if (!entry)
         return VERDICT_LIMIT;
     charge(b, entry);

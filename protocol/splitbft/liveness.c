@@ -63,7 +63,8 @@ void liveness_leave(struct broker *b, view_no view)
     uint8_t body[8];
     struct writer w = writer_to(body, sizeof body);
     local_leave_put(&w, &(struct local_leave){.view = view});
-    struct slice frame = broker_frame(b, FRAME_LOCAL_LEAVE, (struct slice){body, w.len}, (struct slice){NULL, 0});
+    struct slice frame =
+        broker_frame(b, FRAME_LOCAL_LEAVE, (struct slice){body, w.len}, (struct slice){NULL, 0});
     broker_give(b, KIND_PREPARATION, frame, false);
     broker_give(b, KIND_CONFIRMATION, frame, false);
 }
@@ -190,7 +191,8 @@ static void give_catch_up(struct broker *b, replica_id peer, bool state)
     struct writer w = writer_to(body, sizeof body);
     local_catch_up_put(&w, &(struct local_catch_up){.peer = peer, .state = state});
     broker_give(b, KIND_EXECUTION,
-                broker_frame(b, FRAME_LOCAL_CATCH_UP, (struct slice){body, w.len}, (struct slice){NULL, 0}), false);
+                broker_frame(b, FRAME_LOCAL_CATCH_UP, (struct slice){body, w.len}, (struct slice){NULL, 0}),
+                false);
 }
 
 static void ask_executed_of_all(struct broker *b)
@@ -212,7 +214,8 @@ void liveness_executed(struct broker *b)
 }
 
 /* The same peer as long as its state comes in; else, after some patience (it takes its snapshot at a checkpoint), the next. */
-#define TRANSFER_PATIENCE 16u /* ticks without a byte before the next peer is tried; doubles, as a slow network may be why */
+#define TRANSFER_PATIENCE                                                                                    \
+    16u /* ticks without a byte before the next peer is tried; doubles, as a slow network may be why */
 
 static void fetch_state(struct broker *b, bool moving)
 {

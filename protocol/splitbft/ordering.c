@@ -25,9 +25,10 @@ static uint32_t gather(struct broker *b, struct writer *entries)
             continue;
         if (count && bytes + entry->frame.len > BATCH_BODY_BYTES_MAX)
             break;
-        batch_entry_put(entries, &(struct batch_entry){
-                                     .origin = entry->origin, .epoch = entry->epoch, .bundle_no = entry->bundle_no,
-                                     .bundle = entry->digest});
+        batch_entry_put(entries, &(struct batch_entry){.origin = entry->origin,
+                                                       .epoch = entry->epoch,
+                                                       .bundle_no = entry->bundle_no,
+                                                       .bundle = entry->digest});
         entry->state = BUNDLE_PROPOSED;
         b->unproposed--;
         bytes += entry->frame.len;
@@ -52,7 +53,8 @@ static void propose(struct broker *b, struct slice entries)
     local_propose_put(&w, &(struct local_propose){.time_us = b->now_us, .entries = entries});
     CHECK(!w.bad);
     broker_give(b, KIND_PREPARATION,
-                broker_frame(b, FRAME_LOCAL_PROPOSE, (struct slice){body, w.len}, (struct slice){NULL, 0}), false);
+                broker_frame(b, FRAME_LOCAL_PROPOSE, (struct slice){body, w.len}, (struct slice){NULL, 0}),
+                false);
     b->awaiting_p++;
     b->counters.batches_proposed++;
 }
@@ -97,7 +99,8 @@ void ordering_hand_over(struct broker *b, slot_no slot, const struct digest *dig
     uint8_t body[64];
     struct writer w = writer_to(body, sizeof body);
     vote_put(&w, &(struct vote){.slot = slot, .batch = *digest});
-    broker_give(b, KIND_EXECUTION, broker_frame(b, FRAME_PRE_PREPARE, (struct slice){body, w.len}, list), false);
+    broker_give(b, KIND_EXECUTION, broker_frame(b, FRAME_PRE_PREPARE, (struct slice){body, w.len}, list),
+                false);
 }
 
 /*
@@ -126,14 +129,15 @@ void ordering_retry(struct broker *b)
         struct slot_entry *s = &b->slot[i];
         struct frame frame;
         if (s->slot > b->executed && s->pre_prepare.data && s->pre_prepare_view == b->view &&
-            frame_decode(s->pre_prepare.data, s->pre_prepare.len, &frame) && bodies_held(b, s->slot, frame.attachment))
+            frame_decode(s->pre_prepare.data, s->pre_prepare.len, &frame) &&
+            bodies_held(b, s->slot, frame.attachment))
             broker_give(b, KIND_PREPARATION, blob_slice(&s->pre_prepare), false);
     }
 }
 
 /* Lists are kept and handed over for the view that P is in only: what other primaries say costs nothing until then. */
-static void use_pre_prepare(struct broker *b, struct slot_entry *s, const struct frame *frame, const struct vote *vote,
-                            bool own)
+static void use_pre_prepare(struct broker *b, struct slot_entry *s, const struct frame *frame,
+                            const struct vote *vote, bool own)
 {
     struct digest digest;
     if (!own && bodies_held(b, vote->slot, frame->attachment))
@@ -167,8 +171,8 @@ void ordering_entered(struct broker *b)
     }
 }
 
-static enum verdict pre_prepare_place(const struct broker *b, const struct frame *frame, const struct vote *vote,
-                                      uint32_t from, bool own)
+static enum verdict pre_prepare_place(const struct broker *b, const struct frame *frame,
+                                      const struct vote *vote, uint32_t from, bool own)
 {
     struct batch batch;
     replica_id primary = primary_of(b->configuration, vote->view);
@@ -259,7 +263,8 @@ enum verdict broker_on_checkpoint(struct broker *b, const struct frame *frame, u
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     /* Kept for retransmission when it comes from its own host and is not from far ahead; others may relay it. */
-    slot_no top = (b->executed > b->stable ? b->executed : b->stable) + CHECKPOINTS_KEPT * CHECKPOINT_INTERVAL;
+    slot_no top =
+        (b->executed > b->stable ? b->executed : b->stable) + CHECKPOINTS_KEPT * CHECKPOINT_INTERVAL;
     unsigned at = (unsigned)(checkpoint.slot / CHECKPOINT_INTERVAL % CHECKPOINTS_KEPT);
     bool direct = own || frame->sender.id == from;
     if (direct && checkpoint.slot <= top && b->checkpoint_slot[frame->sender.id][at] < checkpoint.slot) {
@@ -319,7 +324,8 @@ void ordering_fetch(struct broker *b, unsigned what, const struct digest *digest
     uint8_t body[40];
     struct writer w = writer_to(body, sizeof body);
     fetch_put(&w, &(struct fetch){.what = (uint8_t)what, .digest = *digest});
-    broker_send(b, PEER_ALL, broker_frame(b, FRAME_FETCH, (struct slice){body, w.len}, (struct slice){NULL, 0}));
+    broker_send(b, PEER_ALL,
+                broker_frame(b, FRAME_FETCH, (struct slice){body, w.len}, (struct slice){NULL, 0}));
 }
 
 /* E lacks something. */
@@ -382,7 +388,8 @@ enum verdict broker_on_fetch(struct broker *b, const struct frame *frame, uint32
         uint8_t body[40];
         struct writer w = writer_to(body, sizeof body);
         batch_frame_put(&w, &(struct batch_frame){.slot = slot, .batch = fetch.digest});
-        broker_send(b, from, broker_frame(b, FRAME_BATCH, (struct slice){body, w.len}, blob_slice(&list->bytes)));
+        broker_send(b, from,
+                    broker_frame(b, FRAME_BATCH, (struct slice){body, w.len}, blob_slice(&list->bytes)));
     }
     return VERDICT_ACCEPT;
 }

@@ -220,7 +220,8 @@ bool mac_check(const uint8_t mac[MAC_BYTES], const struct secret_key *key, const
     return memcmp(expected, mac, MAC_BYTES) == 0;
 }
 
-void key_derive(struct secret_key *out, const struct secret_key *from, const char *label, const void *data, size_t len)
+void key_derive(struct secret_key *out, const struct secret_key *from, const char *label, const void *data,
+                size_t len)
 {
     hash_of(out->bytes, from->bytes, label, data, len);
 }
@@ -245,7 +246,8 @@ void sign_make(uint8_t out[SIGNATURE_BYTES], const struct sign_key *key, const v
     hash_of(out, key->secret, "signature", data, len);
 }
 
-bool sign_check(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32], const void *data, size_t len)
+bool sign_check(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32], const void *data,
+                size_t len)
 {
     uint8_t expected[SIGNATURE_BYTES] = {0};
     const uint8_t *secret = secret_of(public);
@@ -298,8 +300,9 @@ static void stream(uint8_t *out, const struct secret_key *key, const uint8_t non
     }
 }
 
-static void seal_tag(uint8_t tag[AEAD_TAG_BYTES], const struct secret_key *key, const uint8_t nonce[AEAD_NONCE_BYTES],
-                     const void *ad, size_t ad_len, const uint8_t *sealed, size_t len)
+static void seal_tag(uint8_t tag[AEAD_TAG_BYTES], const struct secret_key *key,
+                     const uint8_t nonce[AEAD_NONCE_BYTES], const void *ad, size_t ad_len,
+                     const uint8_t *sealed, size_t len)
 {
     struct hash h;
     uint8_t full[32];
@@ -314,15 +317,15 @@ static void seal_tag(uint8_t tag[AEAD_TAG_BYTES], const struct secret_key *key, 
     memcpy(tag, full, AEAD_TAG_BYTES);
 }
 
-void aead_seal(uint8_t *out, const struct secret_key *key, const uint8_t nonce[AEAD_NONCE_BYTES], const void *ad,
-               size_t ad_len, const uint8_t *plain, size_t len)
+void aead_seal(uint8_t *out, const struct secret_key *key, const uint8_t nonce[AEAD_NONCE_BYTES],
+               const void *ad, size_t ad_len, const uint8_t *plain, size_t len)
 {
     stream(out, key, nonce, plain, len);
     seal_tag(out + len, key, nonce, ad, ad_len, out, len);
 }
 
-bool aead_open(uint8_t *out, const struct secret_key *key, const uint8_t nonce[AEAD_NONCE_BYTES], const void *ad,
-               size_t ad_len, const uint8_t *sealed, size_t sealed_len)
+bool aead_open(uint8_t *out, const struct secret_key *key, const uint8_t nonce[AEAD_NONCE_BYTES],
+               const void *ad, size_t ad_len, const uint8_t *sealed, size_t sealed_len)
 {
     uint8_t tag[AEAD_TAG_BYTES];
     if (sealed_len < AEAD_TAG_BYTES)

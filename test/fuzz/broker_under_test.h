@@ -32,7 +32,8 @@ static void on_action(struct actions *actions, const struct action *action)
     if (action->parts[1].len)
         memcpy(whole + action->parts[0].len, action->parts[1].data, action->parts[1].len);
     need(frame_decode(whole, len, &frame));
-    need(action->kind != ACTION_SEND_PEER || action->to == PEER_ALL || action->to < recorded_cluster->replicas);
+    need(action->kind != ACTION_SEND_PEER || action->to == PEER_ALL ||
+         action->to < recorded_cluster->replicas);
     need(action->kind != ACTION_GIVE || (action->to >= KIND_PREPARATION && action->to <= KIND_EXECUTION));
 }
 
@@ -43,7 +44,8 @@ static void broker_new(void)
     struct engine_config config = {.replica = 1, .request_timeout_us = 100000, .body_bytes_max = 1u << 20};
     if (!memory) {
         memory_bytes = splitbft_engine.arena_bytes(&config);
-        memory = mmap(NULL, memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        memory = mmap(NULL, memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                      -1, 0);
     } else {
         memory = mmap(memory, memory_bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);

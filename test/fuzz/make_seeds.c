@@ -79,13 +79,14 @@ int main(int argc, char **argv)
     struct cluster *newborn = cluster_new(&(struct cluster_options){.unstarted = true});
     for (size_t i = 0; i < newborn->sent_count; i++)
         write_frame(sent_slice(&newborn->sent[i])); /* HELLOs */
-    struct slice wanted = cluster_body(newborn, sign_wanted, &(struct sign_wanted){.origin = 3, .bundle_no = 7});
+    struct slice wanted =
+        cluster_body(newborn, sign_wanted, &(struct sign_wanted){.origin = 3, .bundle_no = 7});
     write_frame(cluster_local(newborn, FRAME_SIGN_WANTED, wanted, (struct slice){NULL, 0}));
     cluster_free(newborn);
     write_frame(recorded_cluster->start);
     for (size_t i = 0; i < recording.count; i++)
         write_frame((struct slice){recording.frame[i].data, recording.frame[i].len});
-    static const char *const targets[] = {"preparation", "confirmation", "execution",
+    static const char *const targets[] = {"preparation", "confirmation",  "execution",
                                           "broker_peer", "broker_client", "broker_own"};
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
         write_replays(targets[i]);

@@ -9,36 +9,38 @@
 #include "need.h"
 #include "wire/messages.h"
 
-#define JOIN_(a, b)  a##b
-#define JOIN(a, b)   JOIN_(a, b)
-#define TYPE         JOIN(FRAME_, FUZZ_TYPE)
-#define BODY(verb)   JOIN(FUZZ_BODY, _##verb)
+#define JOIN_(a, b) a##b
+#define JOIN(a, b)  JOIN_(a, b)
+#define TYPE        JOIN(FRAME_, FUZZ_TYPE)
+#define BODY(verb)  JOIN(FUZZ_BODY, _##verb)
 
 /* Messages with a check of their own. One that is not listed is decoded, encoded and printed. */
-#define CHECKED(C)                                                                                               \
-    C(BUNDLE, bundle) C(REPLY, reply) C(PRE_PREPARE, vote) C(PREPARE, vote) C(COMMIT, vote) C(EXECUTED, vote)    \
-    C(CHECKPOINT, checkpoint) C(PARTING, parting) C(VIEW_CHANGE, view_change) C(NEW_VIEW, new_view)
+#define CHECKED(C)                                                                                           \
+    C(BUNDLE, bundle)                                                                                        \
+    C(REPLY, reply) C(PRE_PREPARE, vote) C(PREPARE, vote) C(COMMIT, vote) C(EXECUTED, vote)                  \
+        C(CHECKPOINT, checkpoint) C(PARTING, parting) C(VIEW_CHANGE, view_change) C(NEW_VIEW, new_view)
 
 static enum verdict check(const struct frame *frame)
 {
     switch (TYPE) {
-#define C(NAME, name)                                                                                            \
-    case FRAME_##NAME: {                                                                                         \
-        struct name first, second;                                                                               \
-        enum verdict verdict = name##_check(frame, &first);                                                      \
-        need(verdict == name##_check(frame, &second));                                                           \
-        return verdict;                                                                                          \
+#define C(NAME, name)                                                                                        \
+    case FRAME_##NAME: {                                                                                     \
+        struct name first, second;                                                                           \
+        enum verdict verdict = name##_check(frame, &first);                                                  \
+        need(verdict == name##_check(frame, &second));                                                       \
+        return verdict;                                                                                      \
     }
         CHECKED(C)
 #undef C
-    default: return VERDICT_UNEXPECTED;
+    default:
+        return VERDICT_UNEXPECTED;
     }
 }
 
-#define LOOK_AT_LIST(name, list, max)                                                                            \
-    for (uint32_t i = 0; name##_list_ok(list, max) && i < name##_count(list); i++) {                             \
-        struct name element = name##_at(list, i);                                                                \
-        (void)look_at((const uint8_t *)&element, sizeof element);                                                \
+#define LOOK_AT_LIST(name, list, max)                                                                        \
+    for (uint32_t i = 0; name##_list_ok(list, max) && i < name##_count(list); i++) {                         \
+        struct name element = name##_at(list, i);                                                            \
+        (void)look_at((const uint8_t *)&element, sizeof element);                                            \
     }
 
 /* What an accepted message carries, read as its users do. */
@@ -56,7 +58,8 @@ static void read_on(const struct frame *frame)
         slot_no last = parting.stable_slot;
         for (uint32_t i = 0; i < slot_view_count(parting.votes); i++) {
             struct slot_view vote = slot_view_at(parting.votes, i);
-            need(vote.slot >= last && vote.slot > parting.stable_slot && vote.slot - parting.stable_slot <= WINDOW);
+            need(vote.slot >= last && vote.slot > parting.stable_slot &&
+                 vote.slot - parting.stable_slot <= WINDOW);
             last = vote.slot;
         }
     }

@@ -8,7 +8,8 @@
 #include "../../apps/counter/counter.h"
 #include "../../apps/counter/counter_codec.h"
 
-static const struct compartment_type *const types[3] = {&preparation_type, &confirmation_type, &execution_type};
+static const struct compartment_type *const types[3] = {&preparation_type, &confirmation_type,
+                                                        &execution_type};
 
 /* --- memory of the test ---------------------------------------------------------------------------------------- */
 
@@ -116,9 +117,12 @@ struct execution *cluster_e(struct cluster *c, replica_id r)
 struct auth *cluster_auth(struct cluster *c, enum kind kind, replica_id r)
 {
     switch (kind) {
-    case KIND_PREPARATION: return &cluster_p(c, r)->auth;
-    case KIND_CONFIRMATION: return &cluster_c(c, r)->auth;
-    default: return &cluster_e(c, r)->auth;
+    case KIND_PREPARATION:
+        return &cluster_p(c, r)->auth;
+    case KIND_CONFIRMATION:
+        return &cluster_c(c, r)->auth;
+    default:
+        return &cluster_e(c, r)->auth;
     }
 }
 
@@ -510,13 +514,19 @@ static void route(struct cluster *c, size_t index)
         carry_all(c, index, KIND_EXECUTION, true);
         break;
     case FRAME_PREPARE:
-    case FRAME_PARTING: carry_all(c, index, KIND_CONFIRMATION, true); break;
-    case FRAME_COMMIT: carry_all(c, index, KIND_EXECUTION, true); break;
+    case FRAME_PARTING:
+        carry_all(c, index, KIND_CONFIRMATION, true);
+        break;
+    case FRAME_COMMIT:
+        carry_all(c, index, KIND_EXECUTION, true);
+        break;
     case FRAME_CHECKPOINT:
         for (enum kind kind = KIND_PREPARATION; kind <= KIND_EXECUTION; kind++)
             carry_all(c, index, kind, true);
         break;
-    case FRAME_VIEW_CHANGE: carry_all(c, index, KIND_PREPARATION, true); break;
+    case FRAME_VIEW_CHANGE:
+        carry_all(c, index, KIND_PREPARATION, true);
+        break;
     case FRAME_NEW_VIEW:
         carry_all(c, index, KIND_PREPARATION, false);
         carry_all(c, index, KIND_CONFIRMATION, true);
@@ -524,9 +534,14 @@ static void route(struct cluster *c, size_t index)
     case FRAME_EXECUTED:
     case FRAME_ASK_EXECUTED:
     case FRAME_ASK_STATE:
-    case FRAME_STATE: carry(c, index, KIND_EXECUTION, addressee(&c->sent[index])); break;
-    case FRAME_LOCAL_NEED: help(c, index); break;
-    default: break;
+    case FRAME_STATE:
+        carry(c, index, KIND_EXECUTION, addressee(&c->sent[index]));
+        break;
+    case FRAME_LOCAL_NEED:
+        help(c, index);
+        break;
+    default:
+        break;
     }
 }
 
@@ -546,7 +561,8 @@ void cluster_run(struct cluster *c)
 
 /* --- the host's word ------------------------------------------------------------------------------------------- */
 
-struct slice cluster_local(struct cluster *c, enum frame_type type, struct slice body, struct slice attachment)
+struct slice cluster_local(struct cluster *c, enum frame_type type, struct slice body,
+                           struct slice attachment)
 {
     struct sender host = {.kind = KIND_HOST};
     size_t max = FRAME_HEADER_BYTES + body.len + attachment.len;
@@ -564,11 +580,13 @@ static struct slice entries_of(struct cluster *c, struct test_bundle *const bund
     return (struct slice){bytes, w.len};
 }
 
-enum verdict cluster_propose(struct cluster *c, replica_id r, struct test_bundle *const bundles[], uint32_t count)
+enum verdict cluster_propose(struct cluster *c, replica_id r, struct test_bundle *const bundles[],
+                             uint32_t count)
 {
     struct local_propose propose = {.time_us = c->now_us, .entries = entries_of(c, bundles, count)};
     struct slice body = cluster_body(c, local_propose, &propose);
-    return cluster_give(c, KIND_PREPARATION, r, cluster_local(c, FRAME_LOCAL_PROPOSE, body, (struct slice){NULL, 0}));
+    return cluster_give(c, KIND_PREPARATION, r,
+                        cluster_local(c, FRAME_LOCAL_PROPOSE, body, (struct slice){NULL, 0}));
 }
 
 enum verdict cluster_leave(struct cluster *c, enum kind kind, replica_id r, view_no view)
@@ -579,8 +597,10 @@ enum verdict cluster_leave(struct cluster *c, enum kind kind, replica_id r, view
 
 enum verdict cluster_catch_up(struct cluster *c, replica_id r, replica_id peer, bool state)
 {
-    struct slice body = cluster_body(c, local_catch_up, &(struct local_catch_up){.peer = peer, .state = state});
-    return cluster_give(c, KIND_EXECUTION, r, cluster_local(c, FRAME_LOCAL_CATCH_UP, body, (struct slice){NULL, 0}));
+    struct slice body =
+        cluster_body(c, local_catch_up, &(struct local_catch_up){.peer = peer, .state = state});
+    return cluster_give(c, KIND_EXECUTION, r,
+                        cluster_local(c, FRAME_LOCAL_CATCH_UP, body, (struct slice){NULL, 0}));
 }
 
 /* --- bundles --------------------------------------------------------------------------------------------------- */
@@ -612,8 +632,8 @@ static struct test_bundle *bundle_authenticate(struct cluster *c, struct test_or
                                              : forge_macs(c, &o->auth, FRAME_BUNDLE, body, TO_P, attachment));
 }
 
-struct test_bundle *cluster_bundle(struct cluster *c, origin_id origin, uint64_t bundle_no, const struct slice *ops,
-                                   unsigned count, enum form form)
+struct test_bundle *cluster_bundle(struct cluster *c, origin_id origin, uint64_t bundle_no,
+                                   const struct slice *ops, unsigned count, enum form form)
 {
     struct test_origin *o = &c->origin[origin];
     uint8_t nonce[12], ad[20];
@@ -695,8 +715,8 @@ void cluster_fill(struct cluster *c, slot_no slot)
     }
 }
 
-struct slice cluster_list(struct cluster *c, uint64_t time_us, struct test_bundle *const bundles[], uint32_t count,
-                          struct digest *digest)
+struct slice cluster_list(struct cluster *c, uint64_t time_us, struct test_bundle *const bundles[],
+                          uint32_t count, struct digest *digest)
 {
     struct slice entries = entries_of(c, bundles, count);
     uint8_t *list = keep(c, 8 + entries.len);
@@ -725,16 +745,16 @@ static struct slice forged(struct cluster *c, const struct outbox *out)
     return cluster_copy(c, frame.data, frame.len);
 }
 
-struct slice forge_macs(struct cluster *c, struct auth *as, enum frame_type type, struct slice body, unsigned to,
-                        struct slice attachment)
+struct slice forge_macs(struct cluster *c, struct auth *as, enum frame_type type, struct slice body,
+                        unsigned to, struct slice attachment)
 {
     struct outbox *out = forge_outbox();
     auth_emit_macs(as, out, type, body, to, attachment);
     return forged(c, out);
 }
 
-struct slice forge_mac(struct cluster *c, struct auth *as, enum frame_type type, struct slice body, enum kind kind,
-                       replica_id replica, struct slice attachment)
+struct slice forge_mac(struct cluster *c, struct auth *as, enum frame_type type, struct slice body,
+                       enum kind kind, replica_id replica, struct slice attachment)
 {
     struct outbox *out = forge_outbox();
     auth_emit_mac(as, out, type, body, kind, replica, attachment);
@@ -764,12 +784,13 @@ static enum kind voter(enum frame_type type)
                                     : KIND_PREPARATION;
 }
 
-struct slice forge_vote(struct cluster *c, enum frame_type type, replica_id from, struct vote vote, enum kind to,
-                        replica_id receiver, struct slice attachment)
+struct slice forge_vote(struct cluster *c, enum frame_type type, replica_id from, struct vote vote,
+                        enum kind to, replica_id receiver, struct slice attachment)
 {
     if (!vote.configuration)
         vote.configuration = c->configuration.number;
-    return forge_mac(c, cluster_auth(c, voter(type), from), type, cluster_body(c, vote, &vote), to, receiver, attachment);
+    return forge_mac(c, cluster_auth(c, voter(type), from), type, cluster_body(c, vote, &vote), to, receiver,
+                     attachment);
 }
 
 struct slice forge_checkpoint(struct cluster *c, replica_id from, slot_no slot, const struct digest *root)
@@ -819,8 +840,8 @@ static struct slice frame_list(struct cluster *c, const struct slice *frames, ui
 
 static const struct stable_claim beginning;
 
-struct slice forge_parting(struct cluster *c, replica_id from, view_no view, const struct stable_claim *stable,
-                           const struct slot_view *votes, uint32_t count)
+struct slice forge_parting(struct cluster *c, replica_id from, view_no view,
+                           const struct stable_claim *stable, const struct slot_view *votes, uint32_t count)
 {
     stable = stable ? stable : &beginning;
     struct parting parting = {
@@ -831,13 +852,13 @@ struct slice forge_parting(struct cluster *c, replica_id from, view_no view, con
         .signers = stable->signers,
         .votes = slot_views(c, votes, count),
     };
-    return forge_signed(c, cluster_auth(c, KIND_PREPARATION, from), FRAME_PARTING, cluster_body(c, parting, &parting),
-                        (struct slice){NULL, 0});
+    return forge_signed(c, cluster_auth(c, KIND_PREPARATION, from), FRAME_PARTING,
+                        cluster_body(c, parting, &parting), (struct slice){NULL, 0});
 }
 
-struct slice forge_view_change(struct cluster *c, replica_id from, view_no view, const struct stable_claim *stable,
-                               const struct slot_view *claims, uint32_t count, const struct slice *partings,
-                               uint32_t parting_count)
+struct slice forge_view_change(struct cluster *c, replica_id from, view_no view,
+                               const struct stable_claim *stable, const struct slot_view *claims,
+                               uint32_t count, const struct slice *partings, uint32_t parting_count)
 {
     stable = stable ? stable : &beginning;
     struct slice attachment = frame_list(c, partings, parting_count);
@@ -866,8 +887,8 @@ struct slice forge_new_view(struct cluster *c, replica_id from, view_no view, sl
         .selection = cluster_copy(c, selected, (size_t)count * sizeof *selected),
     };
     digest_of(&nv.view_changes, NEW_VIEW_VIEW_CHANGES_TAG, attachment.data, attachment.len);
-    return forge_signed(c, cluster_auth(c, KIND_PREPARATION, from), FRAME_NEW_VIEW, cluster_body(c, new_view, &nv),
-                        attachment);
+    return forge_signed(c, cluster_auth(c, KIND_PREPARATION, from), FRAME_NEW_VIEW,
+                        cluster_body(c, new_view, &nv), attachment);
 }
 
 struct digest test_digest(unsigned n)

@@ -82,7 +82,7 @@ struct cluster {
     size_t scratches, scratch_cap;
 
     void (*seen)(const struct sent *sent); /* when set: told of every frame that a compartment leaves */
-    bool no_help; /* LOCAL-NEED stays unanswered */
+    bool no_help;                          /* LOCAL-NEED stays unanswered */
     /* When set, asked before a frame is carried: true keeps it from that compartment. */
     bool (*drop)(const struct cluster *cluster, const struct sent *sent, enum kind to, replica_id replica);
     replica_id cut; /* free for `drop` to use */
@@ -107,19 +107,22 @@ struct auth *cluster_auth(struct cluster *cluster, enum kind kind, replica_id re
 /* The manifest that names the compartments as they are; lists live as long as the cluster. */
 struct start cluster_manifest(struct cluster *cluster);
 /* Signed by `admin`, with the group key sealed to each E. */
-struct slice cluster_sign_start(struct cluster *cluster, const struct start *manifest, const struct sign_key *admin);
+struct slice cluster_sign_start(struct cluster *cluster, const struct start *manifest,
+                                const struct sign_key *admin);
 
 /* --- carrying */
 
 enum verdict cluster_give(struct cluster *cluster, enum kind kind, replica_id replica, struct slice frame);
-enum verdict cluster_give_local(struct cluster *cluster, enum kind kind, replica_id replica, struct slice frame);
+enum verdict cluster_give_local(struct cluster *cluster, enum kind kind, replica_id replica,
+                                struct slice frame);
 void cluster_flush(struct cluster *cluster, enum kind kind, replica_id replica);
 void cluster_run(struct cluster *cluster);
 void cluster_forget(struct cluster *cluster); /* empties `sent` */
 /* The newest such frame, NULL: none; FRAME type. */
 const struct sent *cluster_last(const struct cluster *cluster, enum kind kind, replica_id replica,
                                 enum frame_type type);
-unsigned cluster_count(const struct cluster *cluster, enum kind kind, replica_id replica, enum frame_type type);
+unsigned cluster_count(const struct cluster *cluster, enum kind kind, replica_id replica,
+                       enum frame_type type);
 static inline struct slice sent_slice(const struct sent *sent)
 {
     return (struct slice){sent->data, sent->len};
@@ -127,7 +130,8 @@ static inline struct slice sent_slice(const struct sent *sent)
 
 /* --- the host's word */
 
-struct slice cluster_local(struct cluster *cluster, enum frame_type type, struct slice body, struct slice attachment);
+struct slice cluster_local(struct cluster *cluster, enum frame_type type, struct slice body,
+                           struct slice attachment);
 enum verdict cluster_propose(struct cluster *cluster, replica_id replica, struct test_bundle *const bundles[],
                              uint32_t count);
 enum verdict cluster_leave(struct cluster *cluster, enum kind kind, replica_id replica, view_no view);
@@ -139,9 +143,11 @@ enum form { FORM_MACS, FORM_SIGNED };
 struct test_bundle *cluster_bundle(struct cluster *cluster, origin_id origin, uint64_t bundle_no,
                                    const struct slice *ops, unsigned count, enum form form);
 /* The same bundle authenticated in the other way. */
-struct test_bundle *cluster_bundle_again(struct cluster *cluster, const struct test_bundle *bundle, enum form form);
+struct test_bundle *cluster_bundle_again(struct cluster *cluster, const struct test_bundle *bundle,
+                                         enum form form);
 /* One increment of the counter service. */
-struct test_bundle *cluster_incr(struct cluster *cluster, origin_id origin, uint64_t bundle_no, uint64_t amount);
+struct test_bundle *cluster_incr(struct cluster *cluster, origin_id origin, uint64_t bundle_no,
+                                 uint64_t amount);
 struct slice cluster_op_incr(struct cluster *cluster, uint64_t amount);
 struct slice test_bundle_stripped(struct cluster *cluster, const struct test_bundle *bundle);
 static inline struct slice test_bundle_slice(const struct test_bundle *b)
@@ -170,18 +176,19 @@ void cluster_release(struct cluster *cluster, size_t mark);
 /* --- forging */
 
 struct slice cluster_copy(struct cluster *cluster, const void *data, size_t len);
-struct slice forge_macs(struct cluster *cluster, struct auth *as, enum frame_type type, struct slice body, unsigned to,
-                        struct slice attachment);
-struct slice forge_mac(struct cluster *cluster, struct auth *as, enum frame_type type, struct slice body, enum kind kind,
-                       replica_id replica, struct slice attachment);
+struct slice forge_macs(struct cluster *cluster, struct auth *as, enum frame_type type, struct slice body,
+                        unsigned to, struct slice attachment);
+struct slice forge_mac(struct cluster *cluster, struct auth *as, enum frame_type type, struct slice body,
+                       enum kind kind, replica_id replica, struct slice attachment);
 struct slice forge_signed(struct cluster *cluster, struct auth *as, enum frame_type type, struct slice body,
                           struct slice attachment);
 struct slice forge_plain(struct cluster *cluster, struct auth *as, enum frame_type type, struct slice body,
                          struct slice attachment);
 /* A vote of compartment `from` for one receiver. */
-struct slice forge_vote(struct cluster *cluster, enum frame_type type, replica_id from, struct vote vote, enum kind to,
-                        replica_id receiver, struct slice attachment);
-struct slice forge_checkpoint(struct cluster *cluster, replica_id from, slot_no slot, const struct digest *root);
+struct slice forge_vote(struct cluster *cluster, enum frame_type type, replica_id from, struct vote vote,
+                        enum kind to, replica_id receiver, struct slice attachment);
+struct slice forge_checkpoint(struct cluster *cluster, replica_id from, slot_no slot,
+                              const struct digest *root);
 /* Signed by as many E as are named, from replica 0 on. */
 struct slice forge_signers(struct cluster *cluster, slot_no slot, const struct digest *root, uint32_t count);
 /* The messages of a view change, with contents as given; certificates come from `stable` (slot 0: none). */
@@ -190,18 +197,18 @@ struct stable_claim {
     struct digest root;
     struct slice signers;
 };
-struct slice forge_parting(struct cluster *cluster, replica_id from, view_no view, const struct stable_claim *stable,
-                           const struct slot_view *votes, uint32_t count);
-struct slice forge_view_change(struct cluster *cluster, replica_id from, view_no view, const struct stable_claim *stable,
-                               const struct slot_view *claims, uint32_t count, const struct slice *partings,
-                               uint32_t parting_count);
+struct slice forge_parting(struct cluster *cluster, replica_id from, view_no view,
+                           const struct stable_claim *stable, const struct slot_view *votes, uint32_t count);
+struct slice forge_view_change(struct cluster *cluster, replica_id from, view_no view,
+                               const struct stable_claim *stable, const struct slot_view *claims,
+                               uint32_t count, const struct slice *partings, uint32_t parting_count);
 struct slice forge_new_view(struct cluster *cluster, replica_id from, view_no view, slot_no stable_slot,
                             const struct digest *selected, uint32_t count, const struct slice *view_changes,
                             uint32_t view_change_count);
 struct digest test_digest(unsigned n);
 
 /* Body of any message: cluster_body(cluster, vote, &vote). */
-#define cluster_body(cluster, name, ...)                                                                         \
+#define cluster_body(cluster, name, ...)                                                                     \
     (name##_put(cluster_body_begin(), __VA_ARGS__), cluster_body_end(cluster))
 struct writer *cluster_body_begin(void);
 struct slice cluster_body_end(struct cluster *cluster);

@@ -132,7 +132,8 @@ int fake_submit(struct fake_cluster *cluster, const void *op, size_t len, uint64
     CHECK(cluster->submitted < FAKE_OPS_MAX);
     struct fake_outcome *outcome = &cluster->outcome[cluster->submitted];
     *outcome = (struct fake_outcome){.cluster = cluster};
-    int result = client_core_submit(&cluster->core, op, len, cluster->now + timeout_us, on_done, outcome, cluster->now);
+    int result = client_core_submit(&cluster->core, op, len, cluster->now + timeout_us, on_done, outcome,
+                                    cluster->now);
     if (result == 0)
         cluster->submitted++;
     client_core_validate(&cluster->core);
@@ -186,8 +187,8 @@ void fake_bundle_close(struct fake_bundle *bundle)
     bundle->plain = NULL;
 }
 
-void fake_reply_of(struct fake_cluster *cluster, struct fake_reply *reply, replica_id replica, uint64_t bundle_no,
-                   slot_no slot)
+void fake_reply_of(struct fake_cluster *cluster, struct fake_reply *reply, replica_id replica,
+                   uint64_t bundle_no, slot_no slot)
 {
     reply->replica = replica;
     reply->sender = execution_sender(replica);
@@ -212,7 +213,8 @@ void fake_reply_add(struct fake_reply *reply, uint8_t status, const void *result
         digest_of(&digest, RESULT_TAG, result, len);
     put_u8(&w, status);
     put_u8(&w, short_one ? RESULT_FULL : RESULT_DIGEST);
-    put_slice(&w, short_one ? (struct slice){result, len} : (struct slice){digest.bytes, sizeof digest.bytes});
+    put_slice(&w,
+              short_one ? (struct slice){result, len} : (struct slice){digest.bytes, sizeof digest.bytes});
     CHECK(!w.bad);
     reply->plain_len += w.len;
 }
@@ -235,8 +237,9 @@ size_t fake_reply_encode(struct fake_cluster *cluster, struct fake_reply *reply,
     reply_nonce(nonce, reply->reply.nonce);
     uint8_t *sealed = malloc(reply->plain_len + AEAD_TAG_BYTES);
     aead_seal(sealed, &key, nonce, ad, w.len, reply->plain, reply->plain_len);
-    size_t len = frame_encode(out, cap, FRAME_REPLY, &reply->sender, AUTH_NONE, (struct slice){ad + at, w.len - at},
-                              (struct slice){NULL, 0}, (struct slice){sealed, reply->plain_len + AEAD_TAG_BYTES});
+    size_t len =
+        frame_encode(out, cap, FRAME_REPLY, &reply->sender, AUTH_NONE, (struct slice){ad + at, w.len - at},
+                     (struct slice){NULL, 0}, (struct slice){sealed, reply->plain_len + AEAD_TAG_BYTES});
     free(sealed);
     CHECK(len != 0);
     return len;
@@ -253,8 +256,8 @@ enum verdict fake_reply_send(struct fake_cluster *cluster, struct fake_reply *re
     return verdict;
 }
 
-enum verdict fake_answer(struct fake_cluster *cluster, replica_id replica, uint64_t bundle_no, slot_no slot, unsigned ops,
-                         const char *result)
+enum verdict fake_answer(struct fake_cluster *cluster, replica_id replica, uint64_t bundle_no, slot_no slot,
+                         unsigned ops, const char *result)
 {
     struct fake_reply *reply = malloc(sizeof *reply);
     fake_reply_of(cluster, reply, replica, bundle_no, slot);

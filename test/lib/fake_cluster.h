@@ -9,7 +9,7 @@
 
 #define FAKE_REPLICAS 4u
 #define FAKE_SENT_MAX 4096u
-#define FAKE_OPS_MAX 8192u
+#define FAKE_OPS_MAX  8192u
 
 struct fake_sent {
     replica_id replica; /* or CLIENT_TO_ALL */
@@ -73,8 +73,8 @@ struct fake_reply {
     uint8_t plain[65536];
     size_t plain_len;
 };
-void fake_reply_of(struct fake_cluster *cluster, struct fake_reply *reply, replica_id replica, uint64_t bundle_no,
-                   slot_no slot);
+void fake_reply_of(struct fake_cluster *cluster, struct fake_reply *reply, replica_id replica,
+                   uint64_t bundle_no, slot_no slot);
 /* Appends a result, in full or (when longer than RESULT_SHORT and not `full`) by digest. */
 void fake_reply_add(struct fake_reply *reply, uint8_t status, const void *result, size_t len, bool full);
 /* Encrypts it; returns the length. */
@@ -82,7 +82,7 @@ size_t fake_reply_encode(struct fake_cluster *cluster, struct fake_reply *reply,
 enum verdict fake_reply_send(struct fake_cluster *cluster, struct fake_reply *reply);
 
 /* Each given E replies "ok" with this result to all operations of a bundle. */
-enum verdict fake_answer(struct fake_cluster *cluster, replica_id replica, uint64_t bundle_no, slot_no slot, unsigned ops,
-                         const char *result);
+enum verdict fake_answer(struct fake_cluster *cluster, replica_id replica, uint64_t bundle_no, slot_no slot,
+                         unsigned ops, const char *result);
 
 #endif

@@ -15,7 +15,7 @@
 #include "keys.h"
 
 #define CONNECTIONS_MAX 1024
-#define IN_BYTES (FRAME_MAX + 65536u)
+#define IN_BYTES        (FRAME_MAX + 65536u)
 
 struct connection {
     int fd;
@@ -54,8 +54,9 @@ static void endpoints_write(struct fake_replicas *f)
     char text[1024];
     int len = snprintf(text, sizeof text, "{\"ca\":null,\"replicas\":[");
     for (unsigned r = 0; r < FAKE_N; r++)
-        len += snprintf(text + len, sizeof text - (size_t)len, "%s{\"id\":%u,\"peer\":null,\"client\":\"127.0.0.1:%u\"}",
-                        r ? ",\n" : "", r, f->port[r]);
+        len += snprintf(text + len, sizeof text - (size_t)len,
+                        "%s{\"id\":%u,\"peer\":null,\"client\":\"127.0.0.1:%u\"}", r ? ",\n" : "", r,
+                        f->port[r]);
     len += snprintf(text + len, sizeof text - (size_t)len, "]}\n");
     write_text(f->dir, "endpoints.json", text, (size_t)len, 0644);
 }
@@ -81,9 +82,17 @@ static void manifest_write(struct fake_replicas *f)
         memcpy(entry.box_public.bytes, keys.box.public, 32);
         origin_entry_put(&o, &entry);
     }
-    struct start start = {.cluster = f->cluster, .protocol = PROTOCOL_SPLITBFT, .fast_reads = 1, .faults = 1, .configuration = 1,
-                          .replicas = FAKE_N, .write_quorum = 3, .read_quorum = 3, .view_timeout_us = 1000000,
-                          .members = {members, m.len}, .origins = {origins, o.len}};
+    struct start start = {.cluster = f->cluster,
+                          .protocol = PROTOCOL_SPLITBFT,
+                          .fast_reads = 1,
+                          .faults = 1,
+                          .configuration = 1,
+                          .replicas = FAKE_N,
+                          .write_quorum = 3,
+                          .read_quorum = 3,
+                          .view_timeout_us = 1000000,
+                          .members = {members, m.len},
+                          .origins = {origins, o.len}};
     memcpy(start.group_public.bytes, f->group.public, 32);
     start_put(&b, &start);
     CHECK(!m.bad && !o.bad && !b.bad);
@@ -167,13 +176,18 @@ static void answer(struct server *s, struct connection *c, const struct frame *f
     struct session *session = &s->session[frame->sender.id];
     bundle_nonce(nonce, bundle.bundle_no);
     bundle_ad(ad, frame->sender.id, frame->sender.epoch, bundle.bundle_no);
-    CHECK(aead_open(s->plain, &session->content, nonce, ad, 20, frame->attachment.data, frame->attachment.len));
+    CHECK(
+        aead_open(s->plain, &session->content, nonce, ad, 20, frame->attachment.data, frame->attachment.len));
     struct digest digest;
     auth_content(&s->replicas->cluster, frame->type, &frame->sender, frame->body, &digest);
     size_t len = echo(s, c->replica, &digest, frame->attachment.len - AEAD_TAG_BYTES);
     struct sender self = {.kind = KIND_EXECUTION, .id = c->replica, .epoch = 1};
-    struct reply reply = {.origin = frame->sender.id, .epoch = frame->sender.epoch, .bundle_no = bundle.bundle_no,
-                          .configuration = 1, .slot = bundle.bundle_no, .nonce = ++s->nonce};
+    struct reply reply = {.origin = frame->sender.id,
+                          .epoch = frame->sender.epoch,
+                          .bundle_no = bundle.bundle_no,
+                          .configuration = 1,
+                          .slot = bundle.bundle_no,
+                          .nonce = ++s->nonce};
     struct writer w = writer_to(ad, sizeof ad);
     put_u8(&w, KIND_EXECUTION);
     put_u32(&w, c->replica);
@@ -181,8 +195,9 @@ static void answer(struct server *s, struct connection *c, const struct frame *f
     reply_put(&w, &reply);
     reply_nonce(nonce, reply.nonce);
     aead_seal(s->results, &session->reply[c->replica], nonce, ad, w.len, s->results, len);
-    size_t whole = frame_encode(s->out + 4, FRAME_MAX, FRAME_REPLY, &self, AUTH_NONE, (struct slice){ad + 13, w.len - 13},
-                                (struct slice){NULL, 0}, (struct slice){s->results, len + AEAD_TAG_BYTES});
+    size_t whole = frame_encode(s->out + 4, FRAME_MAX, FRAME_REPLY, &self, AUTH_NONE,
+                                (struct slice){ad + 13, w.len - 13}, (struct slice){NULL, 0},
+                                (struct slice){s->results, len + AEAD_TAG_BYTES});
     CHECK(whole);
     for (int i = 0; i < 4; i++)
         s->out[i] = (uint8_t)(whole >> (8 * i));

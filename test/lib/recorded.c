@@ -65,7 +65,8 @@ static void to_1(enum kind kind, struct slice bytes)
 static struct slice local_leave_frame(view_no view)
 {
     struct cluster *c = recorded_cluster;
-    return cluster_local(c, FRAME_LOCAL_LEAVE, cluster_body(c, local_leave, &(struct local_leave){.view = view}),
+    return cluster_local(c, FRAME_LOCAL_LEAVE,
+                         cluster_body(c, local_leave, &(struct local_leave){.view = view}),
                          (struct slice){NULL, 0});
 }
 
@@ -86,7 +87,8 @@ static void propose(struct test_bundle *b)
     if (b)
         batch_entry_put(&w, &b->entry);
     struct local_propose m = {.time_us = c->now_us, .entries = {entry, w.len}};
-    struct slice frame = cluster_local(c, FRAME_LOCAL_PROPOSE, cluster_body(c, local_propose, &m), (struct slice){NULL, 0});
+    struct slice frame =
+        cluster_local(c, FRAME_LOCAL_PROPOSE, cluster_body(c, local_propose, &m), (struct slice){NULL, 0});
     replica_id primary = (replica_id)(cluster_p(c, 0)->view % c->replicas);
     if (primary == 1)
         to_1(KIND_PREPARATION, frame);
@@ -133,7 +135,8 @@ static void fill(slot_no slot)
 static void catch_up(replica_id peer, bool state)
 {
     struct cluster *c = recorded_cluster;
-    struct slice body = cluster_body(c, local_catch_up, &(struct local_catch_up){.peer = peer, .state = state});
+    struct slice body =
+        cluster_body(c, local_catch_up, &(struct local_catch_up){.peer = peer, .state = state});
     to_1(KIND_EXECUTION, cluster_local(c, FRAME_LOCAL_CATCH_UP, body, (struct slice){NULL, 0}));
     cluster_run(c);
 }
@@ -142,7 +145,8 @@ static void fetch_reply_of(origin_id origin, uint64_t bundle_no)
 {
     struct cluster *c = recorded_cluster;
     struct slice body = cluster_body(c, fetch_reply, &(struct fetch_reply){.bundle_no = bundle_no});
-    struct slice frame = forge_plain(c, &c->origin[origin].auth, FRAME_FETCH_REPLY, body, (struct slice){NULL, 0});
+    struct slice frame =
+        forge_plain(c, &c->origin[origin].auth, FRAME_FETCH_REPLY, body, (struct slice){NULL, 0});
     if (recorded_kind == KIND_HOST)
         record(frame, 1);
     to_1(KIND_EXECUTION, frame);
@@ -189,9 +193,13 @@ static void host_frames(void)
     record(cluster_local(c, FRAME_STATUS, cluster_body(c, status, &status), none), 2);
     struct digest digest, any = test_digest(1);
     struct slice list = cluster_list(c, c->now_us, NULL, 0, &digest);
-    record(cluster_local(c, FRAME_BATCH, cluster_body(c, batch_frame, &(struct batch_frame){1, digest}), list), 2);
-    record(cluster_local(c, FRAME_FETCH, cluster_body(c, fetch, &(struct fetch){FETCH_BATCH, digest}), none), 2);
-    record(cluster_local(c, FRAME_FETCH, cluster_body(c, fetch, &(struct fetch){FETCH_BUNDLE, any}), none), 2);
+    record(
+        cluster_local(c, FRAME_BATCH, cluster_body(c, batch_frame, &(struct batch_frame){1, digest}), list),
+        2);
+    record(cluster_local(c, FRAME_FETCH, cluster_body(c, fetch, &(struct fetch){FETCH_BATCH, digest}), none),
+           2);
+    record(cluster_local(c, FRAME_FETCH, cluster_body(c, fetch, &(struct fetch){FETCH_BUNDLE, any}), none),
+           2);
 }
 
 void recorded_make(enum kind kind, struct recording *out)
@@ -311,8 +319,12 @@ bool recorded_next(const struct recording *recording, struct input *in, struct r
         in->run_at = take16(in) % recording->count;
         in->run_left = take8(in);
         return recorded_next(recording, in, out);
-    case 1: pick(recording, in, out, false); return true;
-    case 2: pick(recording, in, out, true); return true;
+    case 1:
+        pick(recording, in, out, false);
+        return true;
+    case 2:
+        pick(recording, in, out, true);
+        return true;
     default: {
         size_t len = take16(in);
         len = len < in->len ? len : in->len;

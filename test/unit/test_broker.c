@@ -10,9 +10,9 @@
 #include "engine.h"
 
 #define TIMEOUT 100000u
-#define P KIND_PREPARATION
-#define C KIND_CONFIRMATION
-#define E KIND_EXECUTION
+#define P       KIND_PREPARATION
+#define C       KIND_CONFIRMATION
+#define E       KIND_EXECUTION
 
 struct seen {
     enum action_kind kind;
@@ -71,7 +71,8 @@ static int setup_started(bool started)
     struct engine_config config = {.replica = 1, .request_timeout_us = TIMEOUT, .body_bytes_max = 4u << 20};
     c = cluster_new(NULL);
     memory_bytes = splitbft_engine.arena_bytes(&config);
-    memory = mmap(NULL, memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    memory =
+        mmap(NULL, memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     assert_true(memory != MAP_FAILED);
     arena_init(&arena, memory, memory_bytes);
     broker = splitbft_engine.init(&arena, &config);
@@ -83,7 +84,8 @@ static int setup_started(bool started)
 
 static void event(enum event_kind kind, uint32_t from, struct slice frame)
 {
-    splitbft_engine.step(broker, &(struct event){.kind = kind, .from = from, .now_us = now, .frame = frame}, &actions);
+    splitbft_engine.step(broker, &(struct event){.kind = kind, .from = from, .now_us = now, .frame = frame},
+                         &actions);
     splitbft_engine.validate(broker);
 }
 
@@ -118,7 +120,8 @@ static unsigned count(enum action_kind kind, uint32_t to, enum frame_type type)
 {
     unsigned n = 0;
     for (size_t i = 0; i < seen_count; i++)
-        n += seen[i].kind == kind && (to == REPLICAS_MAX || seen[i].to == to) && seen[i].len && seen[i].frame.type == type;
+        n += seen[i].kind == kind && (to == REPLICAS_MAX || seen[i].to == to) && seen[i].len &&
+             seen[i].frame.type == type;
     return n;
 }
 
@@ -134,13 +137,16 @@ static unsigned dropped(uint32_t connection)
 static void p_is_in(view_no view, slot_no next_slot, bool in_view)
 {
     struct local_view m = {.view = view, .in_view = in_view, .next_slot = next_slot};
-    assert_verdict(own(P, cluster_local(c, FRAME_LOCAL_VIEW, cluster_body(c, local_view, &m), SLICE_NONE)), ACCEPT);
+    assert_verdict(own(P, cluster_local(c, FRAME_LOCAL_VIEW, cluster_body(c, local_view, &m), SLICE_NONE)),
+                   ACCEPT);
 }
 
 static void e_executed(slot_no slot, slot_no stable, const struct digest *batch)
 {
     struct local_progress m = {.executed = slot, .stable = stable, .batch = *batch};
-    assert_verdict(own(E, cluster_local(c, FRAME_LOCAL_PROGRESS, cluster_body(c, local_progress, &m), SLICE_NONE)), ACCEPT);
+    assert_verdict(
+        own(E, cluster_local(c, FRAME_LOCAL_PROGRESS, cluster_body(c, local_progress, &m), SLICE_NONE)),
+        ACCEPT);
 }
 
 static void p_says(const struct test_bundle *b, bool is_signed, enum verdict verdict)
@@ -195,12 +201,13 @@ static struct slice bundle(struct test_bundle *b)
     return test_bundle_slice(b);
 }
 
-static struct slice pre_prepare(replica_id primary, view_no view, slot_no slot, struct test_bundle *const bundles[],
-                                uint32_t n, struct digest *digest)
+static struct slice pre_prepare(replica_id primary, view_no view, slot_no slot,
+                                struct test_bundle *const bundles[], uint32_t n, struct digest *digest)
 {
     struct slice list = cluster_list(c, now, bundles, n, digest);
     struct vote vote = {.configuration = 1, .view = view, .slot = slot, .batch = *digest};
-    return forge_macs(c, cluster_auth(c, P, primary), FRAME_PRE_PREPARE, cluster_body(c, vote, &vote), TO_P | TO_C, list);
+    return forge_macs(c, cluster_auth(c, P, primary), FRAME_PRE_PREPARE, cluster_body(c, vote, &vote),
+                      TO_P | TO_C, list);
 }
 
 /* --- the table ---------------------------------------------------------------------------------------------------- */
@@ -222,17 +229,23 @@ static void only_what_is_permitted_passes(void **state)
         enum frame_type type;
         unsigned from; /* 1 client, 2 peer, 4 P, 8 C, 16 E */
     } table[] = {
-        {FRAME_BUNDLE, 3},        {FRAME_FETCH_REPLY, 1},     {FRAME_PRE_PREPARE, 6},     {FRAME_PREPARE, 6},
-        {FRAME_COMMIT, 10},       {FRAME_CHECKPOINT, 18},     {FRAME_PARTING, 6},         {FRAME_VIEW_CHANGE, 10},
-        {FRAME_NEW_VIEW, 6},      {FRAME_EXECUTED, 18},       {FRAME_ASK_EXECUTED, 18},   {FRAME_ASK_STATE, 18},
-        {FRAME_STATE, 18},        {FRAME_REPLY, 16},          {FRAME_STATUS, 2},          {FRAME_FETCH, 2},
-        {FRAME_BATCH, 2},         {FRAME_LOCAL_ADMITTED, 4},  {FRAME_LOCAL_VIEW, 12},     {FRAME_LOCAL_PROGRESS, 16},
-        {FRAME_LOCAL_NEED, 16},   {FRAME_LOCAL_SETTLED, 16},
+        {FRAME_BUNDLE, 3},         {FRAME_FETCH_REPLY, 1},     {FRAME_PRE_PREPARE, 6},
+        {FRAME_PREPARE, 6},        {FRAME_COMMIT, 10},         {FRAME_CHECKPOINT, 18},
+        {FRAME_PARTING, 6},        {FRAME_VIEW_CHANGE, 10},    {FRAME_NEW_VIEW, 6},
+        {FRAME_EXECUTED, 18},      {FRAME_ASK_EXECUTED, 18},   {FRAME_ASK_STATE, 18},
+        {FRAME_STATE, 18},         {FRAME_REPLY, 16},          {FRAME_STATUS, 2},
+        {FRAME_FETCH, 2},          {FRAME_BATCH, 2},           {FRAME_LOCAL_ADMITTED, 4},
+        {FRAME_LOCAL_VIEW, 12},    {FRAME_LOCAL_PROGRESS, 16}, {FRAME_LOCAL_NEED, 16},
+        {FRAME_LOCAL_SETTLED, 16},
     };
     static const struct {
         enum event_kind kind;
         uint32_t from;
-    } sources[] = {{EVENT_CLIENT, 9}, {EVENT_PEER, 2}, {EVENT_COMPARTMENT, P}, {EVENT_COMPARTMENT, C}, {EVENT_COMPARTMENT, E}};
+    } sources[] = {{EVENT_CLIENT, 9},
+                   {EVENT_PEER, 2},
+                   {EVENT_COMPARTMENT, P},
+                   {EVENT_COMPARTMENT, C},
+                   {EVENT_COMPARTMENT, E}};
     for (unsigned type = 0; type < 256; type++) {
         unsigned permitted = 0;
         if (!frame_type_name((enum frame_type)type))
@@ -335,7 +348,7 @@ static void replays_that_nobody_orders_expire(void **state)
     uint64_t n = 1;
     while (peer(3, bundle(cluster_incr(c, 0, n, n))) == VERDICT_ACCEPT)
         n++;
-    assert_in_range(n, 64, 1000); /* bounded per origin ... */
+    assert_in_range(n, 64, 1000);                                        /* bounded per origin ... */
     assert_verdict(client(9, bundle(cluster_incr(c, 3, 1, 1))), ACCEPT); /* ... and no other is touched */
     time_passes(20 * TIMEOUT);
     assert_verdict(client(9, bundle(cluster_incr(c, 0, 5000, 1))), ACCEPT);
@@ -458,8 +471,8 @@ static void huge_pre_prepares_are_refused(void **state)
     struct slice list = cluster_list(c, now, NULL, 0, &digest);
     vote.batch = digest;
     body = cluster_body(c, vote, &vote);
-    len = frame_encode(frame, FRAME_MAX, FRAME_PRE_PREPARE, &from, AUTH_MACS, body, (struct slice){large, sizeof large},
-                       list);
+    len = frame_encode(frame, FRAME_MAX, FRAME_PRE_PREPARE, &from, AUTH_MACS, body,
+                       (struct slice){large, sizeof large}, list);
     assert_refused(peer(0, (struct slice){frame, len}), 1);
     free(frame);
 }
@@ -488,9 +501,13 @@ static void others_may_fetch(void **state)
     assert_verdict(client(9, bundle(b)), ACCEPT);
     assert_verdict(peer(0, pre_prepare(0, 0, 1, &b, 1, &digest)), ACCEPT);
     forget();
-    struct fetch wants[] = {{FETCH_BUNDLE, b->entry.bundle}, {FETCH_BATCH, digest}, {FETCH_BUNDLE, unknown}, {FETCH_BATCH, unknown}};
+    struct fetch wants[] = {{FETCH_BUNDLE, b->entry.bundle},
+                            {FETCH_BATCH, digest},
+                            {FETCH_BUNDLE, unknown},
+                            {FETCH_BATCH, unknown}};
     for (size_t i = 0; i < 4; i++)
-        assert_verdict(peer(3, cluster_local(c, FRAME_FETCH, cluster_body(c, fetch, &wants[i]), SLICE_NONE)), ACCEPT);
+        assert_verdict(peer(3, cluster_local(c, FRAME_FETCH, cluster_body(c, fetch, &wants[i]), SLICE_NONE)),
+                       ACCEPT);
     assert_int_equal(count(ACTION_SEND_PEER, 3, FRAME_BUNDLE), 1);
     assert_int_equal(count(ACTION_SEND_PEER, 3, FRAME_BATCH), 1);
     assert_int_equal(seen_count, 2);
@@ -498,7 +515,8 @@ static void others_may_fetch(void **state)
     struct batch_frame m = {1, digest};
     struct slice list = cluster_list(c, now + 1, NULL, 0, &unknown);
     assert_verdict(peer(3, cluster_local(c, FRAME_BATCH, cluster_body(c, batch_frame, &m), list)), MISMATCH);
-    assert_verdict(peer(3, cluster_local(c, FRAME_BATCH, cluster_body(c, batch_frame, &m), SLICE_NONE)), MALFORMED);
+    assert_verdict(peer(3, cluster_local(c, FRAME_BATCH, cluster_body(c, batch_frame, &m), SLICE_NONE)),
+                   MALFORMED);
 }
 
 static void own_votes_go_to_all_and_are_sent_again(void **state)
@@ -535,7 +553,9 @@ static void odd_statuses_do_no_harm(void **state)
         for (size_t k = 0; k < 6; k++)
             for (unsigned twice = 0; twice < 2; twice++) {
                 struct status status = {odd[k], 1, odd[i], odd[k], odd[i]};
-                assert_verdict(peer(2, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &status), SLICE_NONE)), ACCEPT);
+                assert_verdict(
+                    peer(2, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &status), SLICE_NONE)),
+                    ACCEPT);
                 time_passes(TIMEOUT / 4);
                 forget();
             }
@@ -560,7 +580,8 @@ static void forged_checkpoints_do_not_keep_true_ones_out(void **state)
     e_executed(CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL, &root);
     forget();
     struct status behind = {.view = 0, .in_view = 1};
-    assert_verdict(peer(3, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &behind), SLICE_NONE)), ACCEPT);
+    assert_verdict(peer(3, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &behind), SLICE_NONE)),
+                   ACCEPT);
     assert_int_equal(count(ACTION_SEND_PEER, 3, FRAME_CHECKPOINT), 3);
 }
 
@@ -619,7 +640,8 @@ static void f_plus_1_partings_are_joined(void **state)
     (void)state;
     assert_verdict(peer(2, forge_parting(c, 2, 4, NULL, NULL, 0)), ACCEPT);
     assert_int_equal(leaves(), 0); /* one may lie */
-    assert_verdict(peer(2, forge_parting(c, 3, 4, NULL, NULL, 0)), ACCEPT); /* passed on by the same host: no other voice */
+    assert_verdict(peer(2, forge_parting(c, 3, 4, NULL, NULL, 0)),
+                   ACCEPT); /* passed on by the same host: no other voice */
     assert_int_equal(leaves(), 0);
     assert_verdict(peer(3, forge_parting(c, 3, 2, NULL, NULL, 0)), ACCEPT);
     assert_int_equal(leaves(), 1);
@@ -681,7 +703,8 @@ static void a_new_view_is_shown_to_those_who_lack_it(void **state)
     (void)peer(3, far_away);
     forget();
     struct status behind = {.view = 1, .in_view = 0};
-    assert_verdict(peer(0, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &behind), SLICE_NONE)), ACCEPT);
+    assert_verdict(peer(0, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &behind), SLICE_NONE)),
+                   ACCEPT);
     assert_int_equal(count(ACTION_SEND_PEER, 0, FRAME_NEW_VIEW), 1);
     for (size_t i = 0; i < seen_count; i++)
         if (seen[i].frame.type == FRAME_NEW_VIEW)

@@ -130,8 +130,11 @@ static void no_bundle_falls_below_the_window_of_another(void **state)
         uint64_t last = c->core.next - 1;
         if (last > 1 && c->core.flight[last % BUNDLE_WINDOW]) /* never the first */
             for (replica_id r = 0; r < 3; r++)
-                fake_answer(c, r, last, last, c->core.flight[last % BUNDLE_WINDOW] ?
-                            c->core.flight[last % BUNDLE_WINDOW]->chunk->count : 1, "x");
+                fake_answer(c, r, last, last,
+                            c->core.flight[last % BUNDLE_WINDOW]
+                                ? c->core.flight[last % BUNDLE_WINDOW]->chunk->count
+                                : 1,
+                            "x");
     }
     assert_int_equal(c->core.next, 1 + BUNDLE_WINDOW);
     for (replica_id r = 0; r < 3; r++)
@@ -232,27 +235,74 @@ static void an_older_word_does_not_come_back(void **state)
     fake_cluster_free(c);
 }
 
-enum forgery { NONE, FLIPPED, TRUNCATED, OTHER_SENDER, OTHER_EPOCH, NOT_E, NO_MEMBER, OTHER_ORIGIN, OTHER_ORIGIN_EPOCH,
-               OTHER_BUNDLE, OLD_CONFIGURATION, NEW_CONFIGURATION, TOO_FEW, TOO_MANY, TAIL, ODD_FORM, ODD_STATUS, FORGERIES };
+enum forgery {
+    NONE,
+    FLIPPED,
+    TRUNCATED,
+    OTHER_SENDER,
+    OTHER_EPOCH,
+    NOT_E,
+    NO_MEMBER,
+    OTHER_ORIGIN,
+    OTHER_ORIGIN_EPOCH,
+    OTHER_BUNDLE,
+    OLD_CONFIGURATION,
+    NEW_CONFIGURATION,
+    TOO_FEW,
+    TOO_MANY,
+    TAIL,
+    ODD_FORM,
+    ODD_STATUS,
+    FORGERIES
+};
 
 static void forge_before(struct fake_reply *r, enum forgery forgery)
 {
     switch (forgery) {
-    case OTHER_SENDER: r->sender.id = 3; break;
-    case OTHER_EPOCH: r->sender.epoch++; break;
-    case NOT_E: r->sender.kind = KIND_PREPARATION; break;
-    case NO_MEMBER: r->sender.id = 9; break;
-    case OTHER_ORIGIN: r->reply.origin = 1; break;
-    case OTHER_ORIGIN_EPOCH: r->reply.epoch--; break;
-    case OTHER_BUNDLE: r->reply.bundle_no = 2; break;
-    case OLD_CONFIGURATION: r->reply.configuration--; break;
-    case NEW_CONFIGURATION: r->reply.configuration++; break;
-    case TOO_FEW: r->plain_len = 0; break;
-    case TOO_MANY: fake_reply_add(r, REDOUBT_OK, "x", 1, true); break;
-    case TAIL: r->plain[r->plain_len++] = 0; break;
-    case ODD_FORM: r->plain[1] = RESULT_DIGEST; break;
-    case ODD_STATUS: r->plain[0] = 17; break;
-    default: break;
+    case OTHER_SENDER:
+        r->sender.id = 3;
+        break;
+    case OTHER_EPOCH:
+        r->sender.epoch++;
+        break;
+    case NOT_E:
+        r->sender.kind = KIND_PREPARATION;
+        break;
+    case NO_MEMBER:
+        r->sender.id = 9;
+        break;
+    case OTHER_ORIGIN:
+        r->reply.origin = 1;
+        break;
+    case OTHER_ORIGIN_EPOCH:
+        r->reply.epoch--;
+        break;
+    case OTHER_BUNDLE:
+        r->reply.bundle_no = 2;
+        break;
+    case OLD_CONFIGURATION:
+        r->reply.configuration--;
+        break;
+    case NEW_CONFIGURATION:
+        r->reply.configuration++;
+        break;
+    case TOO_FEW:
+        r->plain_len = 0;
+        break;
+    case TOO_MANY:
+        fake_reply_add(r, REDOUBT_OK, "x", 1, true);
+        break;
+    case TAIL:
+        r->plain[r->plain_len++] = 0;
+        break;
+    case ODD_FORM:
+        r->plain[1] = RESULT_DIGEST;
+        break;
+    case ODD_STATUS:
+        r->plain[0] = 17;
+        break;
+    default:
+        break;
     }
 }
 
@@ -277,7 +327,8 @@ static void forged_replies_are_counted_and_never_complete_anything(void **state)
         client_core_validate(&c->core);
         assert_int_equal(verdict == VERDICT_ACCEPT, f == NONE);
         assert_int_equal(c->outcome[0].told, f == NONE ? 1 : 0);
-        bool harmless = f == NONE || f == OTHER_ORIGIN || f == OTHER_ORIGIN_EPOCH || f == OTHER_BUNDLE || f == NEW_CONFIGURATION;
+        bool harmless = f == NONE || f == OTHER_ORIGIN || f == OTHER_ORIGIN_EPOCH || f == OTHER_BUNDLE ||
+                        f == NEW_CONFIGURATION;
         assert_int_equal(c->core.counters.bad_replies, harmless ? 0 : 1);
         if (f != NONE) { /* the true one still counts */
             fake_answer(c, 2, 1, 5, 1, "x");
@@ -335,7 +386,8 @@ static void garbage_is_a_verdict(void **state)
 
 /* ---------------------------------------------------------------------------------------------------- full results */
 
-static const char long_text[] = "a result that is longer than what is always sent in full, so that three of the four send its digest";
+static const char long_text[] =
+    "a result that is longer than what is always sent in full, so that three of the four send its digest";
 
 static enum verdict answer_long(struct fake_cluster *c, replica_id replica, bool full, const char *text)
 {
@@ -356,7 +408,11 @@ static void digests_count_as_votes_and_the_full_result_must_match_them(void **st
         by_role(c, role);
         for (int i = 0; i < 3; i++) {
             assert_int_equal(c->outcome[0].told, 0);
-            assert_int_equal(answer_long(c, role[i == order ? 0 : i < order ? i + 1 : i], i == order, long_text),
+            assert_int_equal(answer_long(c,
+                                         role[i == order  ? 0
+                                              : i < order ? i + 1
+                                                          : i],
+                                         i == order, long_text),
                              VERDICT_ACCEPT);
         }
         assert_int_equal(c->outcome[0].told, 1);
@@ -449,7 +505,8 @@ static void a_retransmission_is_the_same_bundle_signed_and_doubles(void **state)
     fake_cluster_free(c);
 }
 
-static enum verdict sign_wanted(struct fake_cluster *c, replica_id replica, origin_id origin, uint64_t bundle_no)
+static enum verdict sign_wanted(struct fake_cluster *c, replica_id replica, origin_id origin,
+                                uint64_t bundle_no)
 {
     uint8_t body[12];
     uint8_t frame[64];
@@ -457,8 +514,9 @@ static enum verdict sign_wanted(struct fake_cluster *c, replica_id replica, orig
     struct sender host = {.kind = KIND_HOST, .id = replica, .epoch = 7};
     struct writer w = writer_to(body, sizeof body);
     sign_wanted_put(&w, &wanted);
-    size_t len = frame_encode(frame, sizeof frame, FRAME_SIGN_WANTED, &host, AUTH_NONE, (struct slice){body, sizeof body},
-                              (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    size_t len =
+        frame_encode(frame, sizeof frame, FRAME_SIGN_WANTED, &host, AUTH_NONE,
+                     (struct slice){body, sizeof body}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
     return client_core_on_frame(&c->core, replica, frame, len, c->now);
 }
 
@@ -712,8 +770,8 @@ static void a_long_run_ends_every_operation_once(void **state)
             unsigned ops = flight->chunk->count;
             fake_reply_of(c, r, from, no, no + 100);
             for (unsigned i = 0; i < ops; i++)
-                fake_reply_add(r, i % 7 == 6 ? RESULT_RETRY : REDOUBT_OK, long_text, i % 7 == 6 ? 0 : 60 + i % 30,
-                               from == flight->pick % FAKE_REPLICAS);
+                fake_reply_add(r, i % 7 == 6 ? RESULT_RETRY : REDOUBT_OK, long_text,
+                               i % 7 == 6 ? 0 : 60 + i % 30, from == flight->pick % FAKE_REPLICAS);
             fake_reply_send(c, r);
         }
         fake_run_until(c, c->now + random % 3000);

@@ -44,7 +44,8 @@ static struct redoubt_client *open_one(struct fake_replicas *f)
     return client;
 }
 
-static void expect(struct redoubt_client *client, const void *op, size_t len, enum redoubt_outcome_kind kind, unsigned ms)
+static void expect(struct redoubt_client *client, const void *op, size_t len, enum redoubt_outcome_kind kind,
+                   unsigned ms)
 {
     struct redoubt_outcome outcome;
     assert_int_equal(redoubt_call(client, op, len, ms, &outcome), 0);
@@ -126,7 +127,7 @@ static void connections_come_back(void **state)
 /* ------------------------------------------------------------------------------------------------ many threads */
 
 #define THREADS 4
-#define CALLS 300
+#define CALLS   300
 
 static void *caller(void *argument)
 {
@@ -243,7 +244,8 @@ static void epochs_rise_even_when_the_clock_does_not(void **state)
     free(folder);
 }
 
-static void refuses(struct fake_replicas *f, const char *name, const void *data, size_t len, mode_t mode, const char *says)
+static void refuses(struct fake_replicas *f, const char *name, const void *data, size_t len, mode_t mode,
+                    const char *says)
 {
     char path[128];
     struct file before;
@@ -272,8 +274,12 @@ static void a_folder_that_is_wrong_is_named(void **state)
     struct file manifest;
     struct error error;
     const char *endpoints[][2] = {
-        {"", "not a JSON"}, {"[]", "no list"}, {"{\"replicas\":[]}", "0 replicas"},
-        {"{\"replicas\":[{\"id\":0,\"client\":\"a:1\"},{\"id\":0,\"client\":\"a:1\"},{\"id\":2,\"client\":\"a:1\"},{\"id\":3,\"client\":\"a:1\"}]}", "twice"},
+        {"", "not a JSON"},
+        {"[]", "no list"},
+        {"{\"replicas\":[]}", "0 replicas"},
+        {"{\"replicas\":[{\"id\":0,\"client\":\"a:1\"},{\"id\":0,\"client\":\"a:1\"},{\"id\":2,\"client\":"
+         "\"a:1\"},{\"id\":3,\"client\":\"a:1\"}]}",
+         "twice"},
         {"{\"replicas\":[{\"id\":4,\"client\":\"a:1\"},1,2,3]}", "\"id\""},
         {"{\"replicas\":[{\"id\":0,\"client\":null},1,2,3]}", "HOST:PORT"},
         {"{\"replicas\":[{\"id\":0,\"client\":\"a:0\"},1,2,3]}", "HOST:PORT"},
@@ -343,7 +349,8 @@ static void callbacks_may_submit_and_clients_share_a_loop(void **state)
 {
     struct fake_replicas *f = *state;
     for (unsigned delayed = 0; delayed < 2; delayed++) {
-        struct client_loop_options options = {.core = -1, .delay_us = delayed * 3000u, .jitter_us = delayed * 1000u};
+        struct client_loop_options options = {
+            .core = -1, .delay_us = delayed * 3000u, .jitter_us = delayed * 1000u};
         struct client_loop *loop;
         struct error error;
         struct redoubt_client *client[3];

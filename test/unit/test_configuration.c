@@ -111,9 +111,10 @@ static void quorums_that_do_not_intersect_are_refused(void **state)
         unsigned faults, replicas, write, read;
         bool good;
     } cases[] = {
-        {1, 4, 3, 3, true},  {1, 4, 2, 0, true},  {1, 4, 2, 3, false}, {1, 4, 3, 2, false}, {1, 4, 3, 0, false},
-        {1, 4, 1, 0, false}, {1, 4, 4, 4, false}, {1, 4, 0, 0, false}, {0, 4, 1, 1, false}, {0, 1, 1, 1, false},
-        {1, 3, 3, 3, false}, {1, 5, 3, 3, false}, {2, 4, 5, 5, false}, {5, 16, 11, 11, false},
+        {1, 4, 3, 3, true},  {1, 4, 2, 0, true},     {1, 4, 2, 3, false}, {1, 4, 3, 2, false},
+        {1, 4, 3, 0, false}, {1, 4, 1, 0, false},    {1, 4, 4, 4, false}, {1, 4, 0, 0, false},
+        {0, 4, 1, 1, false}, {0, 1, 1, 1, false},    {1, 3, 3, 3, false}, {1, 5, 3, 3, false},
+        {2, 4, 5, 5, false}, {5, 16, 11, 11, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct start m = cluster_manifest(cluster);
@@ -257,7 +258,8 @@ static void a_compartment_starts_once(void **state)
     struct sign_key other;
     sign_keypair(&other);
     for (enum kind kind = KIND_PREPARATION; kind <= KIND_EXECUTION; kind++) {
-        assert_verdict(cluster_give(cluster, kind, 0, cluster_sign_start(cluster, &m, &other)), BAD_SIGNATURE);
+        assert_verdict(cluster_give(cluster, kind, 0, cluster_sign_start(cluster, &m, &other)),
+                       BAD_SIGNATURE);
         assert_verdict(cluster_give(cluster, kind, 0, start), ACCEPT); /* a refused one does no harm */
         assert_verdict(cluster_give(cluster, kind, 0, start), DUPLICATE);
     }
@@ -282,7 +284,8 @@ static void a_manifest_that_names_other_keys_is_refused(void **state)
             assert_verdict(cluster_give(cluster, kind, 0, start), UNKNOWN_SENDER);
     }
     m.members = members;
-    assert_verdict(cluster_give(cluster, KIND_PREPARATION, 0, cluster_sign_start(cluster, &m, &cluster->admin)), ACCEPT);
+    assert_verdict(
+        cluster_give(cluster, KIND_PREPARATION, 0, cluster_sign_start(cluster, &m, &cluster->admin)), ACCEPT);
 }
 
 static void the_group_key_must_be_the_one_named(void **state)
@@ -305,7 +308,8 @@ static void the_group_key_must_be_the_one_named(void **state)
     free(bare);
     struct box_key group = cluster->group;
     box_keypair(&cluster->group); /* sealed is another than the manifest names */
-    assert_verdict(cluster_give(cluster, KIND_EXECUTION, 1, cluster_sign_start(cluster, &m, &cluster->admin)), MISMATCH);
+    assert_verdict(cluster_give(cluster, KIND_EXECUTION, 1, cluster_sign_start(cluster, &m, &cluster->admin)),
+                   MISMATCH);
     cluster->group = group;
     assert_verdict(cluster_give(cluster, KIND_EXECUTION, 1, start), ACCEPT);
 }

@@ -39,7 +39,8 @@ static int teardown(void **state)
 static struct slice vote_bytes(replica_id from, view_no view, slot_no slot, const struct digest *batch)
 {
     enum frame_type type = from == view % 4 ? FRAME_PRE_PREPARE : FRAME_PREPARE;
-    return forge_vote(c, type, from, (struct vote){.view = view, .slot = slot, .batch = *batch}, C, 1, SLICE_NONE);
+    return forge_vote(c, type, from, (struct vote){.view = view, .slot = slot, .batch = *batch}, C, 1,
+                      SLICE_NONE);
 }
 
 static enum verdict vote(replica_id from, view_no view, slot_no slot, const struct digest *batch)
@@ -102,7 +103,8 @@ static void a_prepare_of_the_primary_does_not_count(void **state)
     (void)state;
     struct vote m = {.slot = 1, .batch = d1};
     assert_verdict(cluster_give(c, C, 1, forge_vote(c, FRAME_PREPARE, 0, m, C, 1, SLICE_NONE)), UNEXPECTED);
-    assert_verdict(cluster_give(c, C, 1, forge_vote(c, FRAME_PRE_PREPARE, 2, m, C, 1, SLICE_NONE)), UNEXPECTED);
+    assert_verdict(cluster_give(c, C, 1, forge_vote(c, FRAME_PRE_PREPARE, 2, m, C, 1, SLICE_NONE)),
+                   UNEXPECTED);
     assert_verdict(vote(2, 0, 1, &d1), ACCEPT);
     assert_verdict(vote(3, 0, 1, &d1), ACCEPT);
     assert_int_equal(commits(), 0);
@@ -146,8 +148,8 @@ static void a_vote_for_another_c_is_none(void **state)
     assert_verdict(cluster_give(c, C, 2, vote_bytes(0, 0, 1, &d1)), BAD_MAC);
     /* Nor is "handed over by a neighbour" believed outside one fault domain. */
     struct vote m = {.slot = 1, .batch = d1};
-    struct slice bare = forge_plain(c, cluster_auth(c, KIND_PREPARATION, 1), FRAME_PREPARE, cluster_body(c, vote, &m),
-                                    SLICE_NONE);
+    struct slice bare = forge_plain(c, cluster_auth(c, KIND_PREPARATION, 1), FRAME_PREPARE,
+                                    cluster_body(c, vote, &m), SLICE_NONE);
     assert_verdict(cluster_give_local(c, C, 1, bare), BAD_MAC);
 }
 
@@ -157,7 +159,8 @@ static void in_one_domain_the_neighbour_is_believed(void **state)
     struct vote m = {.configuration = 1, .slot = 1, .batch = d1};
     struct slice body = cluster_body(c, vote, &m);
     struct slice bare = forge_plain(c, cluster_auth(c, KIND_PREPARATION, 1), FRAME_PREPARE, body, SLICE_NONE);
-    struct slice of_another = forge_plain(c, cluster_auth(c, KIND_PREPARATION, 2), FRAME_PREPARE, body, SLICE_NONE);
+    struct slice of_another =
+        forge_plain(c, cluster_auth(c, KIND_PREPARATION, 2), FRAME_PREPARE, body, SLICE_NONE);
     assert_verdict(cluster_give(c, C, 1, bare), BAD_MAC); /* not when it came from outside */
     assert_verdict(cluster_give_local(c, C, 1, of_another), BAD_MAC);
     assert_verdict(cluster_give_local(c, C, 1, bare), ACCEPT);
@@ -292,14 +295,16 @@ static void every_bit_of_a_parting_counts(void **state)
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
     assert_verdict(cluster_give(c, C, 1, good), ACCEPT);
-    struct slice by_c = forge_signed(c, cluster_auth(c, C, 2), FRAME_PARTING,
-                                     cluster_body(c, parting, &(struct parting){.configuration = 1}), SLICE_NONE);
+    struct slice by_c =
+        forge_signed(c, cluster_auth(c, C, 2), FRAME_PARTING,
+                     cluster_body(c, parting, &(struct parting){.configuration = 1}), SLICE_NONE);
     assert_verdict(cluster_give(c, C, 1, by_c), UNKNOWN_SENDER);
     /* With something large behind it. */
     static uint8_t large[PARTING_BYTES_MAX];
     struct slice body = cluster_body(c, parting, &(struct parting){.configuration = 1, .view = 9});
-    assert_verdict(cluster_give(c, C, 1, forge_signed(c, cluster_auth(c, KIND_PREPARATION, 3), FRAME_PARTING, body,
-                                                      (struct slice){large, sizeof large})),
+    assert_verdict(cluster_give(c, C, 1,
+                                forge_signed(c, cluster_auth(c, KIND_PREPARATION, 3), FRAME_PARTING, body,
+                                             (struct slice){large, sizeof large})),
                    LIMIT);
 }
 
@@ -311,7 +316,8 @@ static void a_higher_claim_replaces_the_lower(void **state)
     assert_verdict(cluster_leave(c, C, 1, 3), ACCEPT);
     struct slot_view late = {1, 2, d2}, early = {1, 1, d2};
     assert_verdict(cluster_give(c, C, 1, forge_parting(c, 0, 2, NULL, &late, 1)), ACCEPT);
-    assert_verdict(cluster_give(c, C, 1, forge_parting(c, 1, 2, NULL, &early, 1)), ACCEPT); /* of too low a view */
+    assert_verdict(cluster_give(c, C, 1, forge_parting(c, 1, 2, NULL, &early, 1)),
+                   ACCEPT); /* of too low a view */
     assert_null(cluster_last(c, C, 1, FRAME_VIEW_CHANGE));
     assert_verdict(cluster_give(c, C, 1, forge_parting(c, 2, 2, NULL, &late, 1)), ACCEPT);
     struct slot_view claim = slot_view_at(last_view_change().claims, 0);
@@ -425,14 +431,16 @@ static void what_is_not_for_c_is_unexpected(void **state)
     (void)state;
     for (unsigned type = 0; type < 256; type++)
         if (frame_type_name((enum frame_type)type))
-            assert_refused(cluster_give(c, C, 1, cluster_local(c, (enum frame_type)type, SLICE_NONE, SLICE_NONE)), type);
+            assert_refused(
+                cluster_give(c, C, 1, cluster_local(c, (enum frame_type)type, SLICE_NONE, SLICE_NONE)), type);
     struct vote m = {.slot = 1, .batch = d1};
     assert_verdict(cluster_give(c, C, 1, forge_vote(c, FRAME_COMMIT, 2, m, C, 1, SLICE_NONE)), UNEXPECTED);
     assert_verdict(cluster_give(c, C, 1, forge_vote(c, FRAME_EXECUTED, 2, m, C, 1, SLICE_NONE)), UNEXPECTED);
     /* A C that says PREPARE. */
     struct slice body = cluster_body(c, vote, &m);
-    assert_verdict(cluster_give(c, C, 1, forge_mac(c, cluster_auth(c, C, 2), FRAME_PREPARE, body, C, 1, SLICE_NONE)),
-                   WRONG_KIND);
+    assert_verdict(
+        cluster_give(c, C, 1, forge_mac(c, cluster_auth(c, C, 2), FRAME_PREPARE, body, C, 1, SLICE_NONE)),
+        WRONG_KIND);
 }
 
 int main(void)

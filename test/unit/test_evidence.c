@@ -143,7 +143,8 @@ static void a_view_change_counts_to_the_last_bit(void **state)
     (void)state;
     struct slice partings[2];
     partings_for(partings, 2, 1);
-    flip_all(forge_view_change(cluster, 1, 3, NULL, &(struct slot_view){1, 1, d1}, 1, partings, 2), check_view_change);
+    flip_all(forge_view_change(cluster, 1, 3, NULL, &(struct slot_view){1, 1, d1}, 1, partings, 2),
+             check_view_change);
 }
 
 static void a_claim_needs_f_plus_1_partings(void **state)
@@ -152,15 +153,18 @@ static void a_claim_needs_f_plus_1_partings(void **state)
     struct slice partings[4];
     struct slot_view claim = {1, 1, d1};
     partings_for(partings, 4, 1);
-    assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, &claim, 1, partings, 0), NULL), MISMATCH);
-    assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, &claim, 1, partings, 1), NULL), MISMATCH);
+    assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, &claim, 1, partings, 0), NULL),
+                   MISMATCH);
+    assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, &claim, 1, partings, 1), NULL),
+                   MISMATCH);
     assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, &claim, 1, partings, 2), NULL), ACCEPT);
     assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, &claim, 1, partings, 4), NULL), ACCEPT);
     /* No claims, no need of PARTINGs: what it hides is what the others' claims must bring. */
     assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, NULL, 0, NULL, 0), NULL), ACCEPT);
     /* One P twice is one P. */
     partings[1] = partings[0];
-    assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, &claim, 1, partings, 2), NULL), MALFORMED);
+    assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, &claim, 1, partings, 2), NULL),
+                   MALFORMED);
 }
 
 static void invented_claims_are_refused(void **state)
@@ -170,7 +174,9 @@ static void invented_claims_are_refused(void **state)
     partings_for(partings, 3, 1);
     const struct slot_view invented[] = {{1, 1, d2}, {2, 1, d1}, {1, 2, d1}};
     for (size_t i = 0; i < sizeof invented / sizeof *invented; i++)
-        assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, &invented[i], 1, partings, 3), NULL), MISMATCH);
+        assert_verdict(
+            view_change(forge_view_change(cluster, 1, 3, NULL, &invented[i], 1, partings, 3), NULL),
+            MISMATCH);
     struct slot_view both[2] = {{1, 1, d1}, {2, 1, d1}}; /* each claim needs its own support */
     assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, both, 2, partings, 3), NULL), MISMATCH);
 }
@@ -185,19 +191,24 @@ static void partings_inside_are_checked_themselves(void **state)
     assert_true(frame_decode(partings[1].data, partings[1].len, &frame));
     uint8_t *signature = (uint8_t *)(uintptr_t)frame.auth.data;
     signature[5] ^= 1;
-    assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, &claim, 1, partings, 2), NULL), BAD_SIGNATURE);
+    assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, &claim, 1, partings, 2), NULL),
+                   BAD_SIGNATURE);
     signature[5] ^= 1;
     struct stable_claim weak = stable_at(K, 2);
     partings[1] = forge_parting(cluster, 1, 2, &weak, NULL, 0);
     assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, NULL, 0, partings, 2), NULL), MISMATCH);
     /* A PARTING that a C signed, and something that is no PARTING. */
     struct slice body = cluster_body(cluster, parting, &(struct parting){.configuration = 1, .view = 2});
-    partings[1] = forge_signed(cluster, cluster_auth(cluster, KIND_CONFIRMATION, 1), FRAME_PARTING, body, SLICE_NONE);
-    assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, NULL, 0, partings, 2), NULL), WRONG_KIND);
+    partings[1] =
+        forge_signed(cluster, cluster_auth(cluster, KIND_CONFIRMATION, 1), FRAME_PARTING, body, SLICE_NONE);
+    assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, NULL, 0, partings, 2), NULL),
+                   WRONG_KIND);
     partings[1] = forge_checkpoint(cluster, 1, K, &d1);
-    assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, NULL, 0, partings, 2), NULL), MALFORMED);
+    assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, NULL, 0, partings, 2), NULL),
+                   MALFORMED);
     partings[1] = (struct slice){partings[0].data, 10};
-    assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, NULL, 0, partings, 2), NULL), MALFORMED);
+    assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, NULL, 0, partings, 2), NULL),
+                   MALFORMED);
 }
 
 static void the_highest_certificate_is_shown(void **state)
@@ -205,15 +216,19 @@ static void the_highest_certificate_is_shown(void **state)
     (void)state;
     struct shown_certificate highest;
     struct stable_claim low = stable_at(K, 3), high = stable_at(2 * K, 3);
-    struct slice partings[2] = {forge_parting(cluster, 0, 2, &high, NULL, 0), forge_parting(cluster, 1, 2, NULL, NULL, 0)};
-    assert_verdict(view_change(forge_view_change(cluster, 1, 3, &low, NULL, 0, partings, 2), &highest), ACCEPT);
+    struct slice partings[2] = {forge_parting(cluster, 0, 2, &high, NULL, 0),
+                                forge_parting(cluster, 1, 2, NULL, NULL, 0)};
+    assert_verdict(view_change(forge_view_change(cluster, 1, 3, &low, NULL, 0, partings, 2), &highest),
+                   ACCEPT);
     assert_int_equal(highest.slot, 2 * K);
-    assert_verdict(view_change(forge_view_change(cluster, 1, 3, &high, NULL, 0, &partings[1], 1), &highest), ACCEPT);
+    assert_verdict(view_change(forge_view_change(cluster, 1, 3, &high, NULL, 0, &partings[1], 1), &highest),
+                   ACCEPT);
     assert_int_equal(highest.slot, 2 * K);
     assert_verdict(view_change(forge_view_change(cluster, 1, 3, NULL, NULL, 0, NULL, 0), &highest), ACCEPT);
     assert_int_equal(highest.slot, 0);
     struct stable_claim weak = stable_at(K, 2);
-    assert_verdict(view_change(forge_view_change(cluster, 1, 3, &weak, NULL, 0, NULL, 0), &highest), MISMATCH);
+    assert_verdict(view_change(forge_view_change(cluster, 1, 3, &weak, NULL, 0, NULL, 0), &highest),
+                   MISMATCH);
 }
 
 /* --- NEW-VIEW --------------------------------------------------------------------------------------------------- */
@@ -223,8 +238,9 @@ static void view_changes_for(struct slice out[4], view_no view)
     struct slice partings[2];
     partings_for(partings, 2, 0);
     for (replica_id r = 0; r < 4; r++)
-        out[r] = r < 3 ? forge_view_change(cluster, r, view, NULL, &(struct slot_view){1, 0, d1}, 1, partings, 2)
-                       : forge_view_change(cluster, r, view, NULL, NULL, 0, NULL, 0);
+        out[r] =
+            r < 3 ? forge_view_change(cluster, r, view, NULL, &(struct slot_view){1, 0, d1}, 1, partings, 2)
+                  : forge_view_change(cluster, r, view, NULL, NULL, 0, NULL, 0);
 }
 
 static void a_new_view_counts_to_the_last_bit(void **state)
@@ -276,8 +292,8 @@ static void only_the_views_primary_makes_it(void **state)
     struct frame frame;
     struct slice good = forge_new_view(cluster, 1, 1, 0, &d1, 1, vcs, 3);
     assert_true(frame_decode(good.data, good.len, &frame));
-    assert_verdict(new_view(forge_signed(cluster, cluster_auth(cluster, KIND_CONFIRMATION, 1), FRAME_NEW_VIEW, frame.body,
-                                         frame.attachment)),
+    assert_verdict(new_view(forge_signed(cluster, cluster_auth(cluster, KIND_CONFIRMATION, 1), FRAME_NEW_VIEW,
+                                         frame.body, frame.attachment)),
                    WRONG_KIND);
 }
 
@@ -318,8 +334,8 @@ static void a_list_cut_short_is_refused(void **state)
     for (size_t cut = 1; cut < frame.attachment.len; cut += 97) {
         struct slice list = {frame.attachment.data, frame.attachment.len - cut};
         digest_of(&nv.view_changes, NEW_VIEW_VIEW_CHANGES_TAG, list.data, list.len);
-        assert_refused(new_view(forge_signed(cluster, cluster_auth(cluster, KIND_PREPARATION, 1), FRAME_NEW_VIEW,
-                                             cluster_body(cluster, new_view, &nv), list)),
+        assert_refused(new_view(forge_signed(cluster, cluster_auth(cluster, KIND_PREPARATION, 1),
+                                             FRAME_NEW_VIEW, cluster_body(cluster, new_view, &nv), list)),
                        cut);
     }
 }

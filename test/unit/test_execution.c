@@ -57,7 +57,8 @@ static int teardown(void **state)
 
 static struct slice commit_bytes(replica_id from, view_no view, slot_no slot, const struct digest *batch)
 {
-    return forge_vote(c, FRAME_COMMIT, from, (struct vote){.view = view, .slot = slot, .batch = *batch}, E, 1, SLICE_NONE);
+    return forge_vote(c, FRAME_COMMIT, from, (struct vote){.view = view, .slot = slot, .batch = *batch}, E, 1,
+                      SLICE_NONE);
 }
 
 static enum verdict commit(replica_id from, view_no view, slot_no slot, const struct digest *batch)
@@ -67,8 +68,9 @@ static enum verdict commit(replica_id from, view_no view, slot_no slot, const st
 
 static enum verdict executed(replica_id from, slot_no slot, const struct digest *batch)
 {
-    return cluster_give(c, E, 1, forge_vote(c, FRAME_EXECUTED, from, (struct vote){.slot = slot, .batch = *batch}, E, 1,
-                                            SLICE_NONE));
+    return cluster_give(
+        c, E, 1,
+        forge_vote(c, FRAME_EXECUTED, from, (struct vote){.slot = slot, .batch = *batch}, E, 1, SLICE_NONE));
 }
 
 static enum verdict give_list(slot_no slot, const struct digest *batch, struct slice list)
@@ -191,10 +193,13 @@ static void votes_of_other_kinds_do_not_commit(void **state)
     struct slice body = cluster_body(c, vote, &vote);
     for (replica_id r = 0; r < 4; r++) {
         struct auth *p = cluster_auth(c, KIND_PREPARATION, r);
-        assert_verdict(cluster_give(c, E, 1, forge_mac(c, p, FRAME_COMMIT, body, E, 1, SLICE_NONE)), WRONG_KIND);
-        assert_verdict(cluster_give(c, E, 1, forge_mac(c, p, FRAME_PREPARE, body, E, 1, SLICE_NONE)), UNEXPECTED);
+        assert_verdict(cluster_give(c, E, 1, forge_mac(c, p, FRAME_COMMIT, body, E, 1, SLICE_NONE)),
+                       WRONG_KIND);
+        assert_verdict(cluster_give(c, E, 1, forge_mac(c, p, FRAME_PREPARE, body, E, 1, SLICE_NONE)),
+                       UNEXPECTED);
         struct auth *e = cluster_auth(c, E, r == 1 ? 0 : r);
-        assert_verdict(cluster_give(c, E, 1, forge_mac(c, e, FRAME_COMMIT, body, E, 1, SLICE_NONE)), WRONG_KIND);
+        assert_verdict(cluster_give(c, E, 1, forge_mac(c, e, FRAME_COMMIT, body, E, 1, SLICE_NONE)),
+                       WRONG_KIND);
     }
     assert_int_equal(at_slot(), 0);
 }
@@ -208,9 +213,11 @@ static void f_plus_1_executed_will_do(void **state)
     assert_verdict(executed(0, 1, &d), ACCEPT);
     assert_verdict(executed(2, 1, &other), ACCEPT);
     assert_int_equal(at_slot(), 0);
-    struct slice wrong = forge_vote(c, FRAME_EXECUTED, 3, (struct vote){.slot = 1, .batch = d}, E, 2, SLICE_NONE);
+    struct slice wrong =
+        forge_vote(c, FRAME_EXECUTED, 3, (struct vote){.slot = 1, .batch = d}, E, 2, SLICE_NONE);
     assert_verdict(cluster_give(c, E, 1, wrong), BAD_MAC); /* said to E_2 */
-    struct slice good = forge_vote(c, FRAME_EXECUTED, 3, (struct vote){.slot = 1, .batch = d}, E, 1, SLICE_NONE);
+    struct slice good =
+        forge_vote(c, FRAME_EXECUTED, 3, (struct vote){.slot = 1, .batch = d}, E, 1, SLICE_NONE);
     uint8_t *bytes = (uint8_t *)(uintptr_t)good.data;
     for (size_t bit = 0; bit < 8 * good.len; bit++) {
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -282,10 +289,10 @@ static void in_one_domain_the_neighbour_is_believed(void **state)
     struct slice list = cluster_list(c, c->now_us, NULL, 0, &d);
     assert_verdict(give_list(1, &d, list), ACCEPT);
     struct vote vote = {.configuration = 1, .slot = 1, .batch = d};
-    struct slice own = forge_plain(c, cluster_auth(c, KIND_CONFIRMATION, 1), FRAME_COMMIT, cluster_body(c, vote, &vote),
-                                   SLICE_NONE);
-    struct slice other = forge_plain(c, cluster_auth(c, KIND_CONFIRMATION, 2), FRAME_COMMIT, cluster_body(c, vote, &vote),
-                                     SLICE_NONE);
+    struct slice own = forge_plain(c, cluster_auth(c, KIND_CONFIRMATION, 1), FRAME_COMMIT,
+                                   cluster_body(c, vote, &vote), SLICE_NONE);
+    struct slice other = forge_plain(c, cluster_auth(c, KIND_CONFIRMATION, 2), FRAME_COMMIT,
+                                     cluster_body(c, vote, &vote), SLICE_NONE);
     assert_verdict(cluster_give(c, E, 1, own), BAD_MAC);
     assert_verdict(cluster_give_local(c, E, 1, other), BAD_MAC);
     assert_verdict(cluster_give_local(c, E, 1, own), ACCEPT);
@@ -323,7 +330,8 @@ static void a_list_is_believed_by_its_digest(void **state)
 {
     (void)state;
     struct digest d, other;
-    struct slice list = cluster_list(c, c->now_us, NULL, 0, &d), another = cluster_list(c, c->now_us + 1, NULL, 0, &other);
+    struct slice list = cluster_list(c, c->now_us, NULL, 0, &d),
+                 another = cluster_list(c, c->now_us + 1, NULL, 0, &other);
     assert_verdict(give_list(1, &d, another), MISMATCH);
     assert_verdict(give_list(1, &d, SLICE_NONE), UNEXPECTED);
     assert_verdict(give_list(1, &d, (struct slice){list.data, 7}), MALFORMED);
@@ -340,7 +348,8 @@ static void the_committed_list_is_not_replaced(void **state)
     (void)state;
     struct test_bundle *b = cluster_incr(c, 0, 1, 1);
     struct digest d, other;
-    struct slice list = cluster_list(c, c->now_us, &b, 1, &d), another = cluster_list(c, c->now_us + 1, NULL, 0, &other);
+    struct slice list = cluster_list(c, c->now_us, &b, 1, &d),
+                 another = cluster_list(c, c->now_us + 1, NULL, 0, &other);
     assert_verdict(give_list(1, &d, list), ACCEPT);
     assert_verdict(give_list(1, &d, list), DUPLICATE);
     commit_all(1, &d);
@@ -390,8 +399,9 @@ static void bodies_are_bounded_and_the_oldest_go(void **state)
         bundle.bundle_no = n;
         struct writer w = writer_to(body, sizeof body);
         bundle_put(&w, &bundle);
-        in.len = frame_encode(frame, sizeof frame, FRAME_BUNDLE, &from, AUTH_NONE, (struct slice){body, w.len},
-                              SLICE_NONE, (struct slice){attachment, sizeof attachment});
+        in.len =
+            frame_encode(frame, sizeof frame, FRAME_BUNDLE, &from, AUTH_NONE, (struct slice){body, w.len},
+                         SLICE_NONE, (struct slice){attachment, sizeof attachment});
         assert_verdict(cell->type->step(cell->state, &in, &c->cell[1][2].out), ACCEPT);
     }
     cell->type->validate(cell->state);
@@ -453,7 +463,10 @@ static void numbers_may_come_in_any_order_within_the_window(void **state)
         struct test_bundle *b = cluster_incr(c, 0, numbers[i], 1);
         sum += i != 5; /* the second 3 is a repeat */
         order_at_1(1 + i, &b, 1);
-        assert_int_equal(cluster_e(c, 1)->origin[0].highest, i < 1 ? 3 : i < 3 ? 3 : i < 7 ? 66 : BUNDLE_WINDOW + 10);
+        assert_int_equal(cluster_e(c, 1)->origin[0].highest, i < 1   ? 3
+                                                             : i < 3 ? 3
+                                                             : i < 7 ? 66
+                                                                     : BUNDLE_WINDOW + 10);
         if (i != 5)
             assert_int_equal(cluster_counter(c, 1), sum);
     }
@@ -495,8 +508,8 @@ static struct test_bundle *sealed_as(origin_id origin, uint64_t bundle_no, struc
     struct bundle bundle = {.bundle_no = bundle_no};
     memcpy(bundle.session_public.bytes, c->origin[origin].session.public, 32);
     digest_of(&bundle.operations, BUNDLE_OPERATIONS_TAG, attachment.data, attachment.len);
-    struct slice frame = forge_macs(c, &c->origin[origin].auth, FRAME_BUNDLE, cluster_body(c, bundle, &bundle), TO_P,
-                                    attachment);
+    struct slice frame = forge_macs(c, &c->origin[origin].auth, FRAME_BUNDLE,
+                                    cluster_body(c, bundle, &bundle), TO_P, attachment);
     b = calloc(1, sizeof *b);
     b->data = malloc(frame.len);
     b->len = frame.len;
@@ -538,7 +551,8 @@ static void what_cannot_be_read_is_a_no_op(void **state)
     unreadable(3, (struct slice){plain, 3}, NULL);
     unreadable(4, SLICE_NONE, NULL); /* none at all */
     put_u8(&w, 0);
-    unreadable(5, (struct slice){plain, w.len}, NULL); /* whole, and something behind it: nothing of it runs */
+    unreadable(5, (struct slice){plain, w.len},
+               NULL); /* whole, and something behind it: nothing of it runs */
     struct test_bundle *b = cluster_incr(c, 0, 6, 1);
     order_at_1(cluster_e(c, 1)->executed + 1, &b, 1);
     assert_int_equal(cluster_counter(c, 1), 1);
@@ -750,7 +764,8 @@ static void every_bit_of_a_reply_counts(void **state)
     for (size_t bit = 0; bit < 8 * sent.len; bit++) {
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         bool taken = frame_decode(bytes, sent.len, &sent.frame) && sent.frame.type == FRAME_REPLY &&
-                     sent.frame.auth_kind == AUTH_NONE && sent.frame.sender.id < 4 && cluster_reply_open(c, &sent, &opened);
+                     sent.frame.auth_kind == AUTH_NONE && sent.frame.sender.id < 4 &&
+                     cluster_reply_open(c, &sent, &opened);
         assert_false(taken);
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
@@ -785,7 +800,8 @@ static void results_beyond_the_limit_are_to_be_asked_again(void **state)
     b = cluster_bundle(c, 0, 2, ops, 1, FORM_MACS);
     order_at_1(2, &b, 1);
     assert_verdict(fetch_reply(1, 0, 7, 2), ACCEPT);
-    assert_int_equal(cluster_counter(c, 1), 3); /* the three were not executed, which is what they were told */
+    assert_int_equal(cluster_counter(c, 1),
+                     3); /* the three were not executed, which is what they were told */
 }
 
 /* Many clients with large results: what is kept for them is bounded, and what is dropped is the same everywhere. */
@@ -804,7 +820,8 @@ static void kept_results_are_bounded(void **state)
     for (origin_id i = 3; i < c->options.origins; i++)
         for (replica_id r = 1; r < 4; r++)
             for (unsigned k = 0; k < BUNDLE_WINDOW; k++)
-                assert_int_equal(cluster_e(c, r)->origin[i].kept[k].present, cluster_e(c, 0)->origin[i].kept[k].present);
+                assert_int_equal(cluster_e(c, r)->origin[i].kept[k].present,
+                                 cluster_e(c, 0)->origin[i].kept[k].present);
     assert_verdict(fetch_reply(1, 3, 7, 1), ACCEPT); /* dropped long ago, and says so */
     assert_int_equal(last_reply(1).reply.outcome, REPLY_STALE);
     assert_verdict(fetch_reply(1, c->options.origins - 1, 7, 2), ACCEPT);
@@ -948,7 +965,8 @@ static void what_is_not_for_e_is_unexpected(void **state)
     (void)state;
     for (unsigned type = 0; type < 256; type++)
         if (frame_type_name((enum frame_type)type))
-            assert_refused(cluster_give(c, E, 1, cluster_local(c, (enum frame_type)type, SLICE_NONE, SLICE_NONE)), type);
+            assert_refused(
+                cluster_give(c, E, 1, cluster_local(c, (enum frame_type)type, SLICE_NONE, SLICE_NONE)), type);
 }
 
 int main(void)
@@ -982,10 +1000,12 @@ int main(void)
         T(a_new_epoch_closes_the_old_one),
         cmocka_unit_test_setup_teardown(eviction_closes_an_epoch_for_ever, setup_many_origins, teardown),
         T(a_degenerate_session_key_opens_nothing),
-        cmocka_unit_test_setup_teardown(one_replica_sends_in_full_the_others_digests, setup_long_results, teardown),
+        cmocka_unit_test_setup_teardown(one_replica_sends_in_full_the_others_digests, setup_long_results,
+                                        teardown),
         T(every_bit_of_a_reply_counts),
         T(a_reply_is_never_encrypted_twice_alike),
-        cmocka_unit_test_setup_teardown(results_beyond_the_limit_are_to_be_asked_again, setup_huge_results, teardown),
+        cmocka_unit_test_setup_teardown(results_beyond_the_limit_are_to_be_asked_again, setup_huge_results,
+                                        teardown),
         cmocka_unit_test_setup_teardown(kept_results_are_bounded, setup_huge_results, teardown),
         cmocka_unit_test_setup_teardown(one_clients_results_are_bounded, setup_huge_results, teardown),
         T(time_never_falls_and_null_keeps_it),

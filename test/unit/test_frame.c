@@ -7,9 +7,11 @@
 #include "base/limits.h"
 #include "wire/messages.h"
 
-static const uint8_t body_bytes[] = "the body", auth_bytes[] = "authenticator", attachment_bytes[] = "attached";
+static const uint8_t body_bytes[] = "the body", auth_bytes[] = "authenticator",
+                     attachment_bytes[] = "attached";
 static const struct slice body = {body_bytes, 8}, auth = {auth_bytes, 13}, attachment = {attachment_bytes, 8};
-static const struct sender sender = {.kind = KIND_CONFIRMATION, .id = 0x01020304, .epoch = 0x1112131415161718};
+static const struct sender sender = {
+    .kind = KIND_CONFIRMATION, .id = 0x01020304, .epoch = 0x1112131415161718};
 
 static size_t make(uint8_t *out, size_t cap)
 {
@@ -81,7 +83,8 @@ static void impossible_headers_are_refused(void **state)
     static const struct {
         size_t at;
         uint8_t value;
-    } wrong[] = {{0, 0}, {0, 2}, {1, 0}, {1, 3}, {1, 255}, {2, KIND_ADMIN + 1}, {2, 255}, {3, 3}, {28, 1}, {31, 1}};
+    } wrong[] = {{0, 0},   {0, 2}, {1, 0},  {1, 3}, {1, 255}, {2, KIND_ADMIN + 1},
+                 {2, 255}, {3, 3}, {28, 1}, {31, 1}};
     uint8_t bytes[128];
     struct frame frame;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -115,11 +118,13 @@ static void the_largest_frame_and_one_more(void **state)
     size_t room = FRAME_MAX - FRAME_HEADER_BYTES;
     struct slice fits = {large, room}, too_long = {large, room + 1};
     assert_int_equal(
-        frame_encode(bytes, FRAME_MAX + 1, FRAME_STATE, &sender, AUTH_NONE, SLICE_NONE, SLICE_NONE, fits), FRAME_MAX);
+        frame_encode(bytes, FRAME_MAX + 1, FRAME_STATE, &sender, AUTH_NONE, SLICE_NONE, SLICE_NONE, fits),
+        FRAME_MAX);
     assert_true(frame_decode(bytes, FRAME_MAX, &frame));
     assert_int_equal(frame.attachment.len, room);
     assert_int_equal(
-        frame_encode(bytes, FRAME_MAX + 1, FRAME_STATE, &sender, AUTH_NONE, SLICE_NONE, SLICE_NONE, too_long), 0);
+        frame_encode(bytes, FRAME_MAX + 1, FRAME_STATE, &sender, AUTH_NONE, SLICE_NONE, SLICE_NONE, too_long),
+        0);
     /* As it would look if somebody sent it all the same. */
     struct writer w = writer_to(bytes + 24, 4);
     put_u32(&w, (uint32_t)room + 1);
@@ -217,14 +222,15 @@ static void printing_is_cut_and_never_overruns(void **state)
     struct writer w = writer_to(vote_bytes, sizeof vote_bytes);
     vote_put(&w, &vote);
     struct frame frame;
-    size_t len = frame_encode(bytes, sizeof bytes, FRAME_COMMIT, &sender, AUTH_NONE, (struct slice){vote_bytes, w.len},
-                              SLICE_NONE, SLICE_NONE);
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_COMMIT, &sender, AUTH_NONE,
+                              (struct slice){vote_bytes, w.len}, SLICE_NONE, SLICE_NONE);
     assert_true(frame_decode(bytes, len, &frame));
     char full[256];
     struct text text = {.data = full, .cap = sizeof full};
     frame_print(&text, &frame);
-    assert_string_equal(full, "commit from=confirmation/16909060 configuration=1 view=2 slot=18446744073709551615 "
-                              "batch=abababab");
+    assert_string_equal(full,
+                        "commit from=confirmation/16909060 configuration=1 view=2 slot=18446744073709551615 "
+                        "batch=abababab");
     for (size_t cap = 0; cap <= text.len + 1; cap++) {
         char *small = malloc(cap + 1);
         memset(small, 'x', cap + 1);

@@ -28,7 +28,8 @@ static int teardown(void **state)
 static struct slice pre_prepare(replica_id from, view_no view, slot_no slot, struct slice list,
                                 const struct digest *digest)
 {
-    return forge_vote(c, FRAME_PRE_PREPARE, from, (struct vote){.view = view, .slot = slot, .batch = *digest}, P, 1, list);
+    return forge_vote(c, FRAME_PRE_PREPARE, from, (struct vote){.view = view, .slot = slot, .batch = *digest},
+                      P, 1, list);
 }
 
 /* An empty batch; `n` makes it another one. */
@@ -135,14 +136,16 @@ static void nobody_else_may_send_an_origins_bundle(void **state)
     struct test_bundle *b = cluster_incr(c, 0, 1, 1);
     struct auth liar = c->origin[3].auth; /* with its own keys, under another's name */
     liar.self.id = 0;
-    assert_verdict(cluster_give(c, P, 1, forge_mac(c, &liar, FRAME_BUNDLE, b->frame.body, P, 1, SLICE_NONE)), BAD_MAC);
+    assert_verdict(cluster_give(c, P, 1, forge_mac(c, &liar, FRAME_BUNDLE, b->frame.body, P, 1, SLICE_NONE)),
+                   BAD_MAC);
     assert_verdict(cluster_give(c, P, 1, forge_signed(c, &liar, FRAME_BUNDLE, b->frame.body, SLICE_NONE)),
                    BAD_SIGNATURE);
     liar.self.id = 900; /* nobody's number */
     assert_verdict(cluster_give(c, P, 1, forge_signed(c, &liar, FRAME_BUNDLE, b->frame.body, SLICE_NONE)),
                    UNKNOWN_SENDER);
     struct auth *p2 = cluster_auth(c, P, 2);
-    assert_verdict(cluster_give(c, P, 1, forge_mac(c, p2, FRAME_BUNDLE, b->frame.body, P, 1, SLICE_NONE)), WRONG_KIND);
+    assert_verdict(cluster_give(c, P, 1, forge_mac(c, p2, FRAME_BUNDLE, b->frame.body, P, 1, SLICE_NONE)),
+                   WRONG_KIND);
     assert_false(admitted(1, b));
 }
 
@@ -256,8 +259,10 @@ static void malformed_proposals(void **state)
     static uint8_t entries[(BATCH_BUNDLES_MAX + 1) * batch_entry_BYTES];
     static const size_t wrong[] = {1, batch_entry_BYTES - 1, sizeof entries};
     for (size_t i = 0; i < 3; i++) {
-        struct slice body = cluster_body(c, local_propose, &(struct local_propose){.entries = {entries, wrong[i]}});
-        assert_verdict(cluster_give(c, P, 0, cluster_local(c, FRAME_LOCAL_PROPOSE, body, SLICE_NONE)), MALFORMED);
+        struct slice body =
+            cluster_body(c, local_propose, &(struct local_propose){.entries = {entries, wrong[i]}});
+        assert_verdict(cluster_give(c, P, 0, cluster_local(c, FRAME_LOCAL_PROPOSE, body, SLICE_NONE)),
+                       MALFORMED);
     }
 }
 
@@ -309,8 +314,9 @@ static void only_the_views_primary_is_heard(void **state)
     struct slice body = cluster_body(c, vote, &vote);
     struct auth *c0 = cluster_auth(c, KIND_CONFIRMATION, 0);
     assert_verdict(cluster_give(c, P, 1, forge_mac(c, c0, FRAME_PRE_PREPARE, body, P, 1, list)), WRONG_KIND);
-    assert_verdict(cluster_give(c, P, 0, pre_prepare(0, 0, 1, list, &digest)), UNEXPECTED); /* its own word, back */
-    assert_verdict(cluster_give(c, P, 2, pre_prepare(0, 0, 1, list, &digest)), BAD_MAC);    /* meant for P_1 */
+    assert_verdict(cluster_give(c, P, 0, pre_prepare(0, 0, 1, list, &digest)),
+                   UNEXPECTED); /* its own word, back */
+    assert_verdict(cluster_give(c, P, 2, pre_prepare(0, 0, 1, list, &digest)), BAD_MAC); /* meant for P_1 */
     assert_int_equal(prepares(), 0);
 }
 
@@ -374,9 +380,11 @@ static void a_batch_waits_for_its_bundles(void **state)
     struct digest digest, other;
     struct slice list = cluster_list(c, c->now_us, b, 2, &digest);
     assert_verdict(cluster_give(c, P, 1, pre_prepare(0, 0, 1, list, &digest)), ACCEPT);
-    assert_verdict(cluster_give(c, P, 1, pre_prepare(0, 0, 1, list, &digest)), ACCEPT); /* a repeat is harmless */
+    assert_verdict(cluster_give(c, P, 1, pre_prepare(0, 0, 1, list, &digest)),
+                   ACCEPT); /* a repeat is harmless */
     struct slice second = batch(9, &other);
-    assert_verdict(cluster_give(c, P, 1, pre_prepare(0, 0, 1, second, &other)), EQUIVOCATION); /* also while it waits */
+    assert_verdict(cluster_give(c, P, 1, pre_prepare(0, 0, 1, second, &other)),
+                   EQUIVOCATION); /* also while it waits */
     cluster_flush(c, P, 1);
     assert_int_equal(prepares(), 0);
     assert_verdict(cluster_give(c, P, 1, stripped(b[0])), ACCEPT);
@@ -403,8 +411,9 @@ static void a_waiting_batch_is_forgotten_when_the_view_is_left(void **state)
     assert_int_equal(prepares(), 0);
     /* And so are those below a stable checkpoint. */
     struct digest root = test_digest(1);
-    assert_verdict(cluster_give(c, P, 2, forge_vote(c, FRAME_PRE_PREPARE, 0, (struct vote){.slot = 1, .batch = digest}, P,
-                                                    2, list)),
+    assert_verdict(cluster_give(c, P, 2,
+                                forge_vote(c, FRAME_PRE_PREPARE, 0, (struct vote){.slot = 1, .batch = digest},
+                                           P, 2, list)),
                    ACCEPT);
     for (replica_id r = 0; r < 3; r++)
         assert_verdict(cluster_give(c, P, 2, forge_checkpoint(c, r, K, &root)), ACCEPT);
@@ -522,7 +531,8 @@ static void a_parting_carries_the_certificate(void **state)
 static void claims_of(struct slice vcs[3], view_no view, const struct digest *digest)
 {
     struct slot_view claim = {1, 0, *digest};
-    struct slice partings[2] = {forge_parting(c, 0, view - 1, NULL, &claim, 1), forge_parting(c, 2, view - 1, NULL, &claim, 1)};
+    struct slice partings[2] = {forge_parting(c, 0, view - 1, NULL, &claim, 1),
+                                forge_parting(c, 2, view - 1, NULL, &claim, 1)};
     for (replica_id r = 0; r < 3; r++)
         vcs[r] = forge_view_change(c, r, view, NULL, &claim, 1, partings, 2);
 }
@@ -575,7 +585,9 @@ static void a_null_slot_is_voted_like_any_other(void **state)
     (void)state;
     struct digest digest = test_digest(1), selected[2] = {{{0}}, digest};
     struct slot_view claim = {2, 0, digest};
-    struct slice partings[2] = {forge_parting(c, 0, 1, NULL, &claim, 1), forge_parting(c, 2, 1, NULL, &claim, 1)}, vcs[3];
+    struct slice partings[2] = {forge_parting(c, 0, 1, NULL, &claim, 1),
+                                forge_parting(c, 2, 1, NULL, &claim, 1)},
+                 vcs[3];
     for (replica_id r = 0; r < 3; r++)
         vcs[r] = forge_view_change(c, r, 2, NULL, &claim, 1, partings, 2);
     assert_verdict(cluster_give(c, P, 1, forge_new_view(c, 2, 2, 0, selected, 2, vcs, 3)), ACCEPT);
@@ -677,7 +689,8 @@ static void a_large_window_fits_a_new_view(void **state)
     for (replica_id r = 0; r < 4; r++)
         partings[r] = forge_parting(c, r, 0, NULL, claims, WINDOW);
     for (replica_id r = 0; r < 3; r++)
-        assert_verdict(cluster_give(c, P, 1, forge_view_change(c, r, 1, NULL, claims, WINDOW, partings, 4)), ACCEPT);
+        assert_verdict(cluster_give(c, P, 1, forge_view_change(c, r, 1, NULL, claims, WINDOW, partings, 4)),
+                       ACCEPT);
     const struct sent *sent = cluster_last(c, P, 1, FRAME_NEW_VIEW);
     assert_non_null(sent);
     assert_verdict(cluster_give(c, P, 3, sent_slice(sent)), ACCEPT);
@@ -697,9 +710,11 @@ static void what_is_not_for_p_is_unexpected(void **state)
         assert_refused(verdict, type);
     }
     struct digest root = test_digest(1);
-    struct slice commit = forge_vote(c, FRAME_COMMIT, 2, (struct vote){.slot = 1, .batch = root}, P, 1, SLICE_NONE);
+    struct slice commit =
+        forge_vote(c, FRAME_COMMIT, 2, (struct vote){.slot = 1, .batch = root}, P, 1, SLICE_NONE);
     assert_verdict(cluster_give(c, P, 1, commit), UNEXPECTED);
-    struct slice prepare = forge_vote(c, FRAME_PREPARE, 2, (struct vote){.slot = 1, .batch = root}, P, 1, SLICE_NONE);
+    struct slice prepare =
+        forge_vote(c, FRAME_PREPARE, 2, (struct vote){.slot = 1, .batch = root}, P, 1, SLICE_NONE);
     assert_verdict(cluster_give(c, P, 1, prepare), UNEXPECTED);
 }
 

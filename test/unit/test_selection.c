@@ -216,7 +216,8 @@ static void agrees_with_a_literal_reading(void **state)
     for (unsigned run = 0; run < 3000; run++) {
         uint32_t faults = 1 + (uint32_t)(test_random(&seed) % 2);
         uint32_t voters = 2 * faults + 1 + (uint32_t)(test_random(&seed) % (faults + 1));
-        unsigned density = (unsigned)(test_random(&seed) % 10), views = 1 + (unsigned)(test_random(&seed) % 4);
+        unsigned density = (unsigned)(test_random(&seed) % 10),
+                 views = 1 + (unsigned)(test_random(&seed) % 4);
         begin();
         for (uint32_t i = 0; i < voters; i++) {
             slot_no stable = test_random(&seed) % 4 ? 0 : K;

@@ -22,7 +22,8 @@ static int setup(void **state)
 static int setup_kv(void **state)
 {
     (void)state;
-    c = cluster_new(&(struct cluster_options){.service = &redoubt_service_kv, .service_options = "memory_mb=32"});
+    c = cluster_new(
+        &(struct cluster_options){.service = &redoubt_service_kv, .service_options = "memory_mb=32"});
     return 0;
 }
 
@@ -92,7 +93,8 @@ static void executed_of_others_are_enough_within_the_window(void **state)
 
 static struct slice ask_executed(replica_id from, replica_id to, slot_no first, slot_no last)
 {
-    struct slice body = cluster_body(c, ask_executed, &(struct ask_executed){.replica = to, .first = first, .last = last});
+    struct slice body =
+        cluster_body(c, ask_executed, &(struct ask_executed){.replica = to, .first = first, .last = last});
     return forge_mac(c, cluster_auth(c, E, from), FRAME_ASK_EXECUTED, body, E, to, SLICE_NONE);
 }
 
@@ -198,7 +200,8 @@ static void state_open(const struct sent *sent, struct opened_state *o)
     struct slice copy = cluster_copy(c, sent->frame.attachment.data, sent->frame.attachment.len);
     o->plain = (uint8_t *)(uintptr_t)copy.data;
     o->len = copy.len - AEAD_TAG_BYTES;
-    assert_true(aead_open(o->plain, &key, nonce, sent->frame.body.data, sent->frame.body.len, copy.data, copy.len));
+    assert_true(
+        aead_open(o->plain, &key, nonce, sent->frame.body.data, sent->frame.body.len, copy.data, copy.len));
 }
 
 static struct slice state_seal(replica_id from, const struct opened_state *o)
@@ -237,7 +240,7 @@ static void every_bit_of_a_piece_of_state_counts(void **state)
     for (const struct sent *answer; (answer = step_transfer(1)) != NULL;) {
         struct slice copy = cluster_copy(c, answer->data, answer->len);
         uint8_t *bytes = (uint8_t *)(uintptr_t)copy.data;
-        for (size_t at = 0; at < copy.len; at += copy.len > 500 && at > 100 ? 11 : 1) {
+        for (size_t at = 0; at<copy.len; at += copy.len> 500 && at > 100 ? 11 : 1) {
             bytes[at] ^= (uint8_t)(1u << at % 8);
             assert_refused(cluster_give(c, E, 3, copy), at);
             bytes[at] ^= (uint8_t)(1u << at % 8);
@@ -287,8 +290,9 @@ static void a_lying_e_is_found_out(void **state)
                 continue; /* seen through, or stuck, before anything was replaced */
             /* Nor does it go on with what it has of it, whatever its host brings. */
             for (replica_id r = 0; r < 3; r++)
-                (void)cluster_give(c, E, 3, forge_vote(c, FRAME_COMMIT, r, (struct vote){.slot = 1, .batch = null}, E, 3,
-                                                       SLICE_NONE));
+                (void)cluster_give(c, E, 3,
+                                   forge_vote(c, FRAME_COMMIT, r, (struct vote){.slot = 1, .batch = null}, E,
+                                              3, SLICE_NONE));
             cluster_flush(c, E, 3);
             assert_int_equal(e->executed, 0);
             assert_null(cluster_last(c, E, 3, FRAME_CHECKPOINT));
@@ -324,8 +328,9 @@ static void a_transfer_given_up_half_way_is_not_a_state(void **state)
         assert_verdict(cluster_catch_up(c, 3, 0, true), ACCEPT);
         static struct digest null;
         for (replica_id r = 0; r < 3 && touched; r++)
-            (void)cluster_give(c, E, 3, forge_vote(c, FRAME_COMMIT, r, (struct vote){.slot = 1, .batch = null}, E, 3,
-                                                   SLICE_NONE));
+            (void)cluster_give(
+                c, E, 3,
+                forge_vote(c, FRAME_COMMIT, r, (struct vote){.slot = 1, .batch = null}, E, 3, SLICE_NONE));
         cluster_flush(c, E, 3);
         if (touched)
             assert_int_equal(e->executed, 0);
@@ -352,18 +357,25 @@ static void questions_about_state(void **state)
     }
     assert_null(cluster_last(c, E, 1, FRAME_STATE));
     assert_verdict(cluster_give(c, E, 2, good), UNEXPECTED);
-    struct slice of_c = forge_mac(c, cluster_auth(c, KIND_CONFIRMATION, 3), FRAME_ASK_STATE, body, E, 1, SLICE_NONE);
+    struct slice of_c =
+        forge_mac(c, cluster_auth(c, KIND_CONFIRMATION, 3), FRAME_ASK_STATE, body, E, 1, SLICE_NONE);
     assert_verdict(cluster_give(c, E, 1, of_c), UNEXPECTED);
     assert_verdict(cluster_give(c, E, 1, good), ACCEPT);
     assert_non_null(cluster_last(c, E, 1, FRAME_STATE));
     /* Places that are not there. */
-    static const struct ask_state odd[] = {{1, K, STATE_LEAVES, UINT64_MAX, 0}, {1, K, STATE_LEAVES, 65, 0},
-                                           {1, 2 * K, STATE_LEAVES, 0, 0},      {1, K, STATE_ORIGINS, 0, UINT32_MAX},
-                                           {1, K, 3, 0, 0},                     {1, UINT64_MAX, STATE_HEAD, 0, 0}};
+    static const struct ask_state odd[] = {{1, K, STATE_LEAVES, UINT64_MAX, 0},
+                                           {1, K, STATE_LEAVES, 65, 0},
+                                           {1, 2 * K, STATE_LEAVES, 0, 0},
+                                           {1, K, STATE_ORIGINS, 0, UINT32_MAX},
+                                           {1, K, 3, 0, 0},
+                                           {1, UINT64_MAX, STATE_HEAD, 0, 0}};
     cluster_forget(c);
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         body = cluster_body(c, ask_state, &odd[i]);
-        assert_refused(cluster_give(c, E, 1, forge_mac(c, cluster_auth(c, E, 3), FRAME_ASK_STATE, body, E, 1, SLICE_NONE)), i);
+        assert_refused(
+            cluster_give(c, E, 1,
+                         forge_mac(c, cluster_auth(c, E, 3), FRAME_ASK_STATE, body, E, 1, SLICE_NONE)),
+            i);
     }
     assert_null(cluster_last(c, E, 1, FRAME_STATE));
     /* An offset beyond a leaf. */

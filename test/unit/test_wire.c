@@ -10,19 +10,22 @@
 #include "ordering/auth.h"
 #include "wire/messages.h"
 
-#define MESSAGES(M)                                                                                              \
-    M(hello, HELLO_FIELDS) M(start, START_FIELDS) M(bundle, BUNDLE_FIELDS) M(reply, REPLY_FIELDS)                \
-    M(fetch_reply, FETCH_REPLY_FIELDS) M(sign_wanted, SIGN_WANTED_FIELDS) M(vote, VOTE_FIELDS) M(checkpoint, CHECKPOINT_FIELDS) M(parting, PARTING_FIELDS)    \
-    M(view_change, VIEW_CHANGE_FIELDS) M(new_view, NEW_VIEW_FIELDS) M(ask_executed, ASK_EXECUTED_FIELDS)         \
-    M(ask_state, ASK_STATE_FIELDS) M(state, STATE_FIELDS) M(status, STATUS_FIELDS) M(fetch, FETCH_FIELDS)        \
-    M(batch_frame, BATCH_FIELDS) M(local_propose, LOCAL_PROPOSE_FIELDS) M(local_leave, LOCAL_LEAVE_FIELDS)       \
-    M(local_admitted, LOCAL_ADMITTED_FIELDS) M(local_progress, LOCAL_PROGRESS_FIELDS)                            \
-    M(local_need, LOCAL_NEED_FIELDS) M(local_catch_up, LOCAL_CATCH_UP_FIELDS) M(local_view, LOCAL_VIEW_FIELDS) M(local_settled, LOCAL_SETTLED_FIELDS)   \
-    M(state_head, STATE_HEAD_FIELDS)                                                                             \
-    /* elements of lists */                                                                                      \
-    M(member, MEMBER_FIELDS) M(origin_entry, ORIGIN_ENTRY_FIELDS) M(sealed, SEALED_FIELDS)                       \
-    M(batch_entry, BATCH_ENTRY_FIELDS) M(signer, SIGNER_FIELDS) M(slot_view, SLOT_VIEW_FIELDS)                   \
-    M(selected, SELECTED_FIELDS) M(mac_entry, MAC_ENTRY_FIELDS)
+#define MESSAGES(M)                                                                                          \
+    M(hello, HELLO_FIELDS)                                                                                   \
+    M(start, START_FIELDS) M(bundle, BUNDLE_FIELDS) M(reply, REPLY_FIELDS)                                   \
+        M(fetch_reply, FETCH_REPLY_FIELDS) M(sign_wanted, SIGN_WANTED_FIELDS) M(vote, VOTE_FIELDS) M(        \
+            checkpoint, CHECKPOINT_FIELDS) M(parting, PARTING_FIELDS) M(view_change, VIEW_CHANGE_FIELDS)     \
+            M(new_view, NEW_VIEW_FIELDS) M(ask_executed, ASK_EXECUTED_FIELDS) M(ask_state, ASK_STATE_FIELDS) \
+                M(state, STATE_FIELDS) M(status, STATUS_FIELDS) M(fetch, FETCH_FIELDS)                       \
+                    M(batch_frame, BATCH_FIELDS) M(local_propose, LOCAL_PROPOSE_FIELDS)                      \
+                        M(local_leave, LOCAL_LEAVE_FIELDS) M(local_admitted, LOCAL_ADMITTED_FIELDS)          \
+                            M(local_progress, LOCAL_PROGRESS_FIELDS) M(local_need, LOCAL_NEED_FIELDS)        \
+                                M(local_catch_up, LOCAL_CATCH_UP_FIELDS) M(local_view, LOCAL_VIEW_FIELDS)    \
+                                    M(local_settled, LOCAL_SETTLED_FIELDS)                                   \
+                                        M(state_head, STATE_HEAD_FIELDS) /* elements of lists */             \
+        M(member, MEMBER_FIELDS) M(origin_entry, ORIGIN_ENTRY_FIELDS) M(sealed, SEALED_FIELDS)               \
+            M(batch_entry, BATCH_ENTRY_FIELDS) M(signer, SIGNER_FIELDS) M(slot_view, SLOT_VIEW_FIELDS)       \
+                M(selected, SELECTED_FIELDS) M(mac_entry, MAC_ENTRY_FIELDS)
 
 static uint64_t seed = 7;
 static uint8_t pool[256]; /* slices of random messages point here */
@@ -30,7 +33,7 @@ static uint8_t pool[256]; /* slices of random messages point here */
 /* --- generated from the schemas -------------------------------------------------------------------------------- */
 
 #define RANDOM_FIELD(type, field) random_##type(&m->field);
-#define SAME_FIELD(type, field) same_##type(&a->field, &b->field);
+#define SAME_FIELD(type, field)   same_##type(&a->field, &b->field);
 
 /* At times the ends of the range. */
 static uint64_t random_number(void)
@@ -38,94 +41,152 @@ static uint64_t random_number(void)
     uint64_t r = test_random(&seed);
     return r % 8 == 0 ? 0 : r % 8 == 1 ? UINT64_MAX : test_random(&seed);
 }
-static void random_u8(uint8_t *v) { *v = (uint8_t)random_number(); }
-static void random_u16(uint16_t *v) { *v = (uint16_t)random_number(); }
-static void random_u32(uint32_t *v) { *v = (uint32_t)random_number(); }
-static void random_u64(uint64_t *v) { *v = random_number(); }
-static void random_digest(struct digest *v) { test_random_bytes(&seed, v, sizeof *v); }
-static void random_key(struct key *v) { test_random_bytes(&seed, v, sizeof *v); }
-static void random_tag16(struct tag16 *v) { test_random_bytes(&seed, v, sizeof *v); }
-static void random_signature(struct signature *v) { test_random_bytes(&seed, v, sizeof *v); }
-static void random_slice(struct slice *v) { *v = (struct slice){pool, test_random(&seed) % sizeof pool}; }
+static void random_u8(uint8_t *v)
+{
+    *v = (uint8_t)random_number();
+}
+static void random_u16(uint16_t *v)
+{
+    *v = (uint16_t)random_number();
+}
+static void random_u32(uint32_t *v)
+{
+    *v = (uint32_t)random_number();
+}
+static void random_u64(uint64_t *v)
+{
+    *v = random_number();
+}
+static void random_digest(struct digest *v)
+{
+    test_random_bytes(&seed, v, sizeof *v);
+}
+static void random_key(struct key *v)
+{
+    test_random_bytes(&seed, v, sizeof *v);
+}
+static void random_tag16(struct tag16 *v)
+{
+    test_random_bytes(&seed, v, sizeof *v);
+}
+static void random_signature(struct signature *v)
+{
+    test_random_bytes(&seed, v, sizeof *v);
+}
+static void random_slice(struct slice *v)
+{
+    *v = (struct slice){pool, test_random(&seed) % sizeof pool};
+}
 
-static void same_u8(const uint8_t *a, const uint8_t *b) { assert_int_equal(*a, *b); }
-static void same_u16(const uint16_t *a, const uint16_t *b) { assert_int_equal(*a, *b); }
-static void same_u32(const uint32_t *a, const uint32_t *b) { assert_int_equal(*a, *b); }
-static void same_u64(const uint64_t *a, const uint64_t *b) { assert_true(*a == *b); }
-static void same_digest(const struct digest *a, const struct digest *b) { assert_memory_equal(a, b, sizeof *a); }
-static void same_key(const struct key *a, const struct key *b) { assert_memory_equal(a, b, sizeof *a); }
-static void same_tag16(const struct tag16 *a, const struct tag16 *b) { assert_memory_equal(a, b, sizeof *a); }
-static void same_signature(const struct signature *a, const struct signature *b) { assert_memory_equal(a, b, sizeof *a); }
+static void same_u8(const uint8_t *a, const uint8_t *b)
+{
+    assert_int_equal(*a, *b);
+}
+static void same_u16(const uint16_t *a, const uint16_t *b)
+{
+    assert_int_equal(*a, *b);
+}
+static void same_u32(const uint32_t *a, const uint32_t *b)
+{
+    assert_int_equal(*a, *b);
+}
+static void same_u64(const uint64_t *a, const uint64_t *b)
+{
+    assert_true(*a == *b);
+}
+static void same_digest(const struct digest *a, const struct digest *b)
+{
+    assert_memory_equal(a, b, sizeof *a);
+}
+static void same_key(const struct key *a, const struct key *b)
+{
+    assert_memory_equal(a, b, sizeof *a);
+}
+static void same_tag16(const struct tag16 *a, const struct tag16 *b)
+{
+    assert_memory_equal(a, b, sizeof *a);
+}
+static void same_signature(const struct signature *a, const struct signature *b)
+{
+    assert_memory_equal(a, b, sizeof *a);
+}
 static void same_slice(const struct slice *a, const struct slice *b)
 {
     assert_int_equal(a->len, b->len);
     assert_memory_equal(a->data, b->data, a->len);
 }
 
-#define M(name, FIELDS)                                                                                          \
-    static void name##_random(struct name *m) { FIELDS(RANDOM_FIELD) }                                           \
-    static void name##_same(const struct name *a, const struct name *b) { FIELDS(SAME_FIELD) }                   \
-                                                                                                                 \
-    static void name##_round_trip(void **state)                                                                  \
-    {                                                                                                            \
-        (void)state;                                                                                             \
-        for (unsigned i = 0; i < 200; i++) {                                                                     \
-            static uint8_t bytes[4096];                                                                          \
-            struct name there, back;                                                                             \
-            name##_random(&there);                                                                               \
-            struct writer w = writer_to(bytes, sizeof bytes);                                                    \
-            name##_put(&w, &there);                                                                              \
-            assert_false(w.bad);                                                                                 \
-            uint8_t *copy = malloc(w.len + 1);                                                                   \
-            memcpy(copy, bytes, w.len);                                                                          \
-            assert_true(name##_decode((struct slice){copy, w.len}, &back));                                      \
-            name##_same(&there, &back);                                                                          \
-            copy[w.len] = 0;                                                                                     \
-            assert_false(name##_decode((struct slice){copy, w.len + 1}, &back)); /* nothing may be left over */  \
-            free(copy);                                                                                          \
-        }                                                                                                        \
-    }                                                                                                            \
-                                                                                                                 \
-    static void name##_truncated(void **state)                                                                   \
-    {                                                                                                            \
-        (void)state;                                                                                             \
-        static uint8_t bytes[4096];                                                                              \
-        struct name m;                                                                                           \
-        name##_random(&m);                                                                                       \
-        struct writer whole = writer_to(bytes, sizeof bytes);                                                    \
-        name##_put(&whole, &m);                                                                                  \
-        for (size_t len = 0; len < whole.len; len++) {                                                           \
-            uint8_t *copy = malloc(len ? len : 1);                                                               \
-            memcpy(copy, bytes, len);                                                                            \
-            assert_false(name##_decode((struct slice){copy, len}, &m));                                          \
-            struct writer w = writer_to(copy, len);                                                              \
-            struct name other;                                                                                   \
-            name##_random(&other);                                                                               \
-            name##_put(&w, &other);                                                                              \
-            assert_true(w.len <= len);                                                                           \
-            free(copy);                                                                                          \
-        }                                                                                                        \
-    }                                                                                                            \
-                                                                                                                 \
-    static void name##_printed(void **state)                                                                     \
-    {                                                                                                            \
-        (void)state;                                                                                             \
-        struct name m;                                                                                           \
-        name##_random(&m);                                                                                       \
-        char full[2048];                                                                                         \
-        struct text text = {.data = full, .cap = sizeof full};                                                   \
-        name##_print(&text, &m);                                                                                 \
-        assert_int_equal(text.len, strlen(full));                                                                \
-        assert_in_range(text.len, 1, sizeof full - 2);                                                           \
-        for (size_t cap = 0; cap <= text.len + 1; cap++) {                                                       \
-            char *small = malloc(cap ? cap : 1);                                                                 \
-            struct text cut = {.data = small, .cap = cap};                                                       \
-            name##_print(&cut, &m);                                                                              \
-            assert_int_equal(cut.len, cap == 0 ? 0 : cap - 1 < text.len ? cap - 1 : text.len);                   \
-            if (cap)                                                                                             \
-                assert_memory_equal(small, full, cut.len);                                                       \
-            free(small);                                                                                         \
-        }                                                                                                        \
+#define M(name, FIELDS)                                                                                      \
+    static void name##_random(struct name *m)                                                                \
+    {                                                                                                        \
+        FIELDS(RANDOM_FIELD)                                                                                 \
+    }                                                                                                        \
+    static void name##_same(const struct name *a, const struct name *b)                                      \
+    {                                                                                                        \
+        FIELDS(SAME_FIELD)                                                                                   \
+    }                                                                                                        \
+                                                                                                             \
+    static void name##_round_trip(void **state)                                                              \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        for (unsigned i = 0; i < 200; i++) {                                                                 \
+            static uint8_t bytes[4096];                                                                      \
+            struct name there, back;                                                                         \
+            name##_random(&there);                                                                           \
+            struct writer w = writer_to(bytes, sizeof bytes);                                                \
+            name##_put(&w, &there);                                                                          \
+            assert_false(w.bad);                                                                             \
+            uint8_t *copy = malloc(w.len + 1);                                                               \
+            memcpy(copy, bytes, w.len);                                                                      \
+            assert_true(name##_decode((struct slice){copy, w.len}, &back));                                  \
+            name##_same(&there, &back);                                                                      \
+            copy[w.len] = 0;                                                                                 \
+            assert_false(                                                                                    \
+                name##_decode((struct slice){copy, w.len + 1}, &back)); /* nothing may be left over */       \
+            free(copy);                                                                                      \
+        }                                                                                                    \
+    }                                                                                                        \
+                                                                                                             \
+    static void name##_truncated(void **state)                                                               \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        static uint8_t bytes[4096];                                                                          \
+        struct name m;                                                                                       \
+        name##_random(&m);                                                                                   \
+        struct writer whole = writer_to(bytes, sizeof bytes);                                                \
+        name##_put(&whole, &m);                                                                              \
+        for (size_t len = 0; len < whole.len; len++) {                                                       \
+            uint8_t *copy = malloc(len ? len : 1);                                                           \
+            memcpy(copy, bytes, len);                                                                        \
+            assert_false(name##_decode((struct slice){copy, len}, &m));                                      \
+            struct writer w = writer_to(copy, len);                                                          \
+            struct name other;                                                                               \
+            name##_random(&other);                                                                           \
+            name##_put(&w, &other);                                                                          \
+            assert_true(w.len <= len);                                                                       \
+            free(copy);                                                                                      \
+        }                                                                                                    \
+    }                                                                                                        \
+                                                                                                             \
+    static void name##_printed(void **state)                                                                 \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        struct name m;                                                                                       \
+        name##_random(&m);                                                                                   \
+        char full[2048];                                                                                     \
+        struct text text = {.data = full, .cap = sizeof full};                                               \
+        name##_print(&text, &m);                                                                             \
+        assert_int_equal(text.len, strlen(full));                                                            \
+        assert_in_range(text.len, 1, sizeof full - 2);                                                       \
+        for (size_t cap = 0; cap <= text.len + 1; cap++) {                                                   \
+            char *small = malloc(cap ? cap : 1);                                                             \
+            struct text cut = {.data = small, .cap = cap};                                                   \
+            name##_print(&cut, &m);                                                                          \
+            assert_int_equal(cut.len, cap == 0 ? 0 : cap - 1 < text.len ? cap - 1 : text.len);               \
+            if (cap)                                                                                         \
+                assert_memory_equal(small, full, cut.len);                                                   \
+            free(small);                                                                                     \
+        }                                                                                                    \
     }
 MESSAGES(M)
 #undef M
@@ -144,10 +205,10 @@ static void every_body_is_tested(void **state)
 static void lists_are_whole_and_bounded(void **state)
 {
     (void)state;
-#define L(name)                                                                                                  \
-    for (size_t len = 0; len <= 4 * (size_t)name##_BYTES; len++)                                                 \
-        assert_int_equal(name##_list_ok((struct slice){pool, len}, 3),                                           \
-                         len % name##_BYTES == 0 && len <= 3 * (size_t)name##_BYTES);                            \
+#define L(name)                                                                                              \
+    for (size_t len = 0; len <= 4 * (size_t)name##_BYTES; len++)                                             \
+        assert_int_equal(name##_list_ok((struct slice){pool, len}, 3),                                       \
+                         len % name##_BYTES == 0 && len <= 3 * (size_t)name##_BYTES);                        \
     assert_int_equal(name##_count((struct slice){pool, 2 * (size_t)name##_BYTES}), 2);
     L(member) L(origin_entry) L(sealed) L(batch_entry) L(signer) L(slot_view) L(selected) L(mac_entry)
 #undef L
@@ -173,11 +234,13 @@ static uint8_t space[1 << 20];
 
 static struct frame frame_of(enum frame_type type, enum kind kind, size_t body_len)
 {
-    return (struct frame){.type = type, .sender = {.kind = kind, .id = 1, .epoch = 1}, .body = {space, body_len}};
+    return (struct frame){
+        .type = type, .sender = {.kind = kind, .id = 1, .epoch = 1}, .body = {space, body_len}};
 }
 
-#define ENCODED(name, message)                                                                                   \
-    (checked_writer = writer_to(space, sizeof space), name##_put(&checked_writer, message), checked_writer.len)
+#define ENCODED(name, message)                                                                               \
+    (checked_writer = writer_to(space, sizeof space), name##_put(&checked_writer, message),                  \
+     checked_writer.len)
 static struct writer checked_writer;
 
 static void votes_come_from_their_own_kind(void **state)
@@ -299,13 +362,15 @@ static void partings_ascend_within_their_window(void **state)
 {
     (void)state;
     const slot_no h = CHECKPOINT_INTERVAL;
-    assert_verdict(parting_of(h, 3, (struct slot_view[]){{h + 1, 3, {{0}}}, {h + WINDOW, 0, {{0}}}}, 2), ACCEPT);
+    assert_verdict(parting_of(h, 3, (struct slot_view[]){{h + 1, 3, {{0}}}, {h + WINDOW, 0, {{0}}}}, 2),
+                   ACCEPT);
     /* One slot may be listed with several digests. */
     assert_verdict(parting_of(h, 3, (struct slot_view[]){{h + 1, 3, {{0}}}, {h + 1, 1, {{1}}}}, 2), ACCEPT);
     assert_verdict(parting_of(h, 3, (struct slot_view[]){{h, 3, {{0}}}}, 1), MALFORMED);
     assert_verdict(parting_of(h, 3, (struct slot_view[]){{h + WINDOW + 1, 3, {{0}}}}, 1), MALFORMED);
     assert_verdict(parting_of(h, 3, (struct slot_view[]){{h + 1, 4, {{0}}}}, 1), MALFORMED);
-    assert_verdict(parting_of(h, 3, (struct slot_view[]){{h + 2, 3, {{0}}}, {h + 1, 3, {{0}}}}, 2), MALFORMED);
+    assert_verdict(parting_of(h, 3, (struct slot_view[]){{h + 2, 3, {{0}}}, {h + 1, 3, {{0}}}}, 2),
+                   MALFORMED);
     assert_verdict(parting_of(UINT64_MAX, 3, NULL, 0), MALFORMED);
     assert_verdict(parting_of(UINT64_MAX - WINDOW, 3, NULL, 0), MALFORMED);
     static struct slot_view many[PARTING_VOTES_MAX + 1];
@@ -340,12 +405,15 @@ static void view_changes_claim_each_slot_once(void **state)
     assert_verdict(view_change_of(1, 0, NULL, 0, SLICE_NONE), ACCEPT);
     assert_verdict(view_change_of(0, 0, NULL, 0, SLICE_NONE), MALFORMED);
     assert_verdict(
-        view_change_of(3, h, (struct slot_view[]){{h + 1, 2, {{0}}}, {h + WINDOW, 0, {{0}}}}, 2, SLICE_NONE), ACCEPT);
+        view_change_of(3, h, (struct slot_view[]){{h + 1, 2, {{0}}}, {h + WINDOW, 0, {{0}}}}, 2, SLICE_NONE),
+        ACCEPT);
     assert_verdict(view_change_of(3, h, (struct slot_view[]){{h, 2, {{0}}}}, 1, SLICE_NONE), MALFORMED);
-    assert_verdict(view_change_of(3, h, (struct slot_view[]){{h + WINDOW + 1, 2, {{0}}}}, 1, SLICE_NONE), MALFORMED);
-    assert_verdict(view_change_of(3, h, (struct slot_view[]){{h + 1, 3, {{0}}}}, 1, SLICE_NONE), MALFORMED);
-    assert_verdict(view_change_of(3, h, (struct slot_view[]){{h + 1, 2, {{0}}}, {h + 1, 1, {{1}}}}, 2, SLICE_NONE),
+    assert_verdict(view_change_of(3, h, (struct slot_view[]){{h + WINDOW + 1, 2, {{0}}}}, 1, SLICE_NONE),
                    MALFORMED);
+    assert_verdict(view_change_of(3, h, (struct slot_view[]){{h + 1, 3, {{0}}}}, 1, SLICE_NONE), MALFORMED);
+    assert_verdict(
+        view_change_of(3, h, (struct slot_view[]){{h + 1, 2, {{0}}}, {h + 1, 1, {{1}}}}, 2, SLICE_NONE),
+        MALFORMED);
     assert_verdict(view_change_of(3, UINT64_MAX - WINDOW, NULL, 0, SLICE_NONE), MALFORMED);
     static struct slot_view many[WINDOW + 1];
     for (uint32_t i = 0; i <= WINDOW; i++)
@@ -419,11 +487,11 @@ int main(void)
 {
     test_random_bytes(&seed, pool, sizeof pool);
     const struct CMUnitTest tests[] = {
-#define M(name, FIELDS)                                                                                          \
+#define M(name, FIELDS)                                                                                      \
     cmocka_unit_test(name##_round_trip), cmocka_unit_test(name##_truncated), cmocka_unit_test(name##_printed),
         MESSAGES(M)
 #undef M
-        cmocka_unit_test(every_body_is_tested),
+            cmocka_unit_test(every_body_is_tested),
         cmocka_unit_test(lists_are_whole_and_bounded),
         cmocka_unit_test(elements_are_read_in_their_place),
         cmocka_unit_test(votes_come_from_their_own_kind),

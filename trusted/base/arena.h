@@ -14,8 +14,8 @@
 struct arena {
     uint8_t *base;
     size_t size;
-    size_t used;      /* bump pointer */
-    size_t live;      /* bytes handed out and not freed, rounded */
+    size_t used; /* bump pointer */
+    size_t live; /* bytes handed out and not freed, rounded */
     void *free[ARENA_CLASSES];
 };
 

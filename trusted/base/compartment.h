@@ -33,9 +33,9 @@ struct compartment_config {
     enum kind kind;
     replica_id replica;
     epoch_no epoch;
-    uint8_t admin_public[32];  /* whose START is obeyed; part of the evidence */
-    bool one_domain;           /* pbft: frames from co-located compartments come unauthenticated, and all three ... */
-    uint8_t domain_seed[32];   /* ... derive the same keys from this seed, which their host drew */
+    uint8_t admin_public[32]; /* whose START is obeyed; part of the evidence */
+    bool one_domain; /* pbft: frames from co-located compartments come unauthenticated, and all three ... */
+    uint8_t domain_seed[32]; /* ... derive the same keys from this seed, which their host drew */
     const struct redoubt_service *service; /* Execution only */
     const char *service_options;           /* Execution only, never NULL */
 };
@@ -43,7 +43,7 @@ struct compartment_config {
 struct compartment_input {
     const uint8_t *frame;
     size_t len;
-    bool local;       /* handed over by a co-located compartment; believed only when one_domain */
+    bool local; /* handed over by a co-located compartment; believed only when one_domain */
     uint64_t now_us;
 };
 

@@ -7,36 +7,39 @@
 
 #include <assert.h>
 
-#define FAULTS_MAX 3 /* a NEW-VIEW at its largest still fits a frame */
+#define FAULTS_MAX   3 /* a NEW-VIEW at its largest still fits a frame */
 #define REPLICAS_MAX (3 * FAULTS_MAX + 1)
 
 #ifdef REDOUBT_MUTANTS
 /* The simulator's build: small windows and tables, so that their ends are met in every run. */
 #define CHECKPOINT_INTERVAL 16u
-#define WINDOW 32u
-#define ORIGINS_MAX 64u
-#define BATCH_BUNDLES_MAX 32u
+#define WINDOW              32u
+#define ORIGINS_MAX         64u
+#define BATCH_BUNDLES_MAX   32u
 #else
 #define CHECKPOINT_INTERVAL 128u /* K: slots between checkpoints */
-#define WINDOW 256u              /* L: slots above the stable checkpoint that may be voted on; a multiple of K */
-#define ORIGINS_MAX 1024u        /* clients in the manifest */
-#define BATCH_BUNDLES_MAX 256u   /* bundles in one batch (slot) */
+#define WINDOW              256u /* L: slots above the stable checkpoint that may be voted on; a multiple of K */
+#define ORIGINS_MAX         1024u /* clients in the manifest */
+#define BATCH_BUNDLES_MAX   256u  /* bundles in one batch (slot) */
 #endif
 
-#define BUNDLE_WINDOW 64u        /* bundles of one origin that E remembers; more cannot be in flight */
-#define BUNDLE_OPS_MAX 1024u     /* operations in one bundle */
-#define OP_MAX (1024u * 1024u + 4096u)         /* one operation: a 1 MiB value and its key */
-#define BUNDLE_BODY_MAX (OP_MAX + 64u * 1024u) /* ciphertext of one bundle: one largest operation and some small ones */
-#define RESULTS_SOFT_MAX (1024u * 1024u) /* results of one bundle beyond which its further operations must be retried */
-#define REPLY_BODY_MAX (RESULTS_SOFT_MAX + OP_MAX + 64u * 1024u)
-#define REPLY_CACHE_BYTES (4u * 1024u * 1024u) /* results kept for retransmission, per origin ... */
-#define KEPT_BYTES_MAX (32u * 1024u * 1024u)   /* ... and of all origins */
+#define BUNDLE_WINDOW  64u   /* bundles of one origin that E remembers; more cannot be in flight */
+#define BUNDLE_OPS_MAX 1024u /* operations in one bundle */
+#define OP_MAX         (1024u * 1024u + 4096u) /* one operation: a 1 MiB value and its key */
+#define BUNDLE_BODY_MAX                                                                                      \
+    (OP_MAX + 64u * 1024u) /* ciphertext of one bundle: one largest operation and some small ones */
+#define RESULTS_SOFT_MAX                                                                                     \
+    (1024u * 1024u) /* results of one bundle beyond which its further operations must be retried */
+#define REPLY_BODY_MAX    (RESULTS_SOFT_MAX + OP_MAX + 64u * 1024u)
+#define REPLY_CACHE_BYTES (4u * 1024u * 1024u)  /* results kept for retransmission, per origin ... */
+#define KEPT_BYTES_MAX    (32u * 1024u * 1024u) /* ... and of all origins */
 
 /* Largest frame: a reply, or a NEW-VIEW with 2f+1 VIEW-CHANGEs at f = FAULTS_MAX. */
-#define FRAME_MAX (4u * 1024u * 1024u)
+#define FRAME_MAX  (4u * 1024u * 1024u)
 #define RING_BYTES (8u * 1024u * 1024u) /* holds two frames of the largest size */
 
-#define PARTING_DIGESTS_PER_SLOT 4u /* different digests of one slot that a PARTING lists (the latest views win) */
+#define PARTING_DIGESTS_PER_SLOT                                                                             \
+    4u /* different digests of one slot that a PARTING lists (the latest views win) */
 
 #define TIME_AHEAD_MAX_US 1000000u /* a batch's time may run ahead of a backup's clock by this */
 

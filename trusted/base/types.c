@@ -3,13 +3,20 @@
 const char *kind_name(enum kind kind)
 {
     switch (kind) {
-    case KIND_NONE: return "none";
-    case KIND_HOST: return "host";
-    case KIND_PREPARATION: return "preparation";
-    case KIND_CONFIRMATION: return "confirmation";
-    case KIND_EXECUTION: return "execution";
-    case KIND_ORIGIN: return "origin";
-    case KIND_ADMIN: return "admin";
+    case KIND_NONE:
+        return "none";
+    case KIND_HOST:
+        return "host";
+    case KIND_PREPARATION:
+        return "preparation";
+    case KIND_CONFIRMATION:
+        return "confirmation";
+    case KIND_EXECUTION:
+        return "execution";
+    case KIND_ORIGIN:
+        return "origin";
+    case KIND_ADMIN:
+        return "admin";
     }
     return "unknown";
 }

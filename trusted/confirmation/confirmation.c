@@ -2,7 +2,8 @@
 
 #include "ordering/hello.h"
 
-static void *confirmation_init(struct arena *arena, const struct compartment_config *config, struct outbox *out)
+static void *confirmation_init(struct arena *arena, const struct compartment_config *config,
+                               struct outbox *out)
 {
     struct confirmation *c = arena_take(arena, sizeof *c);
     c->config = *config;
@@ -55,12 +56,18 @@ static enum verdict confirmation_step(void *state, const struct compartment_inpu
         return VERDICT_EARLY;
     switch (frame.type) {
     case FRAME_PRE_PREPARE:
-    case FRAME_PREPARE: return confirmation_on_vote(c, &frame, in->local, out);
-    case FRAME_LOCAL_LEAVE: return confirmation_on_leave(c, &frame, out);
-    case FRAME_PARTING: return confirmation_on_parting(c, &frame, out);
-    case FRAME_NEW_VIEW: return confirmation_on_new_view(c, &frame, out);
-    case FRAME_CHECKPOINT: return confirmation_on_checkpoint(c, &frame, out);
-    default: return VERDICT_UNEXPECTED;
+    case FRAME_PREPARE:
+        return confirmation_on_vote(c, &frame, in->local, out);
+    case FRAME_LOCAL_LEAVE:
+        return confirmation_on_leave(c, &frame, out);
+    case FRAME_PARTING:
+        return confirmation_on_parting(c, &frame, out);
+    case FRAME_NEW_VIEW:
+        return confirmation_on_new_view(c, &frame, out);
+    case FRAME_CHECKPOINT:
+        return confirmation_on_checkpoint(c, &frame, out);
+    default:
+        return VERDICT_UNEXPECTED;
     }
 }
 

@@ -31,8 +31,8 @@ struct conf_vote {
 struct conf_slot {
     slot_no slot; /* 0: unused */
     struct conf_vote vote[REPLICAS_MAX];
-    uint32_t messages;    /* only a mutant counts these */
-    bool prepared;        /* and so committed: in `view`, the highest in which it was */
+    uint32_t messages; /* only a mutant counts these */
+    bool prepared;     /* and so committed: in `view`, the highest in which it was */
     view_no view;
     struct digest batch;
 };
@@ -50,9 +50,9 @@ struct confirmation {
     bool started;
     struct auth auth;
     struct stable stable;
-    view_no view;             /* all lower views are left */
-    view_no entered;          /* highest view whose NEW-VIEW was accepted */
-    view_no view_change_due;  /* a VIEW-CHANGE for this view waits for PARTINGs; 0: none */
+    view_no view;            /* all lower views are left */
+    view_no entered;         /* highest view whose NEW-VIEW was accepted */
+    view_no view_change_due; /* a VIEW-CHANGE for this view waits for PARTINGs; 0: none */
     struct conf_slot slot[WINDOW];
     struct conf_parting parting[REPLICAS_MAX];
     uint8_t *scratch; /* VIEW-CHANGE attachment */
@@ -71,11 +71,13 @@ static inline struct conf_slot *conf_slot_at(struct confirmation *c, slot_no slo
     return s;
 }
 
-enum verdict confirmation_on_vote(struct confirmation *c, const struct frame *frame, bool local, struct outbox *out);
+enum verdict confirmation_on_vote(struct confirmation *c, const struct frame *frame, bool local,
+                                  struct outbox *out);
 enum verdict confirmation_on_leave(struct confirmation *c, const struct frame *frame, struct outbox *out);
 enum verdict confirmation_on_parting(struct confirmation *c, const struct frame *frame, struct outbox *out);
 enum verdict confirmation_on_new_view(struct confirmation *c, const struct frame *frame, struct outbox *out);
-enum verdict confirmation_on_checkpoint(struct confirmation *c, const struct frame *frame, struct outbox *out);
+enum verdict confirmation_on_checkpoint(struct confirmation *c, const struct frame *frame,
+                                        struct outbox *out);
 
 /* Sends the VIEW-CHANGE that is due once every claim has its f+1 PARTINGs. */
 void confirmation_try_view_change(struct confirmation *c, struct outbox *out);

@@ -65,7 +65,8 @@ static void load_partings(const struct confirmation *c, struct stored_partings *
 }
 
 /* Marks the PARTINGs that prove the claim; false when there are fewer than f+1. */
-static bool support(const struct confirmation *c, struct stored_partings *stored, const struct slot_view *claim)
+static bool support(const struct confirmation *c, struct stored_partings *stored,
+                    const struct slot_view *claim)
 {
     uint32_t need = quorum_one_correct(&c->configuration) - (mutant(MUTANT_CLAIMS_WITH_F_PARTINGS) ? 1 : 0);
     uint32_t have = 0;

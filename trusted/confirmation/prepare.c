@@ -4,7 +4,8 @@
  */
 #include "confirmation/confirmation.h"
 
-static enum verdict place_check(const struct confirmation *c, const struct frame *frame, const struct vote *vote)
+static enum verdict place_check(const struct confirmation *c, const struct frame *frame,
+                                const struct vote *vote)
 {
     if (vote->view < c->view && !mutant(MUTANT_C_COMMITS_AFTER_LEAVING))
         return VERDICT_STALE;
@@ -46,7 +47,8 @@ static void commit(struct confirmation *c, struct conf_slot *s, const struct vot
     auth_emit_macs(&c->auth, out, FRAME_COMMIT, (struct slice){body, w.len}, TO_E, (struct slice){NULL, 0});
 }
 
-enum verdict confirmation_on_vote(struct confirmation *c, const struct frame *frame, bool local, struct outbox *out)
+enum verdict confirmation_on_vote(struct confirmation *c, const struct frame *frame, bool local,
+                                  struct outbox *out)
 {
     struct vote vote;
     enum verdict verdict = vote_check(frame, &vote);

@@ -10,11 +10,11 @@
 
 #include "base/types.h"
 
-#define MAC_BYTES 16
-#define SIGNATURE_BYTES 64
-#define AEAD_TAG_BYTES 16
+#define MAC_BYTES        16
+#define SIGNATURE_BYTES  64
+#define AEAD_TAG_BYTES   16
 #define AEAD_NONCE_BYTES 12
-#define SEAL_BYTES 48 /* what sealing a message adds */
+#define SEAL_BYTES       48 /* what sealing a message adds */
 
 struct secret_key { /* symmetric: MAC, AEAD or derivation */
     uint8_t bytes[32];
@@ -46,13 +46,15 @@ void digest_end(struct digest_state *state, struct digest *out);
 /* Keyed hash: pairwise authentication and key derivation. */
 void mac_make(uint8_t out[MAC_BYTES], const struct secret_key *key, const void *data, size_t len);
 bool mac_check(const uint8_t mac[MAC_BYTES], const struct secret_key *key, const void *data, size_t len);
-void key_derive(struct secret_key *out, const struct secret_key *from, const char *label, const void *data, size_t len);
+void key_derive(struct secret_key *out, const struct secret_key *from, const char *label, const void *data,
+                size_t len);
 
 /* Signatures (Ed25519). */
 void sign_keypair(struct sign_key *key);
 void sign_keypair_from(struct sign_key *key, const uint8_t seed[32]);
 void sign_make(uint8_t out[SIGNATURE_BYTES], const struct sign_key *key, const void *data, size_t len);
-bool sign_check(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32], const void *data, size_t len);
+bool sign_check(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32], const void *data,
+                size_t len);
 
 /* Key agreement (X25519, hashed with both public keys in canonical order, so both sides get the same);
  * false for a degenerate public key. */
@@ -66,9 +68,9 @@ bool box_open(uint8_t *out, const struct box_key *mine, const uint8_t *sealed, s
 
 /* Authenticated encryption (ChaCha20-Poly1305): `out` takes len + AEAD_TAG_BYTES; in place is allowed. A nonce must not
  * repeat under one key. */
-void aead_seal(uint8_t *out, const struct secret_key *key, const uint8_t nonce[AEAD_NONCE_BYTES], const void *ad,
-               size_t ad_len, const uint8_t *plain, size_t len);
-bool aead_open(uint8_t *out, const struct secret_key *key, const uint8_t nonce[AEAD_NONCE_BYTES], const void *ad,
-               size_t ad_len, const uint8_t *sealed, size_t sealed_len);
+void aead_seal(uint8_t *out, const struct secret_key *key, const uint8_t nonce[AEAD_NONCE_BYTES],
+               const void *ad, size_t ad_len, const uint8_t *plain, size_t len);
+bool aead_open(uint8_t *out, const struct secret_key *key, const uint8_t nonce[AEAD_NONCE_BYTES],
+               const void *ad, size_t ad_len, const uint8_t *sealed, size_t sealed_len);
 
 #endif

@@ -75,7 +75,8 @@ bool mac_check(const uint8_t mac[MAC_BYTES], const struct secret_key *key, const
     return crypto_equal(expected, mac, MAC_BYTES);
 }
 
-void key_derive(struct secret_key *out, const struct secret_key *from, const char *label, const void *data, size_t len)
+void key_derive(struct secret_key *out, const struct secret_key *from, const char *label, const void *data,
+                size_t len)
 {
     crypto_generichash_state state;
     uint8_t length = (uint8_t)strlen(label);
@@ -103,7 +104,8 @@ void sign_make(uint8_t out[SIGNATURE_BYTES], const struct sign_key *key, const v
     crypto_sign_detached(out, NULL, data, len, key->secret);
 }
 
-bool sign_check(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32], const void *data, size_t len)
+bool sign_check(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32], const void *data,
+                size_t len)
 {
     return crypto_sign_verify_detached(signature, data, len, public) == 0;
 }
@@ -145,14 +147,14 @@ bool box_open(uint8_t *out, const struct box_key *mine, const uint8_t *sealed, s
            crypto_box_seal_open(out, sealed, sealed_len, mine->public, mine->secret) == 0;
 }
 
-void aead_seal(uint8_t *out, const struct secret_key *key, const uint8_t nonce[AEAD_NONCE_BYTES], const void *ad,
-               size_t ad_len, const uint8_t *plain, size_t len)
+void aead_seal(uint8_t *out, const struct secret_key *key, const uint8_t nonce[AEAD_NONCE_BYTES],
+               const void *ad, size_t ad_len, const uint8_t *plain, size_t len)
 {
     crypto_aead_chacha20poly1305_ietf_encrypt(out, NULL, plain, len, ad, ad_len, NULL, nonce, key->bytes);
 }
 
-bool aead_open(uint8_t *out, const struct secret_key *key, const uint8_t nonce[AEAD_NONCE_BYTES], const void *ad,
-               size_t ad_len, const uint8_t *sealed, size_t sealed_len)
+bool aead_open(uint8_t *out, const struct secret_key *key, const uint8_t nonce[AEAD_NONCE_BYTES],
+               const void *ad, size_t ad_len, const uint8_t *sealed, size_t sealed_len)
 {
     return crypto_aead_chacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed, sealed_len, ad, ad_len, nonce,
                                                      key->bytes) == 0;

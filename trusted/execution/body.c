@@ -63,7 +63,8 @@ static void remove_oldest(struct body_store *store, struct arena *arena)
     bodies_remove(store, arena, &bundle);
 }
 
-enum verdict bodies_add(struct body_store *store, struct arena *arena, const struct digest *bundle, struct slice frame)
+enum verdict bodies_add(struct body_store *store, struct arena *arena, const struct digest *bundle,
+                        struct slice frame)
 {
     if (bodies_find(store, bundle))
         return VERDICT_DUPLICATE;

@@ -43,8 +43,8 @@ enum verdict execution_on_catch_up(struct execution *e, const struct frame *fram
     uint8_t body[32];
     struct writer w = writer_to(body, sizeof body);
     ask_executed_put(&w, &ask);
-    auth_emit_mac(&e->auth, out, FRAME_ASK_EXECUTED, (struct slice){body, w.len}, KIND_EXECUTION, catch_up.peer,
-                  (struct slice){NULL, 0});
+    auth_emit_mac(&e->auth, out, FRAME_ASK_EXECUTED, (struct slice){body, w.len}, KIND_EXECUTION,
+                  catch_up.peer, (struct slice){NULL, 0});
     return VERDICT_ACCEPT;
 }
 
@@ -63,14 +63,17 @@ enum verdict execution_on_ask_executed(struct execution *e, const struct frame *
         return VERDICT_STALE;
     if (first < e->remembered_from)
         return VERDICT_STALE;
-    for (slot_no slot = first; slot <= ask.last && slot <= e->executed && slot - first < CHECKPOINT_INTERVAL; slot++) {
-        struct vote vote = {.configuration = e->configuration.number, .view = 0, .slot = slot,
+    for (slot_no slot = first; slot <= ask.last && slot <= e->executed && slot - first < CHECKPOINT_INTERVAL;
+         slot++) {
+        struct vote vote = {.configuration = e->configuration.number,
+                            .view = 0,
+                            .slot = slot,
                             .batch = e->remembered[slot % REMEMBERED_SLOTS]};
         uint8_t body[64];
         struct writer w = writer_to(body, sizeof body);
         vote_put(&w, &vote);
-        auth_emit_mac(&e->auth, out, FRAME_EXECUTED, (struct slice){body, w.len}, KIND_EXECUTION, frame->sender.id,
-                      (struct slice){NULL, 0});
+        auth_emit_mac(&e->auth, out, FRAME_EXECUTED, (struct slice){body, w.len}, KIND_EXECUTION,
+                      frame->sender.id, (struct slice){NULL, 0});
     }
     return VERDICT_ACCEPT;
 }

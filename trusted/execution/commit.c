@@ -13,7 +13,8 @@ static uint32_t count_votes(const struct exec_vote *votes, uint32_t replicas, co
 {
     uint32_t count = 0;
     for (replica_id r = 0; r < replicas; r++)
-        count += votes[r].present && votes[r].view == like->view && digest_equal(&votes[r].batch, &like->batch);
+        count +=
+            votes[r].present && votes[r].view == like->view && digest_equal(&votes[r].batch, &like->batch);
     return count;
 }
 
@@ -46,8 +47,9 @@ enum verdict execution_on_commit(struct execution *e, const struct frame *frame,
     *known = (struct exec_vote){.present = true, .view = vote.view, .batch = vote.batch};
     s->messages++;
     uint32_t need = quorum_vote(&e->configuration) - (mutant(MUTANT_QUORUM_ONE_SHORT_E) ? 1 : 0);
-    uint32_t have = mutant(MUTANT_VOTES_BY_MESSAGE) ? s->messages
-                                                    : count_votes(s->commit, e->configuration.replicas, known);
+    uint32_t have = mutant(MUTANT_VOTES_BY_MESSAGE)
+                        ? s->messages
+                        : count_votes(s->commit, e->configuration.replicas, known);
     if (have >= need)
         decide(s, &vote.batch);
     return VERDICT_ACCEPT;

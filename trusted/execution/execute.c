@@ -3,7 +3,8 @@
  */
 #include "execution/execution.h"
 
-void execution_need(struct execution *e, unsigned what, slot_no slot, const struct digest *digest, struct outbox *out)
+void execution_need(struct execution *e, unsigned what, slot_no slot, const struct digest *digest,
+                    struct outbox *out)
 {
     uint8_t body[64];
     struct writer w = writer_to(body, sizeof body);
@@ -25,7 +26,8 @@ void execution_tell_progress(struct execution *e, struct outbox *out)
     uint8_t body[128];
     struct writer w = writer_to(body, sizeof body);
     local_progress_put(&w, &progress);
-    auth_emit_plain(&e->auth, out, FRAME_LOCAL_PROGRESS, (struct slice){body, w.len}, (struct slice){NULL, 0});
+    auth_emit_plain(&e->auth, out, FRAME_LOCAL_PROGRESS, (struct slice){body, w.len},
+                    (struct slice){NULL, 0});
     e->progress = false;
 }
 
@@ -42,7 +44,8 @@ static void put_result_head(struct writer *w, unsigned status, size_t len)
     put_u32(w, (uint32_t)len);
 }
 
-static enum redoubt_status execute_one(struct execution *e, const struct redoubt_op *op, struct redoubt_result *result)
+static enum redoubt_status execute_one(struct execution *e, const struct redoubt_op *op,
+                                       struct redoubt_result *result)
 {
     uint32_t access = e->configuration.origin[op->origin].access;
     if (access & ACCESS_WRITE)
@@ -100,7 +103,8 @@ static bool sends_in_full(const struct execution *e, const struct digest *bundle
     return digest_prefix(bundle) % e->configuration.replicas == e->config.replica;
 }
 
-static bool decrypt(struct execution *e, const struct frame *frame, const struct bundle *bundle, struct slice *plaintext)
+static bool decrypt(struct execution *e, const struct frame *frame, const struct bundle *bundle,
+                    struct slice *plaintext)
 {
     uint8_t nonce[12], ad[20];
     if (frame->attachment.len <= AEAD_TAG_BYTES)
@@ -128,7 +132,8 @@ static void execute_bundle(struct execution *e, const struct batch_entry *entry,
 {
     origin_id origin = frame->sender.id;
     /* A list that names a bundle by another origin, epoch or number passed f+1 faulty P: the same no-op everywhere. */
-    if (origin != entry->origin || frame->sender.epoch != entry->epoch || bundle->bundle_no != entry->bundle_no)
+    if (origin != entry->origin || frame->sender.epoch != entry->epoch ||
+        bundle->bundle_no != entry->bundle_no)
         return;
     if (origin_admit(e, origin, frame->sender.epoch, bundle) != ADMIT_EXECUTE)
         return;

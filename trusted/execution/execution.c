@@ -49,8 +49,11 @@ static void *execution_init(struct arena *arena, const struct compartment_config
     bodies_init(&e->bodies, arena);
     merkle_init(&e->leaves, arena, LEAVES_MAX);
     e->service = config->service;
-    e->env = (struct redoubt_env){
-        .engine = e, .alloc = env_alloc, .release = env_release, .touch = checkpoint_touch, .digest = env_digest};
+    e->env = (struct redoubt_env){.engine = e,
+                                  .alloc = env_alloc,
+                                  .release = env_release,
+                                  .touch = checkpoint_touch,
+                                  .digest = env_digest};
     CHECK(e->service && e->service->abi == REDOUBT_APP_ABI);
     e->service_state = e->service->create(&e->env, config->service_options);
     CHECK(e->service_state != NULL); /* wrong service_options, see the cluster file */
@@ -93,7 +96,8 @@ static enum verdict execution_on_start(struct execution *e, const struct frame *
     auth_start(&e->auth, &e->configuration);
     struct secret_key group;
     memcpy(group.bytes, e->group.secret, 32);
-    key_derive(&e->seed_key, &group, "redoubt randomness", e->auth.cluster.bytes, sizeof e->auth.cluster.bytes);
+    key_derive(&e->seed_key, &group, "redoubt randomness", e->auth.cluster.bytes,
+               sizeof e->auth.cluster.bytes);
     crypto_wipe(&group, sizeof group);
     for (origin_id i = 0; i < ORIGINS_MAX; i++)
         e->origin[i].dirty = true;
@@ -113,17 +117,28 @@ static enum verdict execution_step(void *state, const struct compartment_input *
     if (!e->started)
         return VERDICT_EARLY;
     switch (frame.type) {
-    case FRAME_COMMIT: return execution_on_commit(e, &frame, in->local);
-    case FRAME_EXECUTED: return execution_on_executed(e, &frame);
-    case FRAME_PRE_PREPARE: return execution_on_batch(e, &frame);
-    case FRAME_BUNDLE: return execution_on_bundle(e, &frame);
-    case FRAME_CHECKPOINT: return execution_on_checkpoint(e, &frame);
-    case FRAME_FETCH_REPLY: return execution_on_fetch_reply(e, &frame, out);
-    case FRAME_LOCAL_CATCH_UP: return execution_on_catch_up(e, &frame, out);
-    case FRAME_ASK_EXECUTED: return execution_on_ask_executed(e, &frame, out);
-    case FRAME_ASK_STATE: return execution_on_ask_state(e, &frame, out);
-    case FRAME_STATE: return execution_on_state(e, &frame, out);
-    default: return VERDICT_UNEXPECTED;
+    case FRAME_COMMIT:
+        return execution_on_commit(e, &frame, in->local);
+    case FRAME_EXECUTED:
+        return execution_on_executed(e, &frame);
+    case FRAME_PRE_PREPARE:
+        return execution_on_batch(e, &frame);
+    case FRAME_BUNDLE:
+        return execution_on_bundle(e, &frame);
+    case FRAME_CHECKPOINT:
+        return execution_on_checkpoint(e, &frame);
+    case FRAME_FETCH_REPLY:
+        return execution_on_fetch_reply(e, &frame, out);
+    case FRAME_LOCAL_CATCH_UP:
+        return execution_on_catch_up(e, &frame, out);
+    case FRAME_ASK_EXECUTED:
+        return execution_on_ask_executed(e, &frame, out);
+    case FRAME_ASK_STATE:
+        return execution_on_ask_state(e, &frame, out);
+    case FRAME_STATE:
+        return execution_on_state(e, &frame, out);
+    default:
+        return VERDICT_UNEXPECTED;
     }
 }
 

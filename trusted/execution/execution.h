@@ -29,11 +29,11 @@
 #define BODIES_MAX 1024u
 #else
 #define LEAVES_MAX (4u * 1024u * 1024u)
-#define BODIES_MAX 16384u                       /* bundle bodies held before they are executed */
+#define BODIES_MAX 16384u /* bundle bodies held before they are executed */
 #endif
 #define BODIES_BYTES_MAX (64u * 1024u * 1024u)
-#define REMEMBERED_SLOTS (2u * WINDOW)          /* for EXECUTED */
-#define LEAVES_PER_FLUSH 64u                    /* digests per call, so that operations pass in between */
+#define REMEMBERED_SLOTS (2u * WINDOW) /* for EXECUTED */
+#define LEAVES_PER_FLUSH 64u           /* digests per call, so that operations pass in between */
 #ifdef REDOUBT_MUTANTS
 #define SESSIONS_MAX 8u /* small in the simulator, so that eviction is seen */
 #else
@@ -42,7 +42,7 @@
 
 /* Address space for what is not the service's; what is touched is far less. Merkle tree, bitmaps and saved leaves by
  * number of leaves; bodies, a transfer and chunks of kept results beside them. */
-#define ENGINE_BYTES (LEAVES_MAX * 48ull + 640ull * 1024u * 1024u)
+#define ENGINE_BYTES      (LEAVES_MAX * 48ull + 640ull * 1024u * 1024u)
 #define SERVICE_BYTES_MIN (64u * 1024u * 1024u)
 
 struct exec_vote {
@@ -70,22 +70,22 @@ struct kept_reply {
     uint64_t bundle_no; /* 0: none */
     slot_no slot;
     uint8_t outcome;
-    bool present;    /* results are kept, in full */
+    bool present; /* results are kept, in full */
     uint32_t len;
-    uint32_t chunk;  /* where, see kept.h */
+    uint32_t chunk; /* where, see kept.h */
     bool digested;
     struct digest digest; /* of results, made when a checkpoint wants it */
 };
 
 struct origin_record {
-    epoch_no epoch;       /* highest opened */
-    bool open;            /* false: closed for good, or never opened */
+    epoch_no epoch; /* highest opened */
+    bool open;      /* false: closed for good, or never opened */
     struct key session_public;
     struct secret_key content_key;
     struct secret_key reply_key;
-    uint64_t highest;     /* bundle number */
-    uint64_t window;      /* bit i: highest - i was executed */
-    slot_no last_slot;    /* for eviction */
+    uint64_t highest;  /* bundle number */
+    uint64_t window;   /* bit i: highest - i was executed */
+    slot_no last_slot; /* for eviction */
     uint32_t last_index;
     size_t kept_bytes;
     struct kept_reply *kept; /* BUNDLE_WINDOW, by number modulo the window; NULL while closed */
@@ -127,7 +127,7 @@ struct serve {
     bool wanted; /* somebody asked; starts at the next checkpoint */
     bool active;
     slot_no slot;
-    struct digest root; /* of the checkpoint, once it is finished */
+    struct digest root;             /* of the checkpoint, once it is finished */
     struct certificate certificate; /* for that slot, once it is stable here */
     uint64_t time_us;
     uint64_t leaf_count;
@@ -150,17 +150,18 @@ struct fetch_state {
     uint8_t *partial; /* a leaf that came in pieces */
     uint32_t partial_total;
     uint32_t partial_len;
-    uint64_t moved;     /* bytes taken in, so that the host sees progress */
+    uint64_t moved; /* bytes taken in, so that the host sees progress */
     bool origins_done;
-    uint8_t *origins;   /* as far as they came */
+    uint8_t *origins; /* as far as they came */
     uint32_t origins_total;
     uint32_t origins_len;
     uint64_t transfers;
 };
 
 struct execution {
-    struct arena *arena;          /* the engine's: bodies, saved leaves, what is in transfer */
-    struct arena service_arena;   /* the service's alone, so that its allocations depend on nothing but its history */
+    struct arena *arena; /* the engine's: bodies, saved leaves, what is in transfer */
+    struct arena
+        service_arena; /* the service's alone, so that its allocations depend on nothing but its history */
     struct compartment_config config;
     struct configuration configuration;
     bool started;
@@ -175,7 +176,7 @@ struct execution {
 
     slot_no executed;
     uint64_t time_us;
-    bool in_slot;       /* slot executed+1 is being executed ... */
+    bool in_slot;        /* slot executed+1 is being executed ... */
     uint32_t next_entry; /* ... and this is its next bundle */
     uint64_t slot_time_us;
     struct exec_slot slot[WINDOW];
@@ -240,14 +241,16 @@ enum verdict execution_on_executed(struct execution *e, const struct frame *fram
 enum verdict execution_on_batch(struct execution *e, const struct frame *frame);
 enum verdict execution_on_bundle(struct execution *e, const struct frame *frame);
 void bodies_init(struct body_store *store, struct arena *arena);
-enum verdict bodies_add(struct body_store *store, struct arena *arena, const struct digest *bundle, struct slice frame);
+enum verdict bodies_add(struct body_store *store, struct arena *arena, const struct digest *bundle,
+                        struct slice frame);
 const struct body_entry *bodies_find(const struct body_store *store, const struct digest *bundle);
 void bodies_remove(struct body_store *store, struct arena *arena, const struct digest *bundle);
 
 /* execute.c: does a piece of work; true when there is more to do at once. */
 bool execution_advance(struct execution *e, struct outbox *out);
 void execution_tell_progress(struct execution *e, struct outbox *out);
-void execution_need(struct execution *e, unsigned what, slot_no slot, const struct digest *digest, struct outbox *out);
+void execution_need(struct execution *e, unsigned what, slot_no slot, const struct digest *digest,
+                    struct outbox *out);
 
 /* origin.c: who may have a bundle executed, and what is remembered of it. */
 enum admit { ADMIT_EXECUTE, ADMIT_REPEAT, ADMIT_STALE, ADMIT_IGNORE };

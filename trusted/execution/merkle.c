@@ -37,7 +37,8 @@ void merkle_reset(struct merkle *tree, uint64_t leaf_count)
 {
     /* Marks of the old contents would stop new ones half-way up. */
     for (unsigned level = 1; level < tree->levels; level++)
-        memset(tree->level[level].marked, 0, (tree->level[level].cap / 64 + 1) * sizeof *tree->level[level].marked);
+        memset(tree->level[level].marked, 0,
+               (tree->level[level].cap / 64 + 1) * sizeof *tree->level[level].marked);
     tree->count = 0;
     for (uint64_t i = 0; i < leaf_count; i++)
         mark(tree, 1, i / MERKLE_ARITY);

@@ -9,7 +9,7 @@
 #include "base/arena.h"
 #include "base/types.h"
 
-#define MERKLE_ARITY 16u
+#define MERKLE_ARITY  16u
 #define MERKLE_LEVELS 7u
 
 struct merkle_level {

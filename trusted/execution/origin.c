@@ -56,10 +56,12 @@ static bool session_keys(struct execution *e, struct origin_record *record)
     struct secret_key shared;
     if (!box_agree(&shared, &e->group, record->session_public.bytes))
         return false;
-    key_derive(&record->content_key, &shared, "redoubt content", e->auth.cluster.bytes, sizeof e->auth.cluster.bytes);
+    key_derive(&record->content_key, &shared, "redoubt content", e->auth.cluster.bytes,
+               sizeof e->auth.cluster.bytes);
     if (!box_agree(&shared, &e->auth.box, record->session_public.bytes))
         return false;
-    key_derive(&record->reply_key, &shared, "redoubt reply", e->auth.cluster.bytes, sizeof e->auth.cluster.bytes);
+    key_derive(&record->reply_key, &shared, "redoubt reply", e->auth.cluster.bytes,
+               sizeof e->auth.cluster.bytes);
     crypto_wipe(&shared, sizeof shared);
     return true;
 }
@@ -79,7 +81,8 @@ static void session_add(struct execution *e, struct origin_record *record)
 }
 
 /* Whether a session opens must be the same at every E: a key that no agreement is possible with is refused by all. */
-static bool origin_open(struct execution *e, origin_id origin, epoch_no epoch, const struct key *session_public)
+static bool origin_open(struct execution *e, origin_id origin, epoch_no epoch,
+                        const struct key *session_public)
 {
     struct origin_record *record = &e->origin[origin];
     origin_close(e, origin);
@@ -87,7 +90,8 @@ static bool origin_open(struct execution *e, origin_id origin, epoch_no epoch, c
     record->dirty = true;
     record->session_public = *session_public;
     if (!session_keys(e, record)) {
-        memset(&record->session_public, 0, sizeof record->session_public); /* a closed record is its epoch alone */
+        memset(&record->session_public, 0,
+               sizeof record->session_public); /* a closed record is its epoch alone */
         return false;
     }
     while (e->sessions >= SESSIONS_MAX)
@@ -109,7 +113,8 @@ bool origin_needs_body(const struct execution *e, const struct batch_entry *entr
     if (entry->bundle_no > record->highest)
         return true;
     uint64_t behind = record->highest - entry->bundle_no;
-    return behind < BUNDLE_WINDOW && (!(record->window >> behind & 1) || mutant(MUTANT_BUNDLE_EXECUTES_TWICE));
+    return behind < BUNDLE_WINDOW &&
+           (!(record->window >> behind & 1) || mutant(MUTANT_BUNDLE_EXECUTES_TWICE));
 }
 
 bool origin_settled(const struct execution *e, origin_id origin, epoch_no epoch, uint64_t bundle_no)
@@ -176,8 +181,8 @@ static void shrink(struct execution *e, struct origin_record *record)
     }
 }
 
-static void kept_set(struct execution *e, struct origin_record *record, struct kept_reply *kept, const uint8_t *results,
-                     size_t len)
+static void kept_set(struct execution *e, struct origin_record *record, struct kept_reply *kept,
+                     const uint8_t *results, size_t len)
 {
     kept->present = true;
     kept->len = (uint32_t)len;
@@ -299,7 +304,8 @@ static bool kept_load(struct execution *e, struct origin_record *record, unsigne
     uint8_t outcome = get_u8(r);
     bool present = get_u8(r) == 1;
     struct slice results = get_slice(r);
-    if (r->bad || bundle_no % BUNDLE_WINDOW != index || results.len > REPLY_BODY_MAX || (!present && results.len))
+    if (r->bad || bundle_no % BUNDLE_WINDOW != index || results.len > REPLY_BODY_MAX ||
+        (!present && results.len))
         return false;
     *kept = (struct kept_reply){.bundle_no = bundle_no, .slot = slot, .outcome = outcome};
     if (present && e->kept_bytes + results.len > KEPT_BYTES_MAX)

@@ -28,8 +28,8 @@ static size_t results_digest(struct slice results, uint8_t *to, size_t cap)
     return w.len;
 }
 
-static void emit(struct execution *e, origin_id origin, uint64_t bundle_no, enum reply_outcome outcome, slot_no slot,
-                 struct slice results, struct outbox *out)
+static void emit(struct execution *e, origin_id origin, uint64_t bundle_no, enum reply_outcome outcome,
+                 slot_no slot, struct slice results, struct outbox *out)
 {
     const struct origin_record *record = &e->origin[origin];
     struct reply reply = {
@@ -83,9 +83,11 @@ void reply_emit(struct execution *e, origin_id origin, uint64_t bundle_no, bool 
 }
 
 /* A host that missed an execution (state came by transfer) would else wait for it, and change views over it. */
-static void tell_settled(struct execution *e, const struct frame *frame, uint64_t bundle_no, struct outbox *out)
+static void tell_settled(struct execution *e, const struct frame *frame, uint64_t bundle_no,
+                         struct outbox *out)
 {
-    struct local_settled settled = {.origin = frame->sender.id, .epoch = frame->sender.epoch, .bundle_no = bundle_no};
+    struct local_settled settled = {
+        .origin = frame->sender.id, .epoch = frame->sender.epoch, .bundle_no = bundle_no};
     uint8_t body[32];
     struct writer w = writer_to(body, sizeof body);
     local_settled_put(&w, &settled);
@@ -104,7 +106,8 @@ enum verdict execution_on_fetch_reply(struct execution *e, const struct frame *f
     if (origin_settled(e, frame->sender.id, frame->sender.epoch, fetch.bundle_no))
         tell_settled(e, frame, fetch.bundle_no, out);
     const struct origin_record *record = &e->origin[frame->sender.id];
-    if (!record->open || record->epoch != frame->sender.epoch || !origin_kept(e, frame->sender.id, fetch.bundle_no))
+    if (!record->open || record->epoch != frame->sender.epoch ||
+        !origin_kept(e, frame->sender.id, fetch.bundle_no))
         return VERDICT_STALE;
     reply_emit(e, frame->sender.id, fetch.bundle_no, true, out);
     return VERDICT_ACCEPT;

@@ -4,7 +4,7 @@
  */
 #include "execution/execution.h"
 
-#define LEAF_BYTES_MAX (64u * 1024u * 1024u)
+#define LEAF_BYTES_MAX    (64u * 1024u * 1024u)
 #define ORIGINS_SAVED_MAX (KEPT_BYTES_MAX + SESSIONS_MAX * (BUNDLE_WINDOW * 22u + 64u) + ORIGINS_MAX * 9u)
 
 void fetch_ask(struct execution *e, struct outbox *out)
@@ -132,7 +132,8 @@ static enum verdict origins_complete(struct execution *e)
     return VERDICT_ACCEPT;
 }
 
-static enum verdict on_origins(struct execution *e, const struct state *state, struct slice plain, struct outbox *out)
+static enum verdict on_origins(struct execution *e, const struct state *state, struct slice plain,
+                               struct outbox *out)
 {
     struct fetch_state *f = &e->fetch;
     if (!f->active || f->origins_done || state->slot != f->slot || state->offset != f->origins_len)
@@ -213,7 +214,8 @@ static enum verdict complete(struct execution *e, struct outbox *out)
     return VERDICT_ACCEPT;
 }
 
-static enum verdict on_leaves(struct execution *e, const struct state *state, struct slice plain, struct outbox *out)
+static enum verdict on_leaves(struct execution *e, const struct state *state, struct slice plain,
+                              struct outbox *out)
 {
     struct fetch_state *f = &e->fetch;
     if (!f->active || !f->origins_done || state->slot != f->slot || state->leaf != f->next_leaf ||
@@ -257,22 +259,27 @@ enum verdict execution_on_state(struct execution *e, const struct frame *frame, 
         return VERDICT_UNKNOWN_SENDER;
     key_derive(&key, pair, "redoubt state", &from, sizeof from);
     reply_nonce(nonce, state.nonce);
-    bool opened = aead_open(e->scratch, &key, nonce, frame->body.data, frame->body.len, frame->attachment.data,
-                            frame->attachment.len);
+    bool opened = aead_open(e->scratch, &key, nonce, frame->body.data, frame->body.len,
+                            frame->attachment.data, frame->attachment.len);
     crypto_wipe(&key, sizeof key);
     if (!opened)
         return VERDICT_BAD_MAC;
     struct slice plain = {e->scratch, frame->attachment.len - AEAD_TAG_BYTES};
     enum verdict verdict = VERDICT_MALFORMED;
     switch (state.what) {
-    case STATE_ORIGINS: verdict = on_origins(e, &state, plain, out); break;
-    case STATE_LEAVES: verdict = on_leaves(e, &state, plain, out); break;
+    case STATE_ORIGINS:
+        verdict = on_origins(e, &state, plain, out);
+        break;
+    case STATE_LEAVES:
+        verdict = on_leaves(e, &state, plain, out);
+        break;
     case STATE_HEAD:
         verdict = on_head(e, &state, plain);
         if (verdict == VERDICT_ACCEPT)
             fetch_ask(e, out);
         break;
-    default: break;
+    default:
+        break;
     }
     if (verdict == VERDICT_ACCEPT) {
         e->fetch.moved += plain.len;

@@ -5,9 +5,9 @@
  */
 #include "execution/execution.h"
 
-#define CHUNK_BYTES (256u * 1024u)
+#define CHUNK_BYTES       (256u * 1024u)
 #define SERVE_MEMORY_PART 8u /* at most this part of the arena for saved leaves */
-#define SERVE_IDLE_SLOTS (8u * CHECKPOINT_INTERVAL)
+#define SERVE_IDLE_SLOTS  (8u * CHECKPOINT_INTERVAL)
 
 struct saved_leaf {
     struct saved_leaf *next;
@@ -163,9 +163,11 @@ void serve_at_checkpoint(struct execution *e)
         serve_stop(e);
 }
 
-static void send_state(struct execution *e, replica_id to, struct state *state, struct slice plain, struct outbox *out)
+static void send_state(struct execution *e, replica_id to, struct state *state, struct slice plain,
+                       struct outbox *out)
 {
-    const struct secret_key *pair = auth_pair_key(&e->auth, e->auth.one_domain ? KIND_HOST : KIND_EXECUTION, to);
+    const struct secret_key *pair =
+        auth_pair_key(&e->auth, e->auth.one_domain ? KIND_HOST : KIND_EXECUTION, to);
     struct secret_key key;
     uint8_t nonce[12];
     uint32_t self = e->config.replica;
@@ -213,7 +215,8 @@ static uint64_t pack_leaves(struct execution *e, uint64_t leaf, uint32_t offset,
 static void want_snapshot(struct execution *e, const struct ask_state *ask)
 {
     struct serve *s = &e->serve;
-    bool old = s->active && e->executed - s->slot > WINDOW && e->executed - s->last_asked > CHECKPOINT_INTERVAL;
+    bool old =
+        s->active && e->executed - s->slot > WINDOW && e->executed - s->last_asked > CHECKPOINT_INTERVAL;
     if (s->active && s->slot > ask->slot && !old)
         return;
     s->wanted = true;

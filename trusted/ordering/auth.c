@@ -14,7 +14,8 @@ static void put_sender(struct writer *w, const struct sender *sender)
     put_u64(w, sender->epoch);
 }
 
-void auth_init_with_keys(struct auth *auth, struct sender self, const struct sign_key *sign, const struct box_key *box)
+void auth_init_with_keys(struct auth *auth, struct sender self, const struct sign_key *sign,
+                         const struct box_key *box)
 {
     memset(auth, 0, sizeof *auth);
     auth->self = self;
@@ -45,8 +46,8 @@ void auth_start(struct auth *auth, const struct configuration *configuration)
         memset(auth->origin, 0, ORIGINS_MAX * sizeof *auth->origin);
 }
 
-void auth_content(const struct tag16 *cluster, enum frame_type type, const struct sender *sender, struct slice body,
-                  struct digest *content)
+void auth_content(const struct tag16 *cluster, enum frame_type type, const struct sender *sender,
+                  struct slice body, struct digest *content)
 {
     uint8_t head[16 + 2 + SENDER_BYTES];
     struct writer w = writer_to(head, sizeof head);
@@ -95,7 +96,8 @@ static const struct secret_key *pair_key(struct auth *auth, struct pair_key *pai
 
 const struct secret_key *auth_pair_key(struct auth *auth, enum kind kind, replica_id replica)
 {
-    if (!auth->configuration || kind < KIND_HOST || kind > KIND_EXECUTION || replica >= auth->configuration->replicas)
+    if (!auth->configuration || kind < KIND_HOST || kind > KIND_EXECUTION ||
+        replica >= auth->configuration->replicas)
         return NULL;
     const struct member_keys *keys = &auth->configuration->member[kind - KIND_HOST][replica];
     struct sender peer = {.kind = kind, .id = replica, .epoch = keys->epoch};
@@ -111,7 +113,8 @@ static void mac_input(uint8_t input[37], const struct digest *content, enum kind
     put_u32(&w, id);
 }
 
-void auth_put_mac(struct auth *auth, const struct digest *content, enum kind kind, replica_id replica, struct writer *w)
+void auth_put_mac(struct auth *auth, const struct digest *content, enum kind kind, replica_id replica,
+                  struct writer *w)
 {
     const struct secret_key *key = auth_pair_key(auth, kind, replica);
     struct mac_entry entry = {.kind = (uint8_t)kind, .replica = (uint8_t)replica};
@@ -184,14 +187,16 @@ static void signature_input(uint8_t input[48], const struct digest *content)
     memcpy(input + 16, content->bytes, 32);
 }
 
-void auth_sign_content(const struct auth *auth, const struct digest *content, uint8_t signature[SIGNATURE_BYTES])
+void auth_sign_content(const struct auth *auth, const struct digest *content,
+                       uint8_t signature[SIGNATURE_BYTES])
 {
     uint8_t input[48];
     signature_input(input, content);
     sign_make(signature, &auth->sign, input, sizeof input);
 }
 
-bool auth_signature_ok(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32], const struct digest *content)
+bool auth_signature_ok(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32],
+                       const struct digest *content)
 {
     uint8_t input[48];
     signature_input(input, content);
@@ -205,7 +210,7 @@ enum verdict auth_check_signature(const struct configuration *c, const struct fr
         return VERDICT_BAD_SIGNATURE;
     if (frame->sender.kind == KIND_ORIGIN) {
         if (frame->sender.id < c->origins && c->origin[frame->sender.id].present)
-            public = c->origin[frame->sender.id].sign_public;
+        public = c->origin[frame->sender.id].sign_public;
     } else {
         const struct member_keys *keys = configuration_member(c, &frame->sender);
         public = keys ? keys->sign_public : NULL;
@@ -227,8 +232,8 @@ static void emit(struct auth *auth, struct outbox *out, enum frame_type type, en
     outbox_commit(out, len);
 }
 
-void auth_emit_macs(struct auth *auth, struct outbox *out, enum frame_type type, struct slice body, unsigned macs_to,
-                    struct slice attachment)
+void auth_emit_macs(struct auth *auth, struct outbox *out, enum frame_type type, struct slice body,
+                    unsigned macs_to, struct slice attachment)
 {
     uint8_t macs[AUTH_BYTES_MAX];
     struct writer w = writer_to(macs, sizeof macs);
@@ -239,8 +244,8 @@ void auth_emit_macs(struct auth *auth, struct outbox *out, enum frame_type type,
     emit(auth, out, type, AUTH_MACS, body, (struct slice){macs, w.len}, attachment);
 }
 
-void auth_emit_mac(struct auth *auth, struct outbox *out, enum frame_type type, struct slice body, enum kind kind,
-                   replica_id replica, struct slice attachment)
+void auth_emit_mac(struct auth *auth, struct outbox *out, enum frame_type type, struct slice body,
+                   enum kind kind, replica_id replica, struct slice attachment)
 {
     uint8_t macs[mac_entry_BYTES];
     struct writer w = writer_to(macs, sizeof macs);
@@ -265,7 +270,8 @@ void auth_emit_plain(const struct auth *auth, struct outbox *out, enum frame_typ
 {
     size_t max = FRAME_HEADER_BYTES + body.len + attachment.len;
     uint8_t *to = outbox_reserve(out, max);
-    size_t len = frame_encode(to, max, type, &auth->self, AUTH_NONE, body, (struct slice){NULL, 0}, attachment);
+    size_t len =
+        frame_encode(to, max, type, &auth->self, AUTH_NONE, body, (struct slice){NULL, 0}, attachment);
     CHECK(len == max);
     outbox_commit(out, len);
 }

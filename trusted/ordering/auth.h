@@ -21,8 +21,8 @@ WIRE_LIST(mac_entry, MAC_ENTRY_FIELDS)
 
 struct pair_key {
     bool known;
-    bool agreed;         /* `shared` holds the key agreement, which epochs do not change */
-    epoch_no epoch;      /* of the peer, for which `key` was derived */
+    bool agreed;    /* `shared` holds the key agreement, which epochs do not change */
+    epoch_no epoch; /* of the peer, for which `key` was derived */
     struct secret_key shared;
     struct secret_key key;
 };
@@ -44,25 +44,29 @@ enum { TO_P = 1, TO_C = 2, TO_E = 4 };
 /* Draws fresh keys (or derives them from `domain_seed`, 32 bytes, when not NULL). */
 void auth_init(struct auth *auth, struct sender self, const uint8_t *domain_seed);
 /* With keys that exist already (an origin's long-term keys). */
-void auth_init_with_keys(struct auth *auth, struct sender self, const struct sign_key *sign, const struct box_key *box);
+void auth_init_with_keys(struct auth *auth, struct sender self, const struct sign_key *sign,
+                         const struct box_key *box);
 /* From now on messages of this configuration verify. */
 void auth_start(struct auth *auth, const struct configuration *configuration);
 
-void auth_content(const struct tag16 *cluster, enum frame_type type, const struct sender *sender, struct slice body,
-                  struct digest *content);
+void auth_content(const struct tag16 *cluster, enum frame_type type, const struct sender *sender,
+                  struct slice body, struct digest *content);
 
 /* Appends the MACs for these kinds at every replica (one's own compartments included, unless one_domain). */
 void auth_put_vector(struct auth *auth, const struct digest *content, unsigned kinds, struct writer *w);
 /* Appends one MAC, for one compartment. */
-void auth_put_mac(struct auth *auth, const struct digest *content, enum kind kind, replica_id replica, struct writer *w);
+void auth_put_mac(struct auth *auth, const struct digest *content, enum kind kind, replica_id replica,
+                  struct writer *w);
 /* The MAC meant for this compartment, from a member of the configuration or from an origin. */
 enum verdict auth_check_mac(struct auth *auth, const struct frame *frame);
 /* The signature, by the sender's key in the configuration. */
 enum verdict auth_check_signature(const struct configuration *configuration, const struct frame *frame);
 
 /* Signs a content digest as this sender. */
-void auth_sign_content(const struct auth *auth, const struct digest *content, uint8_t signature[SIGNATURE_BYTES]);
-bool auth_signature_ok(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32], const struct digest *content);
+void auth_sign_content(const struct auth *auth, const struct digest *content,
+                       uint8_t signature[SIGNATURE_BYTES]);
+bool auth_signature_ok(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32],
+                       const struct digest *content);
 
 /* Pairwise key with a member (session keys, state transfer); NULL when there is no such member. */
 const struct secret_key *auth_pair_key(struct auth *auth, enum kind kind, replica_id replica);
@@ -70,10 +74,10 @@ const struct secret_key *auth_pair_key(struct auth *auth, enum kind kind, replic
 /*
  * Sends a frame: body, authenticator, attachment into the outbox. `macs_to` are kinds of receivers (TO_*).
  */
-void auth_emit_macs(struct auth *auth, struct outbox *out, enum frame_type type, struct slice body, unsigned macs_to,
-                    struct slice attachment);
-void auth_emit_mac(struct auth *auth, struct outbox *out, enum frame_type type, struct slice body, enum kind kind,
-                   replica_id replica, struct slice attachment);
+void auth_emit_macs(struct auth *auth, struct outbox *out, enum frame_type type, struct slice body,
+                    unsigned macs_to, struct slice attachment);
+void auth_emit_mac(struct auth *auth, struct outbox *out, enum frame_type type, struct slice body,
+                   enum kind kind, replica_id replica, struct slice attachment);
 void auth_emit_signed(struct auth *auth, struct outbox *out, enum frame_type type, struct slice body,
                       struct slice attachment);
 void auth_emit_plain(const struct auth *auth, struct outbox *out, enum frame_type type, struct slice body,

@@ -73,13 +73,15 @@ static bool quorums_possible(const struct configuration *c)
     return c->write_quorum == quorum_vote(c) && c->read_quorum == quorum_vote(c);
 }
 
-enum verdict configuration_load(struct configuration *c, const struct frame *start, const uint8_t admin_public[32])
+enum verdict configuration_load(struct configuration *c, const struct frame *start,
+                                const uint8_t admin_public[32])
 {
     struct start m;
     memset(c, 0, sizeof *c);
     if (start->type != FRAME_START || start->sender.kind != KIND_ADMIN)
         return VERDICT_WRONG_KIND;
-    if (start->auth_kind != AUTH_SIGNATURE || start->auth.len != SIGNATURE_BYTES || !start_decode(start->body, &m))
+    if (start->auth_kind != AUTH_SIGNATURE || start->auth.len != SIGNATURE_BYTES ||
+        !start_decode(start->body, &m))
         return VERDICT_MALFORMED;
     struct digest content;
     configuration_content(start, &content);

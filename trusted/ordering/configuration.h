@@ -30,8 +30,8 @@ struct configuration {
     unsigned protocol;
     uint32_t faults;
     uint32_t replicas;
-    uint32_t write_quorum; /* equal replies that complete an operation */
-    uint32_t read_quorum;  /* equal answers that complete an unordered read; 0: not allowed */
+    uint32_t write_quorum;    /* equal replies that complete an operation */
+    uint32_t read_quorum;     /* equal answers that complete an unordered read; 0: not allowed */
     uint64_t view_timeout_us; /* P refuses batch times that lag its clock by more */
     uint8_t group_public[32];
     struct member_keys member[MEMBER_KINDS][REPLICAS_MAX];
@@ -47,10 +47,20 @@ enum verdict configuration_load(struct configuration *configuration, const struc
 void configuration_content(const struct frame *start, struct digest *content);
 
 /* The keys of a sender whose epoch is the one in force; NULL otherwise. */
-const struct member_keys *configuration_member(const struct configuration *configuration, const struct sender *sender);
+const struct member_keys *configuration_member(const struct configuration *configuration,
+                                               const struct sender *sender);
 
-static inline uint32_t quorum_vote(const struct configuration *c) { return 2 * c->faults + 1; }
-static inline uint32_t quorum_one_correct(const struct configuration *c) { return c->faults + 1; }
-static inline replica_id primary_of(const struct configuration *c, view_no view) { return (replica_id)(view % c->replicas); }
+static inline uint32_t quorum_vote(const struct configuration *c)
+{
+    return 2 * c->faults + 1;
+}
+static inline uint32_t quorum_one_correct(const struct configuration *c)
+{
+    return c->faults + 1;
+}
+static inline replica_id primary_of(const struct configuration *c, view_no view)
+{
+    return (replica_id)(view % c->replicas);
+}
 
 #endif

@@ -2,7 +2,8 @@
 
 #include "ordering/mutant.h"
 
-enum verdict evidence_parting(const struct configuration *c, const struct frame *frame, struct parting *parting)
+enum verdict evidence_parting(const struct configuration *c, const struct frame *frame,
+                              struct parting *parting)
 {
     enum verdict verdict = parting_check(frame, parting);
     if (verdict == VERDICT_ACCEPT)
@@ -33,7 +34,8 @@ bool parting_lists(const struct parting *parting, const struct slot_view *claim)
     return false;
 }
 
-static void show(struct shown_certificate *highest, slot_no slot, const struct digest *root, struct slice signers)
+static void show(struct shown_certificate *highest, slot_no slot, const struct digest *root,
+                 struct slice signers)
 {
     if (slot > highest->slot)
         *highest = (struct shown_certificate){.slot = slot, .root = *root, .signers = signers};
@@ -49,7 +51,8 @@ static enum verdict partings_load(const struct configuration *c, struct slice li
     *count = 0;
     while (frame_list_next(list, &at, &bytes)) {
         struct frame frame;
-        if (*count >= REPLICAS_MAX || !frame_decode(bytes.data, bytes.len, &frame) || frame.type != FRAME_PARTING)
+        if (*count >= REPLICAS_MAX || !frame_decode(bytes.data, bytes.len, &frame) ||
+            frame.type != FRAME_PARTING)
             return VERDICT_MALFORMED;
         struct parting *parting = &partings[*count];
         enum verdict verdict = evidence_parting(c, &frame, parting);
@@ -64,7 +67,8 @@ static enum verdict partings_load(const struct configuration *c, struct slice li
     return at == SIZE_MAX ? VERDICT_MALFORMED : VERDICT_ACCEPT;
 }
 
-static bool claims_supported(const struct view_change *vc, const struct parting *partings, uint32_t count, uint32_t need)
+static bool claims_supported(const struct view_change *vc, const struct parting *partings, uint32_t count,
+                             uint32_t need)
 {
     for (uint32_t i = 0; i < slot_view_count(vc->claims); i++) {
         struct slot_view claim = slot_view_at(vc->claims, i);
@@ -77,8 +81,8 @@ static bool claims_supported(const struct view_change *vc, const struct parting 
     return true;
 }
 
-enum verdict evidence_view_change(const struct configuration *c, const struct frame *frame, struct view_change *vc,
-                                  struct shown_certificate *highest)
+enum verdict evidence_view_change(const struct configuration *c, const struct frame *frame,
+                                  struct view_change *vc, struct shown_certificate *highest)
 {
     struct parting partings[REPLICAS_MAX];
     uint32_t count;
@@ -109,7 +113,8 @@ static enum verdict new_view_add(const struct configuration *c, const struct new
     struct frame frame;
     struct view_change vc;
     struct shown_certificate shown;
-    if (set->count >= REPLICAS_MAX || !frame_decode(bytes.data, bytes.len, &frame) || frame.type != FRAME_VIEW_CHANGE)
+    if (set->count >= REPLICAS_MAX || !frame_decode(bytes.data, bytes.len, &frame) ||
+        frame.type != FRAME_VIEW_CHANGE)
         return VERDICT_MALFORMED;
     enum verdict verdict = evidence_view_change(c, &frame, &vc, &shown);
     if (verdict != VERDICT_ACCEPT)

@@ -30,6 +30,7 @@ enum verdict evidence_view_change(const struct configuration *configuration, con
 /* NEW-VIEW: message, signature of the primary, 2f+1 valid VIEW-CHANGEs of distinct C for this view and configuration, and the
  * selection that follows from them. */
 enum verdict evidence_new_view(const struct configuration *configuration, const struct frame *frame,
-                               struct new_view *nv, struct selection *selection, struct shown_certificate *highest);
+                               struct new_view *nv, struct selection *selection,
+                               struct shown_certificate *highest);
 
 #endif

@@ -21,7 +21,8 @@ enum verdict start_load(struct configuration *configuration, const struct auth *
     if (config->one_domain != (configuration->protocol == PROTOCOL_PBFT))
         return VERDICT_MISMATCH;
     const struct member_keys *me = configuration_member(configuration, &auth->self);
-    if (!me || memcmp(me->sign_public, auth->sign.public, 32) != 0 || memcmp(me->box_public, auth->box.public, 32) != 0)
+    if (!me || memcmp(me->sign_public, auth->sign.public, 32) != 0 ||
+        memcmp(me->box_public, auth->box.public, 32) != 0)
         return VERDICT_UNKNOWN_SENDER;
     return VERDICT_ACCEPT;
 }

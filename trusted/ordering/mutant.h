@@ -11,36 +11,36 @@
 
 #include <stdbool.h>
 
-#define MUTANTS(M)                                                                                               \
-    M(QUORUM_ONE_SHORT_C, "quorum-one-short-confirmation", "liveness")                                           \
-    M(QUORUM_ONE_SHORT_E, "quorum-one-short-execution", "safety")                                                \
-    M(VOTES_BY_MESSAGE, "votes-by-message", "safety")                                                            \
-    M(NO_DOMAIN_SEPARATION, "no-domain-separation", "safety")                                                    \
-    M(CLAIMS_WITH_F_PARTINGS, "claims-with-f-partings", "safety")                                                \
-    M(NO_OBJECTIONS, "no-objections", "safety")                                                                  \
-    M(NULL_AT_F, "null-at-f", "safety")                                                                          \
-    M(P_WITHOUT_NEW_VIEW, "p-without-new-view", "safety")                                                        \
-    M(VIEWS_FALL, "views-fall", "safety")                                                                        \
-    M(C_COMMITS_AFTER_LEAVING, "c-commits-after-leaving", "safety")                                              \
-    M(NEW_VIEW_H_NOT_ADOPTED, "new-view-h-not-adopted", "safety")                                                \
-    M(CHECKPOINT_AT_F, "checkpoint-at-f", "safety")                                                              \
-    M(EVICTION_FORGETS_EPOCH, "eviction-forgets-epoch", "safety")                                                \
-    M(BUNDLE_EXECUTES_TWICE, "bundle-executes-twice", "safety")                                                  \
-    M(BATCH_NOT_CHECKED, "batch-not-checked", "safety")                                                          \
-    M(BODY_NOT_CHECKED, "body-not-checked", "safety")                                                            \
-    M(SELECTION_NOT_CHECKED, "selection-not-checked", "safety")                                                  \
-    M(STATE_ROOT_NOT_CHECKED, "state-root-not-checked", "safety")                                                \
-    M(P_VOTES_TWICE, "p-votes-twice", "safety")                                                                  \
-    M(ADMISSION_SKIPPED, "admission-skipped", "safety")                                                          \
-    M(TIME_FALLS, "time-falls", "safety")                                                                        \
-    M(REPLY_QUORUM_ONE_SHORT, "reply-quorum-one-short", "safety")                                                \
-    M(ADMISSION_ON_SELECTED, "admission-on-selected", "liveness")                                                \
-    M(EXECUTION_ON_COMMITS_ALONE, "execution-on-commits-alone", "liveness")                                      \
-    M(TIMERS_ON_UNSIGNED, "timers-on-unsigned", "liveness")                                                      \
-    M(PARTING_WITHOUT_CERTIFICATE, "parting-without-certificate", "liveness")                                    \
-    M(NO_BACK_OFF, "no-back-off", "liveness")                                                                    \
-    M(NO_RETRANSMISSION, "no-retransmission", "liveness")                                                        \
-    M(NO_JOINING, "no-joining", "liveness")                                                                      \
+#define MUTANTS(M)                                                                                           \
+    M(QUORUM_ONE_SHORT_C, "quorum-one-short-confirmation", "liveness")                                       \
+    M(QUORUM_ONE_SHORT_E, "quorum-one-short-execution", "safety")                                            \
+    M(VOTES_BY_MESSAGE, "votes-by-message", "safety")                                                        \
+    M(NO_DOMAIN_SEPARATION, "no-domain-separation", "safety")                                                \
+    M(CLAIMS_WITH_F_PARTINGS, "claims-with-f-partings", "safety")                                            \
+    M(NO_OBJECTIONS, "no-objections", "safety")                                                              \
+    M(NULL_AT_F, "null-at-f", "safety")                                                                      \
+    M(P_WITHOUT_NEW_VIEW, "p-without-new-view", "safety")                                                    \
+    M(VIEWS_FALL, "views-fall", "safety")                                                                    \
+    M(C_COMMITS_AFTER_LEAVING, "c-commits-after-leaving", "safety")                                          \
+    M(NEW_VIEW_H_NOT_ADOPTED, "new-view-h-not-adopted", "safety")                                            \
+    M(CHECKPOINT_AT_F, "checkpoint-at-f", "safety")                                                          \
+    M(EVICTION_FORGETS_EPOCH, "eviction-forgets-epoch", "safety")                                            \
+    M(BUNDLE_EXECUTES_TWICE, "bundle-executes-twice", "safety")                                              \
+    M(BATCH_NOT_CHECKED, "batch-not-checked", "safety")                                                      \
+    M(BODY_NOT_CHECKED, "body-not-checked", "safety")                                                        \
+    M(SELECTION_NOT_CHECKED, "selection-not-checked", "safety")                                              \
+    M(STATE_ROOT_NOT_CHECKED, "state-root-not-checked", "safety")                                            \
+    M(P_VOTES_TWICE, "p-votes-twice", "safety")                                                              \
+    M(ADMISSION_SKIPPED, "admission-skipped", "safety")                                                      \
+    M(TIME_FALLS, "time-falls", "safety")                                                                    \
+    M(REPLY_QUORUM_ONE_SHORT, "reply-quorum-one-short", "safety")                                            \
+    M(ADMISSION_ON_SELECTED, "admission-on-selected", "liveness")                                            \
+    M(EXECUTION_ON_COMMITS_ALONE, "execution-on-commits-alone", "liveness")                                  \
+    M(TIMERS_ON_UNSIGNED, "timers-on-unsigned", "liveness")                                                  \
+    M(PARTING_WITHOUT_CERTIFICATE, "parting-without-certificate", "liveness")                                \
+    M(NO_BACK_OFF, "no-back-off", "liveness")                                                                \
+    M(NO_RETRANSMISSION, "no-retransmission", "liveness")                                                    \
+    M(NO_JOINING, "no-joining", "liveness")                                                                  \
     M(NO_STATE_TRANSFER, "no-state-transfer", "liveness")
 
 enum mutant {

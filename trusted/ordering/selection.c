@@ -54,7 +54,8 @@ static uint32_t objections(const struct slot_claims *claims, const struct slot_v
     uint32_t count = 0;
     for (uint32_t i = 0; i < claims->count; i++) {
         const struct slot_view *claim = &claims->claim[i];
-        count += claim->view > to->view || (claim->view == to->view && !digest_equal(&claim->batch, &to->batch));
+        count +=
+            claim->view > to->view || (claim->view == to->view && !digest_equal(&claim->batch, &to->batch));
     }
     return count;
 }

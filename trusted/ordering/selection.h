@@ -26,8 +26,8 @@ struct selection_input {
 
 struct selection {
     slot_no stable_slot;
-    uint32_t count;                  /* slots stable_slot+1 .. stable_slot+count are selected */
-    struct digest batch[WINDOW];     /* zero digest: null */
+    uint32_t count;              /* slots stable_slot+1 .. stable_slot+count are selected */
+    struct digest batch[WINDOW]; /* zero digest: null */
 };
 
 /* False: this set does not do yet. `faults` is f. */

@@ -29,8 +29,10 @@ static void make_certificate(struct stable *stable, const struct stable_candidat
     struct certificate *c = &stable->certificate;
     struct writer w = writer_to(c->signers, sizeof c->signers);
     for (replica_id r = 0; r < REPLICAS_MAX; r++) {
-        const struct stable_candidate *k = &stable->candidate[r][like->slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
-        if (k->slot != like->slot || !digest_equal(&k->root, &like->root) || k->configuration != like->configuration)
+        const struct stable_candidate *k =
+            &stable->candidate[r][like->slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
+        if (k->slot != like->slot || !digest_equal(&k->root, &like->root) ||
+            k->configuration != like->configuration)
             continue;
         struct signer signer = {.replica = r, .epoch = k->epoch, .configuration = k->configuration};
         memcpy(signer.signature.bytes, k->signature, SIGNATURE_BYTES);
@@ -46,8 +48,10 @@ static uint32_t count_equal(const struct stable *stable, const struct stable_can
 {
     uint32_t count = 0;
     for (replica_id r = 0; r < REPLICAS_MAX; r++) {
-        const struct stable_candidate *k = &stable->candidate[r][like->slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
-        count += k->slot == like->slot && digest_equal(&k->root, &like->root) && k->configuration == like->configuration;
+        const struct stable_candidate *k =
+            &stable->candidate[r][like->slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
+        count += k->slot == like->slot && digest_equal(&k->root, &like->root) &&
+                 k->configuration == like->configuration;
     }
     return count;
 }
@@ -55,7 +59,8 @@ static uint32_t count_equal(const struct stable *stable, const struct stable_can
 bool stable_vouched(const struct stable *stable, slot_no slot, uint32_t need, struct digest *root)
 {
     for (replica_id r = 0; r < REPLICAS_MAX; r++) {
-        const struct stable_candidate *k = &stable->candidate[r][slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
+        const struct stable_candidate *k =
+            &stable->candidate[r][slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
         if (slot == 0 || k->slot != slot || count_equal(stable, k) < need)
             continue;
         *root = k->root;
@@ -64,7 +69,8 @@ bool stable_vouched(const struct stable *stable, slot_no slot, uint32_t need, st
     return false;
 }
 
-enum verdict stable_add(struct stable *stable, const struct auth *auth, const struct frame *frame, bool *advanced)
+enum verdict stable_add(struct stable *stable, const struct auth *auth, const struct frame *frame,
+                        bool *advanced)
 {
     struct checkpoint checkpoint;
     *advanced = false;
@@ -114,7 +120,8 @@ enum verdict certificate_check(const struct configuration *c, slot_no slot, cons
         seen[signer.replica] = true;
         uint8_t body[48];
         struct writer w = writer_to(body, sizeof body);
-        checkpoint_put(&w, &(struct checkpoint){.configuration = signer.configuration, .slot = slot, .root = *root});
+        checkpoint_put(
+            &w, &(struct checkpoint){.configuration = signer.configuration, .slot = slot, .root = *root});
         struct frame frame = {
             .type = FRAME_CHECKPOINT,
             .sender = {.kind = KIND_EXECUTION, .id = signer.replica, .epoch = signer.epoch},

@@ -9,7 +9,8 @@
 
 #include "ordering/auth.h"
 
-#define STABLE_CANDIDATES 4u /* window / interval, and two ahead: what an E may sign before we see the first stable */
+#define STABLE_CANDIDATES                                                                                    \
+    4u /* window / interval, and two ahead: what an E may sign before we see the first stable */
 
 struct stable_candidate {
     slot_no slot; /* 0: none */
@@ -35,11 +36,12 @@ struct stable {
 void stable_init(struct stable *stable);
 
 /* Adds a CHECKPOINT frame (checks message and signature). *advanced says whether the certificate rose. */
-enum verdict stable_add(struct stable *stable, const struct auth *auth, const struct frame *frame, bool *advanced);
+enum verdict stable_add(struct stable *stable, const struct auth *auth, const struct frame *frame,
+                        bool *advanced);
 
 /* Checks a certificate that came inside another message. */
-enum verdict certificate_check(const struct configuration *configuration, slot_no slot, const struct digest *root,
-                               struct slice signers);
+enum verdict certificate_check(const struct configuration *configuration, slot_no slot,
+                               const struct digest *root, struct slice signers);
 /* Takes over a checked certificate if it is higher; true when it was. */
 bool stable_adopt(struct stable *stable, slot_no slot, const struct digest *root, struct slice signers);
 

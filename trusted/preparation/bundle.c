@@ -19,7 +19,8 @@ static void tell_host(const struct preparation *p, const struct frame *frame, co
     uint8_t body[64];
     struct writer w = writer_to(body, sizeof body);
     local_admitted_put(&w, &admitted);
-    auth_emit_plain(&p->auth, out, FRAME_LOCAL_ADMITTED, (struct slice){body, w.len}, (struct slice){NULL, 0});
+    auth_emit_plain(&p->auth, out, FRAME_LOCAL_ADMITTED, (struct slice){body, w.len},
+                    (struct slice){NULL, 0});
 }
 
 bool preparation_is_admitted(const struct preparation *p, const struct batch_entry *entry)
@@ -31,7 +32,8 @@ bool preparation_is_admitted(const struct preparation *p, const struct batch_ent
     const struct prep_origin *origin = &p->origin[entry->origin];
     for (int i = 0; i < 2; i++) {
         const struct prep_admitted *admitted = &origin->admitted[i][entry->bundle_no % BUNDLE_WINDOW];
-        if (origin->epoch[i] == entry->epoch && admitted->bundle_no == entry->bundle_no && digest_equal(&admitted->bundle, &entry->bundle))
+        if (origin->epoch[i] == entry->epoch && admitted->bundle_no == entry->bundle_no &&
+            digest_equal(&admitted->bundle, &entry->bundle))
             return true;
     }
     return false;
@@ -61,7 +63,8 @@ static enum verdict keep(struct preparation *p, const struct frame *frame, const
     struct prep_admitted *row = row_of(&p->origin[entry->origin], frame->sender.epoch);
     if (!row || row[entry->bundle_no % BUNDLE_WINDOW].bundle_no > entry->bundle_no)
         return VERDICT_STALE;
-    row[entry->bundle_no % BUNDLE_WINDOW] = (struct prep_admitted){.bundle_no = entry->bundle_no, .bundle = entry->bundle};
+    row[entry->bundle_no % BUNDLE_WINDOW] =
+        (struct prep_admitted){.bundle_no = entry->bundle_no, .bundle = entry->bundle};
     p->admitted_more = true;
     return VERDICT_ACCEPT;
 }
@@ -82,7 +85,8 @@ enum verdict preparation_on_bundle(struct preparation *p, const struct frame *fr
     enum verdict verdict = bundle_check(frame, &bundle);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    struct batch_entry entry = {.origin = frame->sender.id, .epoch = frame->sender.epoch, .bundle_no = bundle.bundle_no};
+    struct batch_entry entry = {
+        .origin = frame->sender.id, .epoch = frame->sender.epoch, .bundle_no = bundle.bundle_no};
     auth_content(&p->auth.cluster, frame->type, &frame->sender, frame->body, &entry.bundle);
     bool is_signed = frame->auth_kind == AUTH_SIGNATURE;
     verdict = is_signed ? auth_check_signature(&p->configuration, frame) : auth_check_mac(&p->auth, frame);

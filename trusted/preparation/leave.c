@@ -13,7 +13,8 @@ static struct slice list_votes(struct preparation *p, uint8_t *to, size_t cap)
         if (s->slot != slot)
             continue;
         for (uint32_t i = 0; i < s->votes; i++)
-            slot_view_put(&w, &(struct slot_view){.slot = slot, .view = s->vote[i].view, .batch = s->vote[i].batch});
+            slot_view_put(
+                &w, &(struct slot_view){.slot = slot, .view = s->vote[i].view, .batch = s->vote[i].batch});
     }
     CHECK(!w.bad);
     return (struct slice){to, w.len};

@@ -46,7 +46,8 @@ void preparation_enter(struct preparation *p, view_no view, const struct selecti
         slot_no slot = selection->stable_slot + 1 + i;
         if (window_check(prep_stable_slot(p), slot) != VERDICT_ACCEPT)
             continue;
-        if (mutant(MUTANT_ADMISSION_ON_SELECTED) && !voted_before(prep_slot_at(p, slot), &selection->batch[i]))
+        if (mutant(MUTANT_ADMISSION_ON_SELECTED) &&
+            !voted_before(prep_slot_at(p, slot), &selection->batch[i]))
             continue;
         preparation_vote(p, slot, &selection->batch[i], (struct slice){NULL, 0}, out);
     }

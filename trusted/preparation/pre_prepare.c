@@ -4,7 +4,8 @@
  */
 #include "preparation/preparation.h"
 
-static enum verdict place_check(const struct preparation *p, const struct frame *frame, const struct vote *vote)
+static enum verdict place_check(const struct preparation *p, const struct frame *frame,
+                                const struct vote *vote)
 {
     if (vote->view < p->view && !mutant(MUTANT_VIEWS_FALL))
         return VERDICT_STALE;
@@ -12,7 +13,8 @@ static enum verdict place_check(const struct preparation *p, const struct frame 
         return VERDICT_EARLY;
     if (!p->in_view && !mutant(MUTANT_P_WITHOUT_NEW_VIEW))
         return VERDICT_EARLY;
-    if (frame->sender.id != primary_of(&p->configuration, vote->view) || frame->sender.id == p->config.replica)
+    if (frame->sender.id != primary_of(&p->configuration, vote->view) ||
+        frame->sender.id == p->config.replica)
         return VERDICT_UNEXPECTED;
     return window_check(prep_stable_slot(p), vote->slot);
 }
@@ -33,8 +35,8 @@ static void park(struct preparation *p, struct prep_slot *s, const struct vote *
     memcpy(s->parked_list, list.data, list.len);
 }
 
-enum verdict preparation_on_pre_prepare(struct preparation *p, const struct frame *frame, bool local, uint64_t now_us,
-                                        struct outbox *out)
+enum verdict preparation_on_pre_prepare(struct preparation *p, const struct frame *frame, bool local,
+                                        uint64_t now_us, struct outbox *out)
 {
     struct vote vote;
     enum verdict verdict = vote_check(frame, &vote);

@@ -2,7 +2,8 @@
 
 #include "ordering/hello.h"
 
-static void *preparation_init(struct arena *arena, const struct compartment_config *config, struct outbox *out)
+static void *preparation_init(struct arena *arena, const struct compartment_config *config,
+                              struct outbox *out)
 {
     struct preparation *p = arena_take(arena, sizeof *p);
     p->arena = arena;
@@ -40,7 +41,8 @@ void preparation_tell_view(const struct preparation *p, struct outbox *out)
 {
     uint8_t body[17];
     struct writer w = writer_to(body, sizeof body);
-    local_view_put(&w, &(struct local_view){.view = p->view, .in_view = p->in_view, .next_slot = p->next_slot});
+    local_view_put(&w,
+                   &(struct local_view){.view = p->view, .in_view = p->in_view, .next_slot = p->next_slot});
     auth_emit_plain(&p->auth, out, FRAME_LOCAL_VIEW, (struct slice){body, w.len}, (struct slice){NULL, 0});
 }
 
@@ -55,14 +57,22 @@ static enum verdict preparation_step(void *state, const struct compartment_input
     if (!p->started)
         return VERDICT_EARLY;
     switch (frame.type) {
-    case FRAME_BUNDLE: return preparation_on_bundle(p, &frame, out);
-    case FRAME_LOCAL_PROPOSE: return preparation_on_propose(p, &frame, in->now_us, out);
-    case FRAME_PRE_PREPARE: return preparation_on_pre_prepare(p, &frame, in->local, in->now_us, out);
-    case FRAME_LOCAL_LEAVE: return preparation_on_leave(p, &frame, out);
-    case FRAME_VIEW_CHANGE: return preparation_on_view_change(p, &frame, out);
-    case FRAME_NEW_VIEW: return preparation_on_new_view(p, &frame, out);
-    case FRAME_CHECKPOINT: return preparation_on_checkpoint(p, &frame);
-    default: return VERDICT_UNEXPECTED;
+    case FRAME_BUNDLE:
+        return preparation_on_bundle(p, &frame, out);
+    case FRAME_LOCAL_PROPOSE:
+        return preparation_on_propose(p, &frame, in->now_us, out);
+    case FRAME_PRE_PREPARE:
+        return preparation_on_pre_prepare(p, &frame, in->local, in->now_us, out);
+    case FRAME_LOCAL_LEAVE:
+        return preparation_on_leave(p, &frame, out);
+    case FRAME_VIEW_CHANGE:
+        return preparation_on_view_change(p, &frame, out);
+    case FRAME_NEW_VIEW:
+        return preparation_on_new_view(p, &frame, out);
+    case FRAME_CHECKPOINT:
+        return preparation_on_checkpoint(p, &frame);
+    default:
+        return VERDICT_UNEXPECTED;
     }
 }
 
@@ -96,8 +106,8 @@ static void preparation_validate(const void *state)
 const struct compartment_type preparation_type = {
     .kind = KIND_PREPARATION,
     .arena_bytes = sizeof(struct preparation) + ORIGINS_MAX * sizeof(struct pair_key) +
-                   ORIGINS_MAX * sizeof(struct prep_origin) + FRAME_MAX +
-                   WINDOW * (BATCH_BYTES_MAX + 64) + REPLICAS_MAX * VIEW_CHANGE_BYTES_MAX + 65536,
+                   ORIGINS_MAX * sizeof(struct prep_origin) + FRAME_MAX + WINDOW * (BATCH_BYTES_MAX + 64) +
+                   REPLICAS_MAX * VIEW_CHANGE_BYTES_MAX + 65536,
     .init = preparation_init,
     .step = preparation_step,
     .flush = preparation_flush,

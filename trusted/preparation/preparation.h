@@ -35,10 +35,10 @@ struct prep_slot {
     slot_no slot; /* 0: unused */
     uint32_t votes;
     struct prep_vote vote[PARTING_DIGESTS_PER_SLOT];
-    bool voted;         /* in `voted_view`, for `voted_batch` */
+    bool voted; /* in `voted_view`, for `voted_batch` */
     view_no voted_view;
     struct digest voted_batch;
-    bool parked;        /* a PRE-PREPARE of the current view waits for bundles to be admitted */
+    bool parked; /* a PRE-PREPARE of the current view waits for bundles to be admitted */
     struct digest parked_batch;
     uint32_t parked_len;
     uint8_t *parked_list; /* BATCH_BYTES_MAX */
@@ -112,8 +112,8 @@ enum verdict preparation_on_start(struct preparation *p, const struct frame *fra
 enum verdict preparation_on_bundle(struct preparation *p, const struct frame *frame, struct outbox *out);
 enum verdict preparation_on_propose(struct preparation *p, const struct frame *frame, uint64_t now_us,
                                     struct outbox *out);
-enum verdict preparation_on_pre_prepare(struct preparation *p, const struct frame *frame, bool local, uint64_t now_us,
-                                        struct outbox *out);
+enum verdict preparation_on_pre_prepare(struct preparation *p, const struct frame *frame, bool local,
+                                        uint64_t now_us, struct outbox *out);
 enum verdict preparation_on_leave(struct preparation *p, const struct frame *frame, struct outbox *out);
 enum verdict preparation_on_view_change(struct preparation *p, const struct frame *frame, struct outbox *out);
 enum verdict preparation_on_new_view(struct preparation *p, const struct frame *frame, struct outbox *out);

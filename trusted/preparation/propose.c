@@ -46,7 +46,8 @@ static enum verdict propose_batch(struct preparation *p, const struct frame *fra
                                   struct outbox *out)
 {
     struct local_propose propose;
-    if (!local_propose_decode(frame->body, &propose) || !batch_entry_list_ok(propose.entries, BATCH_BUNDLES_MAX))
+    if (!local_propose_decode(frame->body, &propose) ||
+        !batch_entry_list_ok(propose.entries, BATCH_BUNDLES_MAX))
         return VERDICT_MALFORMED;
     if (!p->in_view || !prep_is_primary(p))
         return VERDICT_UNEXPECTED;

@@ -82,7 +82,8 @@ static void emit_new_view(struct preparation *p, view_no view, const struct sele
 }
 
 /* Takes the highest certificate from the VIEW-CHANGE that shows it; evidence_view_change checked it on arrival. */
-static void find_certificate(struct preparation *p, view_no view, slot_no slot, struct shown_certificate *highest)
+static void find_certificate(struct preparation *p, view_no view, slot_no slot,
+                             struct shown_certificate *highest)
 {
     for (replica_id r = 0; r < p->configuration.replicas; r++) {
         struct prep_view_change *stored = &p->view_change[r];

@@ -6,7 +6,8 @@ WIRE_CODE(bundle, BUNDLE_FIELDS)
 
 enum verdict bundle_check(const struct frame *frame, struct bundle *bundle)
 {
-    if (!bundle_decode(frame->body, bundle) || bundle->flags & ~(uint32_t)BUNDLE_ALONE || bundle->bundle_no == 0)
+    if (!bundle_decode(frame->body, bundle) || bundle->flags & ~(uint32_t)BUNDLE_ALONE ||
+        bundle->bundle_no == 0)
         return VERDICT_MALFORMED;
     if (frame->sender.kind != KIND_ORIGIN)
         return VERDICT_WRONG_KIND;

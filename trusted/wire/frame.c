@@ -6,8 +6,9 @@
 const char *frame_type_name(enum frame_type type)
 {
     switch (type) {
-#define T(name, number, text) \
-    case FRAME_##name: return text;
+#define T(name, number, text)                                                                                \
+    case FRAME_##name:                                                                                       \
+        return text;
         FRAME_TYPES(T)
 #undef T
     }
@@ -16,8 +17,8 @@ const char *frame_type_name(enum frame_type type)
 
 static bool header_possible(const struct frame *frame, uint32_t reserved)
 {
-    return frame_type_name(frame->type) && frame->sender.kind <= KIND_ADMIN && frame->auth_kind <= AUTH_SIGNATURE &&
-           reserved == 0;
+    return frame_type_name(frame->type) && frame->sender.kind <= KIND_ADMIN &&
+           frame->auth_kind <= AUTH_SIGNATURE && reserved == 0;
 }
 
 bool frame_decode(const uint8_t *data, size_t len, struct frame *frame)
@@ -44,8 +45,8 @@ bool frame_decode(const uint8_t *data, size_t len, struct frame *frame)
     return reader_done(&r);
 }
 
-static void put_header(struct writer *w, enum frame_type type, const struct sender *sender, enum auth_kind auth_kind,
-                       size_t body_len, size_t auth_len, size_t attachment_len)
+static void put_header(struct writer *w, enum frame_type type, const struct sender *sender,
+                       enum auth_kind auth_kind, size_t body_len, size_t auth_len, size_t attachment_len)
 {
     put_u8(w, WIRE_VERSION);
     put_u8(w, (uint8_t)type);
@@ -73,7 +74,8 @@ size_t frame_encode(uint8_t *out, size_t cap, enum frame_type type, const struct
 size_t frame_head(uint8_t *out, size_t cap, const struct frame *frame, size_t attachment_len)
 {
     struct writer w = writer_to(out, cap);
-    put_header(&w, frame->type, &frame->sender, frame->auth_kind, frame->body.len, frame->auth.len, attachment_len);
+    put_header(&w, frame->type, &frame->sender, frame->auth_kind, frame->body.len, frame->auth.len,
+               attachment_len);
     put_raw(&w, frame->body.data, frame->body.len);
     put_raw(&w, frame->auth.data, frame->auth.len);
     return w.bad || w.len + attachment_len > FRAME_MAX ? 0 : w.len;
@@ -100,14 +102,14 @@ bool frame_list_next(struct slice list, size_t *at, struct slice *frame)
 
 static void print_body(struct text *text, const struct frame *frame)
 {
-#define BODY(NAME, name)                                                                                         \
-    case FRAME_##NAME: {                                                                                         \
-        struct name m;                                                                                           \
-        if (name##_decode(frame->body, &m))                                                                      \
-            name##_print(text, &m);                                                                              \
-        else                                                                                                     \
-            text_add(text, " malformed");                                                                        \
-        break;                                                                                                   \
+#define BODY(NAME, name)                                                                                     \
+    case FRAME_##NAME: {                                                                                     \
+        struct name m;                                                                                       \
+        if (name##_decode(frame->body, &m))                                                                  \
+            name##_print(text, &m);                                                                          \
+        else                                                                                                 \
+            text_add(text, " malformed");                                                                    \
+        break;                                                                                               \
     }
     switch (frame->type) {
         FRAME_BODIES(BODY)

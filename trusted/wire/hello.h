@@ -9,7 +9,7 @@
 #include "base/limits.h"
 #include "wire/frame.h"
 
-#define HELLO_FIELDS(F)                                                                                          \
+#define HELLO_FIELDS(F)                                                                                      \
     F(key, sign_public) F(key, box_public) F(key, admin_public) F(digest, measurement) F(slice, evidence)
 WIRE_STRUCT(hello, HELLO_FIELDS)
 

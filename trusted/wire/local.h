@@ -15,11 +15,12 @@ WIRE_STRUCT(local_propose, LOCAL_PROPOSE_FIELDS)
 WIRE_STRUCT(local_leave, LOCAL_LEAVE_FIELDS)
 
 /* Said of bundles that came signed, and of those that were refused; verdict is an enum verdict. */
-#define LOCAL_ADMITTED_FIELDS(F) F(u32, origin) F(u64, bundle_no) F(digest, bundle) F(u8, is_signed) F(u8, verdict)
+#define LOCAL_ADMITTED_FIELDS(F)                                                                             \
+    F(u32, origin) F(u64, bundle_no) F(digest, bundle) F(u8, is_signed) F(u8, verdict)
 WIRE_STRUCT(local_admitted, LOCAL_ADMITTED_FIELDS)
 
 /* After every slot. jumped 1: by a state transfer, not by execution. moved: bytes that a transfer under way took in. */
-#define LOCAL_PROGRESS_FIELDS(F)                                                                                 \
+#define LOCAL_PROGRESS_FIELDS(F)                                                                             \
     F(u64, executed) F(u64, stable) F(digest, batch) F(digest, root) F(u8, jumped) F(u64, moved)
 WIRE_STRUCT(local_progress, LOCAL_PROGRESS_FIELDS)
 

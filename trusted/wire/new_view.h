@@ -8,7 +8,7 @@
 #include "base/limits.h"
 #include "wire/frame.h"
 
-#define NEW_VIEW_FIELDS(F)                                                                                       \
+#define NEW_VIEW_FIELDS(F)                                                                                   \
     F(u64, configuration) F(u64, view) F(u64, stable_slot) F(slice, selection) F(digest, view_changes)
 WIRE_STRUCT(new_view, NEW_VIEW_FIELDS)
 

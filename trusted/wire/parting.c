@@ -23,7 +23,8 @@ enum verdict parting_check(const struct frame *frame, struct parting *parting)
         return VERDICT_MALFORMED;
     if (frame->sender.kind != KIND_PREPARATION)
         return VERDICT_WRONG_KIND;
-    if (!slot_view_list_ok(parting->votes, PARTING_VOTES_MAX) || !signer_list_ok(parting->signers, REPLICAS_MAX))
+    if (!slot_view_list_ok(parting->votes, PARTING_VOTES_MAX) ||
+        !signer_list_ok(parting->signers, REPLICAS_MAX))
         return VERDICT_LIMIT;
     return votes_possible(parting) ? VERDICT_ACCEPT : VERDICT_MALFORMED;
 }

@@ -8,8 +8,9 @@
 #include "base/limits.h"
 #include "wire/frame.h"
 
-#define PARTING_FIELDS(F)                                                                                        \
-    F(u64, configuration) F(u64, view) F(u64, stable_slot) F(digest, stable_root) F(slice, signers) F(slice, votes)
+#define PARTING_FIELDS(F)                                                                                    \
+    F(u64, configuration)                                                                                    \
+    F(u64, view) F(u64, stable_slot) F(digest, stable_root) F(slice, signers) F(slice, votes)
 WIRE_STRUCT(parting, PARTING_FIELDS)
 
 /* "For this slot I voted for this batch, last in this view." Also the form of a claim in a VIEW-CHANGE. */

@@ -8,9 +8,10 @@
 #include "base/limits.h"
 #include "wire/frame.h"
 
-#define REPLY_FIELDS(F)                                                                                          \
-    F(u32, origin) F(u64, epoch) F(u64, bundle_no) F(u64, configuration) F(u64, view) F(u64, slot) F(u64, nonce) \
-    F(u8, outcome)
+#define REPLY_FIELDS(F)                                                                                      \
+    F(u32, origin)                                                                                           \
+    F(u64, epoch) F(u64, bundle_no) F(u64, configuration) F(u64, view) F(u64, slot) F(u64, nonce)            \
+        F(u8, outcome)
 WIRE_STRUCT(reply, REPLY_FIELDS)
 
 enum reply_outcome {

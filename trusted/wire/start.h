@@ -9,14 +9,15 @@
 #include "base/limits.h"
 #include "wire/frame.h"
 
-#define START_FIELDS(F)                                                                                          \
-    F(tag16, cluster) F(u8, protocol) F(u8, fast_reads) F(u16, faults) F(u64, configuration) F(u32, replicas)    \
-    F(u32, write_quorum) F(u32, read_quorum) F(u64, view_timeout_us) F(key, group_public) F(slice, members)      \
-    F(slice, origins)
+#define START_FIELDS(F)                                                                                      \
+    F(tag16, cluster)                                                                                        \
+    F(u8, protocol) F(u8, fast_reads) F(u16, faults) F(u64, configuration) F(u32, replicas)                  \
+        F(u32, write_quorum) F(u32, read_quorum) F(u64, view_timeout_us) F(key, group_public)                \
+            F(slice, members) F(slice, origins)
 WIRE_STRUCT(start, START_FIELDS)
 
 /* One compartment (or host) of the configuration. */
-#define MEMBER_FIELDS(F)                                                                                         \
+#define MEMBER_FIELDS(F)                                                                                     \
     F(u32, replica) F(u32, kind) F(u64, epoch) F(key, sign_public) F(key, box_public) F(digest, measurement)
 WIRE_STRUCT(member, MEMBER_FIELDS)
 WIRE_LIST(member, MEMBER_FIELDS)

@@ -17,9 +17,9 @@ enum { STATE_HEAD = 0, STATE_ORIGINS = 1, STATE_LEAVES = 2 };
 #define ASK_STATE_FIELDS(F) F(u32, replica) F(u64, slot) F(u8, what) F(u64, leaf) F(u32, offset)
 WIRE_STRUCT(ask_state, ASK_STATE_FIELDS)
 
-#define STATE_FIELDS(F)                                                                                          \
-    F(u32, replica) F(u64, slot) F(u8, what) F(u64, leaf) F(u32, offset) F(u64, count) \
-    F(u64, leaf_count) F(u64, nonce)
+#define STATE_FIELDS(F)                                                                                      \
+    F(u32, replica)                                                                                          \
+    F(u64, slot) F(u8, what) F(u64, leaf) F(u32, offset) F(u64, count) F(u64, leaf_count) F(u64, nonce)
 WIRE_STRUCT(state, STATE_FIELDS)
 
 /* Attachment of a head, in clear form: which root the whole must give, and who says so (no signers: the asker has to

@@ -8,9 +8,10 @@
 #include "base/limits.h"
 #include "wire/frame.h"
 
-#define VIEW_CHANGE_FIELDS(F)                                                                                    \
-    F(u64, configuration) F(u64, view) F(u64, stable_slot) F(digest, stable_root) F(slice, signers)              \
-    F(slice, claims) F(digest, partings)
+#define VIEW_CHANGE_FIELDS(F)                                                                                \
+    F(u64, configuration)                                                                                    \
+    F(u64, view) F(u64, stable_slot) F(digest, stable_root) F(slice, signers) F(slice, claims)               \
+        F(digest, partings)
 WIRE_STRUCT(view_change, VIEW_CHANGE_FIELDS)
 
 #define VIEW_CHANGE_PARTINGS_TAG "redoubt partings"

@@ -6,10 +6,14 @@ static enum kind voter_kind(enum frame_type type)
 {
     switch (type) {
     case FRAME_PRE_PREPARE:
-    case FRAME_PREPARE: return KIND_PREPARATION;
-    case FRAME_COMMIT: return KIND_CONFIRMATION;
-    case FRAME_EXECUTED: return KIND_EXECUTION;
-    default: return KIND_NONE;
+    case FRAME_PREPARE:
+        return KIND_PREPARATION;
+    case FRAME_COMMIT:
+        return KIND_CONFIRMATION;
+    case FRAME_EXECUTED:
+        return KIND_EXECUTION;
+    default:
+        return KIND_NONE;
     }
 }
 
