@@ -303,7 +303,7 @@ enum verdict broker_on_status(struct broker *b, const struct frame *frame, uint3
     if (behind && b->in_view)
         broker_send(b, from, blob_slice(&b->parting));
     if (still || status.stable < b->stable)
-        slots_resend_stable(b, from, status.stable);
+        checkpoints_resend(b, from, status.stable);
     if (still)
         slots_resend(b, from, status.executed);
     return VERDICT_ACCEPT;
