@@ -104,7 +104,7 @@ struct peer {
     slot_no newest;
     slot_no executed_before; /* at its status before: standing still? */
     uint64_t heard_us;       /* last status: is it there at all? */
-    slot_no filled_for;      /* stable slot for which null batches were made for it */
+    slot_no filled_for;      /* checkpoint up to which null batches were made for it */
     view_no parting;         /* highest view + 1 that it parted from, 0: none */
 };
 
