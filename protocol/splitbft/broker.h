@@ -159,7 +159,8 @@ struct broker {
     struct checkpoint_queue checkpoint_queue[REPLICAS_MAX];
     uint32_t checkpoint_turn; /* whose queue is next */
     uint32_t checkpoints_waiting;
-    uint64_t nudge_at_us; /* own E is told to go on with its checkpoint; 0: it has none under way */
+    bool digesting;       /* own E has a checkpoint under way */
+    uint64_t nudge_at_us; /* when it is told to go on with it; 0: not, or it was told and has not answered */
     struct blob parting, view_change, new_view;
     struct blob new_view_seen; /* becomes new_view when own P enters it */
     view_no view_change_view, new_view_view, new_view_seen_view;
@@ -239,8 +240,9 @@ enum verdict broker_on_checkpoint(struct broker *b, const struct frame *frame, u
 void checkpoints_turn(struct broker *b);
 /* When the next turn or nudge is due; UINT64_MAX: never. */
 uint64_t checkpoints_due(const struct broker *b);
-/* Own E's word after a slot: is a checkpoint under way? */
-void checkpoints_progress(struct broker *b, bool digesting);
+/* Own E's word: is a checkpoint under way, and has it executed something since its last word? */
+void checkpoints_progress(struct broker *b, bool digesting, bool executing);
+void checkpoints_tick(struct broker *b);
 /* Own E goes on with its checkpoint though nothing is executed. */
 void checkpoints_nudge(struct broker *b);
 void checkpoints_resend(struct broker *b, replica_id to, slot_no above);

@@ -142,11 +142,19 @@ enum verdict broker_on_checkpoint(struct broker *b, const struct frame *frame, u
 
 #define IDLE_US        5000u /* without a slot, before E is told to go on without one */
 #define NUDGE_US       1000u
-#define LEAVES_A_NUDGE 512u
+#define LEAVES_A_NUDGE 256u
 
-void checkpoints_progress(struct broker *b, bool digesting)
+void checkpoints_progress(struct broker *b, bool digesting, bool executing)
 {
-    b->nudge_at_us = digesting ? b->now_us + IDLE_US : 0;
+    b->digesting = digesting;
+    b->nudge_at_us = digesting ? b->now_us + (executing ? IDLE_US : NUDGE_US) : 0;
+}
+
+/* Now and then without an answer: it may have been lost. */
+void checkpoints_tick(struct broker *b)
+{
+    if (b->digesting && !b->nudge_at_us)
+        b->nudge_at_us = b->now_us;
 }
 
 void checkpoints_nudge(struct broker *b)
@@ -155,7 +163,8 @@ void checkpoints_nudge(struct broker *b)
     struct writer w = writer_to(body, sizeof body);
     if (!b->nudge_at_us || b->now_us < b->nudge_at_us)
         return;
-    b->nudge_at_us = b->now_us + NUDGE_US;
+    /* E answers. Else nudges would pile up before an E that is busy, and keep it busy. */
+    b->nudge_at_us = 0;
     local_checkpoint_put(&w, &(struct local_checkpoint){.leaves = LEAVES_A_NUDGE});
     broker_give(b, KIND_EXECUTION,
                 broker_frame(b, FRAME_LOCAL_CHECKPOINT, (struct slice){body, w.len}, (struct slice){NULL, 0}),

@@ -326,6 +326,7 @@ void liveness_tick(struct broker *b)
     await_new_view(b);
     catch_up(b);
     fill_for_laggards(b);
+    checkpoints_tick(b);
     bundles_forget_old(b);
     bool waiting = b->queue.head || !b->in_view || b->newest > b->executed || others_ahead(b);
     if (waiting || b->tick % TICKS_PER_TIMEOUT == 0)

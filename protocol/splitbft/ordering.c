@@ -264,7 +264,7 @@ enum verdict broker_on_progress(struct broker *b, const struct frame *frame)
     struct local_progress progress;
     if (!local_progress_decode(frame->body, &progress))
         return VERDICT_MALFORMED;
-    checkpoints_progress(b, progress.digesting);
+    checkpoints_progress(b, progress.digesting, progress.executed > b->executed);
     if (progress.stable > b->stable)
         b->stable = progress.stable;
     b->moved = progress.moved;

@@ -150,10 +150,9 @@ enum verdict execution_on_local_checkpoint(struct execution *e, const struct fra
     struct local_checkpoint go_on;
     if (!local_checkpoint_decode(frame->body, &go_on))
         return VERDICT_MALFORMED;
-    if (!e->freeze.active) {
-        e->progress = true; /* the host does not know */
+    e->progress = true; /* the host waits for this before it says so again */
+    if (!e->freeze.active)
         return VERDICT_STALE;
-    }
     checkpoint_advance(e, go_on.leaves < LEAVES_PER_NUDGE ? go_on.leaves : LEAVES_PER_NUDGE, out);
     return VERDICT_ACCEPT;
 }
