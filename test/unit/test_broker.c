@@ -647,6 +647,7 @@ static void own_e_is_told_to_go_on_with_its_checkpoint_only_when_idle(void **sta
     assert_in_range(count(ACTION_GIVE, E, FRAME_LOCAL_CHECKPOINT), 1, 1 + 20000 / (TIMEOUT / 8) + 1);
     forget();
     assert_verdict(own(E, frame), ACCEPT);
+    turns(1);
     time_passes(1000);
     assert_int_equal(count(ACTION_GIVE, E, FRAME_LOCAL_CHECKPOINT), 1);
     progress.digesting = 0;
