@@ -30,6 +30,7 @@
                         B(LOCAL_LEAVE, local_leave) B(LOCAL_ADMITTED, local_admitted)                        \
                             B(LOCAL_PROGRESS, local_progress) B(LOCAL_NEED, local_need)                      \
                                 B(LOCAL_CATCH_UP, local_catch_up) B(LOCAL_VIEW, local_view)                  \
-                                    B(LOCAL_SETTLED, local_settled)
+                                    B(LOCAL_SETTLED, local_settled)                                          \
+                                        B(LOCAL_TRANSFER, local_transfer)
 
 #endif
