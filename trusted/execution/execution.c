@@ -162,6 +162,7 @@ static bool execution_flush(void *state, uint64_t now_us, struct outbox *out)
     while (more && out->len - before < 64 * 1024 && out->cap - out->len >= FRAME_MAX)
         more = execution_advance(e, out);
     checkpoint_advance(e, false, out);
+    serve_flush(e, out);
     bool preparing = fetch_flush(e, out);
     if (e->progress)
         execution_tell_progress(e, out);

@@ -151,6 +151,7 @@ struct serve {
     struct saved_leaf *all;
     size_t saved_bytes;
     slot_no asked[REPLICAS_MAX]; /* value of `executed` when last asked */
+    bool awaited[REPLICAS_MAX];  /* is to be told what there is as soon as it can be believed */
 };
 
 /* A question under way, or one that waits for a peer: numbers first + i of the phase's level. */
@@ -357,6 +358,8 @@ void serve_at_checkpoint(struct execution *e);
 void serve_root_known(struct execution *e);
 void serve_certificate_known(struct execution *e);
 void serve_stop(struct execution *e);
+/* Tells those who asked too early. */
+void serve_flush(struct execution *e, struct outbox *out);
 enum verdict execution_on_ask_state(struct execution *e, const struct frame *frame, struct outbox *out);
 enum verdict execution_on_state(struct execution *e, const struct frame *frame, struct outbox *out);
 enum verdict execution_on_catch_up(struct execution *e, const struct frame *frame, struct outbox *out);

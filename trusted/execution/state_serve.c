@@ -343,6 +343,18 @@ static enum verdict send_head(struct execution *e, replica_id to, struct outbox 
     return VERDICT_ACCEPT;
 }
 
+void serve_flush(struct execution *e, struct outbox *out)
+{
+    struct serve *s = &e->serve;
+    if (!s->active || !s->known || s->wanted || s->certificate.slot != s->slot)
+        return;
+    for (replica_id r = 0; r < e->configuration.replicas; r++)
+        if (s->awaited[r]) {
+            s->awaited[r] = false;
+            (void)send_head(e, r, out);
+        }
+}
+
 static enum verdict send_piece(struct execution *e, const struct ask_state *ask, replica_id to,
                                struct outbox *out)
 {
@@ -371,8 +383,10 @@ enum verdict execution_on_ask_state(struct execution *e, const struct frame *fra
         return verdict;
     if (state_unusable(e))
         return VERDICT_EARLY;
-    if (ask.what == STATE_HEAD)
+    if (ask.what == STATE_HEAD) {
         want_snapshot(e, &ask, frame->sender.id);
+        s->awaited[frame->sender.id] = s->wanted || !s->known;
+    }
     if (!s->active || !s->known || (ask.what == STATE_HEAD && s->slot <= ask.slot))
         return VERDICT_EARLY;
     if (ask.what == STATE_HEAD || ask.slot != s->slot)

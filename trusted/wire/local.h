@@ -39,6 +39,8 @@ enum transfer_phase {
     TRANSFER_ORIGINS = 5, /* what is remembered of clients */
     TRANSFER_PHASES = 6
 };
+/* "none", "head", "prepare", "nodes", "leaves", "origins"; "unknown". */
+const char *transfer_phase_name(unsigned phase);
 
 #define LOCAL_NEED_FIELDS(F) F(u8, what) F(u64, slot) F(digest, digest)
 WIRE_STRUCT(local_need, LOCAL_NEED_FIELDS)
