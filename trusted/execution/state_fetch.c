@@ -97,7 +97,6 @@ static void stop(struct execution *e)
     fetch_pieces_clear(e);
     f->active = false;
     f->phase = e->state_bad ? TRANSFER_HEAD : TRANSFER_NONE;
-    f->target.slot = 0;
     f->news = true;
 }
 
