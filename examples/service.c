@@ -102,5 +102,5 @@ static bool leaf_load(void *state, uint64_t leaf, const uint8_t *data, size_t by
 }
 
 const struct redoubt_service redoubt_service = {
-    REDOUBT_APP_ABI, "locks",     create,    execute, show,     keys,
+    REDOUBT_APP_ABI, "locks",     create,    execute, show,         keys,
     leaf_count,      leaf_digest, leaf_save, reset,   saved_digest, leaf_load};

@@ -347,18 +347,24 @@ static void tell_transfer(struct replica *r)
         return;
     r->engine_type->status(r->engine, &s);
     const struct local_transfer *t = &s.transfer;
+    for (replica_id peer = 0; peer < REPLICAS_MAX; peer++)
+        if ((t->liars & ~r->told_liars) >> peer & 1)
+            log_line(LOG_WARNING, "replica %u sent state that is not what 2f+1 signed: it is asked no more",
+                     peer);
+    r->told_liars = t->liars;
     if (s.state_transfers != r->told_transfers)
-        log_line(LOG_INFO, "caught up: the state after slot %llu is here (%llu leaves, %llu KiB in all moved)",
+        log_line(LOG_INFO,
+                 "caught up: the state after slot %llu is here (%llu leaves, %llu KiB in all moved)",
                  (unsigned long long)t->slot, (unsigned long long)t->leaves_moved,
                  (unsigned long long)(t->bytes >> 10));
     else if (t->phase > TRANSFER_HEAD && (t->phase != r->told_phase || ++r->told_ago >= 10))
-        log_line(LOG_INFO,
-                 "catching up: the state after slot %llu: %s, %llu of %llu leaves, %llu KiB in all; %llu late, "
-                 "%llu wrong",
-                 (unsigned long long)t->slot, transfer_phase_name(t->phase),
-                 (unsigned long long)t->leaves_moved, (unsigned long long)t->leaves_wanted,
-                 (unsigned long long)(t->bytes >> 10), (unsigned long long)t->late,
-                 (unsigned long long)t->lies);
+        log_line(
+            LOG_INFO,
+            "catching up: the state after slot %llu: %s, %llu of %llu leaves, %llu KiB in all; %llu late, "
+            "%llu wrong",
+            (unsigned long long)t->slot, transfer_phase_name(t->phase), (unsigned long long)t->leaves_moved,
+            (unsigned long long)t->leaves_wanted, (unsigned long long)(t->bytes >> 10),
+            (unsigned long long)t->late, (unsigned long long)t->lies);
     else
         return;
     r->told_transfers = s.state_transfers;

@@ -89,7 +89,8 @@ struct replica {
     /* Of the last line that said how catching up goes. */
     uint64_t told_transfers;
     uint8_t told_phase;
-    unsigned told_ago; /* seconds */
+    uint32_t told_liars; /* bits */
+    unsigned told_ago;   /* seconds */
 };
 
 /* Runs until SIGTERM or SIGINT. 0; or -1 and the error. */

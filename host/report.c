@@ -59,13 +59,22 @@ static void compartments_print(const struct replica *r, struct buffer *body)
 static void transfer_print(const struct engine_status *s, struct buffer *body)
 {
     const struct local_transfer *t = &s->transfer;
-    buffer_print(body,
-                 "\"catching_up\":{\"phase\":\"%s\",\"slot\":%llu,\"leaves_moved\":%llu,\"leaves_total\":%llu,"
-                 "\"bytes_moved\":%llu,\"late\":%llu,\"wrong\":%llu,\"transfers\":%llu,\"bytes_served\":%llu},",
-                 transfer_phase_name(t->phase), (unsigned long long)t->slot,
-                 (unsigned long long)t->leaves_moved, (unsigned long long)t->leaves_wanted,
-                 (unsigned long long)t->bytes, (unsigned long long)t->late, (unsigned long long)t->lies,
-                 (unsigned long long)s->state_transfers, (unsigned long long)s->state_bytes_served);
+    buffer_print(
+        body,
+        "\"catching_up\":{\"phase\":\"%s\",\"slot\":%llu,\"leaves_moved\":%llu,\"leaves_total\":%llu,"
+        "\"bytes_moved\":%llu,\"late\":%llu,\"wrong\":%llu,\"transfers\":%llu,\"bytes_served\":%llu,"
+        "\"wrong_from\":[",
+        transfer_phase_name(t->phase), (unsigned long long)t->slot, (unsigned long long)t->leaves_moved,
+        (unsigned long long)t->leaves_wanted, (unsigned long long)t->bytes, (unsigned long long)t->late,
+        (unsigned long long)t->lies, (unsigned long long)s->state_transfers,
+        (unsigned long long)s->state_bytes_served);
+    bool any = false;
+    for (replica_id r = 0; r < REPLICAS_MAX; r++)
+        if (t->liars >> r & 1) {
+            buffer_print(body, "%s%u", any ? "," : "", r);
+            any = true;
+        }
+    buffer_print(body, "]},");
 }
 
 /* One element of `replicas` in `redoubt status --json`, and the cluster's own fields beside it. */
@@ -167,7 +176,8 @@ static void metrics_print(struct replica *r, struct buffer *body)
            s.transfer.leaves_wanted);
     metric(body, "state_bytes_fetched_total", "counter", "Bytes of state fetched from peers.",
            s.transfer.bytes);
-    metric(body, "state_bytes_served_total", "counter", "Bytes of state sent to peers.", s.state_bytes_served);
+    metric(body, "state_bytes_served_total", "counter", "Bytes of state sent to peers.",
+           s.state_bytes_served);
     metric(body, "state_late_total", "counter", "Times a peer was given up since it did not answer in time.",
            s.transfer.late);
     metric(body, "state_wrong_total", "counter", "Pieces of state that were not what 2f+1 signed.",

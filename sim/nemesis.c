@@ -180,9 +180,8 @@ void nemesis_mistreat_output(struct world *w, replica_id r, uint32_t k, struct p
     struct frame frame;
     if (!frame_decode((*parcel)->data, (*parcel)->len, &frame) || frame.type >= FRAME_LOCAL_PROPOSE)
         return;
-    struct parcel *lie = frame.type == FRAME_STATE && dice_chance(&w->liar_dice, cell->lies)
-                             ? liar_state(w, r, &frame)
-                             : NULL;
+    struct parcel *lie =
+        frame.type == FRAME_STATE && dice_chance(&w->liar_dice, cell->lies) ? liar_state(w, r, &frame) : NULL;
     if (lie) {
         world_fault(w);
         parcel_drop(*parcel);

@@ -49,7 +49,7 @@ struct kv_store {
     uint64_t used;
     uint64_t keys;
     uint64_t leaves;
-    bool broken;    /* memory ran out where it must not: only a reset helps */
+    bool broken; /* memory ran out where it must not: only a reset helps */
     bool hash_known;
     uint8_t hash_key[KV_HASH_KEY_BYTES];
     struct kv_index index;

@@ -33,7 +33,7 @@
 #define ASKS_KEPT            8u /* questions for state, per peer */
 #define ASK_BYTES_MAX        (STATE_ASK_BITS / 8 + 512u)
 #define STATE_RATE           (64u * 1024u * 1024u) /* bytes of state that may leave in a second; by default ... */
-#define STATE_BUSY_PART      4u                    /* ... and a part of it while clients are served */
+#define STATE_BUSY_PART      8u                    /* ... and a part of it while clients are served */
 
 /* Bytes that the broker keeps. */
 struct blob {
@@ -172,9 +172,9 @@ struct broker {
     uint64_t new_view_since_us; /* 2f+1 have left: a NEW-VIEW is due from here on */
     slot_no executed_at_tick;
     uint32_t stalled_ticks;
-    slot_no catch_up_until;        /* EXECUTED was asked for up to here */
+    slot_no catch_up_until;         /* EXECUTED was asked for up to here */
     struct local_transfer transfer; /* of own E */
-    uint64_t latency_us;                        /* moving average over bundles that clients sent here */
+    uint64_t latency_us;            /* moving average over bundles that clients sent here */
     uint32_t latency_samples;
     uint64_t progress_us;
 

@@ -19,8 +19,8 @@ static void give_catch_up(struct broker *b, replica_id peer, bool state)
 {
     uint8_t body[16];
     struct writer w = writer_to(body, sizeof body);
-    local_catch_up_put(
-        &w, &(struct local_catch_up){.peer = peer, .state = state, .patience_us = b->timeout_us});
+    local_catch_up_put(&w,
+                       &(struct local_catch_up){.peer = peer, .state = state, .patience_us = b->timeout_us});
     broker_give(b, KIND_EXECUTION,
                 broker_frame(b, FRAME_LOCAL_CATCH_UP, (struct slice){body, w.len}, (struct slice){NULL, 0}),
                 false);
@@ -89,7 +89,7 @@ enum verdict broker_on_transfer(struct broker *b, const struct frame *frame)
 
 /* --- serving ------------------------------------------------------------------------------------------------------- */
 
-#define BUSY_US   500000u                /* clients were served not longer ago than this: the smaller budget */
+#define BUSY_US   500000u /* clients were served not longer ago than this: the smaller budget */
 #define BURST_MAX (2u * STATE_PIECE_BYTES) /* what may have been saved up */
 
 static uint64_t rate(const struct broker *b)

@@ -57,7 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         good = kv->leaf_load(store, leaf, copy, bytes);
         if (good)
             check_saved(store, leaf, copy, bytes);
-        if (good && leaf + 1 == leaves && store->keys <= KV_KEYS_PER_LEAF * leaves && store->used <= store->limit)
+        if (good && leaf + 1 == leaves && store->keys <= KV_KEYS_PER_LEAF * leaves &&
+            store->used <= store->limit)
             kv_store_validate(store);
         free(copy);
         data += bytes;

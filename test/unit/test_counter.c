@@ -215,7 +215,7 @@ static void state_moves_and_tampering_shows(void **unused)
         assert_memory_equal(a, b, sizeof a);
         assert_false(load_flipped(from, to, leaf, 3));
     }
-    assert_true(counter->reset(to, LEAVES, true)); /* as it is */
+    assert_true(counter->reset(to, LEAVES, true));      /* as it is */
     assert_true(counter->leaf_load(to, 1, zeros, 128)); /* in any order */
     assert_false(counter->leaf_load(to, 0, zeros, 7));
     assert_false(counter->saved_digest(to, 0, zeros, 7, a));

@@ -89,7 +89,7 @@ static void only_the_canonical_form_is_taken(void **unused)
     assert_false(kv->leaf_load(other->state, 1, empty, sizeof empty));       /* beyond the last */
     assert_true(kv->reset(other->state, 3, false));
     assert_true(kv->leaf_load(other->state, 1, empty, sizeof empty)); /* in any order */
-    assert_false(kv->reset(other->state, 2, true));                    /* there is no way back */
+    assert_false(kv->reset(other->state, 2, true));                   /* there is no way back */
     assert_false(kv->reset(other->state, 0, false));
     assert_false(kv->leaf_load(other->state, 0, empty, sizeof empty));
     assert_false(kv->reset(other->state, UINT64_MAX, false));
@@ -300,10 +300,14 @@ static void hash_key_comes_from_the_seed(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tampered_leaves_are_refused),  cmocka_unit_test(only_the_canonical_form_is_taken),
-        cmocka_unit_test(entries_stay_in_their_leaf),   cmocka_unit_test(digests_tell_all_apart),
-        cmocka_unit_test(hash_key_comes_from_the_seed), cmocka_unit_test(leaves_are_replaced_in_a_living_state),
-        cmocka_unit_test(another_hash_key_empties_the_rest), cmocka_unit_test(memory_that_is_lacking_half_way),
+        cmocka_unit_test(tampered_leaves_are_refused),
+        cmocka_unit_test(only_the_canonical_form_is_taken),
+        cmocka_unit_test(entries_stay_in_their_leaf),
+        cmocka_unit_test(digests_tell_all_apart),
+        cmocka_unit_test(hash_key_comes_from_the_seed),
+        cmocka_unit_test(leaves_are_replaced_in_a_living_state),
+        cmocka_unit_test(another_hash_key_empties_the_rest),
+        cmocka_unit_test(memory_that_is_lacking_half_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -478,7 +478,8 @@ static void questions_about_state(void **state)
     assert_null(cluster_last(c, E, 1, FRAME_STATE));
     /* Of another state: it learns which there is. */
     assert_verdict(
-        cluster_give(c, E, 1, ask_state((struct ask_state){1, 2 * K, STATE_LEAVES, 1, 0, 0, 0, some})), ACCEPT);
+        cluster_give(c, E, 1, ask_state((struct ask_state){1, 2 * K, STATE_LEAVES, 1, 0, 0, 0, some})),
+        ACCEPT);
     struct opened_state o;
     state_open(cluster_last(c, E, 1, FRAME_STATE), &o);
     assert_int_equal(o.state.what, STATE_HEAD);
@@ -504,9 +505,9 @@ static void a_state_in_use_is_not_replaced_at_once(void **state)
     struct serve *s = &cluster_e(c, 1)->serve;
     assert_verdict(cluster_give(c, E, 1, ask_state((struct ask_state){.replica = 1})), ACCEPT);
     assert_int_equal(s->slot, K);
-    assert_verdict(cluster_give(c, E, 1,
-                                ask_state((struct ask_state){1, K, STATE_LEAVES, 1, 0, 0, 0, {&one, 1}})),
-                   ACCEPT);
+    assert_verdict(
+        cluster_give(c, E, 1, ask_state((struct ask_state){1, K, STATE_LEAVES, 1, 0, 0, 0, {&one, 1}})),
+        ACCEPT);
     c->cut = 3;
     c->drop = cut_off;
     cluster_fill(c, 2 * K);

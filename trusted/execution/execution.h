@@ -40,7 +40,7 @@
 #define SESSIONS_MAX 512u /* origins with replies kept; more evict the one that was idle longest */
 #endif
 
-#define FETCH_PIECES 6u /* questions under way: so many answers, of 1 MiB, fit the ring and a little memory */
+#define FETCH_PIECES   6u /* questions under way: so many answers, of 1 MiB, fit the ring and a little memory */
 #define FETCH_PER_PEER 2u
 #define FETCH_BUFFERS  3u /* large leaves under way */
 #ifdef REDOUBT_MUTANTS
@@ -51,8 +51,7 @@
 
 /* Address space for what is not the service's; what is touched is far less. Two Merkle trees, bitmaps and saved leaves
  * by number of leaves; bodies, a transfer and chunks of kept results beside them. */
-#define ENGINE_BYTES                                                                                         \
-    (LEAVES_MAX * 84ull + 640ull * 1024u * 1024u + FETCH_BUFFERS * (uint64_t)LEAF_BYTES_MAX)
+#define ENGINE_BYTES      (LEAVES_MAX * 84ull + 640ull * 1024u * 1024u + FETCH_BUFFERS * (uint64_t)LEAF_BYTES_MAX)
 #define SERVICE_BYTES_MIN (64u * 1024u * 1024u)
 
 struct exec_vote {
@@ -181,10 +180,10 @@ struct fetch_target {
 };
 
 struct fetch_peer {
-    bool named;                /* by the host: may be asked */
-    bool liar;                 /* gave something wrong: is asked no more, as long as there are others */
-    uint32_t slow;             /* times the usual patience; doubles when it is late */
-    uint32_t asked;            /* pieces */
+    bool named;                 /* by the host: may be asked */
+    bool liar;                  /* gave something wrong: is asked no more, as long as there are others */
+    uint32_t slow;              /* times the usual patience; doubles when it is late */
+    uint32_t asked;             /* pieces */
     struct fetch_target serves; /* what it has, as it said last and as can be believed */
 };
 
@@ -197,12 +196,12 @@ struct fetch_state {
     uint8_t *buffer[FETCH_BUFFERS]; /* LEAF_BYTES_MAX each, for large items */
     bool buffer_used[FETCH_BUFFERS];
     uint64_t patience_us;
-    uint64_t number; /* of the last question */
-    bool regrouped;  /* the own state has the target's number of leaves */
-    bool empty;      /* memory was lacking: the own state is to be dropped ... */
-    bool emptied;    /* ... and was, for this target */
-    unsigned level;  /* of the nodes or leaves being compared */
-    uint64_t cursor; /* numbers below are equal, asked for or here */
+    uint64_t number;  /* of the last question */
+    bool regrouped;   /* the own state has the target's number of leaves */
+    bool empty;       /* memory was lacking: the own state is to be dropped ... */
+    bool emptied;     /* ... and was, for this target */
+    unsigned level;   /* of the nodes or leaves being compared */
+    uint64_t cursor;  /* numbers below are equal, asked for or here */
     uint64_t loading; /* leaf that is being replaced; UINT64_MAX: none */
     bool others;      /* leaves beside it changed */
     bool digests_known;
@@ -210,6 +209,7 @@ struct fetch_state {
     uint64_t *record_wanted;      /* bitmap */
     uint64_t leaves_wanted, leaves_moved;
     uint64_t bytes, late, lies; /* since the start */
+    uint32_t liars;             /* bits */
     uint64_t transfers;
     bool news; /* something to tell the host */
 };
@@ -250,7 +250,8 @@ struct execution {
 
     uint64_t now_us; /* the host's word */
     struct merkle leaves;
-    struct merkle spare; /* of the state that is served, or of the one that is fetched (`marked`: digests that are known) */
+    struct merkle
+        spare; /* of the state that is served, or of the one that is fetched (`marked`: digests that are known) */
     uint64_t *dirty;   /* bitmap: touched since the last freeze */
     uint64_t *pending; /* bitmap: to be digested for the freeze under way */
     struct freeze freeze;

@@ -33,7 +33,8 @@ static bool root_believed(struct execution *e, const struct fetch_target *target
     }
     if (target->slot == exec_stable_slot(e))
         return digest_equal(&target->root, &e->stable.certificate.root);
-    return target->slot <= exec_stable_slot(e) + WINDOW && /* further ahead there is a certificate, which will come */
+    return target->slot <=
+               exec_stable_slot(e) + WINDOW && /* further ahead there is a certificate, which will come */
            stable_vouched(&e->stable, target->slot, quorum_one_correct(&e->configuration), &root) &&
            digest_equal(&root, &target->root);
 }
@@ -292,6 +293,7 @@ static void found_lying(struct execution *e, replica_id peer)
     struct fetch_state *f = &e->fetch;
     bool others = false;
     f->lies++;
+    f->liars |= 1u << peer;
     f->peer[peer].liar = true;
     fetch_give_up(e, peer);
     for (replica_id r = 0; r < REPLICAS_MAX; r++)
@@ -388,7 +390,8 @@ void fetch_tell(struct execution *e, struct outbox *out)
                                       .leaves_wanted = f->leaves_wanted,
                                       .leaves_moved = f->leaves_moved,
                                       .late = f->late,
-                                      .lies = f->lies};
+                                      .lies = f->lies,
+                                      .liars = f->liars};
     uint8_t body[64];
     struct writer w = writer_to(body, sizeof body);
     local_transfer_put(&w, &transfer);

@@ -178,13 +178,13 @@ static void ask(struct execution *e, struct fetch_piece *p, replica_id peer, str
     p->asked_us = e->now_us;
     f->peer[peer].asked++;
     struct ask_state question = {.replica = peer,
-                                  .slot = f->target.slot,
-                                  .what = fetch_question(f),
-                                  .number = p->number,
-                                  .level = (uint8_t)f->level,
-                                  .first = p->first,
-                                  .offset = p->buffer_len,
-                                  .wanted = {p->wanted, wanted_len(p)}};
+                                 .slot = f->target.slot,
+                                 .what = fetch_question(f),
+                                 .number = p->number,
+                                 .level = (uint8_t)f->level,
+                                 .first = p->first,
+                                 .offset = p->buffer_len,
+                                 .wanted = {p->wanted, wanted_len(p)}};
     uint8_t body[64 + STATE_ASK_BITS / 8];
     struct writer w = writer_to(body, sizeof body);
     ask_state_put(&w, &question);

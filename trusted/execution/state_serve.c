@@ -315,7 +315,8 @@ static bool replaceable(const struct execution *e, replica_id by)
 static void want_snapshot(struct execution *e, const struct ask_state *ask, replica_id by)
 {
     struct serve *s = &e->serve;
-    bool old = s->active && e->executed - s->slot > WINDOW && e->executed - last_asked(s) > CHECKPOINT_INTERVAL;
+    bool old =
+        s->active && e->executed - s->slot > WINDOW && e->executed - last_asked(s) > CHECKPOINT_INTERVAL;
     if (s->active && ((s->slot > ask->slot && !old) || !replaceable(e, by)))
         return;
     s->wanted = true;

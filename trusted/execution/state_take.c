@@ -169,8 +169,8 @@ static enum fetch_result take_items(struct execution *e, struct fetch_piece *p, 
         struct slice part = get_slice(r);
         if (r->bad || p->left == 0 || total > LEAF_BYTES_MAX || part.len > total || (!part.len && total))
             return FETCH_LIE;
-        enum fetch_result result = !p->buffer && part.len == total ? take_item(e, p, part)
-                                                                   : take_part(e, p, total, part);
+        enum fetch_result result =
+            !p->buffer && part.len == total ? take_item(e, p, part) : take_part(e, p, total, part);
         if (result != FETCH_GOOD)
             return result;
     }
