@@ -251,13 +251,15 @@ static void on_client_gone(struct broker *b, uint32_t connection)
             b->bundle[at - 1].connection = 0; /* the number may be given to somebody else */
 }
 
-static void arm_timer(struct broker *b, uint64_t wake_us)
+/* When it is due before the one that the driver knows. */
+static void arm_timer(struct broker *b)
 {
-    uint64_t at_us = wake_us < b->next_tick_us ? wake_us : b->next_tick_us;
-    if (at_us == b->timer_us)
+    uint64_t due = checkpoints_due(b) < b->next_tick_us ? checkpoints_due(b) : b->next_tick_us;
+    due = b->serve_at_us < due ? b->serve_at_us : due;
+    if (due >= b->timer_at_us)
         return;
-    b->timer_us = at_us;
-    emit(b, &(struct action){.kind = ACTION_TIMER, .at_us = at_us});
+    b->timer_at_us = due;
+    emit(b, &(struct action){.kind = ACTION_TIMER, .at_us = due});
 }
 
 static void broker_step(void *engine, const struct event *event, struct actions *actions)
@@ -285,14 +287,19 @@ static void broker_step(void *engine, const struct event *event, struct actions 
         liveness_send_status(b, event->from);
         break;
     case EVENT_TIMER:
-        b->timer_us = 0;
+        b->timer_at_us = UINT64_MAX;
         if (b->now_us >= b->next_tick_us)
             liveness_tick(b);
-        arm_timer(b, catch_up_serve(b));
+        checkpoints_turn(b);
+        checkpoints_nudge(b);
+        catch_up_serve(b);
+        arm_timer(b);
         break;
     case EVENT_RUN_END:
         ordering_propose(b);
-        arm_timer(b, catch_up_serve(b));
+        checkpoints_turn(b);
+        catch_up_serve(b);
+        arm_timer(b);
         break;
     case EVENT_STOP_VOTING:
         b->voting = false;
@@ -351,7 +358,9 @@ static void broker_start(void *engine, const struct configuration *configuration
     b->progress_us = now_us;
     b->next_tick_us = now_us + b->timeout_us / TICKS_PER_TIMEOUT;
     b->credit_us = now_us;
-    arm_timer(b, UINT64_MAX);
+    b->serve_at_us = UINT64_MAX;
+    b->timer_at_us = UINT64_MAX;
+    arm_timer(b);
 }
 
 /* The f+1-st highest of the others: one of those who are at least there is correct. */

@@ -129,14 +129,13 @@ static void hand_over(struct broker *b)
     b->ask_turn = (b->ask_turn + 1) % REPLICAS_MAX;
 }
 
-uint64_t catch_up_serve(struct broker *b)
+void catch_up_serve(struct broker *b)
 {
     earn(b);
     while (b->credit > 0 && asks_wait(b))
         hand_over(b);
-    if (!asks_wait(b))
-        return UINT64_MAX;
-    return b->now_us + 1000 + (uint64_t)-b->credit * 1000000 / rate(b);
+    b->serve_at_us =
+        asks_wait(b) ? b->now_us + 1000 + (uint64_t)-b->credit * 1000000 / rate(b) : UINT64_MAX;
 }
 
 /* A piece of state leaves. */

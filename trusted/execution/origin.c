@@ -192,6 +192,12 @@ static void kept_set(struct execution *e, struct origin_record *record, struct k
     e->kept_bytes += len;
 }
 
+/* What is kept from here on will mostly still be kept when the checkpoint wants its digest. */
+static bool checkpoint_is_near(const struct execution *e)
+{
+    return CHECKPOINT_INTERVAL - e->executed % CHECKPOINT_INTERVAL <= BUNDLE_WINDOW;
+}
+
 void origin_keep(struct execution *e, origin_id origin, uint64_t bundle_no, enum reply_outcome outcome,
                  const uint8_t *results, size_t len)
 {
@@ -201,6 +207,11 @@ void origin_keep(struct execution *e, origin_id origin, uint64_t bundle_no, enum
     *kept = (struct kept_reply){.bundle_no = bundle_no, .slot = e->executed + 1, .outcome = (uint8_t)outcome};
     if (len) {
         kept_set(e, record, kept, results, len);
+        if (checkpoint_is_near(e)) {
+            /* Now, while it is in the cache, and not all of them in the checkpoint's slot. */
+            digest_of(&kept->digest, KEPT_TAG, results, len);
+            kept->digested = true;
+        }
         shrink(e, record);
     }
 }
@@ -238,7 +249,7 @@ static void digest_head(struct digest_state *state, const struct record_head *h)
     put_u64(&w, h->window);
     put_u64(&w, h->last_slot);
     put_u32(&w, h->last_index);
-    digest_begin(state, "redoubt origin");
+    digest_begin(state, "origin");
     digest_add(state, head, w.len);
 }
 
@@ -280,7 +291,7 @@ void origins_refresh(struct execution *e)
 void origins_combine(const struct digest *digests, uint32_t count, struct digest *out)
 {
     struct digest_state state;
-    digest_begin(&state, "redoubt origins");
+    digest_begin(&state, "origins");
     for (uint32_t i = 0; i < count; i++)
         digest_add(&state, digests[i].bytes, 32);
     digest_end(&state, out);
@@ -290,7 +301,7 @@ void origins_digest(struct execution *e, struct digest *out)
 {
     struct digest_state state;
     origins_refresh(e);
-    digest_begin(&state, "redoubt origins");
+    digest_begin(&state, "origins");
     for (origin_id i = 0; i < e->configuration.origins; i++)
         digest_add(&state, e->origin[i].digest.bytes, 32);
     digest_end(&state, out);
@@ -387,7 +398,7 @@ bool origin_saved_digest(struct slice saved, struct digest *out)
         struct slice results;
         if (!read_reply(&r, i, &kept, &results))
             return false;
-        digest_of(&kept.digest, "redoubt kept", results.data, results.len);
+        digest_of(&kept.digest, KEPT_TAG, results.data, results.len);
         digest_line(&state, &kept);
     }
     digest_end(&state, out);

@@ -82,7 +82,7 @@ static void aim(struct execution *e, const struct fetch_target *target, struct o
 {
     struct fetch_state *f = &e->fetch;
     if (e->freeze.active)
-        checkpoint_advance(e, true, out);
+        checkpoint_advance(e, UINT64_MAX, out);
     f->target = *target;
     f->active = true;
     f->empty = f->emptied = false;
