@@ -84,9 +84,16 @@ static void leaf_save(const void *state, uint64_t leaf, struct redoubt_sink *sin
     sink->write(sink, ((const struct table *)state)->leaf[leaf], LEAF_BYTES);
 }
 
-static void reset(void *state, uint64_t leaves)
+static bool reset(void *state, uint64_t leaves, bool keep)
 {
-    memset(((struct table *)state)->leaf, 0, leaves ? 16 * LEAF_BYTES : 0);
+    memset(((struct table *)state)->leaf, 0, keep ? 0 : 16 * LEAF_BYTES);
+    return leaves == 16;
+}
+
+static bool saved_digest(const void *state, uint64_t leaf, const uint8_t *data, size_t bytes, uint8_t *out)
+{
+    ((const struct table *)state)->env->digest(out, data, bytes);
+    return leaf < 16 && bytes == LEAF_BYTES;
 }
 
 static bool leaf_load(void *state, uint64_t leaf, const uint8_t *data, size_t bytes)
@@ -95,5 +102,5 @@ static bool leaf_load(void *state, uint64_t leaf, const uint8_t *data, size_t by
 }
 
 const struct redoubt_service redoubt_service = {
-    REDOUBT_APP_ABI, "locks",     create,    execute, show,     keys,
-    leaf_count,      leaf_digest, leaf_save, reset,   leaf_load};
+    REDOUBT_APP_ABI, "locks",     create,    execute, show,         keys,
+    leaf_count,      leaf_digest, leaf_save, reset,   saved_digest, leaf_load};

@@ -359,11 +359,45 @@ static void on_death(uv_poll_t *poll, int status, int events)
     look_for_deaths(poll->data);
 }
 
+/* A line when catching up by state begins and ends, and one in between now and then. */
+static void tell_transfer(struct replica *r)
+{
+    struct engine_status s;
+    if (!r->started)
+        return;
+    r->engine_type->status(r->engine, &s);
+    const struct local_transfer *t = &s.transfer;
+    for (replica_id peer = 0; peer < REPLICAS_MAX; peer++)
+        if ((t->liars & ~r->told_liars) >> peer & 1)
+            log_line(LOG_WARNING, "replica %u sent state that is not what 2f+1 signed: it is asked no more",
+                     peer);
+    r->told_liars = t->liars;
+    if (s.state_transfers != r->told_transfers)
+        log_line(LOG_INFO,
+                 "caught up: the state after slot %llu is here (%llu leaves, %llu KiB in all moved)",
+                 (unsigned long long)t->slot, (unsigned long long)t->leaves_moved,
+                 (unsigned long long)(t->bytes >> 10));
+    else if (t->phase > TRANSFER_HEAD && (t->phase != r->told_phase || ++r->told_ago >= 10))
+        log_line(
+            LOG_INFO,
+            "catching up: the state after slot %llu: %s, %llu of %llu leaves, %llu KiB in all; %llu late, "
+            "%llu wrong",
+            (unsigned long long)t->slot, transfer_phase_name(t->phase), (unsigned long long)t->leaves_moved,
+            (unsigned long long)t->leaves_wanted, (unsigned long long)(t->bytes >> 10),
+            (unsigned long long)t->late, (unsigned long long)t->lies);
+    else
+        return;
+    r->told_transfers = s.state_transfers;
+    r->told_phase = t->phase;
+    r->told_ago = 0;
+}
+
 static void on_second(uv_timer_t *timer)
 {
     struct replica *r = timer->data;
     now_correct(r);
     look_for_deaths(r);
+    tell_transfer(r);
 }
 
 /* ---------------------------------------------------------------- opening */
@@ -389,7 +423,8 @@ static void seats_watch(struct replica *r)
 static int engine_open(struct replica *r, struct error *error)
 {
     struct engine_config config = {.replica = r->options.id,
-                                   .request_timeout_us = (uint64_t)r->config.request_timeout_ms * 1000};
+                                   .request_timeout_us = (uint64_t)r->config.request_timeout_ms * 1000,
+                                   .state_rate = (uint64_t)r->config.catch_up_mb << 20};
     r->engine_type = &splitbft_engine;
     r->actions.emit = emit;
     size_t bytes = r->engine_type->arena_bytes(&config);

@@ -88,6 +88,11 @@ struct replica {
     int exit_code;
     struct error failure;
     uint64_t turns, frames_in, frames_out;
+    /* Of the last line that said how catching up goes. */
+    uint64_t told_transfers;
+    uint8_t told_phase;
+    uint32_t told_liars; /* bits */
+    unsigned told_ago;   /* seconds */
 };
 
 /* Runs until SIGTERM or SIGINT. 0; or -1 and the error. */

@@ -56,6 +56,27 @@ static void compartments_print(const struct replica *r, struct buffer *body)
     buffer_print(body, "]");
 }
 
+static void transfer_print(const struct engine_status *s, struct buffer *body)
+{
+    const struct local_transfer *t = &s->transfer;
+    buffer_print(
+        body,
+        "\"catching_up\":{\"phase\":\"%s\",\"slot\":%llu,\"leaves_moved\":%llu,\"leaves_total\":%llu,"
+        "\"bytes_moved\":%llu,\"late\":%llu,\"wrong\":%llu,\"transfers\":%llu,\"bytes_served\":%llu,"
+        "\"wrong_from\":[",
+        transfer_phase_name(t->phase), (unsigned long long)t->slot, (unsigned long long)t->leaves_moved,
+        (unsigned long long)t->leaves_wanted, (unsigned long long)t->bytes, (unsigned long long)t->late,
+        (unsigned long long)t->lies, (unsigned long long)s->state_transfers,
+        (unsigned long long)s->state_bytes_served);
+    bool any = false;
+    for (replica_id r = 0; r < REPLICAS_MAX; r++)
+        if (t->liars >> r & 1) {
+            buffer_print(body, "%s%u", any ? "," : "", r);
+            any = true;
+        }
+    buffer_print(body, "]},");
+}
+
 /* One element of `replicas` in `redoubt status --json`, and the cluster's own fields beside it. */
 static void report_print(struct replica *r, struct buffer *body)
 {
@@ -76,7 +97,9 @@ static void report_print(struct replica *r, struct buffer *body)
     for (int v = 0; v < VERDICT_COUNT; v++)
         buffer_print(body, "%s\"%s\":%llu", v ? "," : "", verdict_name((enum verdict)v),
                      (unsigned long long)verdict_count(r, (enum verdict)v));
-    buffer_print(body, "},\"cache\":{},\"voting\":%s,\"links\":%u,\"clients\":%u,\"fault\":\"%s\"}}\n",
+    buffer_print(body, "},");
+    transfer_print(&s, body);
+    buffer_print(body, "\"cache\":{},\"voting\":%s,\"links\":%u,\"clients\":%u,\"fault\":\"%s\"}}\n",
                  r->started && s.voting ? "true" : "false", links_up(&r->links), r->clients.count,
                  fault_name(r->fault.kind));
 }
@@ -143,6 +166,22 @@ static void metrics_print(struct replica *r, struct buffer *body)
     metric(body, "view_changes_total", "counter", "Views left.", s.view_changes);
     metric(body, "state_transfers_total", "counter", "Times the state was fetched from peers.",
            s.state_transfers);
+    metric(body, "state_transfer_phase", "gauge",
+           "0 none, 1 asking, 2 preparing, 3 comparing, 4 fetching leaves, 5 fetching origins.",
+           s.transfer.phase);
+    metric(body, "state_transfer_slot", "gauge", "Slot of the state that is being fetched.", s.transfer.slot);
+    metric(body, "state_leaves_moved", "gauge", "Leaves fetched in this transfer, or the last.",
+           s.transfer.leaves_moved);
+    metric(body, "state_leaves_total", "gauge", "Leaves that differ, as far as they are known.",
+           s.transfer.leaves_wanted);
+    metric(body, "state_bytes_fetched_total", "counter", "Bytes of state fetched from peers.",
+           s.transfer.bytes);
+    metric(body, "state_bytes_served_total", "counter", "Bytes of state sent to peers.",
+           s.state_bytes_served);
+    metric(body, "state_late_total", "counter", "Times a peer was given up since it did not answer in time.",
+           s.transfer.late);
+    metric(body, "state_wrong_total", "counter", "Pieces of state that were not what 2f+1 signed.",
+           s.transfer.lies);
     metric(body, "origins_on_signatures", "counter", "Clients whose bundles must be signed.",
            s.origins_on_signatures);
     metric(body, "bodies_held", "gauge", "Bundles kept.", s.bodies_held);

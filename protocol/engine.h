@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "ordering/configuration.h"
+#include "wire/local.h"
 
 enum event_kind {
     EVENT_PEER,        /* frame from the host of replica `from` (the link says who) */
@@ -64,6 +65,7 @@ struct engine_config {
         request_timeout_us; /* how long a bundle may wait before it is asked for signed, and then before the view is left */
     uint32_t pipeline;       /* slots under way at once; 0: default */
     uint64_t body_bytes_max; /* bundles kept in memory; 0: default */
+    uint64_t state_rate;     /* bytes of state in a second for replicas that lag; 0: default */
     bool trace;
 };
 
@@ -79,6 +81,8 @@ struct engine_status {
         origins_on_signatures;
     uint64_t bodies_held, body_bytes;
     uint64_t state_transfers;
+    uint64_t state_bytes_served;
+    struct local_transfer transfer; /* of the state that this replica fetches, or fetched last */
 };
 
 struct engine_type {

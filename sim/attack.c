@@ -414,10 +414,11 @@ static void corrupt(struct takeover *t, replica_id r)
 
 static void ask_state(struct takeover *t, replica_id who, replica_id peer)
 {
-    uint8_t body[8], bytes[64];
+    uint8_t body[16], bytes[64];
     struct sender self = {KIND_HOST, who, 1};
     struct writer w = writer_to(body, sizeof body);
-    local_catch_up_put(&w, &(struct local_catch_up){.peer = peer, .state = 1});
+    local_catch_up_put(
+        &w, &(struct local_catch_up){.peer = peer, .state = 1, .patience_us = t->w->request_timeout_us});
     size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_CATCH_UP, &self, AUTH_NONE,
                               (struct slice){body, w.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
     takeover_deliver(t, who, CELL_E, (struct slice){bytes, len});

@@ -55,7 +55,10 @@ void nemesis_init(struct world *w)
     struct dice *d = &w->fault_dice;
     draw_faulty(w);
     bool byzantine = w->options.faults & FAULTS_BYZANTINE;
+    w->liar_dice = dice_from(w->options.seed, 2000);
     for (replica_id r = 0; r < w->n; r++) {
+        w->replica[r].cell[CELL_E].lies =
+            dice_chance(&w->liar_dice, 0.5) ? 0 : (double)dice_below(&w->liar_dice, 100) / 100;
         w->replica[r].mischief = dice_chance(d, 0.5) ? 0 : (double)dice_below(d, 100) / 1000;
         for (uint32_t k = 0; k < CELLS; k++)
             w->replica[r].cell[k].omits = dice_chance(d, 0.5) ? 0 : (double)dice_below(d, 100) / 100;
@@ -175,8 +178,18 @@ void nemesis_mistreat_output(struct world *w, replica_id r, uint32_t k, struct p
     struct cell *cell = &w->replica[r].cell[k];
     struct dice *d = &w->fault_dice;
     struct frame frame;
-    if (cell->omits == 0 || !frame_decode((*parcel)->data, (*parcel)->len, &frame) ||
-        frame.type >= FRAME_LOCAL_PROPOSE)
+    if (!frame_decode((*parcel)->data, (*parcel)->len, &frame) || frame.type >= FRAME_LOCAL_PROPOSE)
+        return;
+    struct parcel *lie =
+        frame.type == FRAME_STATE && dice_chance(&w->liar_dice, cell->lies) ? liar_state(w, r, &frame) : NULL;
+    if (lie) {
+        world_fault(w);
+        parcel_drop(*parcel);
+        *parcel = lie;
+        if (!frame_decode(lie->data, lie->len, &frame))
+            return;
+    }
+    if (cell->omits == 0)
         return;
     if (dice_chance(d, cell->omits)) {
         world_fault(w);

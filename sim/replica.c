@@ -74,6 +74,7 @@ void replica_init(struct world *w, replica_id r)
         .request_timeout_us = w->request_timeout_us,
         .pipeline = 4, /* more slots under way than the default: more interleavings */
         .body_bytes_max = 2u * 1024u * 1024u,
+        .state_rate = 1024u * 1024u, /* pieces are small, too */
         .trace = w->options.trace != NULL,
     };
     sim_arena_init(&replica->arena, splitbft_engine.arena_bytes(&config));

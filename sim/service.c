@@ -67,10 +67,17 @@ static void wrapped_leaf_save(const void *state, uint64_t leaf, struct redoubt_s
     s->w->inner->leaf_save(s->inner, leaf, sink);
 }
 
-static void wrapped_reset(void *state, uint64_t leaf_count)
+static bool wrapped_reset(void *state, uint64_t leaf_count, bool keep)
 {
     struct wrapped *s = state;
-    s->w->inner->reset(s->inner, leaf_count);
+    return s->w->inner->reset(s->inner, leaf_count, keep);
+}
+
+static bool wrapped_saved_digest(const void *state, uint64_t leaf, const uint8_t *data, size_t bytes,
+                                 uint8_t out[REDOUBT_DIGEST_BYTES])
+{
+    const struct wrapped *s = state;
+    return s->w->inner->saved_digest(s->inner, leaf, data, bytes, out);
 }
 
 static bool wrapped_leaf_load(void *state, uint64_t leaf, const uint8_t *data, size_t bytes)
@@ -93,6 +100,7 @@ void service_wrap(struct world *w)
         .leaf_digest = wrapped_leaf_digest,
         .leaf_save = wrapped_leaf_save,
         .reset = wrapped_reset,
+        .saved_digest = wrapped_saved_digest,
         .leaf_load = wrapped_leaf_load,
     };
 }

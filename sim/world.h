@@ -75,6 +75,7 @@ struct cell {
     bool waking;
     bool faulty;
     double omits; /* faulty: part of its frames that it keeps back */
+    double lies;  /* faulty E: part of the state it sends that is wrong */
     uint64_t verdict[VERDICT_COUNT];
     uint64_t refused; /* types of frames whose refusal a scenario told of */
 };
@@ -152,7 +153,7 @@ struct world {
     const struct redoubt_service *inner;
     struct outbox outbox;
     struct ledger ledger;
-    struct dice network_dice, fault_dice, client_dice, attack_dice, host_dice;
+    struct dice network_dice, fault_dice, client_dice, attack_dice, host_dice, liar_dice;
     uint64_t request_timeout_us;
     bool healing; /* the liveness phase has begun */
     uint64_t heal_at_us, end_at_us;
@@ -247,6 +248,9 @@ void nemesis_on_due(struct world *w);
 void nemesis_heal(struct world *w);
 void nemesis_mistreat_output(struct world *w, replica_id r, uint32_t cell, struct parcel **parcel,
                              bool *drop);
+
+/* liar.c: a piece of state of a faulty E, with something in it that is not true; NULL: cannot be made. */
+struct parcel *liar_state(struct world *w, replica_id r, const struct frame *frame);
 
 /* host.c: what a Byzantine host does to frames; true when it has dealt with this one itself */
 bool host_meddles_give(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel, bool local);

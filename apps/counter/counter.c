@@ -24,7 +24,6 @@ struct counter {
     uint32_t reply_bytes;
     uint64_t global;
     uint64_t own[COUNTER_ORIGINS_MAX];
-    uint64_t loaded; /* leaves loaded since the last reset */
 };
 
 static bool digits_read(const char *text, uint32_t *number)
@@ -65,7 +64,6 @@ static void *counter_create(const struct redoubt_env *env, const char *options)
     memset(counter, 0, sizeof *counter);
     counter->env = env;
     counter->reply_bytes = reply_bytes;
-    counter->loaded = LEAVES;
     return counter;
 }
 
@@ -175,21 +173,31 @@ static void counter_leaf_save(const void *state, uint64_t leaf, struct redoubt_s
     sink->write(sink, text, leaf_text(state, leaf, text));
 }
 
-static void counter_reset(void *state, uint64_t leaf_count)
+static bool counter_reset(void *state, uint64_t leaf_count, bool keep)
 {
     struct counter *counter = state;
+    if (leaf_count != LEAVES || keep)
+        return leaf_count == LEAVES;
+    for (uint64_t leaf = 0; leaf < LEAVES; leaf++)
+        counter->env->touch(counter->env, leaf);
     counter->global = 0;
     memset(counter->own, 0, sizeof counter->own);
-    counter->loaded = leaf_count == LEAVES ? 0 : LEAVES; /* a wrong count: nothing can be loaded */
+    return true;
 }
 
-static bool sum_is_right(const struct counter *counter)
+static size_t leaf_bytes(uint64_t leaf)
 {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < COUNTER_ORIGINS_MAX; i++)
-        if (__builtin_add_overflow(sum, counter->own[i], &sum))
-            return false;
-    return sum == counter->global;
+    return leaf ? 8 * PER_LEAF : 8;
+}
+
+static bool counter_saved_digest(const void *state, uint64_t leaf, const uint8_t *data, size_t bytes,
+                                 uint8_t out[REDOUBT_DIGEST_BYTES])
+{
+    const struct counter *counter = state;
+    if (leaf >= LEAVES || bytes != leaf_bytes(leaf))
+        return false;
+    counter->env->digest(out, data, bytes);
+    return true;
 }
 
 static bool counter_leaf_load(void *state, uint64_t leaf, const uint8_t *data, size_t bytes)
@@ -197,13 +205,13 @@ static bool counter_leaf_load(void *state, uint64_t leaf, const uint8_t *data, s
     struct counter *counter = state;
     struct reader r = reader_of(data, bytes);
     uint32_t count;
-    if (leaf >= LEAVES || leaf != counter->loaded)
+    if (leaf >= LEAVES || bytes != leaf_bytes(leaf))
         return false;
+    counter->env->touch(counter->env, leaf);
     uint64_t *numbers = leaf_numbers(counter, leaf, &count);
     for (uint32_t i = 0; i < count; i++)
         numbers[i] = get_u64(&r);
-    counter->loaded = reader_done(&r) ? leaf + 1 : LEAVES;
-    return reader_done(&r) && (leaf + 1 < LEAVES || sum_is_right(counter));
+    return true;
 }
 
 const struct redoubt_service redoubt_service_counter = {
@@ -217,5 +225,6 @@ const struct redoubt_service redoubt_service_counter = {
     .leaf_digest = counter_leaf_digest,
     .leaf_save = counter_leaf_save,
     .reset = counter_reset,
+    .saved_digest = counter_saved_digest,
     .leaf_load = counter_leaf_load,
 };

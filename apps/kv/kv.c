@@ -389,9 +389,15 @@ static void kv_service_leaf_save(const void *state, uint64_t leaf, struct redoub
     kv_leaf_save(state, leaf, sink);
 }
 
-static void kv_reset(void *state, uint64_t leaf_count)
+static bool kv_reset(void *state, uint64_t leaf_count, bool keep)
 {
-    kv_store_reset(state, leaf_count);
+    return kv_store_reset(state, leaf_count, keep);
+}
+
+static bool kv_service_saved_digest(const void *state, uint64_t leaf, const uint8_t *data, size_t bytes,
+                                    uint8_t out[REDOUBT_DIGEST_BYTES])
+{
+    return kv_leaf_saved_digest(state, leaf, data, bytes, out);
 }
 
 static bool kv_service_leaf_load(void *state, uint64_t leaf, const uint8_t *data, size_t bytes)
@@ -410,6 +416,7 @@ const struct redoubt_service redoubt_service_kv = {
     .leaf_digest = kv_service_leaf_digest,
     .leaf_save = kv_service_leaf_save,
     .reset = kv_reset,
+    .saved_digest = kv_service_saved_digest,
     .leaf_load = kv_service_leaf_load,
     .expect = kv_expect,
     .expect_leaves = kv_expect_leaves,

@@ -21,22 +21,28 @@
 #define PREFETCH_BYTES   1024u
 #define LEAF0_HEAD       (1u + KV_HASH_KEY_BYTES)
 
-static void entry_digest(const struct kv_store *store, const struct kv_entry *entry,
-                         uint8_t out[REDOUBT_DIGEST_BYTES])
+static void pair_digest(const struct kv_store *store, struct slice key, struct slice value,
+                        uint8_t out[REDOUBT_DIGEST_BYTES])
 {
     uint8_t text[ENTRY_HEAD + KV_KEY_MAX + VALUE_INLINE_MAX];
     struct writer w = writer_to(text, sizeof text);
-    put_u16(&w, entry->key_len);
-    put_u32(&w, entry->value_len);
-    put_raw(&w, entry->key, entry->key_len);
-    if (entry->value_len <= VALUE_INLINE_MAX) {
-        put_raw(&w, entry->value, entry->value_len);
+    put_u16(&w, (uint16_t)key.len);
+    put_u32(&w, (uint32_t)value.len);
+    put_raw(&w, key.data, key.len);
+    if (value.len <= VALUE_INLINE_MAX) {
+        put_raw(&w, value.data, value.len);
     } else {
         uint8_t digest[REDOUBT_DIGEST_BYTES];
-        store->env->digest(digest, entry->value, entry->value_len);
+        store->env->digest(digest, value.data, value.len);
         put_raw(&w, digest, sizeof digest);
     }
     store->env->digest(out, text, w.len);
+}
+
+static void entry_digest(const struct kv_store *store, const struct kv_entry *entry,
+                         uint8_t out[REDOUBT_DIGEST_BYTES])
+{
+    pair_digest(store, (struct slice){entry->key, entry->key_len}, kv_entry_value(entry), out);
 }
 
 /* Fills in entry digests that are not known yet: a cache, so the state does not change in any way that can be seen. */
@@ -87,44 +93,109 @@ void kv_leaf_save(const struct kv_store *store, uint64_t number, struct redoubt_
     }
 }
 
-static bool load_hash_key(struct kv_store *store, struct reader *r)
+/* What stands before the entries of leaf 0. */
+struct leaf_head {
+    bool hash_known;
+    uint8_t hash_key[KV_HASH_KEY_BYTES];
+};
+
+static bool read_head(struct leaf_head *head, struct reader *r)
 {
     static const uint8_t none[KV_HASH_KEY_BYTES];
     uint8_t known = get_u8(r);
-    get_raw(r, store->hash_key, KV_HASH_KEY_BYTES);
-    store->hash_known = known == 1;
-    return known == 1 || (known == 0 && memcmp(store->hash_key, none, sizeof none) == 0);
+    get_raw(r, head->hash_key, KV_HASH_KEY_BYTES);
+    head->hash_known = known == 1;
+    return !r->bad && (known == 1 || (known == 0 && memcmp(head->hash_key, none, sizeof none) == 0));
 }
 
-static bool load_entry(struct kv_store *store, uint64_t number, struct reader *r)
+static bool read_entry(struct reader *r, struct slice *key, struct slice *value)
 {
-    struct slice key = {.len = get_u16(r)};
-    struct slice value = {.len = get_u32(r)};
-    if (r->bad || key.len < 1 || key.len > KV_KEY_MAX || value.len > KV_VALUE_MAX)
+    key->len = get_u16(r);
+    value->len = get_u32(r);
+    if (r->bad || key->len < 1 || key->len > KV_KEY_MAX || value->len > KV_VALUE_MAX)
         return false;
-    key.data = reader_take(r, key.len);
-    value.data = reader_take(r, value.len);
-    return !r->bad && kv_store_append(store, number, key, value);
+    key->data = reader_take(r, key->len);
+    value->data = reader_take(r, value->len);
+    return !r->bad;
+}
+
+/* --- the digest of saved bytes */
+
+static bool digests_of(const struct kv_store *store, struct reader *r, uint32_t count, uint8_t *digests)
+{
+    struct slice key, value;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!read_entry(r, &key, &value))
+            return false;
+        pair_digest(store, key, value, digests + (size_t)i * REDOUBT_DIGEST_BYTES);
+    }
+    return reader_done(r);
+}
+
+bool kv_leaf_saved_digest(const struct kv_store *store, uint64_t number, const uint8_t *data, size_t bytes,
+                          uint8_t out[REDOUBT_DIGEST_BYTES])
+{
+    struct reader r = reader_of(data, bytes);
+    struct leaf_head head = {0};
+    uint8_t few[4 * KV_KEYS_PER_LEAF * REDOUBT_DIGEST_BYTES], text[LEAF0_HEAD + REDOUBT_DIGEST_BYTES];
+    if (number == 0 && !read_head(&head, &r))
+        return false;
+    uint32_t count = get_u32(&r);
+    if (r.bad || count > bytes / ENTRY_HEAD) /* no memory for what cannot be there */
+        return false;
+    size_t room = (size_t)count * REDOUBT_DIGEST_BYTES;
+    uint8_t *digests = room <= sizeof few ? few : store->env->alloc(store->env, room);
+    bool good = digests && digests_of(store, &r, count, digests);
+    if (good)
+        store->env->digest(out, digests, room);
+    if (good && number == 0) {
+        text[0] = head.hash_known;
+        memcpy(text + 1, head.hash_key, KV_HASH_KEY_BYTES);
+        memcpy(text + LEAF0_HEAD, out, REDOUBT_DIGEST_BYTES);
+        store->env->digest(out, text, sizeof text);
+    }
+    if (digests && digests != few)
+        store->env->release(store->env, digests, room);
+    return good;
+}
+
+/* --- loading */
+
+/* Under another hash key no key of any leaf is in its place any more. */
+static bool load_hash_key(struct kv_store *store, struct reader *r)
+{
+    struct leaf_head head;
+    if (!read_head(&head, r))
+        return false;
+    if (store->hash_known &&
+        (!head.hash_known || memcmp(head.hash_key, store->hash_key, KV_HASH_KEY_BYTES) != 0))
+        kv_store_empty_others(store);
+    store->hash_known = head.hash_known;
+    memcpy(store->hash_key, head.hash_key, KV_HASH_KEY_BYTES);
+    return true;
 }
 
 static bool load_leaf(struct kv_store *store, uint64_t number, struct reader *r)
 {
+    struct slice key, value;
     if (number == 0 && !load_hash_key(store, r))
         return false;
     uint32_t count = get_u32(r);
     for (uint32_t i = 0; i < count; i++)
-        if (!load_entry(store, number, r))
+        if (!read_entry(r, &key, &value) || !kv_store_append(store, number, key, value))
             return false;
     return reader_done(r);
 }
 
-/* A store that refused a leaf takes no more until it is reset. */
 bool kv_leaf_load(struct kv_store *store, uint64_t number, const uint8_t *data, size_t bytes)
 {
-    if (store->broken || number != store->loaded || number >= store->leaves)
+    if (store->broken || number >= store->leaves)
         return false;
     struct reader r = reader_of(data, bytes);
-    store->broken = !load_leaf(store, number, &r);
-    store->loaded++;
-    return !store->broken;
+    store->env->touch(store->env, number);
+    kv_store_empty(store, number);
+    if (load_leaf(store, number, &r))
+        return true;
+    kv_store_empty(store, number);
+    return false;
 }

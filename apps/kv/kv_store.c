@@ -284,7 +284,6 @@ static bool leaf_split(struct kv_store *store)
     split_move(from, to);
     leaf_trim(store, from);
     store->leaves++;
-    store->loaded++;
     return true;
 }
 
@@ -305,7 +304,7 @@ bool kv_store_init(struct kv_store *store, const struct redoubt_env *env, uint64
     memset(store, 0, sizeof *store);
     store->env = env;
     store->limit = limit;
-    store->leaves = store->loaded = 1;
+    store->leaves = 1;
     return page_reserve(store, 0);
 }
 
@@ -326,20 +325,58 @@ static void store_clear(struct kv_store *store)
         store->page[i] = NULL;
     }
     store->index.root = NULL;
-    store->used = store->keys = store->loaded = 0;
+    store->used = store->keys = 0;
     store->leaves = 1;
     store->hash_known = false;
     memset(store->hash_key, 0, sizeof store->hash_key);
 }
 
-void kv_store_reset(struct kv_store *store, uint64_t leaves)
+static bool store_regroup(struct kv_store *store, uint64_t leaves)
 {
+    if (store->broken || leaves < store->leaves || leaves > KV_LEAVES_MAX)
+        return false;
+    while (store->leaves < leaves)
+        if (!leaf_split(store))
+            return false;
+    return true;
+}
+
+bool kv_store_reset(struct kv_store *store, uint64_t leaves, bool keep)
+{
+    if (keep)
+        return store_regroup(store, leaves);
+    for (uint64_t i = 0; i < store->leaves; i++)
+        store->env->touch(store->env, i);
     store_clear(store);
     store->broken = leaves == 0 || leaves > KV_LEAVES_MAX;
     for (uint64_t i = 0; !store->broken && i < leaves; i += KV_PAGE_LEAVES)
         store->broken = !page_reserve(store, i);
-    if (!store->broken)
-        store->leaves = leaves;
+    if (store->broken)
+        return false;
+    store->leaves = leaves;
+    for (uint64_t i = 0; i < leaves; i++)
+        store->env->touch(store->env, i);
+    return true;
+}
+
+void kv_store_empty(struct kv_store *store, uint64_t number)
+{
+    struct kv_leaf *leaf = kv_store_leaf(store, number);
+    if (leaf->count)
+        store->env->touch(store->env, number);
+    for (uint32_t i = 0; i < leaf->count; i++) {
+        struct kv_entry *entry = kv_leaf_entries(leaf)[i];
+        kv_index_remove(&store->index, entry);
+        store->used -= charge(entry->key_len, entry->value_len);
+        store->keys--;
+    }
+    leaf_empty(store, leaf);
+}
+
+void kv_store_empty_others(struct kv_store *store)
+{
+    for (uint64_t i = 1; i < store->leaves; i++)
+        kv_store_empty(store, i);
 }
 
 /* ------------------------------------------------------------------------------------------------- finding, changing */
@@ -385,8 +422,7 @@ static void forget_hash_key(struct kv_store *store)
 static bool insert(struct kv_store *store, struct kv_place place, struct slice key, struct slice value)
 {
     struct kv_leaf *leaf = kv_store_leaf(store, place.leaf);
-    uint64_t cost = charge(key.len, value.len);
-    if (cost > store->limit - store->used || !leaf_reserve(store, leaf))
+    if (!leaf_reserve(store, leaf))
         return false;
     struct kv_entry *entry = entry_new(store, key, value);
     if (!entry)
@@ -394,7 +430,7 @@ static bool insert(struct kv_store *store, struct kv_place place, struct slice k
     store->env->touch(store->env, place.leaf);
     leaf_insert(leaf, place.slot, entry, place.tag);
     kv_index_add(&store->index, entry);
-    store->used += cost;
+    store->used += charge(key.len, value.len);
     store->keys++;
     return true;
 }
@@ -407,7 +443,7 @@ static bool put_new(struct kv_store *store, struct kv_place place, struct slice 
         draw_hash_key(store, seed);
         place = kv_store_find(store, key);
     }
-    if (!insert(store, place, key, value)) {
+    if (charge(key.len, value.len) > store->limit - store->used || !insert(store, place, key, value)) {
         if (draw)
             forget_hash_key(store);
         return false;
@@ -544,7 +580,7 @@ void kv_changes_undo(struct kv_store *store, const struct kv_change *changes, ui
 
 bool kv_store_append(struct kv_store *store, uint64_t leaf, struct slice key, struct slice value)
 {
-    if (!store->hash_known || store->keys >= KV_KEYS_PER_LEAF * store->leaves)
+    if (!store->hash_known)
         return false;
     struct kv_place place = kv_store_find(store, key);
     if (place.leaf != leaf || place.entry || place.slot != kv_store_leaf(store, leaf)->count)

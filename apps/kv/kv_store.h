@@ -50,8 +50,7 @@ struct kv_store {
     uint64_t used;
     uint64_t keys;
     uint64_t leaves;
-    uint64_t loaded; /* leaves loaded since the last reset; `leaves` when complete */
-    bool broken;     /* memory ran out where it must not, or a load failed: only a reset helps */
+    bool broken; /* memory ran out where it must not: only a reset helps */
     bool hash_known;
     uint8_t hash_key[KV_HASH_KEY_BYTES];
     struct kv_index index;
@@ -80,8 +79,11 @@ struct kv_change {
 
 /* False when memory is lacking. */
 bool kv_store_init(struct kv_store *store, const struct redoubt_env *env, uint64_t limit);
-/* Back to `leaves` empty leaves, to be loaded one by one. */
-void kv_store_reset(struct kv_store *store, uint64_t leaves);
+/* `leaves` leaves: with the content as it is (`keep`), or empty. False: memory is lacking, or there cannot be so many (few). */
+bool kv_store_reset(struct kv_store *store, uint64_t leaves, bool keep);
+/* Empties one leaf, and all others but leaf 0. */
+void kv_store_empty(struct kv_store *store, uint64_t leaf);
+void kv_store_empty_others(struct kv_store *store);
 
 /* The leaf of a key with this hash. */
 uint64_t kv_store_leaf_of(const struct kv_store *store, uint64_t hash);
@@ -107,6 +109,8 @@ void kv_store_expect_leaves(const struct kv_store *store, const uint64_t *leaves
 /* The functions of struct redoubt_service of the same names. */
 void kv_leaf_digest(const struct kv_store *store, uint64_t leaf, uint8_t out[REDOUBT_DIGEST_BYTES]);
 void kv_leaf_save(const struct kv_store *store, uint64_t leaf, struct redoubt_sink *sink);
+bool kv_leaf_saved_digest(const struct kv_store *store, uint64_t leaf, const uint8_t *data, size_t bytes,
+                          uint8_t out[REDOUBT_DIGEST_BYTES]);
 bool kv_leaf_load(struct kv_store *store, uint64_t leaf, const uint8_t *data, size_t bytes);
 
 /* Checks all invariants in time linear in the state: for tests. Fails a CHECK when one does not hold. */
@@ -139,7 +143,8 @@ static inline uint8_t *kv_leaf_digests(const struct kv_leaf *leaf)
     return kv_leaf_known(leaf) + leaf->capacity;
 }
 
-/* Adds a key behind all others of a leaf that is being loaded; false when it does not belong there. */
+/* Adds a key behind all others of a leaf that is being loaded; false when it does not belong there, or memory is lacking.
+ * While a state is being replaced it may hold more than the limit. */
 bool kv_store_append(struct kv_store *store, uint64_t leaf, struct slice key, struct slice value);
 
 #endif

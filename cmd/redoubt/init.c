@@ -102,6 +102,9 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
                  "request_timeout_ms: 1000  # how long a request may wait before the primary is suspected\n");
     buffer_print(&b,
                  "memory_mb: 4096           # what the service may fill, per replica; taken as it is used\n");
+    buffer_print(
+        &b, "catch_up_mb: 64           # MiB of state in a second for replicas that lag; an eighth of it "
+            "while clients are served\n");
     buffer_print(&b, "affinity: spread          # spread: replicas on one host share its cores out; none: "
                      "the kernel decides\n");
     buffer_print(&b, "spin: off                 # on: compartments look around before they sleep; only with "

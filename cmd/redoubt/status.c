@@ -131,6 +131,20 @@ static void print_compartments(const struct answer *a)
     }
 }
 
+/* Only while there is something to say. */
+static void print_transfer(const struct answer *a)
+{
+    uint32_t at = json_member(a->json, a->at, "catching_up");
+    char phase[32];
+    json_string(a->json, at ? json_member(a->json, at, "phase") : 0, phase, sizeof phase);
+    if (!*phase || strcmp(phase, "none") == 0)
+        return;
+    printf("           catching up: %s, %" PRIu64 " of %" PRIu64 " leaves, %" PRIu64 " MiB moved\n",
+           printable(phase), json_number(a->json, json_member(a->json, at, "leaves_moved"), 0),
+           json_number(a->json, json_member(a->json, at, "leaves_total"), 0),
+           json_number(a->json, json_member(a->json, at, "bytes_moved"), 0) >> 20);
+}
+
 static void print_replica(const struct answer *a, uint32_t id)
 {
     char fault[32];
@@ -145,6 +159,7 @@ static void print_replica(const struct answer *a, uint32_t id)
     json_string(a->json, json_member(a->json, a->at, "fault"), fault, sizeof fault);
     printf("%s%s\n", *fault && strcmp(fault, "none") != 0 ? ", MISBEHAVES ON REQUEST: " : "",
            *fault && strcmp(fault, "none") != 0 ? printable(fault) : "");
+    print_transfer(a);
     print_compartments(a);
     print_verdicts(a);
 }

@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REDOUBT_APP_ABI      1u
+#define REDOUBT_APP_ABI      2u
 #define REDOUBT_DIGEST_BYTES 32
 /* An operation (request) and its result are at most this long. */
 #define REDOUBT_OP_MAX_BYTES (1024u * 1024u + 4096u)
@@ -111,10 +111,22 @@ struct redoubt_service {
     void (*leaf_digest)(const void *state, uint64_t leaf, uint8_t out[REDOUBT_DIGEST_BYTES]);
     void (*leaf_save)(const void *state, uint64_t leaf, struct redoubt_sink *sink);
 
-    /* Replaces the whole state: reset(count), then leaf_load for every leaf in order. `leaf_load` checks what it is
-     * given (it comes from a peer) and returns false when it is not the canonical form of leaf `leaf` of `count`; the
-     * engine then drops the state and asks someone else. */
-    void (*reset)(void *state, uint64_t leaf_count);
+    /*
+     * Catching up: reset to the number of leaves that the others have, then leaf_load for every leaf that differs, leaf 0
+     * before all others, these in any order. Nothing is executed or read until all of it is done.
+     *
+     * `reset` with `keep`: the same content regrouped into `leaf_count` leaves, so that leaves which nobody changed
+     * since are what others have; false when that cannot be done, and the engine tries without `keep`: everything is
+     * dropped, `leaf_count` empty leaves remain; false when there can be no state of so many leaves. Touches what it changes.
+     */
+    bool (*reset)(void *state, uint64_t leaf_count, bool keep);
+    /* The digest that leaf `leaf` would have if `data` were what leaf_save wrote of it. The bytes come from a peer and
+     * may be anything: false when no leaf is saved like that. The state does not change. */
+    bool (*saved_digest)(const void *state, uint64_t leaf, const uint8_t *data, size_t bytes,
+                         uint8_t out[REDOUBT_DIGEST_BYTES]);
+    /* Replaces the content of one leaf by bytes whose saved_digest is what 2f+1 replicas signed. A leaf 0 that moves the
+     * keys of other leaves empties those, touching them. False when memory is lacking, or when the bytes do not belong
+     * here all the same; the leaf is empty then. */
     bool (*leaf_load)(void *state, uint64_t leaf, const uint8_t *data, size_t bytes);
 
     /* Optional, may be NULL: these operations are about to be executed, these leaves about to be digested, in this

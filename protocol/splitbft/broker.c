@@ -111,6 +111,8 @@ static enum verdict on_to_execution(struct broker *b, const struct frame *frame,
         to = frame->auth.len >= 2 ? frame->auth.data[1] : REPLICAS_MAX;
     if (r.bad || to >= b->configuration->replicas || to == b->config.replica)
         return VERDICT_MALFORMED;
+    if (frame->type == FRAME_STATE)
+        catch_up_sent(b, frame->whole.len);
     broker_send(b, to, frame->whole);
     return VERDICT_ACCEPT;
 }
@@ -146,6 +148,7 @@ static const struct route routes[] = {
     {FRAME_LOCAL_SETTLED, FROM_E},
     {FRAME_LOCAL_PROGRESS, FROM_E},
     {FRAME_LOCAL_NEED, FROM_E},
+    {FRAME_LOCAL_TRANSFER, FROM_E},
 };
 
 static bool permitted(enum frame_type type, unsigned from)
@@ -177,9 +180,10 @@ static enum verdict dispatch(struct broker *b, const struct frame *frame, unsign
         return broker_on_view_change(b, frame, own);
     case FRAME_NEW_VIEW:
         return broker_on_new_view(b, frame, own);
+    case FRAME_ASK_STATE:
+        return own ? on_to_execution(b, frame, true) : broker_on_ask_state(b, frame, id);
     case FRAME_EXECUTED:
     case FRAME_ASK_EXECUTED:
-    case FRAME_ASK_STATE:
     case FRAME_STATE:
         return on_to_execution(b, frame, own);
     case FRAME_REPLY:
@@ -200,6 +204,8 @@ static enum verdict dispatch(struct broker *b, const struct frame *frame, unsign
         return broker_on_progress(b, frame);
     case FRAME_LOCAL_NEED:
         return broker_on_need(b, frame);
+    case FRAME_LOCAL_TRANSFER:
+        return broker_on_transfer(b, frame);
     default:
         return VERDICT_UNEXPECTED;
     }
@@ -249,6 +255,7 @@ static void on_client_gone(struct broker *b, uint32_t connection)
 static void arm_timer(struct broker *b)
 {
     uint64_t due = checkpoints_due(b) < b->next_tick_us ? checkpoints_due(b) : b->next_tick_us;
+    due = b->serve_at_us < due ? b->serve_at_us : due;
     if (due >= b->timer_at_us)
         return;
     b->timer_at_us = due;
@@ -285,11 +292,13 @@ static void broker_step(void *engine, const struct event *event, struct actions 
             liveness_tick(b);
         checkpoints_turn(b);
         checkpoints_nudge(b);
+        catch_up_serve(b);
         arm_timer(b);
         break;
     case EVENT_RUN_END:
         ordering_propose(b);
         checkpoints_turn(b);
+        catch_up_serve(b);
         arm_timer(b);
         break;
     case EVENT_STOP_VOTING:
@@ -324,6 +333,8 @@ static void *broker_init(struct arena *arena, const struct engine_config *config
     if (!b->config.pipeline)
         b->config.pipeline =
             2; /* more under way only makes smaller batches: what waits goes into the next one */
+    if (!b->config.state_rate)
+        b->config.state_rate = STATE_RATE;
     b->timeout_us = config->request_timeout_us ? config->request_timeout_us : 1000000;
     b->back_off = 1;
     b->voting = true;
@@ -346,6 +357,8 @@ static void broker_start(void *engine, const struct configuration *configuration
     b->actions = actions;
     b->progress_us = now_us;
     b->next_tick_us = now_us + b->timeout_us / TICKS_PER_TIMEOUT;
+    b->credit_us = now_us;
+    b->serve_at_us = UINT64_MAX;
     b->timer_at_us = UINT64_MAX;
     arm_timer(b);
 }
@@ -385,6 +398,7 @@ static void broker_status(const void *engine, struct engine_status *status)
     status->lag = lag_of(b);
     status->bodies_held = b->bodies;
     status->body_bytes = b->body_bytes;
+    status->transfer = b->transfer;
 }
 
 static const uint64_t *broker_verdicts(const void *engine)

@@ -7,7 +7,8 @@
  *   ordering.c   proposing, and handing lists and bodies to E
  *   checkpoints.c  CHECKPOINTs, kept and handed on without haste
  *   slots.c      what was sent and seen per slot, for retransmission
- *   liveness.c   timers: signed forms, leaving a view, joining, slow primaries, status, catching up
+ *   liveness.c   timers: signed forms, leaving a view, joining, slow primaries, status
+ *   catch_up.c   a replica that lags, and the pace at which others give it their state
  */
 #ifndef SPLITBFT_BROKER_H
 #define SPLITBFT_BROKER_H
@@ -31,6 +32,10 @@
 #define BACK_OFF_MAX         64u
 #define RESEND_SLOTS         32u /* per status of a peer that stands still */
 #define TICKS_PER_TIMEOUT    8u
+#define ASKS_KEPT            8u /* questions for state, per peer */
+#define ASK_BYTES_MAX        (STATE_ASK_BITS / 8 + 512u)
+#define STATE_RATE           (64u * 1024u * 1024u) /* bytes of state that may leave in a second; by default ... */
+#define STATE_BUSY_PART      8u                    /* ... and a part of it while clients are served */
 
 /* Bytes that the broker keeps. */
 struct blob {
@@ -122,6 +127,13 @@ struct origin_links {
     uint64_t on_signatures_until_us;
 };
 
+/* A peer's questions for state that own E has not been given yet. */
+struct asks {
+    uint32_t count;
+    uint32_t len[ASKS_KEPT];
+    uint8_t frame[ASKS_KEPT][ASK_BYTES_MAX];
+};
+
 struct broker {
     struct arena *arena;
     struct arena body_arena; /* of its own, so that bodies and votes do not take each other's room */
@@ -175,13 +187,19 @@ struct broker {
     uint64_t new_view_since_us; /* 2f+1 have left: a NEW-VIEW is due from here on */
     slot_no executed_at_tick;
     uint32_t stalled_ticks;
-    slot_no catch_up_until;        /* EXECUTED was asked for up to here */
-    uint64_t moved, moved_at_tick; /* bytes of a state transfer that E took in */
-    replica_id transfer_peer;
-    uint32_t transfer_still, transfer_patience; /* ticks */
-    uint64_t latency_us;                        /* moving average over bundles that clients sent here */
+    slot_no catch_up_until;         /* EXECUTED was asked for up to here */
+    struct local_transfer transfer; /* of own E */
+    uint64_t latency_us;            /* moving average over bundles that clients sent here */
     uint32_t latency_samples;
     uint64_t progress_us;
+
+    /* State for peers that lag. */
+    struct asks ask[REPLICAS_MAX];
+    uint32_t ask_turn;
+    int64_t credit; /* bytes that may leave; negative: that left too many */
+    uint64_t credit_us;
+    uint64_t worked_us; /* when a bundle was executed last */
+    uint64_t serve_at_us; /* when more may leave; UINT64_MAX: nothing waits */
 
     struct engine_status counters;
     uint64_t verdict[VERDICT_COUNT];
@@ -271,7 +289,17 @@ enum verdict broker_on_view_change(struct broker *b, const struct frame *frame, 
 enum verdict broker_on_new_view(struct broker *b, const struct frame *frame, bool own);
 enum verdict broker_on_status(struct broker *b, const struct frame *frame, uint32_t from);
 void liveness_send_status(struct broker *b, uint32_t to);
-void liveness_executed(struct broker *b);
 view_no liveness_heading(const struct broker *b);
+
+/* catch_up.c */
+void catch_up_tick(struct broker *b);
+void catch_up_executed(struct broker *b);
+void catch_up_jumped(struct broker *b);
+bool catch_up_behind(const struct broker *b); /* is anybody ahead? */
+/* Hands over questions as the budget allows; `serve_at_us` says when to be called again. */
+void catch_up_serve(struct broker *b);
+void catch_up_sent(struct broker *b, size_t len);
+enum verdict broker_on_transfer(struct broker *b, const struct frame *frame);
+enum verdict broker_on_ask_state(struct broker *b, const struct frame *frame, uint32_t from);
 
 #endif

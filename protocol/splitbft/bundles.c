@@ -199,6 +199,7 @@ void bundles_executed(struct broker *b, const struct batch_entry *executed, slot
     struct bundle_entry *entry = bundles_find(b, &executed->bundle);
     if (!entry || entry->state == BUNDLE_EXECUTED)
         return;
+    b->worked_us = b->now_us;
     if (entry->connection)
         b->origin[entry->origin].proven = entry->connection;
     /* One that had to be asked for signed says something about its origin, not about the primary. */

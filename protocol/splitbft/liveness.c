@@ -163,7 +163,7 @@ static void fetch_wanted(struct broker *b)
     }
 }
 
-/* --- status and catching up ----------------------------------------------------------------------------------- */
+/* --- status ------------------------------------------------------------------------------------------------- */
 
 void liveness_send_status(struct broker *b, uint32_t to)
 {
@@ -177,84 +177,10 @@ void liveness_send_status(struct broker *b, uint32_t to)
     broker_send(b, to, broker_frame(b, FRAME_STATUS, (struct slice){body, w.len}, (struct slice){NULL, 0}));
 }
 
-static bool others_ahead(const struct broker *b)
-{
-    for (replica_id r = 0; r < b->configuration->replicas; r++)
-        if (b->peer[r].known && (b->peer[r].newest > b->executed || b->peer[r].view > heading(b)))
-            return true;
-    return false;
-}
-
-static void give_catch_up(struct broker *b, replica_id peer, bool state)
-{
-    uint8_t body[8];
-    struct writer w = writer_to(body, sizeof body);
-    local_catch_up_put(&w, &(struct local_catch_up){.peer = peer, .state = state});
-    broker_give(b, KIND_EXECUTION,
-                broker_frame(b, FRAME_LOCAL_CATCH_UP, (struct slice){body, w.len}, (struct slice){NULL, 0}),
-                false);
-}
-
-static void ask_executed_of_all(struct broker *b)
-{
-    b->catch_up_until = b->executed + CHECKPOINT_INTERVAL;
-    for (replica_id r = 0; r < b->configuration->replicas; r++)
-        if (r != b->config.replica && b->peer[r].executed > b->executed)
-            give_catch_up(b, r, false);
-}
-
-/* Catching up by EXECUTED: the next ones are asked for before the last have been worked off. */
-void liveness_executed(struct broker *b)
-{
-    if (b->catch_up_until && b->executed + CHECKPOINT_INTERVAL / 2 >= b->catch_up_until) {
-        b->catch_up_until = 0;
-        if (others_ahead(b))
-            ask_executed_of_all(b);
-    }
-}
-
-/* The same peer as long as its state comes in; else, after some patience (it takes its snapshot at a checkpoint), the next. */
-#define TRANSFER_PATIENCE                                                                                    \
-    16u /* ticks without a byte before the next peer is tried; doubles, as a slow network may be why */
-
-static void fetch_state(struct broker *b, bool moving)
-{
-    if (moving || !b->transfer_patience)
-        b->transfer_patience = TRANSFER_PATIENCE;
-    b->transfer_still = moving ? 0 : b->transfer_still + 1;
-    if (b->transfer_still >= b->transfer_patience) {
-        b->transfer_peer++;
-        b->transfer_still = 0;
-        if (b->transfer_patience < 8 * TRANSFER_PATIENCE)
-            b->transfer_patience *= 2;
-    }
-    b->transfer_peer %= b->configuration->replicas;
-    if (b->transfer_peer == b->config.replica)
-        b->transfer_peer = (b->transfer_peer + 1) % b->configuration->replicas;
-    give_catch_up(b, b->transfer_peer, true);
-}
-
-/* E stands still while others go on: first by EXECUTED of the others, then, beyond what they remember, by their state. */
-static void catch_up(struct broker *b)
-{
-    bool moving = b->moved != b->moved_at_tick;
-    bool still = b->executed == b->executed_at_tick;
-    b->executed_at_tick = b->executed;
-    b->moved_at_tick = b->moved;
-    b->stalled_ticks = still ? b->stalled_ticks + 1 : 0;
-    if (b->stalled_ticks < 2 || (!others_ahead(b) && b->stable <= b->executed))
-        return;
-    ask_executed_of_all(b);
-    /* Behind a stable checkpoint; or, for long, behind what others no longer keep lists of (their next checkpoint may need
-     * this replica's word to become stable). */
-    if (b->stalled_ticks >= (b->stable > b->executed ? 3 : 4 * TICKS_PER_TIMEOUT))
-        fetch_state(b, moving);
-}
-
 /*
  * A peer that must fetch state gets it at a checkpoint: an idle primary fills up to the next one, once for each checkpoint and
- * peer. Not once for each stable one: the peer asks one replica at a time, so those that it asks later need another
- * checkpoint, and without its signature none may become stable.
+ * peer. Not once for each stable one: those that it asks later need another checkpoint, and without its signature none may
+ * become stable.
  */
 static void fill_for_laggards(struct broker *b)
 {
@@ -324,11 +250,11 @@ void liveness_tick(struct broker *b)
     bundles_expire(b);
     join(b);
     await_new_view(b);
-    catch_up(b);
+    catch_up_tick(b);
     fill_for_laggards(b);
     checkpoints_tick(b);
     bundles_forget_old(b);
-    bool waiting = b->queue.head || !b->in_view || b->newest > b->executed || others_ahead(b);
+    bool waiting = b->queue.head || !b->in_view || b->newest > b->executed || catch_up_behind(b);
     if (waiting || b->tick % TICKS_PER_TIMEOUT == 0)
         liveness_send_status(b, PEER_ALL);
     if (!b->in_view)

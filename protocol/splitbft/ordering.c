@@ -267,7 +267,6 @@ enum verdict broker_on_progress(struct broker *b, const struct frame *frame)
     checkpoints_progress(b, progress.digesting, progress.executed > b->executed);
     if (progress.stable > b->stable)
         b->stable = progress.stable;
-    b->moved = progress.moved;
     if (progress.executed <= b->executed)
         return VERDICT_ACCEPT;
     bool jump = progress.jumped || progress.executed != b->executed + 1;
@@ -279,7 +278,11 @@ enum verdict broker_on_progress(struct broker *b, const struct frame *frame)
         slot_executed(b, progress.executed, &progress.batch);
     }
     b->progress_us = b->now_us;
-    liveness_executed(b);
+    if (jump)
+        catch_up_jumped(b);
+    else if (b->transfer.phase == TRANSFER_HEAD)
+        b->transfer.phase = TRANSFER_NONE; /* votes were quicker */
+    catch_up_executed(b);
     if (b->in_view)
         b->back_off = 1;
     bundles_forget_old(b);

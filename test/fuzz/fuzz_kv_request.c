@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t digest[REDOUBT_DIGEST_BYTES];
     for (uint64_t i = 0; i < store->leaves; i++)
         kv->leaf_digest(store, i, digest);
-    kv->reset(store, 1);
+    (void)kv->reset(store, 1, false);
     fake.env.release(&fake.env, store->page[0], KV_PAGE_LEAVES * sizeof(struct kv_leaf));
     fake.env.release(&fake.env, store, sizeof *store);
     need(fake.live_bytes == 0);

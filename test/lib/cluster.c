@@ -611,8 +611,8 @@ enum verdict cluster_leave(struct cluster *c, enum kind kind, replica_id r, view
 
 enum verdict cluster_catch_up(struct cluster *c, replica_id r, replica_id peer, bool state)
 {
-    struct slice body =
-        cluster_body(c, local_catch_up, &(struct local_catch_up){.peer = peer, .state = state});
+    struct slice body = cluster_body(
+        c, local_catch_up, &(struct local_catch_up){.peer = peer, .state = state, .patience_us = 1000000});
     return cluster_give(c, KIND_EXECUTION, r,
                         cluster_local(c, FRAME_LOCAL_CATCH_UP, body, (struct slice){NULL, 0}));
 }

@@ -135,8 +135,8 @@ static void fill(slot_no slot)
 static void catch_up(replica_id peer, bool state)
 {
     struct cluster *c = recorded_cluster;
-    struct slice body =
-        cluster_body(c, local_catch_up, &(struct local_catch_up){.peer = peer, .state = state});
+    struct slice body = cluster_body(
+        c, local_catch_up, &(struct local_catch_up){.peer = peer, .state = state, .patience_us = 1000000});
     to_1(KIND_EXECUTION, cluster_local(c, FRAME_LOCAL_CATCH_UP, body, (struct slice){NULL, 0}));
     cluster_run(c);
 }

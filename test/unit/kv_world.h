@@ -79,7 +79,7 @@ static inline struct world *world_new(const char *options)
 static inline void world_free(struct world *w)
 {
     struct kv_store *store = w->state;
-    kv->reset(w->state, 1);
+    assert_true(kv->reset(w->state, 1, false));
     w->fake.env.release(&w->fake.env, store->page[0], KV_PAGE_LEAVES * sizeof(struct kv_leaf));
     w->fake.env.release(&w->fake.env, store, sizeof *store);
     assert_int_equal(w->fake.live_bytes, 0);
@@ -251,9 +251,8 @@ static inline bool copy_state(struct world *from, struct world *to)
 {
     struct fake_sink sink;
     uint64_t leaves = kv->leaf_count(from->state);
-    bool good = true;
     fake_sink_init(&sink);
-    kv->reset(to->state, leaves);
+    bool good = kv->reset(to->state, leaves, false);
     for (uint64_t i = 0; good && i < leaves; i++) {
         save(from, i, &sink);
         good = kv->leaf_load(to->state, i, sink.data, sink.bytes);

@@ -175,19 +175,23 @@ static void decoders_refuse_every_other_length(void **unused)
     assert_false(counter_result_decode(&r, request, bytes));
 }
 
-/* Loads all leaves of `from` into `to`, with one byte of leaf `changed` flipped when `at` is within it. */
+/* Loads all leaves of `from` into `to`, with one byte of leaf `changed` flipped when `at` is within it. True: as the engine
+ * would have it. */
 static bool load_flipped(void *from, void *to, uint64_t changed, size_t at)
 {
     struct fake_sink sink;
-    bool good = true;
+    uint8_t wanted[REDOUBT_DIGEST_BYTES], digest[REDOUBT_DIGEST_BYTES];
     fake_sink_init(&sink);
-    counter->reset(to, LEAVES);
+    bool good = counter->reset(to, LEAVES, false);
     for (uint64_t leaf = 0; good && leaf < LEAVES; leaf++) {
         fake_sink_clear(&sink);
         counter->leaf_save(from, leaf, &sink.sink);
         if (leaf == changed && at < sink.bytes)
             sink.data[at] ^= 1;
-        good = counter->leaf_load(to, leaf, sink.data, sink.bytes);
+        counter->leaf_digest(from, leaf, wanted);
+        good = counter->saved_digest(to, leaf, sink.data, sink.bytes, digest) &&
+               memcmp(digest, wanted, sizeof digest) == 0 &&
+               counter->leaf_load(to, leaf, sink.data, sink.bytes);
     }
     fake_sink_free(&sink);
     return good;
@@ -204,22 +208,24 @@ static void state_moves_and_tampering_shows(void **unused)
     static const uint8_t zeros[129];
     for (uint32_t origin = 0; origin < 1024; origin += 5)
         run(from, origin, (struct counter_request){.opcode = COUNTER_INCR, .amount = origin});
-    assert_true(load_flipped(from, to, 0, SIZE_MAX));
     for (uint64_t leaf = 0; leaf < LEAVES; leaf++) {
+        assert_true(load_flipped(from, to, 0, SIZE_MAX));
         counter->leaf_digest(from, leaf, a);
         counter->leaf_digest(to, leaf, b);
         assert_memory_equal(a, b, sizeof a);
-        assert_false(load_flipped(from, to, leaf, 3)); /* the sum would be wrong */
+        assert_false(load_flipped(from, to, leaf, 3));
     }
-    counter->reset(to, LEAVES);
-    assert_false(counter->leaf_load(to, 1, zeros, 128)); /* out of order */
+    assert_true(counter->reset(to, LEAVES, true));      /* as it is */
+    assert_true(counter->leaf_load(to, 1, zeros, 128)); /* in any order */
     assert_false(counter->leaf_load(to, 0, zeros, 7));
-    assert_false(counter->leaf_load(to, 0, zeros, 8)); /* refused until reset */
-    counter->reset(to, LEAVES);
+    assert_false(counter->saved_digest(to, 0, zeros, 7, a));
     assert_true(counter->leaf_load(to, 0, zeros, 8));
     assert_false(counter->leaf_load(to, 1, zeros, 129));
-    counter->reset(to, LEAVES + 1);
-    assert_false(counter->leaf_load(to, 0, zeros, 8));
+    assert_false(counter->saved_digest(to, 1, zeros, 129, a));
+    assert_false(counter->leaf_load(to, LEAVES, zeros, 128));
+    assert_false(counter->saved_digest(to, LEAVES, zeros, 128, a));
+    assert_false(counter->reset(to, LEAVES + 1, true));
+    assert_false(counter->reset(to, LEAVES + 1, false));
     counter_free(&fake[0], from);
     counter_free(&fake[1], to);
 }

@@ -3,6 +3,16 @@
  */
 #include "kv_world.h"
 
+/* Would the engine take these bytes for leaf `leaf` of `from`? */
+static bool judged_good(struct world *from, struct world *to, uint64_t leaf, const uint8_t *data,
+                        size_t bytes)
+{
+    uint8_t wanted[REDOUBT_DIGEST_BYTES], digest[REDOUBT_DIGEST_BYTES];
+    kv->leaf_digest(from->state, leaf, wanted);
+    return kv->saved_digest(to->state, leaf, data, bytes, digest) &&
+           memcmp(digest, wanted, sizeof digest) == 0;
+}
+
 /* Loads the leaves of `from` with leaf `changed` replaced; true when the engine would take the result for the same. */
 static bool load_with(struct world *from, struct world *to, uint64_t changed, const uint8_t *data,
                       size_t bytes)
@@ -11,11 +21,13 @@ static bool load_with(struct world *from, struct world *to, uint64_t changed, co
     uint64_t leaves = kv->leaf_count(from->state);
     bool good = true;
     fake_sink_init(&sink);
-    kv->reset(to->state, leaves);
+    assert_true(kv->reset(to->state, leaves, false));
     for (uint64_t i = 0; good && i < leaves; i++) {
         save(from, i, &sink);
-        good = i == changed ? kv->leaf_load(to->state, i, data, bytes)
-                            : kv->leaf_load(to->state, i, sink.data, sink.bytes);
+        if (i == changed)
+            good = judged_good(from, to, i, data, bytes) && kv->leaf_load(to->state, i, data, bytes);
+        else
+            good = kv->leaf_load(to->state, i, sink.data, sink.bytes);
     }
     fake_sink_free(&sink);
     return good && leaves_equal(from, to);
@@ -65,23 +77,24 @@ static void only_the_canonical_form_is_taken(void **unused)
     struct fake_sink sink;
     fake_sink_init(&sink);
 
-    kv->reset(other->state, 1);
+    uint8_t digest[REDOUBT_DIGEST_BYTES];
+    assert_true(kv->reset(other->state, 1, false));
     assert_false(kv->leaf_load(other->state, 0, no_key_one_entry, sizeof no_key_one_entry));
-    kv->reset(other->state, 1);
+    assert_false(kv->saved_digest(other->state, 0, key_without_mark, sizeof key_without_mark, digest));
     assert_false(kv->leaf_load(other->state, 0, key_without_mark, sizeof key_without_mark));
-    assert_false(kv->leaf_load(other->state, 0, (const uint8_t[21]){0}, 21)); /* refused until reset */
-    kv->reset(other->state, 1);
+    assert_false(kv->saved_digest(other->state, 0, mark_of_two, sizeof mark_of_two, digest));
     assert_false(kv->leaf_load(other->state, 0, mark_of_two, sizeof mark_of_two));
-    kv->reset(other->state, 1);
     assert_true(kv->leaf_load(other->state, 0, (const uint8_t[21]){0}, 21));
-    assert_false(kv->leaf_load(other->state, 0, (const uint8_t[21]){0}, 21)); /* twice */
-    assert_false(kv->leaf_load(other->state, 1, empty, sizeof empty));        /* beyond the last */
-    kv->reset(other->state, 3);
-    assert_false(kv->leaf_load(other->state, 1, empty, sizeof empty)); /* out of order */
-    kv->reset(other->state, 0);
+    assert_true(kv->leaf_load(other->state, 0, (const uint8_t[21]){0}, 21)); /* in its own place */
+    assert_false(kv->leaf_load(other->state, 1, empty, sizeof empty));       /* beyond the last */
+    assert_true(kv->reset(other->state, 3, false));
+    assert_true(kv->leaf_load(other->state, 1, empty, sizeof empty)); /* in any order */
+    assert_false(kv->reset(other->state, 2, true));                   /* there is no way back */
+    assert_false(kv->reset(other->state, 0, false));
     assert_false(kv->leaf_load(other->state, 0, empty, sizeof empty));
-    kv->reset(other->state, UINT64_MAX);
+    assert_false(kv->reset(other->state, UINT64_MAX, false));
     assert_false(kv->leaf_load(other->state, 0, empty, sizeof empty));
+    assert_false(kv->reset(other->state, 3, true)); /* what is broken is not kept */
 
     put(w, "a", "1");
     put(w, "b", "2");
@@ -95,18 +108,6 @@ static void only_the_canonical_form_is_taken(void **unused)
     memcpy(swapped + 29, sink.data + 29, 8); /* the same key twice */
     assert_false(load_with(w, other, 0, swapped, sizeof swapped));
     assert_true(load_with(w, other, 0, sink.data, sink.bytes));
-
-    /* More keys than 16 a leaf: some leaf would have been split. */
-    fill(w, 16 * 4);
-    struct kv_store *store = w->state;
-    assert_int_equal(store->leaves, 5);
-    store->keys = 0; /* keep it from splitting */
-    fill(other, 1);
-    for (uint32_t i = 0; i < 40; i++)
-        put(w, (char[]){(char)('A' + i), 'x', '\0'}, "v");
-    assert_int_equal(store->leaves, 5);
-    assert_false(copy_state(w, other));
-    store->keys = 66 + 40;
     fake_sink_free(&sink);
     world_free(w);
     world_free(other);
@@ -128,10 +129,122 @@ static void entries_stay_in_their_leaf(void **unused)
     save(w, 1, &sink);
     size_t bytes = 6u + sink.data[4] + sink.data[6];
     memcpy(leaf0 + 21, sink.data + 4, bytes);
-    kv->reset(w->state, 2);
+    assert_true(kv->reset(w->state, 2, false));
     assert_false(kv->leaf_load(w->state, 0, leaf0, 21 + bytes));
     fake_sink_free(&sink);
     world_free(w);
+}
+
+/* Brings `to` from its own past or from anything else to the state of `from`; returns the leaves that had to move. */
+static uint64_t catch_up(struct world *from, struct world *to)
+{
+    uint64_t leaves = kv->leaf_count(from->state), moved = 0;
+    uint8_t a[REDOUBT_DIGEST_BYTES], b[REDOUBT_DIGEST_BYTES];
+    struct fake_sink sink;
+    if (!kv->reset(to->state, leaves, true))
+        assert_true(kv->reset(to->state, leaves, false));
+    fake_sink_init(&sink);
+    for (uint64_t leaf = 0; leaf < leaves; leaf++) {
+        kv->leaf_digest(from->state, leaf, a);
+        kv->leaf_digest(to->state, leaf, b);
+        if (memcmp(a, b, sizeof a) == 0)
+            continue;
+        save(from, leaf, &sink);
+        assert_true(judged_good(from, to, leaf, sink.data, sink.bytes));
+        assert_true(kv->leaf_load(to->state, leaf, sink.data, sink.bytes));
+        moved++;
+    }
+    fake_sink_free(&sink);
+    assert_true(leaves_equal(from, to));
+    kv_store_validate(to->state);
+    return moved;
+}
+
+static void leaves_are_replaced_in_a_living_state(void **unused)
+{
+    (void)unused;
+    struct world *w = world_new("");
+    struct world *lags = world_new("");
+    fill(w, 2000);
+    fill(lags, 2000);
+    assert_int_equal(catch_up(w, lags), 0);
+    put(w, "key 7", "other");
+    assert_int_equal(catch_up(w, lags), 1);
+    /* As many leaves again: what was not changed is regrouped, not moved. */
+    for (uint32_t i = 0; i < 2000; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "key %u", i);
+        if (i % 10 == 0)
+            del(w, key);
+    }
+    assert_true(catch_up(w, lags) <= 126);
+    for (uint32_t i = 0; i < 40; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "late %u", i);
+        put(w, key, "x");
+    }
+    fill(w, 2600);
+    assert_true(kv->leaf_count(w->state) > kv->leaf_count(lags->state));
+    (void)catch_up(w, lags);
+    /* The other way round there is no regrouping, and all moves. */
+    struct world *small = world_new("");
+    fill(small, 20);
+    assert_int_equal(catch_up(small, lags), 2);
+    assert_int_equal(kv->leaf_count(lags->state), 2);
+    world_free(w);
+    world_free(lags);
+    world_free(small);
+}
+
+/* Under another hash key every key has another place: leaf 0 says so, and empties the others. */
+static void another_hash_key_empties_the_rest(void **unused)
+{
+    (void)unused;
+    struct world *w = world_new("");
+    struct world *other = world_new("");
+    other->seed[3] = 200;
+    fill(w, 500);
+    fill(other, 500);
+    other->fake.touches = 0;
+    assert_int_equal(catch_up(w, other), kv->leaf_count(w->state));
+    assert_true(other->fake.touches >= 2 * kv->leaf_count(w->state) - 2);
+    world_free(w);
+    world_free(other);
+}
+
+/* A leaf for which there is no memory is empty, and comes in when there is. More than the limit is no obstacle on the way. */
+static void memory_that_is_lacking_half_way(void **unused)
+{
+    (void)unused;
+    struct world *w = world_new("memory_mb=1");
+    struct world *other = world_new("memory_mb=1");
+    struct fake_sink sink;
+    char value[4000];
+    memset(value, 'v', sizeof value - 1);
+    value[sizeof value - 1] = 0;
+    for (uint32_t i = 0; i < 180; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "%c%u", 'a', i);
+        assert_int_equal(put(w, key, value), REDOUBT_OK);
+        assert_int_equal(put(other, key, value), REDOUBT_OK);
+    }
+    for (uint32_t i = 0; i < 180; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "%c%u", 'a', i);
+        del(w, key);
+        snprintf(key, sizeof key, "%c%u", 'b', i);
+        assert_int_equal(put(w, key, value), REDOUBT_OK);
+    }
+    fake_sink_init(&sink);
+    save(w, 1, &sink);
+    other->fake.allocs_left = 3;
+    assert_false(kv->leaf_load(other->state, 1, sink.data, sink.bytes));
+    kv_store_validate(other->state);
+    other->fake.allocs_left = UINT64_MAX;
+    (void)catch_up(w, other);
+    fake_sink_free(&sink);
+    world_free(w);
+    world_free(other);
 }
 
 /* Contents that a careless digest would take for one another. */
@@ -187,9 +300,14 @@ static void hash_key_comes_from_the_seed(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tampered_leaves_are_refused),  cmocka_unit_test(only_the_canonical_form_is_taken),
-        cmocka_unit_test(entries_stay_in_their_leaf),   cmocka_unit_test(digests_tell_all_apart),
+        cmocka_unit_test(tampered_leaves_are_refused),
+        cmocka_unit_test(only_the_canonical_form_is_taken),
+        cmocka_unit_test(entries_stay_in_their_leaf),
+        cmocka_unit_test(digests_tell_all_apart),
         cmocka_unit_test(hash_key_comes_from_the_seed),
+        cmocka_unit_test(leaves_are_replaced_in_a_living_state),
+        cmocka_unit_test(another_hash_key_empties_the_rest),
+        cmocka_unit_test(memory_that_is_lacking_half_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -218,9 +218,10 @@ static struct slice state_seal(replica_id from, const struct opened_state *o)
     return frame;
 }
 
-/* Asks E_1 by hand: carries one question there, returns the answer. */
+/* Asks E_1 by hand: carries one question there, returns the answer. Two may be under way: the newest goes first. */
 static const struct sent *step_transfer(replica_id from)
 {
+    cluster_flush(c, E, 3);
     const struct sent *ask = cluster_last(c, E, 3, FRAME_ASK_STATE);
     if (!ask)
         return NULL;
@@ -252,11 +253,13 @@ static void every_bit_of_a_piece_of_state_counts(void **state)
     same_as_0(3);
 }
 
-/* E_1 lies in the byte `at` (modulo their number) of the first `what` part of its state. */
-static void transfer_with_a_lie(unsigned what, size_t at)
+/* E_1 lies in the byte `at` (modulo their number) of the first answer of the kind `what`. */
+static void transfer_with_a_lie(unsigned what, size_t at, bool only_one)
 {
     bool lied = false;
-    assert_verdict(cluster_catch_up(c, 3, 2, true), ACCEPT); /* whatever was under way is given up */
+    if (!only_one)
+        assert_verdict(cluster_catch_up(c, 3, 2, true), ACCEPT); /* that is not heard */
+    cluster_forget(c);
     assert_verdict(cluster_catch_up(c, 3, 1, true), ACCEPT);
     for (const struct sent *answer; (answer = step_transfer(1)) != NULL;) {
         struct opened_state o;
@@ -269,86 +272,173 @@ static void transfer_with_a_lie(unsigned what, size_t at)
         struct slice frame = state_seal(1, &o);
         cluster_forget(c);
         (void)cluster_give(c, E, 3, frame);
+        cluster_flush(c, E, 3);
+        if (cluster_e(c, 3)->fetch.lies)
+            break;
     }
     assert_true(lied);
 }
 
+/* E_3 as it was when it began, with what the others say of slot K. */
+static void begin_anew(void)
+{
+    cluster_reborn(c, E, 3);
+    tell_certificate(K);
+}
+
+/* Half a state is none, whatever the host brings. */
+static void goes_not_on(void)
+{
+    static struct digest null;
+    struct execution *e = cluster_e(c, 3);
+    for (replica_id r = 0; r < 3; r++)
+        (void)cluster_give(
+            c, E, 3,
+            forge_vote(c, FRAME_COMMIT, r, (struct vote){.slot = 1, .batch = null}, E, 3, SLICE_NONE));
+    cluster_flush(c, E, 3);
+    assert_int_equal(e->executed, 0);
+    assert_null(cluster_last(c, E, 3, FRAME_CHECKPOINT));
+}
+
+/* At the very piece; and what was taken before it is kept. */
 static void a_lying_e_is_found_out(void **state)
 {
     (void)state;
     count_some(3);
     leave_behind(K);
     tell_certificate(K);
-    static const unsigned parts[] = {STATE_HEAD, STATE_ORIGINS, STATE_LEAVES};
-    static struct digest null;
-    struct execution *e = cluster_e(c, 3);
-    for (unsigned i = 0; i < 3; i++)
-        for (size_t at = 0; at < 700; at += 1 + i) {
-            transfer_with_a_lie(parts[i], at);
-            assert_int_equal(e->executed, 0); /* not taken for the state at K */
-            if (!e->state_bad)
-                continue; /* seen through, or stuck, before anything was replaced */
-            /* Nor does it go on with what it has of it, whatever its host brings. */
-            for (replica_id r = 0; r < 3; r++)
-                (void)cluster_give(c, E, 3,
-                                   forge_vote(c, FRAME_COMMIT, r, (struct vote){.slot = 1, .batch = null}, E,
-                                              3, SLICE_NONE));
-            cluster_flush(c, E, 3);
+    static const unsigned parts[] = {STATE_HEAD, STATE_NODES, STATE_LEAVES, STATE_DIGESTS, STATE_RECORDS};
+    for (unsigned i = 0; i < 5; i++)
+        for (size_t at = 0; at < 400; at += 1 + i) {
+            begin_anew();
+            struct execution *e = cluster_e(c, 3);
+            transfer_with_a_lie(parts[i], at, false);
             assert_int_equal(e->executed, 0);
-            assert_null(cluster_last(c, E, 3, FRAME_CHECKPOINT));
+            if (parts[i] == STATE_HEAD) {
+                assert_false(e->fetch.active); /* not believed */
+                continue;
+            }
+            assert_int_equal(e->fetch.lies, 1);
+            assert_true(e->fetch.peer[1].liar);
+            assert_null(step_transfer(1)); /* it is asked no more */
+            if (e->state_bad)
+                goes_not_on();
+            uint64_t bytes = e->fetch.bytes;
+            cluster_forget(c);
+            assert_verdict(cluster_catch_up(c, 3, 1, true), ACCEPT);
+            assert_verdict(cluster_catch_up(c, 3, 2, true), ACCEPT); /* someone else */
+            cluster_run(c);
+            same_as_0(3);
+            assert_int_equal(e->executed, K);
+            assert_int_equal(e->fetch.lies, 1);
+            if (parts[i] == STATE_RECORDS) /* the leaves were not fetched again */
+                assert_true(e->fetch.bytes < 2 * bytes);
+            cluster_forget(c);
         }
-    assert_true(e->state_bad);
-    cluster_forget(c);
-    assert_verdict(cluster_catch_up(c, 3, 2, true), ACCEPT); /* someone else */
-    cluster_run(c);
-    same_as_0(3);
-    assert_int_equal(e->executed, K);
 }
 
-/* A host that changes peers in the middle must not make a correct E go on with half a state. */
-static void a_transfer_given_up_half_way_is_not_a_state(void **state)
+/* When everybody seems to lie, it is not left at that. */
+static void all_are_asked_again_when_all_lied(void **state)
 {
     (void)state;
     count_some(3);
     leave_behind(K);
     tell_certificate(K);
     struct execution *e = cluster_e(c, 3);
-    for (unsigned steps = 1; steps <= 3; steps++) {
-        assert_verdict(cluster_catch_up(c, 3, steps % 2 ? 1 : 2, true), ACCEPT);
-        for (unsigned i = 0; i < steps && e->executed == 0; i++) {
-            const struct sent *answer = step_transfer(steps % 2 ? 1 : 2);
-            assert_non_null(answer);
-            struct slice copy = cluster_copy(c, answer->data, answer->len);
-            cluster_forget(c);
-            if (answer && steps == 3 && i == 2)
-                break;
-            assert_verdict(cluster_give(c, E, 3, copy), ACCEPT);
-        }
-        bool touched = e->fetch.active && e->fetch.origins_done;
-        assert_verdict(cluster_catch_up(c, 3, 0, true), ACCEPT);
-        static struct digest null;
-        for (replica_id r = 0; r < 3 && touched; r++)
-            (void)cluster_give(
-                c, E, 3,
-                forge_vote(c, FRAME_COMMIT, r, (struct vote){.slot = 1, .batch = null}, E, 3, SLICE_NONE));
-        cluster_flush(c, E, 3);
-        if (touched)
-            assert_int_equal(e->executed, 0);
-    }
+    transfer_with_a_lie(STATE_LEAVES, 9, true);
+    assert_false(e->fetch.peer[1].liar); /* nobody else was named */
     cluster_forget(c);
-    assert_verdict(cluster_catch_up(c, 3, 2, true), ACCEPT);
+    assert_verdict(cluster_catch_up(c, 3, 1, true), ACCEPT);
     cluster_run(c);
     same_as_0(3);
+}
+
+static void a_transfer_given_up_half_way_is_not_a_state(void **state)
+{
+    (void)state;
+    count_some(3);
+    leave_behind(K);
+    for (unsigned steps = 1; steps < 40; steps++) {
+        begin_anew();
+        struct execution *e = cluster_e(c, 3);
+        assert_verdict(cluster_catch_up(c, 3, 1, true), ACCEPT);
+        for (unsigned i = 0; i < steps; i++) {
+            const struct sent *answer = step_transfer(1);
+            if (!answer)
+                break;
+            struct slice copy = cluster_copy(c, answer->data, answer->len);
+            cluster_forget(c);
+            assert_verdict(cluster_give(c, E, 3, copy), ACCEPT);
+            cluster_flush(c, E, 3);
+        }
+        if (e->executed == K)
+            return; /* all of it came */
+        if (e->state_bad)
+            goes_not_on();
+        cluster_forget(c);
+        assert_verdict(cluster_catch_up(c, 3, 2, true), ACCEPT);
+        c->now_us += 3000000; /* E_1 is given up */
+        assert_verdict(cluster_catch_up(c, 3, 2, true), ACCEPT);
+        cluster_run(c);
+        (void)cluster_catch_up(c, 3, 2, true);
+        cluster_run(c);
+        same_as_0(3);
+        cluster_forget(c);
+    }
+    fail();
+}
+
+/* E_1 says what it has, and then nothing. */
+static bool pieces_of_1(const struct cluster *cluster, const struct sent *sent, enum kind to,
+                        replica_id replica)
+{
+    struct state what;
+    (void)cluster, (void)to, (void)replica;
+    return sent->replica == 1 && sent->frame.type == FRAME_STATE && state_decode(sent->frame.body, &what) &&
+           what.what != STATE_HEAD;
+}
+
+/* Peers that are silent are given up; the others get what they were asked for. */
+static void silent_peers_are_given_up(void **state)
+{
+    (void)state;
+    count_some(3);
+    leave_behind(K);
+    tell_certificate(K);
+    struct execution *e = cluster_e(c, 3);
+    c->drop = pieces_of_1;
+    for (replica_id r = 1; r <= 2; r++)
+        assert_verdict(cluster_catch_up(c, 3, r, true), ACCEPT);
+    for (unsigned i = 0; i < 4 && e->executed == 0; i++) {
+        cluster_flush(c, E, 3);
+        cluster_run(c);
+        c->now_us += 1100000;
+        (void)cluster_catch_up(c, 3, 2, true);
+        cluster_run(c);
+    }
+    c->drop = NULL;
+    same_as_0(3);
+    assert_int_equal(e->executed, K);
+    assert_true(e->fetch.late > 0);
+    assert_int_equal(e->fetch.lies, 0);
+}
+
+static struct slice ask_state(struct ask_state ask)
+{
+    return forge_mac(c, cluster_auth(c, E, 3), FRAME_ASK_STATE, cluster_body(c, ask_state, &ask), E, 1,
+                     SLICE_NONE);
 }
 
 static void questions_about_state(void **state)
 {
     (void)state;
+    static uint8_t ones[STATE_ASK_BITS / 8 + 1];
+    memset(ones, 255, sizeof ones);
     count_some(1);
     leave_behind(K);
-    struct ask_state ask = {.replica = 1, .slot = 0, .what = STATE_HEAD};
-    struct slice body = cluster_body(c, ask_state, &ask);
-    struct slice good = forge_mac(c, cluster_auth(c, E, 3), FRAME_ASK_STATE, body, E, 1, SLICE_NONE);
+    struct ask_state head = {.replica = 1, .slot = 0, .what = STATE_HEAD};
+    struct slice body = cluster_body(c, ask_state, &head);
+    struct slice good = ask_state(head);
     uint8_t *bytes = (uint8_t *)(uintptr_t)good.data;
     for (size_t bit = 0; bit < 8 * good.len; bit++) {
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -363,24 +453,75 @@ static void questions_about_state(void **state)
     assert_verdict(cluster_give(c, E, 1, good), ACCEPT);
     assert_non_null(cluster_last(c, E, 1, FRAME_STATE));
     /* Places that are not there. */
-    static const struct ask_state odd[] = {{1, K, STATE_LEAVES, UINT64_MAX, 0},
-                                           {1, K, STATE_LEAVES, 65, 0},
-                                           {1, 2 * K, STATE_LEAVES, 0, 0},
-                                           {1, K, STATE_ORIGINS, 0, UINT32_MAX},
-                                           {1, K, 3, 0, 0},
-                                           {1, UINT64_MAX, STATE_HEAD, 0, 0}};
+    struct slice some = {ones, 1}, much = {ones, sizeof ones}, none = {ones, 0};
+    const struct ask_state odd[] = {
+        {.slot = K, .what = STATE_LEAVES, .first = UINT64_MAX, .wanted = some},
+        {.slot = K, .what = STATE_LEAVES, .first = 65, .wanted = some},
+        {.slot = K, .what = STATE_LEAVES, .wanted = none},
+        {.slot = K, .what = STATE_LEAVES, .wanted = much},
+        {.slot = K, .what = STATE_LEAVES, .offset = UINT32_MAX, .wanted = some},
+        {.slot = K, .what = STATE_NODES, .level = 0, .wanted = some},
+        {.slot = K, .what = STATE_NODES, .level = 3, .wanted = some},
+        {.slot = K, .what = STATE_NODES, .level = 255, .wanted = some},
+        {.slot = K, .what = STATE_NODES, .level = 1, .first = 5, .wanted = some},
+        {.slot = K, .what = STATE_RECORDS, .first = 4, .wanted = some},
+        {.slot = K, .what = STATE_RECORDS, .offset = UINT32_MAX, .wanted = some},
+        {.slot = K, .what = 5, .wanted = some},
+        {.slot = UINT64_MAX, .what = STATE_HEAD},
+    };
     cluster_forget(c);
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
-        body = cluster_body(c, ask_state, &odd[i]);
-        assert_refused(
-            cluster_give(c, E, 1,
-                         forge_mac(c, cluster_auth(c, E, 3), FRAME_ASK_STATE, body, E, 1, SLICE_NONE)),
-            i);
+        struct ask_state ask = odd[i];
+        ask.replica = 1;
+        assert_refused(cluster_give(c, E, 1, ask_state(ask)), i);
     }
     assert_null(cluster_last(c, E, 1, FRAME_STATE));
-    /* An offset beyond a leaf. */
-    body = cluster_body(c, ask_state, &(struct ask_state){1, K, STATE_LEAVES, 0, UINT32_MAX});
-    (void)cluster_give(c, E, 1, forge_mac(c, cluster_auth(c, E, 3), FRAME_ASK_STATE, body, E, 1, SLICE_NONE));
+    /* Of another state: it learns which there is. */
+    assert_verdict(
+        cluster_give(c, E, 1, ask_state((struct ask_state){1, 2 * K, STATE_LEAVES, 1, 0, 0, 0, some})),
+        ACCEPT);
+    struct opened_state o;
+    state_open(cluster_last(c, E, 1, FRAME_STATE), &o);
+    assert_int_equal(o.state.what, STATE_HEAD);
+    assert_int_equal(o.state.slot, K);
+    /* Exactly what is wanted. */
+    static const uint8_t two[] = {0x20, 0x01};
+    assert_verdict(
+        cluster_give(c, E, 1,
+                     ask_state((struct ask_state){1, K, STATE_LEAVES, 77, 0, 2, 0, (struct slice){two, 2}})),
+        ACCEPT);
+    state_open(cluster_last(c, E, 1, FRAME_STATE), &o);
+    assert_int_equal(o.state.number, 77);
+    assert_int_equal(o.len, 2 * (8 + 128)); /* leaves 7 and 10 of the counter */
+}
+
+/* Nobody can have the state that others are fetching replaced all the time. */
+static void a_state_in_use_is_not_replaced_at_once(void **state)
+{
+    (void)state;
+    static const uint8_t one = 1;
+    count_some(1);
+    leave_behind(K);
+    struct serve *s = &cluster_e(c, 1)->serve;
+    assert_verdict(cluster_give(c, E, 1, ask_state((struct ask_state){.replica = 1})), ACCEPT);
+    assert_int_equal(s->slot, K);
+    assert_verdict(
+        cluster_give(c, E, 1, ask_state((struct ask_state){1, K, STATE_LEAVES, 1, 0, 0, 0, {&one, 1}})),
+        ACCEPT);
+    c->cut = 3;
+    c->drop = cut_off;
+    cluster_fill(c, 2 * K);
+    /* E_2 says that it has that one, and wants the next. */
+    struct ask_state ask = {.replica = 1, .slot = K};
+    struct slice of_2 = forge_mac(c, cluster_auth(c, E, 2), FRAME_ASK_STATE, cluster_body(c, ask_state, &ask),
+                                  E, 1, SLICE_NONE);
+    assert_verdict(cluster_give(c, E, 1, of_2), EARLY);
+    assert_int_equal(s->slot, K);
+    assert_false(s->wanted);
+    cluster_fill(c, 3 * K); /* E_3 asks no more */
+    assert_verdict(cluster_give(c, E, 1, of_2), ACCEPT);
+    assert_int_equal(s->slot, 3 * K);
+    c->drop = NULL;
 }
 
 /* The service goes on while its state is handed out: what is sent is the state at the checkpoint all the same. */
@@ -470,34 +611,119 @@ static void pieces_that_do_not_fit_together(void **state)
     cluster_order(c, &b, 1);
     cluster_forget(c);
     leave_behind(K);
-    tell_certificate(K);
     for (unsigned lie = 0; lie < 6; lie++) {
+        begin_anew();
+        struct execution *e = cluster_e(c, 3);
         assert_verdict(cluster_catch_up(c, 3, 1, true), ACCEPT);
-        enum verdict verdict = VERDICT_ACCEPT;
         unsigned leaves = 0;
-        for (const struct sent *answer; (answer = step_transfer(1)) != NULL;) {
+        for (const struct sent *answer; e->fetch.lies == 0 && (answer = step_transfer(1)) != NULL;) {
             struct opened_state o;
             state_open(answer, &o);
-            if (o.state.what == STATE_LEAVES && leaves++ == 2) {
+            if (o.state.what == STATE_LEAVES && leaves++ == 1) {
                 struct writer w = writer_to(o.plain, 8);
                 uint32_t total = (uint32_t)(o.plain[0] | o.plain[1] << 8 | o.plain[2] << 16);
                 put_u32(&w, lie == 0 ? total + 1 : lie == 1 ? UINT32_MAX : lie == 2 ? 5 : total);
-                put_u32(&w, lie == 3 ? 0 : lie == 4 ? UINT32_MAX : lie == 5 ? 100 : (uint32_t)o.len - 8);
+                put_u32(&w, lie == 3 ? 0 : lie == 4 ? UINT32_MAX : lie == 5 ? 1 : (uint32_t)o.len - 8);
                 o.state.nonce += 1000000;
             }
             struct slice frame = state_seal(1, &o);
             cluster_forget(c);
-            verdict = cluster_give(c, E, 3, frame);
+            (void)cluster_give(c, E, 3, frame);
         }
-        assert_refused(verdict, lie);
-        assert_true(cluster_e(c, 3)->state_bad);
-        assert_int_equal(cluster_e(c, 3)->executed, 0);
+        assert_int_equal(leaves, 2);
+        assert_int_equal(e->fetch.lies, 1);
+        assert_int_equal(e->executed, 0);
+        for (unsigned i = 0; i < FETCH_BUFFERS; i++)
+            assert_false(e->fetch.buffer_used[i]);
+        cluster_forget(c);
+        assert_verdict(cluster_catch_up(c, 3, 2, true), ACCEPT);
+        cluster_run(c);
+        same_as_0(3);
     }
-    cluster_forget(c);
-    assert_verdict(cluster_catch_up(c, 3, 2, true), ACCEPT);
+    free(value);
+}
+
+/* --- only what differs --------------------------------------------------------------------------------------------------- */
+
+static uint64_t kv_fill(uint64_t number, unsigned from, unsigned to, uint8_t byte)
+{
+    uint8_t value[200];
+    memset(value, byte, sizeof value);
+    for (unsigned i = from; i < to; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "key-%u", i);
+        struct test_bundle *b = kv_put(number++, key, value, sizeof value);
+        cluster_order(c, &b, 1);
+        cluster_forget(c);
+    }
+    return number;
+}
+
+static void only_what_differs_moves(void **state)
+{
+    (void)state;
+    uint64_t number = kv_fill(1, 0, 4 * K - 1, 'a');
+    cluster_fill(c, 4 * K);
+    same_as_0(3);
+    c->cut = 3;
+    c->drop = cut_off;
+    (void)kv_fill(number, 0, 3, 'b');
+    cluster_fill(c, 6 * K);
+    c->drop = NULL;
+    struct digest root = cluster_e(c, 0)->stable.certificate.root;
+    for (replica_id r = 0; r < 3; r++)
+        (void)cluster_give(c, E, 3, forge_checkpoint(c, r, 6 * K, &root));
+    struct execution *e = cluster_e(c, 3);
+    assert_int_equal(e->executed, 4 * K);
+    for (replica_id r = 0; r < 3; r++)
+        assert_verdict(cluster_catch_up(c, 3, r, true), ACCEPT);
     cluster_run(c);
     same_as_0(3);
-    free(value);
+    assert_int_equal(e->executed, 6 * K);
+    assert_true(e->fetch.leaves_moved <= 3);
+    assert_int_equal(e->fetch.leaves_moved, e->fetch.leaves_wanted);
+    /* Different peers gave different pieces. */
+    unsigned gave = 0;
+    for (replica_id r = 0; r < 3; r++)
+        gave += cluster_count(c, E, r, FRAME_STATE) > 1;
+    assert_true(gave > 1);
+}
+
+/* Half-way through, the others have gone on and that state is nowhere any more: what was moved stays. */
+static void a_later_target_keeps_what_is_here(void **state)
+{
+    (void)state;
+    c->cut = 3;
+    c->drop = cut_off;
+    uint64_t number = kv_fill(1, 0, 600, 'a');
+    cluster_fill(c, 6 * K);
+    tell_certificate(6 * K);
+    struct execution *e = cluster_e(c, 3);
+    assert_verdict(cluster_catch_up(c, 3, 1, true), ACCEPT);
+    while (e->fetch.leaves_moved < e->fetch.leaves_wanted / 2 || e->fetch.leaves_moved == 0) {
+        const struct sent *answer = step_transfer(1);
+        assert_non_null(answer);
+        struct slice copy = cluster_copy(c, answer->data, answer->len);
+        cluster_forget(c);
+        assert_verdict(cluster_give(c, E, 3, copy), ACCEPT);
+    }
+    uint64_t moved = e->fetch.leaves_moved, wanted = e->fetch.leaves_wanted;
+    assert_true(moved < wanted);
+    cluster_forget(c);
+    (void)kv_fill(number, 0, 2, 'b');
+    cluster_fill(c, 18 * K);
+    c->drop = NULL;
+    tell_certificate(18 * K);
+    serve_stop(cluster_e(c, 1));
+    for (unsigned i = 0; i < 8 && e->executed == 0; i++) {
+        c->now_us += 4000000;
+        for (replica_id r = 0; r < 3; r++)
+            (void)cluster_catch_up(c, 3, r, true);
+        cluster_run(c);
+    }
+    same_as_0(3);
+    assert_int_equal(e->executed, 18 * K);
+    assert_true(e->fetch.leaves_moved <= wanted - moved + 2);
 }
 
 int main(void)
@@ -510,11 +736,16 @@ int main(void)
         T(nothing_is_taken_without_a_certificate),
         T(every_bit_of_a_piece_of_state_counts),
         T(a_lying_e_is_found_out),
+        T(all_are_asked_again_when_all_lied),
         T(a_transfer_given_up_half_way_is_not_a_state),
+        T(silent_peers_are_given_up),
         T(questions_about_state),
+        T(a_state_in_use_is_not_replaced_at_once),
         T(the_state_is_frozen_while_it_is_sent),
         cmocka_unit_test_setup_teardown(a_large_value_goes_in_pieces, setup_kv, teardown),
         cmocka_unit_test_setup_teardown(pieces_that_do_not_fit_together, setup_kv, teardown),
+        cmocka_unit_test_setup_teardown(only_what_differs_moves, setup_kv, teardown),
+        cmocka_unit_test_setup_teardown(a_later_target_keeps_what_is_here, setup_kv, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@
                                     M(local_catch_up, LOCAL_CATCH_UP_FIELDS)                                 \
                                         M(local_view, LOCAL_VIEW_FIELDS)                                     \
                                             M(local_settled, LOCAL_SETTLED_FIELDS)                           \
+                                                M(local_transfer, LOCAL_TRANSFER_FIELDS)                     \
                                                 M(local_checkpoint, LOCAL_CHECKPOINT_FIELDS)                 \
                                                     M(state_head, STATE_HEAD_FIELDS) /* elements of lists */ \
         M(member, MEMBER_FIELDS) M(origin_entry, ORIGIN_ENTRY_FIELDS) M(sealed, SEALED_FIELDS)               \

@@ -27,15 +27,12 @@ enum verdict execution_on_catch_up(struct execution *e, const struct frame *fram
     /* Ask the host again for whatever it should have brought. */
     e->slot[(e->executed + 1) % WINDOW].need_told = false;
     if (catch_up.state) {
-        if (mutant(MUTANT_NO_STATE_TRANSFER))
+        if (mutant(MUTANT_NO_STATE_TRANSFER) || (!state_unusable(e) && !later_state_known(e))) {
+            e->fetch.phase = TRANSFER_NONE;
             return VERDICT_UNEXPECTED;
-        if (!e->fetch.active || e->fetch.peer != catch_up.peer) {
-            if (!state_unusable(e) && !later_state_known(e))
-                return VERDICT_UNEXPECTED;
-            fetch_abandon(e);
-            e->fetch.peer = catch_up.peer;
         }
-        fetch_ask(e, out);
+        e->fetch.patience_us = catch_up.patience_us;
+        fetch_from(e, catch_up.peer, out);
         return VERDICT_ACCEPT;
     }
     struct ask_executed ask = {

@@ -21,6 +21,9 @@ void checkpoint_touch(const struct redoubt_env *env, uint64_t leaf)
 {
     struct execution *e = env->engine;
     CHECK(leaf < LEAVES_MAX);
+    if (leaf == e->fetch.loading)
+        return; /* its digest is known before its content is here */
+    e->fetch.others = true;
     if (e->freeze.active && leaf < e->freeze.leaf_count && bit(e->pending, leaf))
         leaf_digest(e, leaf);
     serve_touch(e, leaf);
@@ -54,20 +57,26 @@ void checkpoint_begin(struct execution *e)
     serve_at_checkpoint(e);
 }
 
-void checkpoint_root(struct execution *e, slot_no slot, uint64_t time_us, uint64_t leaf_count,
-                     const struct digest *origins, struct digest *root)
+void checkpoint_root_of(const struct execution *e, slot_no slot, uint64_t time_us, uint64_t leaf_count,
+                        const struct digest *leaves, const struct digest *origins, struct digest *root)
 {
-    struct digest leaves;
     uint8_t input[32 + 4 * 8 + 32];
     struct writer w = writer_to(input, sizeof input);
-    merkle_root(&e->leaves, leaf_count, &leaves);
     put_u64(&w, slot);
     put_u64(&w, e->configuration.number);
     put_u64(&w, time_us);
     put_u64(&w, leaf_count);
-    put_digest(&w, &leaves);
+    put_digest(&w, leaves);
     put_digest(&w, origins);
     digest_of(root, "root", input, w.len);
+}
+
+void checkpoint_root(struct execution *e, slot_no slot, uint64_t time_us, uint64_t leaf_count,
+                     const struct digest *origins, struct digest *root)
+{
+    struct digest leaves;
+    merkle_root(&e->leaves, leaf_count, &leaves);
+    checkpoint_root_of(e, slot, time_us, leaf_count, &leaves, origins, root);
 }
 
 void checkpoint_sign(struct execution *e, struct outbox *out)

@@ -20,7 +20,6 @@ void execution_tell_progress(struct execution *e, struct outbox *out)
         .batch = e->remembered[e->executed % REMEMBERED_SLOTS],
         .root = e->root,
         .jumped = e->jumped,
-        .moved = e->fetch.moved,
         .digesting = e->freeze.active,
     };
     e->jumped = false;

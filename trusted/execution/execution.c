@@ -46,8 +46,16 @@ static void *execution_init(struct arena *arena, const struct compartment_config
     e->dirty = arena_take(arena, LEAVES_MAX / 8);
     e->pending = arena_take(arena, LEAVES_MAX / 8);
     e->serve.saved = arena_take(arena, LEAVES_MAX * sizeof *e->serve.saved);
+    e->serve.record_at = arena_take(arena, (ORIGINS_MAX + 1) * sizeof *e->serve.record_at);
+    e->serve.record_digest = arena_take(arena, ORIGINS_MAX * sizeof *e->serve.record_digest);
+    e->fetch.record_digest = arena_take(arena, ORIGINS_MAX * sizeof *e->fetch.record_digest);
+    e->fetch.record_wanted = arena_take(arena, (ORIGINS_MAX / 64 + 1) * sizeof *e->fetch.record_wanted);
+    for (unsigned i = 0; i < FETCH_BUFFERS; i++)
+        e->fetch.buffer[i] = arena_take(arena, LEAF_BYTES_MAX);
+    e->fetch.loading = UINT64_MAX;
     bodies_init(&e->bodies, arena);
     merkle_init(&e->leaves, arena, LEAVES_MAX);
+    merkle_init(&e->spare, arena, LEAVES_MAX);
     e->service = config->service;
     e->env = (struct redoubt_env){.engine = e,
                                   .alloc = env_alloc,
@@ -116,6 +124,7 @@ static enum verdict execution_step(void *state, const struct compartment_input *
         return execution_on_start(e, &frame, out);
     if (!e->started)
         return VERDICT_EARLY;
+    e->now_us = in->now_us;
     switch (frame.type) {
     case FRAME_COMMIT:
         return execution_on_commit(e, &frame, in->local);
@@ -147,16 +156,18 @@ static enum verdict execution_step(void *state, const struct compartment_input *
 static bool execution_flush(void *state, uint64_t now_us, struct outbox *out)
 {
     struct execution *e = state;
-    (void)now_us;
     if (!e->started)
         return false;
+    e->now_us = now_us;
     bool more = true;
     size_t before = out->len;
     while (more && out->len - before < 64 * 1024 && out->cap - out->len >= FRAME_MAX)
         more = execution_advance(e, out);
+    serve_flush(e, out);
+    bool preparing = fetch_flush(e, out);
     if (e->progress)
         execution_tell_progress(e, out);
-    return more;
+    return more || preparing;
 }
 
 static void execution_validate(const void *state)

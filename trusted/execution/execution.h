@@ -40,9 +40,18 @@
 #define SESSIONS_MAX 512u /* origins with replies kept; more evict the one that was idle longest */
 #endif
 
-/* Address space for what is not the service's; what is touched is far less. Merkle tree, bitmaps and saved leaves by
- * number of leaves; bodies, a transfer and chunks of kept results beside them. */
-#define ENGINE_BYTES      (LEAVES_MAX * 48ull + 640ull * 1024u * 1024u)
+#define FETCH_PIECES   6u /* questions under way: so many answers, of 1 MiB, fit the ring and a little memory */
+#define FETCH_PER_PEER 2u
+#define FETCH_BUFFERS  3u /* large leaves under way */
+#ifdef REDOUBT_MUTANTS
+#define LEAF_BYTES_MAX (64u * 1024u)
+#else
+#define LEAF_BYTES_MAX (64u * 1024u * 1024u) /* a leaf that is larger cannot be moved */
+#endif
+
+/* Address space for what is not the service's; what is touched is far less. Two Merkle trees, bitmaps and saved leaves
+ * by number of leaves; bodies, a transfer and chunks of kept results beside them. */
+#define ENGINE_BYTES      (LEAVES_MAX * 84ull + 640ull * 1024u * 1024u + FETCH_BUFFERS * (uint64_t)LEAF_BYTES_MAX)
 #define SERVICE_BYTES_MIN (64u * 1024u * 1024u)
 
 struct exec_vote {
@@ -123,40 +132,87 @@ struct freeze {
     uint64_t time_us;
 };
 
-/* State at a checkpoint, kept for a peer that lags: leaves that changed since are saved, others are read live. */
+/* State at a checkpoint, kept for peers that lag: leaves that changed since are saved, others are read live. */
 struct serve {
     bool wanted; /* somebody asked; starts at the next checkpoint */
     bool active;
+    bool known; /* that checkpoint is finished: `spare` is its Merkle tree, `leaves` the root of it */
     slot_no slot;
-    struct digest root;             /* of the checkpoint, once it is finished */
+    struct digest leaves;
+    struct digest origins;
     struct certificate certificate; /* for that slot, once it is stable here */
     uint64_t time_us;
     uint64_t leaf_count;
-    uint8_t *origins; /* as they were */
-    size_t origins_len;
-    struct saved_leaf **saved; /* LEAVES_MAX pointers, lazily touched */
+    uint8_t *records; /* of the origins, as they were */
+    size_t records_len;
+    uint32_t *record_at;          /* ORIGINS_MAX + 1: where each begins */
+    struct digest *record_digest; /* ORIGINS_MAX */
+    struct saved_leaf **saved;    /* LEAVES_MAX pointers, lazily touched */
     struct saved_leaf *all;
     size_t saved_bytes;
-    slot_no last_asked; /* value of `executed` when last asked, to stop some time */
+    slot_no asked[REPLICAS_MAX]; /* value of `executed` when last asked */
+    bool awaited[REPLICAS_MAX];  /* is to be told what there is as soon as it can be believed */
+};
+
+/* A question under way, or one that waits for a peer: numbers first + i of the phase's level. */
+struct fetch_piece {
+    bool used;
+    bool asked;
+    bool waits; /* for a buffer, since its next item is a large one */
+    replica_id peer;
+    uint64_t number;
+    uint64_t asked_us;
+    uint64_t first;
+    uint32_t left; /* bits set in `wanted` */
+    uint8_t wanted[STATE_ASK_BITS / 8];
+    uint8_t *buffer; /* of an item that comes in pieces, all from one peer; NULL: none */
+    uint32_t buffer_len;
+    uint32_t buffer_total;
+};
+
+/* A state that can be believed. */
+struct fetch_target {
+    slot_no slot; /* 0: none */
+    uint64_t time_us;
+    uint64_t leaf_count;
+    struct digest leaves;
+    struct digest origins;
+    struct digest root;
+};
+
+struct fetch_peer {
+    bool named;                 /* by the host: may be asked */
+    bool liar;                  /* gave something wrong: is asked no more, as long as there are others */
+    uint32_t slow;              /* times the usual patience; doubles when it is late */
+    uint32_t asked;             /* pieces */
+    struct fetch_target serves; /* what it has, as it said last and as can be believed */
 };
 
 struct fetch_state {
     bool active;
-    replica_id peer;
-    slot_no slot;
-    struct digest root; /* that the whole must give */
-    uint64_t time_us;
-    uint64_t leaf_count;
-    uint64_t next_leaf;
-    uint8_t *partial; /* a leaf that came in pieces */
-    uint32_t partial_total;
-    uint32_t partial_len;
-    uint64_t moved; /* bytes taken in, so that the host sees progress */
-    bool origins_done;
-    uint8_t *origins; /* as far as they came */
-    uint32_t origins_total;
-    uint32_t origins_len;
+    enum transfer_phase phase;
+    struct fetch_target target;
+    struct fetch_peer peer[REPLICAS_MAX];
+    struct fetch_piece piece[FETCH_PIECES];
+    uint8_t *buffer[FETCH_BUFFERS]; /* LEAF_BYTES_MAX each, for large items */
+    bool buffer_used[FETCH_BUFFERS];
+    uint64_t patience_us;
+    uint64_t number;  /* of the last question */
+    bool regrouped;   /* the own state has the target's number of leaves */
+    bool empty;       /* memory was lacking: the own state is to be dropped ... */
+    bool emptied;     /* ... and was, for this target */
+    unsigned level;   /* of the nodes or leaves being compared */
+    uint64_t cursor;  /* numbers below are equal, asked for or here */
+    uint64_t loading; /* leaf that is being replaced; UINT64_MAX: none */
+    bool others;      /* leaves beside it changed */
+    bool digests_known;
+    struct digest *record_digest; /* ORIGINS_MAX: of the target */
+    uint64_t *record_wanted;      /* bitmap */
+    uint64_t leaves_wanted, leaves_moved;
+    uint64_t bytes, late, lies; /* since the start */
+    uint32_t liars;             /* bits */
     uint64_t transfers;
+    bool news; /* something to tell the host */
 };
 
 struct execution {
@@ -193,7 +249,10 @@ struct execution {
     uint64_t reply_counter;
     uint64_t state_counter;
 
+    uint64_t now_us; /* the host's word */
     struct merkle leaves;
+    struct merkle
+        spare; /* of the state that is served, or of the one that is fetched (`marked`: digests that are known) */
     uint64_t *dirty;   /* bitmap: touched since the last freeze */
     uint64_t *pending; /* bitmap: to be digested for the freeze under way */
     struct freeze freeze;
@@ -263,11 +322,17 @@ struct kept_reply *origin_kept(struct execution *e, origin_id origin, uint64_t b
 /* Executed, or never to be: of a closed epoch, or below the window. */
 bool origin_settled(const struct execution *e, origin_id origin, epoch_no epoch, uint64_t bundle_no);
 void origin_close(struct execution *e, origin_id origin);
-/* Digest over all origin records. */
+/* Digest over all origin records, from their digests; the first brings these up to date. */
+void origins_refresh(struct execution *e);
+void origins_combine(const struct digest *digests, uint32_t count, struct digest *out);
 void origins_digest(struct execution *e, struct digest *out);
-size_t origins_size(const struct execution *e);
-void origins_save(struct execution *e, struct writer *w);
-bool origins_load(struct execution *e, struct reader *r);
+/* One record's bytes: exactly origin_size. The digest that a record has which was saved like this; false: none is. */
+size_t origin_size(const struct execution *e, origin_id origin);
+void origin_save(struct execution *e, origin_id origin, struct writer *w);
+bool origin_saved_digest(struct slice saved, struct digest *out);
+/* Replaces a record; false when it does not fit the memory there is (it is to be cleared then). */
+bool origin_load(struct execution *e, origin_id origin, struct slice saved);
+void origin_clear(struct execution *e, origin_id origin);
 
 /* reply.c */
 void reply_emit(struct execution *e, origin_id origin, uint64_t bundle_no, bool in_full, struct outbox *out);
@@ -286,23 +351,47 @@ void checkpoint_sign(struct execution *e, struct outbox *out);
 void checkpoint_touch(const struct redoubt_env *env, uint64_t leaf);
 void checkpoint_root(struct execution *e, slot_no slot, uint64_t time_us, uint64_t leaf_count,
                      const struct digest *origins, struct digest *root);
+/* From the digest over the leaves, for a state that is not here. */
+void checkpoint_root_of(const struct execution *e, slot_no slot, uint64_t time_us, uint64_t leaf_count,
+                        const struct digest *leaves, const struct digest *origins, struct digest *root);
 enum verdict execution_on_checkpoint(struct execution *e, const struct frame *frame);
 void execution_truncated(struct execution *e);
 
-/* state_serve.c, state_fetch.c, catch_up.c */
+/* state_serve.c, state_fetch.c, state_pieces.c, state_take.c, catch_up.c */
 void serve_touch(struct execution *e, uint64_t leaf);
 void serve_at_checkpoint(struct execution *e);
 /* The checkpoint's root was made; a certificate became stable. */
 void serve_root_known(struct execution *e);
 void serve_certificate_known(struct execution *e);
 void serve_stop(struct execution *e);
+/* Tells those who asked too early. */
+void serve_flush(struct execution *e, struct outbox *out);
 enum verdict execution_on_ask_state(struct execution *e, const struct frame *frame, struct outbox *out);
 enum verdict execution_on_state(struct execution *e, const struct frame *frame, struct outbox *out);
 enum verdict execution_on_catch_up(struct execution *e, const struct frame *frame, struct outbox *out);
 enum verdict execution_on_ask_executed(struct execution *e, const struct frame *frame, struct outbox *out);
-void fetch_ask(struct execution *e, struct outbox *out);
-/* Gives up a transfer under way; if anything was loaded the state is bad until another succeeds. */
-void fetch_abandon(struct execution *e);
+/* The host names a peer that may be asked for state. */
+void fetch_from(struct execution *e, replica_id peer, struct outbox *out);
+/* Prepares the own state for comparing, piece by piece; true when there is more to do at once. */
+bool fetch_flush(struct execution *e, struct outbox *out);
+void fetch_tell(struct execution *e, struct outbox *out);
+
+/* state_pieces.c: which questions there are, and who is asked. `fetch_give_up` takes back what is asked of a peer. */
+void fetch_pieces_clear(struct execution *e);
+uint8_t fetch_question(const struct fetch_state *f); /* STATE_...: what is asked for in this phase */
+bool fetch_buffer_take(struct fetch_state *f, struct fetch_piece *piece, uint32_t total);
+void fetch_buffer_drop(struct fetch_state *f, struct fetch_piece *piece);
+void fetch_give_up(struct execution *e, replica_id peer);
+void fetch_late(struct execution *e);
+/* Makes questions of what is still wanted in this phase, and asks them; false: everything of the phase is here. */
+bool fetch_pump(struct execution *e, struct outbox *out);
+
+/* state_take.c: what an answer brings. FETCH_LIE: the peer lied; FETCH_NO_ROOM: memory was lacking; FETCH_AGAIN: other leaves
+ * than the one loaded changed. */
+enum fetch_result { FETCH_GOOD, FETCH_LIE, FETCH_NO_ROOM, FETCH_AGAIN };
+enum fetch_result fetch_take(struct execution *e, struct fetch_piece *piece, struct slice plain);
+/* The next number from `from` on of the phase's level that differs; UINT64_MAX: none. */
+uint64_t fetch_next(const struct execution *e, uint64_t from);
 /* Half-loaded, or refused: nothing is executed, answered or served from it. */
 static inline bool state_unusable(const struct execution *e)
 {

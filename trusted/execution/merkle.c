@@ -55,8 +55,7 @@ static void node_compute(struct merkle *tree, unsigned level, uint64_t index, ui
 {
     uint64_t first = index * MERKLE_ARITY;
     uint64_t count = children - first < MERKLE_ARITY ? children - first : MERKLE_ARITY;
-    digest_of(&tree->level[level].node[index], "node", &tree->level[level - 1].node[first],
-              count * sizeof(struct digest));
+    merkle_node(&tree->level[level].node[index], &tree->level[level - 1].node[first], (uint32_t)count);
 }
 
 /* Marked nodes from `first` on and below `nodes`. */
@@ -99,4 +98,37 @@ void merkle_root(struct merkle *tree, uint64_t leaf_count, struct digest *root)
         children = nodes;
     }
     *root = tree->level[level].node[0];
+}
+
+uint64_t merkle_width(uint64_t leaf_count, unsigned level)
+{
+    for (; level > 0; level--)
+        leaf_count = (leaf_count + MERKLE_ARITY - 1) / MERKLE_ARITY;
+    return leaf_count;
+}
+
+unsigned merkle_top(uint64_t leaf_count)
+{
+    unsigned level = 0;
+    for (; leaf_count > 1; level++)
+        leaf_count = (leaf_count + MERKLE_ARITY - 1) / MERKLE_ARITY;
+    return level;
+}
+
+uint32_t merkle_children(uint64_t leaf_count, unsigned level, uint64_t index)
+{
+    uint64_t behind = merkle_width(leaf_count, level - 1) - index * MERKLE_ARITY;
+    return behind < MERKLE_ARITY ? (uint32_t)behind : MERKLE_ARITY;
+}
+
+void merkle_node(struct digest *out, const struct digest *children, uint32_t count)
+{
+    digest_of(out, "node", children, count * sizeof *children);
+}
+
+void merkle_copy(struct merkle *to, const struct merkle *from, uint64_t leaf_count)
+{
+    for (unsigned level = 0; level <= merkle_top(leaf_count); level++)
+        memcpy(to->level[level].node, from->level[level].node,
+               merkle_width(leaf_count, level) * sizeof(struct digest));
 }

@@ -33,4 +33,12 @@ void merkle_set(struct merkle *tree, uint64_t leaf, const struct digest *digest)
 void merkle_settle(struct merkle *tree, uint64_t leaf_count, uint64_t upto);
 void merkle_root(struct merkle *tree, uint64_t leaf_count, struct digest *root);
 
+/* For comparing trees node by node, over `leaf_count` (at least 1) leaves: the level of the root; nodes of a level; children
+ * of a node of level 1 and above; the digest that such a node has; and a copy of all digests under the last root. */
+unsigned merkle_top(uint64_t leaf_count);
+uint64_t merkle_width(uint64_t leaf_count, unsigned level);
+uint32_t merkle_children(uint64_t leaf_count, unsigned level, uint64_t index);
+void merkle_node(struct digest *out, const struct digest *children, uint32_t count);
+void merkle_copy(struct merkle *to, const struct merkle *from, uint64_t leaf_count);
+
 #endif

@@ -216,139 +216,231 @@ void origin_keep(struct execution *e, origin_id origin, uint64_t bundle_no, enum
     }
 }
 
-static void record_digest(struct execution *e, struct origin_record *record)
+/* What a record's digest covers: its head, and a line for each reply kept. */
+struct record_head {
+    epoch_no epoch;
+    uint8_t open;
+    struct key session_public;
+    uint64_t highest;
+    uint64_t window;
+    slot_no last_slot;
+    uint32_t last_index;
+};
+
+static struct record_head head_of(const struct origin_record *record)
+{
+    return (struct record_head){.epoch = record->epoch,
+                                .open = record->open,
+                                .session_public = record->session_public,
+                                .highest = record->highest,
+                                .window = record->window,
+                                .last_slot = record->last_slot,
+                                .last_index = record->last_index};
+}
+
+static void digest_head(struct digest_state *state, const struct record_head *h)
 {
     uint8_t head[8 + 1 + 32 + 8 + 8 + 8 + 4];
     struct writer w = writer_to(head, sizeof head);
-    put_u64(&w, record->epoch);
-    put_u8(&w, record->open);
-    put_raw(&w, record->session_public.bytes, 32);
-    put_u64(&w, record->highest);
-    put_u64(&w, record->window);
-    put_u64(&w, record->last_slot);
-    put_u32(&w, record->last_index);
+    put_u64(&w, h->epoch);
+    put_u8(&w, h->open);
+    put_raw(&w, h->session_public.bytes, 32);
+    put_u64(&w, h->highest);
+    put_u64(&w, h->window);
+    put_u64(&w, h->last_slot);
+    put_u32(&w, h->last_index);
+    digest_begin(state, "origin");
+    digest_add(state, head, w.len);
+}
+
+static void digest_line(struct digest_state *state, const struct kept_reply *kept)
+{
+    uint8_t line[8 + 8 + 1 + 1 + 32];
+    struct writer w = writer_to(line, sizeof line);
+    put_u64(&w, kept->bundle_no);
+    put_u64(&w, kept->slot);
+    put_u8(&w, kept->outcome);
+    put_u8(&w, kept->present);
+    put_digest(&w, &kept->digest);
+    digest_add(state, line, w.len);
+}
+
+static void record_digest(struct execution *e, struct origin_record *record)
+{
+    struct record_head head = head_of(record);
     struct digest_state state;
-    digest_begin(&state, "origin");
-    digest_add(&state, head, w.len);
+    digest_head(&state, &head);
     for (unsigned i = 0; record->open && i < BUNDLE_WINDOW; i++) {
         struct kept_reply *kept = &record->kept[i];
         if (!kept->digested)
             kept_digest(&e->kept, kept->chunk, kept->present ? kept->len : 0, &kept->digest);
         kept->digested = true;
-        uint8_t line[8 + 8 + 1 + 1 + 32];
-        struct writer k = writer_to(line, sizeof line);
-        put_u64(&k, kept->bundle_no);
-        put_u64(&k, kept->slot);
-        put_u8(&k, kept->outcome);
-        put_u8(&k, kept->present);
-        put_digest(&k, &kept->digest);
-        digest_add(&state, line, k.len);
+        digest_line(&state, kept);
     }
     digest_end(&state, &record->digest);
     record->dirty = false;
 }
 
-void origins_digest(struct execution *e, struct digest *out)
+void origins_refresh(struct execution *e)
+{
+    for (origin_id i = 0; i < e->configuration.origins; i++)
+        if (e->origin[i].dirty)
+            record_digest(e, &e->origin[i]);
+}
+
+void origins_combine(const struct digest *digests, uint32_t count, struct digest *out)
 {
     struct digest_state state;
     digest_begin(&state, "origins");
-    for (origin_id i = 0; i < e->configuration.origins; i++) {
-        if (e->origin[i].dirty)
-            record_digest(e, &e->origin[i]);
-        digest_add(&state, e->origin[i].digest.bytes, 32);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        digest_add(&state, digests[i].bytes, 32);
     digest_end(&state, out);
 }
 
-/* Exactly what origins_save writes. */
-size_t origins_size(const struct execution *e)
+void origins_digest(struct execution *e, struct digest *out)
 {
-    size_t size = 0;
-    for (origin_id i = 0; i < e->configuration.origins; i++) {
-        const struct origin_record *record = &e->origin[i];
-        size += 9;
-        if (!record->open)
-            continue;
-        size += 32 + 3 * 8 + 4 + record->kept_bytes;
-        for (unsigned k = 0; k < BUNDLE_WINDOW; k++)
-            size += record->kept[k].bundle_no ? 22 : 8;
-    }
+    struct digest_state state;
+    origins_refresh(e);
+    digest_begin(&state, "origins");
+    for (origin_id i = 0; i < e->configuration.origins; i++)
+        digest_add(&state, e->origin[i].digest.bytes, 32);
+    digest_end(&state, out);
+}
+
+/* --- saved and loaded, when state moves to another replica ----------------------------------------------------------------
+ *
+ *   record: u64 epoch, u8 open; if open: session_public, u64 highest, u64 window, u64 last_slot, u32 last_index, and
+ *           BUNDLE_WINDOW times: u64 bundle_no (0: none, nothing follows), u64 slot, u8 outcome, u8 present, u32 length, results
+ */
+
+size_t origin_size(const struct execution *e, origin_id origin)
+{
+    const struct origin_record *record = &e->origin[origin];
+    size_t size = 9;
+    if (!record->open)
+        return size;
+    size += 32 + 3 * 8 + 4 + record->kept_bytes;
+    for (unsigned k = 0; k < BUNDLE_WINDOW; k++)
+        size += record->kept[k].bundle_no ? 22 : 8;
     return size;
 }
 
-void origins_save(struct execution *e, struct writer *w)
+void origin_save(struct execution *e, origin_id origin, struct writer *w)
 {
-    for (origin_id i = 0; i < e->configuration.origins; i++) {
-        const struct origin_record *record = &e->origin[i];
-        put_u64(w, record->epoch);
-        put_u8(w, record->open);
-        if (!record->open)
+    const struct origin_record *record = &e->origin[origin];
+    put_u64(w, record->epoch);
+    put_u8(w, record->open);
+    if (!record->open)
+        return;
+    put_raw(w, record->session_public.bytes, 32);
+    put_u64(w, record->highest);
+    put_u64(w, record->window);
+    put_u64(w, record->last_slot);
+    put_u32(w, record->last_index);
+    for (unsigned k = 0; k < BUNDLE_WINDOW; k++) {
+        const struct kept_reply *kept = &record->kept[k];
+        put_u64(w, kept->bundle_no);
+        if (!kept->bundle_no)
             continue;
-        put_raw(w, record->session_public.bytes, 32);
-        put_u64(w, record->highest);
-        put_u64(w, record->window);
-        put_u64(w, record->last_slot);
-        put_u32(w, record->last_index);
-        for (unsigned k = 0; k < BUNDLE_WINDOW; k++) {
-            const struct kept_reply *kept = &record->kept[k];
-            put_u64(w, kept->bundle_no);
-            if (!kept->bundle_no)
-                continue;
-            put_u64(w, kept->slot);
-            put_u8(w, kept->outcome);
-            put_u8(w, kept->present);
-            put_u32(w, kept->present ? kept->len : 0);
-            uint8_t *to = writer_take(w, kept->present ? kept->len : 0);
-            if (to && kept->present)
-                kept_copy(&e->kept, kept->chunk, kept->len, to);
-        }
+        put_u64(w, kept->slot);
+        put_u8(w, kept->outcome);
+        put_u8(w, kept->present);
+        put_u32(w, kept->present ? kept->len : 0);
+        uint8_t *to = writer_take(w, kept->present ? kept->len : 0);
+        if (to && kept->present)
+            kept_copy(&e->kept, kept->chunk, kept->len, to);
     }
 }
 
-static bool kept_load(struct execution *e, struct origin_record *record, unsigned index, struct reader *r)
+static bool read_head(struct reader *r, struct record_head *h)
 {
-    struct kept_reply *kept = &record->kept[index];
-    uint64_t bundle_no = get_u64(r);
-    if (!bundle_no)
-        return !r->bad;
-    slot_no slot = get_u64(r);
-    uint8_t outcome = get_u8(r);
-    bool present = get_u8(r) == 1;
-    struct slice results = get_slice(r);
-    if (r->bad || bundle_no % BUNDLE_WINDOW != index || results.len > REPLY_BODY_MAX ||
-        (!present && results.len))
+    memset(h, 0, sizeof *h);
+    h->epoch = get_u64(r);
+    h->open = get_u8(r);
+    if (r->bad || h->open > 1)
         return false;
-    *kept = (struct kept_reply){.bundle_no = bundle_no, .slot = slot, .outcome = outcome};
-    if (present && e->kept_bytes + results.len > KEPT_BYTES_MAX)
-        return false;
-    if (present)
-        kept_set(e, record, kept, results.data, results.len);
-    return true;
-}
-
-bool origins_load(struct execution *e, struct reader *r)
-{
-    for (origin_id i = 0; i < e->configuration.origins; i++)
-        origin_close(e, i); /* all of them first: together with those to come they would be too many */
-    for (origin_id i = 0; i < e->configuration.origins; i++) {
-        struct origin_record *record = &e->origin[i];
-        memset(record, 0, sizeof *record);
-        record->epoch = get_u64(r);
-        record->dirty = true;
-        bool open = get_u8(r) == 1;
-        if (!open)
-            continue;
-        get_raw(r, record->session_public.bytes, 32);
-        if (r->bad || e->sessions >= SESSIONS_MAX || !session_keys(e, record))
-            return false;
-        record->highest = get_u64(r);
-        record->window = get_u64(r);
-        record->last_slot = get_u64(r);
-        record->last_index = get_u32(r);
-        session_add(e, record);
-        for (unsigned k = 0; k < BUNDLE_WINDOW; k++)
-            if (!kept_load(e, record, k, r))
-                return false;
-    }
+    if (!h->open)
+        return true;
+    get_raw(r, h->session_public.bytes, 32);
+    h->highest = get_u64(r);
+    h->window = get_u64(r);
+    h->last_slot = get_u64(r);
+    h->last_index = get_u32(r);
     return !r->bad;
+}
+
+/* One reply; `*results` are its bytes. */
+static bool read_reply(struct reader *r, unsigned index, struct kept_reply *kept, struct slice *results)
+{
+    *kept = (struct kept_reply){.bundle_no = get_u64(r)};
+    *results = (struct slice){NULL, 0};
+    if (!kept->bundle_no)
+        return !r->bad;
+    kept->slot = get_u64(r);
+    kept->outcome = get_u8(r);
+    uint8_t present = get_u8(r);
+    *results = get_slice(r);
+    kept->present = present == 1;
+    return !r->bad && present <= 1 && kept->bundle_no % BUNDLE_WINDOW == index &&
+           results->len <= REPLY_BODY_MAX && (kept->present || !results->len);
+}
+
+bool origin_saved_digest(struct slice saved, struct digest *out)
+{
+    struct reader r = reader_of(saved.data, saved.len);
+    struct record_head head;
+    struct digest_state state;
+    if (!read_head(&r, &head))
+        return false;
+    digest_head(&state, &head);
+    for (unsigned i = 0; head.open && i < BUNDLE_WINDOW; i++) {
+        struct kept_reply kept;
+        struct slice results;
+        if (!read_reply(&r, i, &kept, &results))
+            return false;
+        digest_of(&kept.digest, KEPT_TAG, results.data, results.len);
+        digest_line(&state, &kept);
+    }
+    digest_end(&state, out);
+    return reader_done(&r);
+}
+
+void origin_clear(struct execution *e, origin_id origin)
+{
+    origin_close(e, origin);
+    memset(&e->origin[origin], 0, sizeof e->origin[origin]);
+    e->origin[origin].dirty = true;
+}
+
+bool origin_load(struct execution *e, origin_id origin, struct slice saved)
+{
+    struct reader r = reader_of(saved.data, saved.len);
+    struct origin_record *record = &e->origin[origin];
+    struct record_head head;
+    origin_clear(e, origin);
+    if (!read_head(&r, &head))
+        return false;
+    record->epoch = head.epoch;
+    record->session_public = head.session_public;
+    record->highest = head.highest;
+    record->window = head.window;
+    record->last_slot = head.last_slot;
+    record->last_index = head.last_index;
+    if (!head.open)
+        return true;
+    if (e->sessions >= SESSIONS_MAX || !session_keys(e, record))
+        return false;
+    session_add(e, record);
+    for (unsigned k = 0; k < BUNDLE_WINDOW; k++) {
+        struct slice results;
+        struct kept_reply kept;
+        if (!read_reply(&r, k, &kept, &results) || e->kept_bytes + results.len > KEPT_BYTES_MAX)
+            return false;
+        bool present = kept.present;
+        kept.present = false;
+        record->kept[k] = kept;
+        if (present)
+            kept_set(e, record, &record->kept[k], results.data, results.len);
+    }
+    return true;
 }

@@ -1,289 +1,401 @@
 /*
- * Fetching state: head first, then leaves in order, from one peer at a time. Nothing is believed until the whole gives the
- * root of the certificate that 2f+1 E signed; if it does not, the state is dropped and another peer is asked.
+ * Fetching state. Peers say which states they have (heads). One whose root can be believed becomes the target; the own state is
+ * regrouped to as many leaves and compared with it from the root down, and what differs is asked for:
+ *
+ *   head -> prepare -> nodes, level by level -> leaves -> origins -> the own root is that of the target
+ *
+ * All peers that have the target are asked, different ones for different pieces. Every piece is checked by itself as it
+ * comes, and taken over into the living state. So from the first leaf on the state is neither the old one nor the new:
+ * it is bad, and nothing is executed, answered or served from it until all is there. What was taken stays when another target
+ * has to be chosen: it is found equal then.
  */
 #include "execution/execution.h"
 
-#define LEAF_BYTES_MAX    (64u * 1024u * 1024u)
-#define ORIGINS_SAVED_MAX (KEPT_BYTES_MAX + SESSIONS_MAX * (BUNDLE_WINDOW * 22u + 64u) + ORIGINS_MAX * 9u)
+#define PREPARE_LEAVES 2048u /* in one call */
 
-void fetch_ask(struct execution *e, struct outbox *out)
-{
-    struct fetch_state *f = &e->fetch;
-    struct ask_state ask = {.replica = f->peer, .slot = e->state_bad ? 0 : e->executed, .what = STATE_HEAD};
-    if (f->active) {
-        ask.slot = f->slot;
-        ask.what = f->origins_done ? STATE_LEAVES : STATE_ORIGINS;
-        ask.leaf = f->next_leaf;
-        ask.offset = f->origins_done ? f->partial_len : f->origins_len;
-    }
-    uint8_t body[64];
-    struct writer w = writer_to(body, sizeof body);
-    ask_state_put(&w, &ask);
-    auth_emit_mac(&e->auth, out, FRAME_ASK_STATE, (struct slice){body, w.len}, KIND_EXECUTION, f->peer,
-                  (struct slice){NULL, 0});
-}
+static void go_on(struct execution *e, struct outbox *out);
 
-static void drop_partial(struct execution *e)
-{
-    struct fetch_state *f = &e->fetch;
-    arena_free(e->arena, f->partial, f->partial_total);
-    f->partial = NULL;
-    f->partial_total = 0;
-    f->partial_len = 0;
-}
-
-static void drop_origins(struct execution *e)
-{
-    struct fetch_state *f = &e->fetch;
-    arena_free(e->arena, f->origins, f->origins_total);
-    f->origins = NULL;
-    f->origins_total = 0;
-    f->origins_len = 0;
-}
-
-/* Once origins or leaves were replaced the state is unusable until a transfer succeeds. */
-static enum verdict fail(struct execution *e, enum verdict verdict)
-{
-    struct fetch_state *f = &e->fetch;
-    if (f->active && f->origins_done)
-        e->state_bad = true;
-    drop_partial(e);
-    drop_origins(e);
-    f->active = false;
-    f->origins_done = false;
-    return verdict;
-}
-
-void fetch_abandon(struct execution *e)
-{
-    (void)fail(e, VERDICT_STALE);
-}
+/* --- targets -------------------------------------------------------------------------------------------------------- */
 
 /* A root that can be believed: certified in the head, stable here, or vouched for by f+1 E, so by a correct one (others may
  * be stuck at the end of their window until this E signs too). */
-static bool root_believed(struct execution *e, slot_no slot, const struct state_head *head)
+static bool root_believed(struct execution *e, const struct fetch_target *target, struct slice signers)
 {
     struct digest root;
     if (mutant(MUTANT_STATE_ROOT_NOT_CHECKED))
         return true;
-    if (head->signers.len) {
-        if (certificate_check(&e->configuration, slot, &head->root, head->signers) != VERDICT_ACCEPT)
+    if (signers.len) {
+        if (certificate_check(&e->configuration, target->slot, &target->root, signers) != VERDICT_ACCEPT)
             return false;
-        if (stable_adopt(&e->stable, slot, &head->root, head->signers))
+        if (stable_adopt(&e->stable, target->slot, &target->root, signers))
             execution_truncated(e);
         return true;
     }
-    if (slot == exec_stable_slot(e))
-        return digest_equal(&head->root, &e->stable.certificate.root);
-    return slot <= exec_stable_slot(e) + WINDOW && /* further ahead there is a certificate, which will come */
-           stable_vouched(&e->stable, slot, quorum_one_correct(&e->configuration), &root) &&
-           digest_equal(&root, &head->root);
+    if (target->slot == exec_stable_slot(e))
+        return digest_equal(&target->root, &e->stable.certificate.root);
+    return target->slot <=
+               exec_stable_slot(e) + WINDOW && /* further ahead there is a certificate, which will come */
+           stable_vouched(&e->stable, target->slot, quorum_one_correct(&e->configuration), &root) &&
+           digest_equal(&root, &target->root);
 }
 
-static enum verdict on_head(struct execution *e, const struct state *state, struct slice plain)
+static uint32_t serving(const struct fetch_state *f, slot_no slot)
+{
+    uint32_t count = 0;
+    for (replica_id r = 0; slot && r < REPLICAS_MAX; r++)
+        count += f->peer[r].serves.slot == slot && f->peer[r].named && !f->peer[r].liar;
+    return count;
+}
+
+/* The state that most peers have; of those the latest. */
+static const struct fetch_target *best_target(const struct fetch_state *f)
+{
+    const struct fetch_target *best = NULL;
+    uint32_t most = 0;
+    for (replica_id r = 0; r < REPLICAS_MAX; r++) {
+        const struct fetch_target *target = &f->peer[r].serves;
+        uint32_t count = serving(f, target->slot);
+        if (count > most || (count && count == most && target->slot > best->slot)) {
+            best = target;
+            most = count;
+        }
+    }
+    return best;
+}
+
+static void start_over(struct execution *e)
 {
     struct fetch_state *f = &e->fetch;
-    struct state_head head;
-    if (f->active)
-        return VERDICT_DUPLICATE;
-    if (state->slot <= e->executed && !e->state_bad)
-        return VERDICT_STALE;
-    if (!state_head_decode(plain, &head) || state->leaf_count == 0 || state->leaf_count > LEAVES_MAX ||
-        state->slot == 0 || state->slot % CHECKPOINT_INTERVAL != 0 || head.origins_len == 0 ||
-        head.origins_len > ORIGINS_SAVED_MAX)
-        return VERDICT_MALFORMED;
-    if (!root_believed(e, state->slot, &head))
-        return VERDICT_EARLY;
-    drop_partial(e);
-    drop_origins(e);
-    f->origins = arena_alloc(e->arena, head.origins_len);
-    if (!f->origins)
-        return VERDICT_LIMIT;
-    f->origins_total = head.origins_len;
-    f->origins_done = false;
+    fetch_pieces_clear(e);
+    f->phase = TRANSFER_PREPARE;
+    f->regrouped = false;
+    f->digests_known = false;
+    f->cursor = 0;
+    f->level = 0;
+    f->leaves_wanted = 0;
+    f->leaves_moved = 0;
+    f->news = true;
+}
+
+/* The own state is frozen from here on, whatever it is. */
+static void aim(struct execution *e, const struct fetch_target *target, struct outbox *out)
+{
+    struct fetch_state *f = &e->fetch;
+    if (e->freeze.active)
+        checkpoint_advance(e, UINT64_MAX, out);
+    f->target = *target;
     f->active = true;
-    f->slot = state->slot;
-    f->root = head.root;
-    f->leaf_count = state->leaf_count;
-    f->next_leaf = 0;
-    f->time_us = head.time_us;
-    return VERDICT_ACCEPT;
-}
-
-/* From here on this E's own state is gone. */
-static enum verdict origins_complete(struct execution *e)
-{
-    struct fetch_state *f = &e->fetch;
-    struct reader r = reader_of(f->origins, f->origins_len);
+    f->empty = f->emptied = false;
     serve_stop(e);
     e->serve.wanted = false;
-    e->freeze.active = false;
     e->in_slot = false;
-    memset(e->pending, 0, LEAVES_MAX / 8);
-    memset(e->dirty, 0, LEAVES_MAX / 8);
-    f->origins_done = true;
-    e->time_us = f->time_us;
-    bool loaded = origins_load(e, &r) && reader_done(&r);
-    drop_origins(e);
-    if (!loaded)
-        return fail(e, VERDICT_MALFORMED);
-    e->service->reset(e->service_state, f->leaf_count);
+    start_over(e);
+}
+
+static void stop(struct execution *e)
+{
+    struct fetch_state *f = &e->fetch;
+    fetch_pieces_clear(e);
+    f->active = false;
+    f->phase = e->state_bad ? TRANSFER_HEAD : TRANSFER_NONE;
+    f->news = true;
+}
+
+/* Nobody has the target any more, or more have a later one. */
+static void choose_target(struct execution *e, struct outbox *out)
+{
+    struct fetch_state *f = &e->fetch;
+    const struct fetch_target *best = best_target(f);
+    uint32_t now = f->active ? serving(f, f->target.slot) : 0;
+    if (best && (now == 0 || (best->slot > f->target.slot && serving(f, best->slot) > now)))
+        aim(e, best, out);
+    else if (f->active && now == 0 && !e->state_bad)
+        stop(e); /* nothing was changed yet: votes may be quicker */
+}
+
+static enum verdict on_head(struct execution *e, replica_id peer, slot_no slot, struct slice plain,
+                            struct outbox *out)
+{
+    struct state_head head;
+    struct fetch_target target = {.slot = slot};
+    struct fetch_target *serves = &e->fetch.peer[peer].serves;
+    if (!state_head_decode(plain, &head) || head.leaf_count == 0 || head.leaf_count > LEAVES_MAX ||
+        slot == 0 || slot % CHECKPOINT_INTERVAL != 0)
+        return VERDICT_MALFORMED;
+    if (slot <= e->executed && !e->state_bad)
+        return VERDICT_STALE;
+    target.time_us = head.time_us;
+    target.leaf_count = head.leaf_count;
+    target.leaves = head.leaves;
+    target.origins = head.origins;
+    checkpoint_root_of(e, slot, head.time_us, head.leaf_count, &head.leaves, &head.origins, &target.root);
+    if (!root_believed(e, &target, head.signers))
+        return VERDICT_EARLY;
+    if (serves->slot == slot && digest_equal(&serves->root, &target.root))
+        return VERDICT_DUPLICATE;
+    if (serves->slot != slot)
+        fetch_give_up(e, peer); /* what it was asked for of another state it no longer has */
+    *serves = target;
+    choose_target(e, out);
     return VERDICT_ACCEPT;
 }
 
-static enum verdict on_origins(struct execution *e, const struct state *state, struct slice plain,
-                               struct outbox *out)
+void fetch_from(struct execution *e, replica_id peer, struct outbox *out)
 {
     struct fetch_state *f = &e->fetch;
-    if (!f->active || f->origins_done || state->slot != f->slot || state->offset != f->origins_len)
-        return VERDICT_STALE;
-    if (plain.len == 0 || plain.len > f->origins_total - f->origins_len)
-        return fail(e, VERDICT_MALFORMED);
-    memcpy(f->origins + f->origins_len, plain.data, plain.len);
-    f->origins_len += (uint32_t)plain.len;
-    enum verdict verdict = f->origins_len == f->origins_total ? origins_complete(e) : VERDICT_ACCEPT;
-    if (verdict == VERDICT_ACCEPT)
-        fetch_ask(e, out);
-    return verdict;
+    f->peer[peer].named = true;
+    if (f->phase == TRANSFER_NONE)
+        f->phase = TRANSFER_HEAD;
+    fetch_late(e);
+    choose_target(e, out);
+    go_on(e, out);
+    if (f->active && f->peer[peer].serves.slot == f->target.slot)
+        return;
+    struct ask_state ask = {.replica = peer, .slot = e->state_bad ? 0 : e->executed, .what = STATE_HEAD};
+    uint8_t body[64];
+    struct writer w = writer_to(body, sizeof body);
+    ask_state_put(&w, &ask);
+    auth_emit_mac(&e->auth, out, FRAME_ASK_STATE, (struct slice){body, w.len}, KIND_EXECUTION, peer,
+                  (struct slice){NULL, 0});
 }
 
-static bool load_leaf(struct execution *e, const uint8_t *data, size_t len)
-{
-    struct digest digest;
-    if (!e->service->leaf_load(e->service_state, e->fetch.next_leaf, data, len))
-        return false;
-    e->service->leaf_digest(e->service_state, e->fetch.next_leaf, digest.bytes);
-    merkle_set(&e->leaves, e->fetch.next_leaf, &digest);
-    e->fetch.next_leaf++;
-    return true;
-}
+/* --- preparing ------------------------------------------------------------------------------------------------------- */
 
-/* One element of a chunk: a leaf, or a piece of a large one. */
-static enum verdict load_piece(struct execution *e, uint32_t total, struct slice piece)
+/* As many leaves as the target has; true when there are. */
+static bool regroup(struct execution *e)
 {
     struct fetch_state *f = &e->fetch;
-    if (total > LEAF_BYTES_MAX || piece.len > total || (piece.len == 0 && total != 0))
-        return VERDICT_MALFORMED;
-    if (!f->partial && piece.len == total)
-        return load_leaf(e, piece.data, piece.len) ? VERDICT_ACCEPT : VERDICT_MALFORMED;
-    if (!f->partial) {
-        f->partial = arena_alloc(e->arena, total);
-        if (!f->partial)
-            return VERDICT_LIMIT;
-        f->partial_total = total;
+    uint64_t wanted = f->target.leaf_count, now = e->service->leaf_count(e->service_state);
+    uint64_t next = now < wanted && wanted - now > PREPARE_LEAVES ? now + PREPARE_LEAVES : wanted;
+    if (next != now)
+        e->state_bad = true;
+    if (f->empty || !e->service->reset(e->service_state, next, true)) {
+        next = wanted;
+        e->state_bad = true;
+        f->regrouped = e->service->reset(e->service_state, wanted, false);
+        if (!f->regrouped)
+            stop(e); /* no state has so many leaves, or there is no memory for them */
+        merkle_reset(&e->leaves, wanted);
+        for (uint64_t leaf = 0; f->regrouped && leaf < wanted; leaf++)
+            e->dirty[leaf / 64] |= 1ull << leaf % 64;
+        f->empty = false;
+        f->emptied = true;
+        return f->regrouped;
     }
-    if (total != f->partial_total || piece.len > total - f->partial_len)
-        return VERDICT_MALFORMED;
-    memcpy(f->partial + f->partial_len, piece.data, piece.len);
-    f->partial_len += (uint32_t)piece.len;
-    if (f->partial_len < total)
-        return VERDICT_ACCEPT;
-    bool loaded = load_leaf(e, f->partial, total);
-    drop_partial(e);
-    return loaded ? VERDICT_ACCEPT : VERDICT_MALFORMED;
+    return next == wanted;
 }
 
-/* All leaves are here: is it the state that 2f+1 signed? */
-static enum verdict complete(struct execution *e, struct outbox *out)
+/* Digests of what was touched since the last checkpoint, and since. True when all are there. */
+static bool digest_touched(struct execution *e)
+{
+    struct fetch_state *f = &e->fetch;
+    uint64_t words = (f->target.leaf_count + 63) / 64;
+    uint32_t budget = PREPARE_LEAVES;
+    for (; f->cursor < words && budget; f->cursor++) {
+        uint64_t todo = e->dirty[f->cursor] | e->pending[f->cursor];
+        for (; todo; todo &= todo - 1, budget -= budget > 0) {
+            struct digest digest;
+            uint64_t leaf = f->cursor * 64 + (unsigned)__builtin_ctzll(todo);
+            if (leaf >= f->target.leaf_count)
+                break;
+            e->service->leaf_digest(e->service_state, leaf, digest.bytes);
+            merkle_set(&e->leaves, leaf, &digest);
+        }
+        e->dirty[f->cursor] = e->pending[f->cursor] = 0;
+    }
+    return f->cursor == words;
+}
+
+static void compare(struct execution *e)
+{
+    struct fetch_state *f = &e->fetch;
+    struct digest own;
+    unsigned top = merkle_top(f->target.leaf_count);
+    merkle_root(&e->leaves, f->target.leaf_count, &own);
+    for (unsigned level = 0; level <= top; level++)
+        memset(e->spare.level[level].marked, 0,
+               (merkle_width(f->target.leaf_count, level) / 64 + 1) * sizeof(uint64_t));
+    e->spare.level[top].node[0] = f->target.leaves;
+    e->spare.level[top].marked[0] = 1;
+    f->level = top;
+    f->phase = top ? TRANSFER_NODES : TRANSFER_LEAVES;
+    f->leaves_wanted = !top && !digest_equal(&own, &f->target.leaves);
+    f->cursor = 0;
+    f->news = true;
+}
+
+bool fetch_flush(struct execution *e, struct outbox *out)
+{
+    struct fetch_state *f = &e->fetch;
+    if (f->active && f->phase == TRANSFER_PREPARE) {
+        if (!f->regrouped) {
+            f->regrouped = regroup(e);
+            f->cursor = 0;
+        } else if (digest_touched(e)) {
+            compare(e);
+            go_on(e, out);
+        }
+    }
+    if (f->news)
+        fetch_tell(e, out);
+    return f->active && f->phase == TRANSFER_PREPARE;
+}
+
+/* --- going through the phases ------------------------------------------------------------------------------------------ */
+
+/* All is here: is it the state that 2f+1 signed? */
+static void complete(struct execution *e, struct outbox *out)
 {
     struct fetch_state *f = &e->fetch;
     struct digest origins, root;
-    /* The touches of loading mean nothing: every digest was just set. */
-    memset(e->dirty, 0, LEAVES_MAX / 8);
-    if (e->service->leaf_count(e->service_state) != f->leaf_count)
-        return fail(e, VERDICT_MISMATCH);
-    merkle_reset(&e->leaves, f->leaf_count);
     origins_digest(e, &origins);
-    checkpoint_root(e, f->slot, e->time_us, f->leaf_count, &origins, &root);
-    if (!digest_equal(&root, &f->root) && !mutant(MUTANT_STATE_ROOT_NOT_CHECKED))
-        return fail(e, VERDICT_MISMATCH);
-    f->active = false;
-    f->origins_done = false;
-    f->transfers++;
+    checkpoint_root(e, f->target.slot, f->target.time_us, f->target.leaf_count, &origins, &root);
+    if (!digest_equal(&root, &f->target.root)) {
+        stop(e);
+        return;
+    }
     e->state_bad = false;
-    e->executed = f->slot;
+    e->time_us = f->target.time_us;
+    e->executed = f->target.slot;
     e->jumped = true;
-    e->checkpoint_slot = f->slot;
+    e->checkpoint_slot = f->target.slot;
     e->root = root;
     e->freeze.time_us = e->time_us;
-    e->remembered_from = f->slot + 1;
+    e->remembered_from = e->executed + 1;
+    f->transfers++;
+    stop(e);
+    for (replica_id r = 0; r < REPLICAS_MAX; r++)
+        f->peer[r].serves.slot = 0;
     execution_truncated(e);
-    if (f->slot > exec_stable_slot(e))
+    if (e->executed > exec_stable_slot(e))
         checkpoint_sign(e, out);
-    return VERDICT_ACCEPT;
 }
 
-static enum verdict on_leaves(struct execution *e, const struct state *state, struct slice plain,
-                              struct outbox *out)
+static void go_on(struct execution *e, struct outbox *out)
 {
     struct fetch_state *f = &e->fetch;
-    if (!f->active || !f->origins_done || state->slot != f->slot || state->leaf != f->next_leaf ||
-        state->offset != f->partial_len)
-        return VERDICT_STALE;
-    if (plain.len == 0)
-        return fail(e, VERDICT_MALFORMED);
-    struct reader r = reader_of(plain.data, plain.len);
-    while (reader_left(&r)) {
-        uint32_t total = get_u32(&r);
-        struct slice piece = get_slice(&r);
-        if (r.bad || f->next_leaf >= f->leaf_count)
-            return fail(e, VERDICT_MALFORMED);
-        enum verdict verdict = load_piece(e, total, piece);
-        if (verdict != VERDICT_ACCEPT)
-            return fail(e, verdict);
+    while (f->active && f->phase != TRANSFER_PREPARE && !fetch_pump(e, out)) {
+        f->cursor = 0;
+        f->news = true;
+        if (f->phase == TRANSFER_NODES)
+            f->phase = --f->level ? TRANSFER_NODES : TRANSFER_LEAVES;
+        else if (f->phase == TRANSFER_LEAVES)
+            f->phase = TRANSFER_ORIGINS;
+        else
+            complete(e, out);
     }
-    if (f->next_leaf == f->leaf_count)
-        return complete(e, out);
-    fetch_ask(e, out);
-    return VERDICT_ACCEPT;
+}
+
+/* --- answers ---------------------------------------------------------------------------------------------------------- */
+
+static void found_lying(struct execution *e, replica_id peer)
+{
+    struct fetch_state *f = &e->fetch;
+    bool others = false;
+    f->lies++;
+    f->liars |= 1u << peer;
+    f->peer[peer].liar = true;
+    fetch_give_up(e, peer);
+    for (replica_id r = 0; r < REPLICAS_MAX; r++)
+        others = others || (f->peer[r].named && !f->peer[r].liar);
+    for (replica_id r = 0; r < REPLICAS_MAX && !others; r++)
+        f->peer[r].liar = false; /* it cannot be all of them */
+}
+
+static struct fetch_piece *piece_of(struct fetch_state *f, replica_id peer, uint64_t number)
+{
+    for (unsigned i = 0; i < FETCH_PIECES; i++)
+        if (f->piece[i].used && f->piece[i].asked && f->piece[i].peer == peer && f->piece[i].number == number)
+            return &f->piece[i];
+    return NULL;
+}
+
+static enum verdict on_piece(struct execution *e, replica_id peer, const struct state *state,
+                             struct slice plain, struct outbox *out)
+{
+    struct fetch_state *f = &e->fetch;
+    struct fetch_piece *p = f->active ? piece_of(f, peer, state->number) : NULL;
+    if (!p || state->slot != f->target.slot || state->what != fetch_question(f))
+        return VERDICT_STALE;
+    p->asked = false;
+    f->peer[peer].asked--;
+    if (4 * (e->now_us - p->asked_us) < f->patience_us * f->peer[peer].slow)
+        f->peer[peer].slow /= 2;
+    f->news = true;
+    f->bytes += plain.len;
+    enum fetch_result result = fetch_take(e, p, plain);
+    if (result == FETCH_LIE) {
+        found_lying(e, peer);
+        choose_target(e, out);
+    } else if (result == FETCH_NO_ROOM && f->emptied) {
+        stop(e); /* not even alone is there room for it */
+    } else if (result == FETCH_NO_ROOM || result == FETCH_AGAIN) {
+        start_over(e);
+        f->empty = result == FETCH_NO_ROOM;
+    } else if (p->left == 0) {
+        p->used = false;
+    }
+    go_on(e, out);
+    return result == FETCH_LIE ? VERDICT_MISMATCH : VERDICT_ACCEPT;
+}
+
+/* Opens the attachment into `scratch`. */
+static bool state_open(struct execution *e, const struct frame *frame, const struct state *state)
+{
+    const struct secret_key *pair =
+        auth_pair_key(&e->auth, e->auth.one_domain ? KIND_HOST : KIND_EXECUTION, frame->sender.id);
+    struct secret_key key;
+    uint8_t nonce[12];
+    uint32_t from = frame->sender.id;
+    if (!pair)
+        return false;
+    key_derive(&key, pair, "redoubt state", &from, sizeof from);
+    reply_nonce(nonce, state->nonce);
+    bool opened = aead_open(e->scratch, &key, nonce, frame->body.data, frame->body.len,
+                            frame->attachment.data, frame->attachment.len);
+    crypto_wipe(&key, sizeof key);
+    return opened;
 }
 
 enum verdict execution_on_state(struct execution *e, const struct frame *frame, struct outbox *out)
 {
     struct state state;
-    uint8_t nonce[12];
     if (!state_decode(frame->body, &state) || frame->attachment.len < AEAD_TAG_BYTES ||
-        frame->attachment.len > FRAME_MAX)
+        frame->attachment.len > FRAME_MAX || state.what > STATE_LEAVES)
         return VERDICT_MALFORMED;
     if (frame->sender.kind != KIND_EXECUTION || state.replica != e->config.replica ||
-        frame->sender.id != e->fetch.peer || frame->sender.id == e->config.replica)
+        frame->sender.id == e->config.replica)
         return VERDICT_UNEXPECTED;
     if (!configuration_member(&e->configuration, &frame->sender))
         return VERDICT_UNKNOWN_SENDER;
-    const struct secret_key *pair =
-        auth_pair_key(&e->auth, e->auth.one_domain ? KIND_HOST : KIND_EXECUTION, frame->sender.id);
-    struct secret_key key;
-    uint32_t from = frame->sender.id;
-    if (!pair)
-        return VERDICT_UNKNOWN_SENDER;
-    key_derive(&key, pair, "redoubt state", &from, sizeof from);
-    reply_nonce(nonce, state.nonce);
-    bool opened = aead_open(e->scratch, &key, nonce, frame->body.data, frame->body.len,
-                            frame->attachment.data, frame->attachment.len);
-    crypto_wipe(&key, sizeof key);
-    if (!opened)
+    if (!e->fetch.peer[frame->sender.id].named)
+        return VERDICT_UNEXPECTED;
+    if (!state_open(e, frame, &state))
         return VERDICT_BAD_MAC;
     struct slice plain = {e->scratch, frame->attachment.len - AEAD_TAG_BYTES};
-    enum verdict verdict = VERDICT_MALFORMED;
-    switch (state.what) {
-    case STATE_ORIGINS:
-        verdict = on_origins(e, &state, plain, out);
-        break;
-    case STATE_LEAVES:
-        verdict = on_leaves(e, &state, plain, out);
-        break;
-    case STATE_HEAD:
-        verdict = on_head(e, &state, plain);
-        if (verdict == VERDICT_ACCEPT)
-            fetch_ask(e, out);
-        break;
-    default:
-        break;
-    }
-    if (verdict == VERDICT_ACCEPT) {
-        e->fetch.moved += plain.len;
-        e->progress = true; /* so that the host keeps asking this peer */
-    }
+    if (state.what != STATE_HEAD)
+        return on_piece(e, frame->sender.id, &state, plain, out);
+    enum verdict verdict = on_head(e, frame->sender.id, state.slot, plain, out);
+    if (verdict == VERDICT_ACCEPT)
+        go_on(e, out);
     return verdict;
+}
+
+void fetch_tell(struct execution *e, struct outbox *out)
+{
+    struct fetch_state *f = &e->fetch;
+    struct local_transfer transfer = {.phase = (uint8_t)f->phase,
+                                      .slot = f->target.slot,
+                                      .bytes = f->bytes,
+                                      .leaves_wanted = f->leaves_wanted,
+                                      .leaves_moved = f->leaves_moved,
+                                      .late = f->late,
+                                      .lies = f->lies,
+                                      .liars = f->liars};
+    uint8_t body[64];
+    struct writer w = writer_to(body, sizeof body);
+    local_transfer_put(&w, &transfer);
+    auth_emit_plain(&e->auth, out, FRAME_LOCAL_TRANSFER, (struct slice){body, w.len},
+                    (struct slice){NULL, 0});
+    f->news = false;
 }

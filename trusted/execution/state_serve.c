@@ -1,13 +1,16 @@
 /*
- * Serving state to a peer that lags: the state as it was at a checkpoint. From that slot on, a leaf is saved before its
- * first change; all others are read live. Starts at the next checkpoint after somebody asked (at once when nothing was
- * executed since the last one) and ends when nobody asks any more.
+ * Serving state to peers that lag: the state as it was at a checkpoint. From that slot on, a leaf is saved before its
+ * first change; all others are read live. Merkle tree and origins are copied: both are small beside the leaves. Starts at
+ * the next checkpoint after somebody asked (at once when nothing was executed since the last one) and ends when nobody asks
+ * any more. One state for all who ask: it is not replaced while somebody else is at it, but not kept for ever either,
+ * so that no E can keep others from a state by asking. How fast it goes is the host's: it hands questions over one by one.
  */
 #include "execution/execution.h"
 
-#define CHUNK_BYTES       (256u * 1024u)
 #define SERVE_MEMORY_PART 8u /* at most this part of the arena for saved leaves */
 #define SERVE_IDLE_SLOTS  (8u * CHECKPOINT_INTERVAL)
+#define SERVE_BUSY_SLOTS  (2u * CHECKPOINT_INTERVAL) /* asked so long ago: no longer at it */
+#define SERVE_KEEP_SLOTS  (8u * CHECKPOINT_INTERVAL) /* older than this: replaced whoever is at it */
 
 struct saved_leaf {
     struct saved_leaf *next;
@@ -87,12 +90,12 @@ void serve_stop(struct execution *e)
         s->saved[saved->leaf] = NULL;
         arena_free(e->arena, saved, sizeof *saved + saved->cap);
     }
-    arena_free(e->arena, s->origins, s->origins_len);
-    s->origins = NULL;
-    s->origins_len = 0;
+    arena_free(e->arena, s->records, s->records_len);
+    s->records = NULL;
+    s->records_len = 0;
     s->certificate.slot = 0;
     s->saved_bytes = 0;
-    memset(&s->root, 0, sizeof s->root);
+    s->known = false;
     s->active = false;
 }
 
@@ -120,6 +123,29 @@ void serve_touch(struct execution *e, uint64_t leaf)
     s->saved_bytes += bytes;
 }
 
+/* The origins' records as they are now; false when there is no room. */
+static bool records_copy(struct execution *e)
+{
+    struct serve *s = &e->serve;
+    size_t size = 0;
+    for (origin_id i = 0; i < e->configuration.origins; i++)
+        size += origin_size(e, i);
+    s->records = arena_alloc(e->arena, size);
+    if (!s->records)
+        return false;
+    s->records_len = size;
+    struct writer w = writer_to(s->records, size);
+    origins_digest(e, &s->origins);
+    for (origin_id i = 0; i < e->configuration.origins; i++) {
+        s->record_at[i] = (uint32_t)w.len;
+        s->record_digest[i] = e->origin[i].digest;
+        origin_save(e, i, &w);
+    }
+    s->record_at[e->configuration.origins] = (uint32_t)w.len;
+    CHECK(!w.bad && w.len == size);
+    return true;
+}
+
 static void serve_begin(struct execution *e, slot_no slot)
 {
     struct serve *s = &e->serve;
@@ -128,23 +154,30 @@ static void serve_begin(struct execution *e, slot_no slot)
     s->slot = slot;
     s->time_us = e->time_us;
     s->leaf_count = e->service->leaf_count(e->service_state);
-    size_t size = origins_size(e);
-    s->origins = arena_alloc(e->arena, size);
-    if (!s->origins)
+    if (!records_copy(e))
         return;
-    struct writer w = writer_to(s->origins, size);
-    origins_save(e, &w);
-    CHECK(!w.bad && w.len == size);
-    s->origins_len = size;
     s->active = true;
-    s->last_asked = e->executed;
+    for (replica_id r = 0; r < REPLICAS_MAX; r++)
+        s->asked[r] = 0;
+}
+
+static slot_no last_asked(const struct serve *s)
+{
+    slot_no last = s->slot;
+    for (replica_id r = 0; r < REPLICAS_MAX; r++)
+        last = s->asked[r] > last ? s->asked[r] : last;
+    return last;
 }
 
 /* The checkpoint that is served has its root now ... */
 void serve_root_known(struct execution *e)
 {
-    if (e->serve.active && e->serve.slot == e->checkpoint_slot)
-        e->serve.root = e->root;
+    struct serve *s = &e->serve;
+    if (!s->active || s->known || s->slot != e->checkpoint_slot)
+        return;
+    merkle_copy(&e->spare, &e->leaves, s->leaf_count);
+    s->leaves = e->spare.level[merkle_top(s->leaf_count)].node[0];
+    s->known = true;
 }
 
 /* ... and its certificate. */
@@ -159,7 +192,7 @@ void serve_at_checkpoint(struct execution *e)
     struct serve *s = &e->serve;
     if (s->wanted)
         serve_begin(e, e->executed);
-    else if (s->active && e->executed - s->last_asked > SERVE_IDLE_SLOTS) /* nobody asks any more */
+    else if (s->active && e->executed - last_asked(s) > SERVE_IDLE_SLOTS) /* nobody asks any more */
         serve_stop(e);
 }
 
@@ -186,38 +219,105 @@ static void send_state(struct execution *e, replica_id to, struct state *state, 
                     (struct slice){sealed, plain.len + AEAD_TAG_BYTES});
 }
 
-/* Leaves from `leaf` (its first `offset` bytes left out) as u32 total, u32 length, bytes. */
-static uint64_t pack_leaves(struct execution *e, uint64_t leaf, uint32_t offset, struct writer *w)
+/* --- what a piece consists of ------------------------------------------------------------------------------------ */
+
+static size_t item_length(struct execution *e, unsigned what, uint64_t index)
 {
-    uint64_t count = 0;
-    for (; leaf < e->serve.leaf_count && w->len + 64 < CHUNK_BYTES; leaf++, count++, offset = 0) {
-        size_t total = leaf_length(e, leaf);
-        if (offset > total)
-            break;
-        size_t len = total - offset;
-        if (len > CHUNK_BYTES)
-            len = CHUNK_BYTES;
-        put_u32(w, (uint32_t)total);
-        put_u32(w, (uint32_t)len);
-        uint8_t *to = writer_take(w, len);
-        CHECK(to != NULL);
-        leaf_copy(e, leaf, offset, to, len);
-        if (offset + len < total) {
-            count++;
-            break;
-        }
+    const struct serve *s = &e->serve;
+    return what == STATE_LEAVES ? leaf_length(e, index) : s->record_at[index + 1] - s->record_at[index];
+}
+
+static void item_copy(struct execution *e, unsigned what, uint64_t index, size_t skip, uint8_t *to,
+                      size_t len)
+{
+    if (what == STATE_LEAVES)
+        leaf_copy(e, index, skip, to, len);
+    else
+        memcpy(to, e->serve.records + e->serve.record_at[index] + skip, len);
+}
+
+/* A leaf or record, if it fits; the first may be a part of it. False: no more after this one. */
+static bool pack_item(struct execution *e, unsigned what, uint64_t index, size_t offset, struct writer *w)
+{
+    size_t total = item_length(e, what, index);
+    if (offset > total || total > UINT32_MAX)
+        return false;
+    size_t len = total - offset;
+    if (w->len && w->len + 8 + len > STATE_PIECE_BYTES)
+        return false;
+    if (len > STATE_PIECE_BYTES)
+        len = STATE_PIECE_BYTES;
+    put_u32(w, (uint32_t)total);
+    put_u32(w, (uint32_t)len);
+    uint8_t *to = writer_take(w, len);
+    CHECK(to != NULL);
+    item_copy(e, what, index, offset, to, len);
+    return offset + len == total;
+}
+
+/* The digests of a node's children. */
+static bool pack_node(const struct execution *e, unsigned level, uint64_t index, struct writer *w)
+{
+    uint32_t count = merkle_children(e->serve.leaf_count, level, index);
+    if (w->len && w->len + count * sizeof(struct digest) > STATE_PIECE_BYTES)
+        return false;
+    put_raw(w, e->spare.level[level - 1].node[index * MERKLE_ARITY].bytes, count * sizeof(struct digest));
+    return true;
+}
+
+/* How many numbers there are to ask for. */
+static uint64_t numbers(const struct execution *e, const struct ask_state *ask)
+{
+    if (ask->what == STATE_RECORDS)
+        return e->configuration.origins;
+    return merkle_width(e->serve.leaf_count, ask->what == STATE_NODES ? ask->level : 0);
+}
+
+static void pack(struct execution *e, const struct ask_state *ask, struct writer *w)
+{
+    uint64_t end = numbers(e, ask);
+    bool more = true;
+    for (uint32_t i = 0; more && i < 8 * ask->wanted.len && i < end - ask->first; i++) {
+        if (!(ask->wanted.data[i / 8] >> i % 8 & 1))
+            continue;
+        if (ask->what == STATE_NODES)
+            more = pack_node(e, ask->level, ask->first + i, w);
+        else
+            more = pack_item(e, ask->what, ask->first + i, w->len ? 0 : ask->offset, w);
     }
-    return count;
+}
+
+static bool ask_fits(const struct execution *e, const struct ask_state *ask)
+{
+    if (ask->what == STATE_DIGESTS)
+        return true;
+    if (ask->what == STATE_NODES && (ask->level == 0 || ask->level > merkle_top(e->serve.leaf_count)))
+        return false;
+    return ask->wanted.len > 0 && ask->wanted.len <= STATE_ASK_BITS / 8 && ask->first < numbers(e, ask);
+}
+
+/* --- questions --------------------------------------------------------------------------------------------------- */
+
+/* May the state that is served be replaced for this peer? */
+static bool replaceable(const struct execution *e, replica_id by)
+{
+    const struct serve *s = &e->serve;
+    if (e->executed - s->slot > SERVE_KEEP_SLOTS)
+        return true;
+    for (replica_id r = 0; r < REPLICAS_MAX; r++)
+        if (r != by && s->asked[r] && e->executed - s->asked[r] < SERVE_BUSY_SLOTS)
+            return false;
+    return true;
 }
 
 /* A snapshot is taken at the next checkpoint when there is none that helps the asker, or only one that is so old that
  * what follows it can no longer be had by votes. Nothing was executed since the last checkpoint: at once. */
-static void want_snapshot(struct execution *e, const struct ask_state *ask)
+static void want_snapshot(struct execution *e, const struct ask_state *ask, replica_id by)
 {
     struct serve *s = &e->serve;
     bool old =
-        s->active && e->executed - s->slot > WINDOW && e->executed - s->last_asked > CHECKPOINT_INTERVAL;
-    if (s->active && s->slot > ask->slot && !old)
+        s->active && e->executed - s->slot > WINDOW && e->executed - last_asked(s) > CHECKPOINT_INTERVAL;
+    if (s->active && ((s->slot > ask->slot && !old) || !replaceable(e, by)))
         return;
     s->wanted = true;
     if (e->executed && e->checkpoint_slot == e->executed && !e->in_slot && !e->freeze.active) {
@@ -227,20 +327,47 @@ static void want_snapshot(struct execution *e, const struct ask_state *ask)
     }
 }
 
-static enum verdict send_head(struct execution *e, struct state *state, replica_id to, struct outbox *out)
+static enum verdict send_head(struct execution *e, replica_id to, struct outbox *out)
 {
     struct serve *s = &e->serve;
     struct slice signers = {NULL, 0};
-    if (digest_is_zero(&s->root))
-        return VERDICT_EARLY; /* still being computed */
     if (s->certificate.slot == s->slot)
         signers = certificate_signers(&s->certificate);
+    struct state state = {.replica = to, .slot = s->slot, .what = STATE_HEAD};
     struct writer w = writer_to(e->scratch, FRAME_MAX);
     state_head_put(&w, &(struct state_head){.time_us = s->time_us,
-                                            .root = s->root,
-                                            .signers = signers,
-                                            .origins_len = (uint32_t)s->origins_len});
-    send_state(e, to, state, (struct slice){e->scratch, w.len}, out);
+                                            .leaf_count = s->leaf_count,
+                                            .leaves = s->leaves,
+                                            .origins = s->origins,
+                                            .signers = signers});
+    send_state(e, to, &state, (struct slice){e->scratch, w.len}, out);
+    return VERDICT_ACCEPT;
+}
+
+void serve_flush(struct execution *e, struct outbox *out)
+{
+    struct serve *s = &e->serve;
+    if (!s->active || !s->known || s->wanted || s->certificate.slot != s->slot)
+        return;
+    for (replica_id r = 0; r < e->configuration.replicas; r++)
+        if (s->awaited[r]) {
+            s->awaited[r] = false;
+            (void)send_head(e, r, out);
+        }
+}
+
+static enum verdict send_piece(struct execution *e, const struct ask_state *ask, replica_id to,
+                               struct outbox *out)
+{
+    struct state state = {.replica = to, .slot = ask->slot, .what = ask->what, .number = ask->number};
+    struct writer w = writer_to(e->scratch, FRAME_MAX);
+    if (ask->what == STATE_DIGESTS)
+        put_raw(&w, e->serve.record_digest->bytes, e->configuration.origins * sizeof(struct digest));
+    else
+        pack(e, ask, &w);
+    if (w.len == 0)
+        return VERDICT_STALE; /* an offset beyond the end */
+    send_state(e, to, &state, (struct slice){e->scratch, w.len}, out);
     return VERDICT_ACCEPT;
 }
 
@@ -257,32 +384,14 @@ enum verdict execution_on_ask_state(struct execution *e, const struct frame *fra
         return verdict;
     if (state_unusable(e))
         return VERDICT_EARLY;
-    if (ask.what == STATE_HEAD)
-        want_snapshot(e, &ask);
-    if (!s->active || (ask.what == STATE_HEAD && s->slot <= ask.slot))
-        return VERDICT_EARLY;
-    struct state state = {.replica = frame->sender.id,
-                          .slot = s->slot,
-                          .what = ask.what,
-                          .leaf = ask.leaf,
-                          .offset = ask.offset,
-                          .leaf_count = s->leaf_count};
-    if (ask.what == STATE_HEAD)
-        return send_head(e, &state, frame->sender.id, out);
-    if (ask.slot != s->slot)
-        return VERDICT_STALE;
-    s->last_asked = e->executed;
-    if (ask.what == STATE_ORIGINS) {
-        if (ask.offset >= s->origins_len)
-            return VERDICT_STALE;
-        size_t len = s->origins_len - ask.offset < CHUNK_BYTES ? s->origins_len - ask.offset : CHUNK_BYTES;
-        send_state(e, frame->sender.id, &state, (struct slice){s->origins + ask.offset, len}, out);
-        return VERDICT_ACCEPT;
+    if (ask.what == STATE_HEAD) {
+        want_snapshot(e, &ask, frame->sender.id);
+        s->awaited[frame->sender.id] = s->wanted || !s->known;
     }
-    if (ask.leaf >= s->leaf_count)
-        return VERDICT_STALE;
-    struct writer w = writer_to(e->scratch, 2 * CHUNK_BYTES + 64);
-    state.count = pack_leaves(e, ask.leaf, ask.offset, &w);
-    send_state(e, frame->sender.id, &state, (struct slice){e->scratch, w.len}, out);
-    return VERDICT_ACCEPT;
+    if (!s->active || !s->known || (ask.what == STATE_HEAD && s->slot <= ask.slot))
+        return VERDICT_EARLY;
+    if (ask.what == STATE_HEAD || ask.slot != s->slot)
+        return send_head(e, frame->sender.id, out); /* asked about another: it learns what there is */
+    s->asked[frame->sender.id] = e->executed;
+    return ask_fits(e, &ask) ? send_piece(e, &ask, frame->sender.id, out) : VERDICT_STALE;
 }

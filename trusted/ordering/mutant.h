@@ -30,6 +30,7 @@
     M(BODY_NOT_CHECKED, "body-not-checked", "safety")                                                        \
     M(SELECTION_NOT_CHECKED, "selection-not-checked", "safety")                                              \
     M(STATE_ROOT_NOT_CHECKED, "state-root-not-checked", "safety")                                            \
+    M(LEAF_UNCHECKED, "leaf-unchecked", "safety")                                                            \
     M(P_VOTES_TWICE, "p-votes-twice", "safety")                                                              \
     M(ADMISSION_SKIPPED, "admission-skipped", "safety")                                                      \
     M(TIME_FALLS, "time-falls", "safety")                                                                    \
@@ -41,7 +42,8 @@
     M(NO_BACK_OFF, "no-back-off", "liveness")                                                                \
     M(NO_RETRANSMISSION, "no-retransmission", "liveness")                                                    \
     M(NO_JOINING, "no-joining", "liveness")                                                                  \
-    M(NO_STATE_TRANSFER, "no-state-transfer", "liveness")
+    M(NO_STATE_TRANSFER, "no-state-transfer", "liveness")                                                    \
+    M(SILENT_PEER_KEPT, "silent-peer-kept", "liveness")
 
 enum mutant {
     MUTANT_NONE,

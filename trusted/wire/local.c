@@ -9,3 +9,11 @@ WIRE_CODE(local_catch_up, LOCAL_CATCH_UP_FIELDS)
 WIRE_CODE(local_view, LOCAL_VIEW_FIELDS)
 WIRE_CODE(local_settled, LOCAL_SETTLED_FIELDS)
 WIRE_CODE(local_checkpoint, LOCAL_CHECKPOINT_FIELDS)
+WIRE_CODE(local_transfer, LOCAL_TRANSFER_FIELDS)
+
+const char *transfer_phase_name(unsigned phase)
+{
+    static const char *const names[TRANSFER_PHASES] = {"none",  "head",   "prepare",
+                                                       "nodes", "leaves", "origins"};
+    return phase < TRANSFER_PHASES ? names[phase] : "unknown";
+}

@@ -19,18 +19,37 @@ WIRE_STRUCT(local_leave, LOCAL_LEAVE_FIELDS)
     F(u32, origin) F(u64, bundle_no) F(digest, bundle) F(u8, is_signed) F(u8, verdict)
 WIRE_STRUCT(local_admitted, LOCAL_ADMITTED_FIELDS)
 
-/* After every slot. jumped 1: by a state transfer, not by execution. moved: bytes that a transfer under way took in.
- * digesting 1: a checkpoint is under way. */
+/* After every slot. jumped 1: by a state transfer, not by execution. digesting 1: a checkpoint is under way. */
 #define LOCAL_PROGRESS_FIELDS(F)                                                                             \
-    F(u64, executed)                                                                                         \
-    F(u64, stable) F(digest, batch) F(digest, root) F(u8, jumped) F(u64, moved) F(u8, digesting)
+    F(u64, executed) F(u64, stable) F(digest, batch) F(digest, root) F(u8, jumped) F(u8, digesting)
 WIRE_STRUCT(local_progress, LOCAL_PROGRESS_FIELDS)
+
+/* How a state transfer goes: phase is an enum transfer_phase; towards the state at `slot`; bytes that were asked for and
+ * came, since the start; leaves that differ as far as known, and those of them that are here; questions that were not answered in
+ * time, and answers that were wrong; which replicas gave such (bits). */
+#define LOCAL_TRANSFER_FIELDS(F)                                                                             \
+    F(u8, phase)                                                                                             \
+    F(u64, slot) F(u64, bytes) F(u64, leaves_wanted) F(u64, leaves_moved) F(u64, late) F(u64, lies)          \
+        F(u32, liars)
+WIRE_STRUCT(local_transfer, LOCAL_TRANSFER_FIELDS)
+enum transfer_phase {
+    TRANSFER_NONE = 0,
+    TRANSFER_HEAD = 1,    /* asking who has which state */
+    TRANSFER_PREPARE = 2, /* regrouping and digesting the own one */
+    TRANSFER_NODES = 3,   /* comparing: which leaves differ? */
+    TRANSFER_LEAVES = 4,
+    TRANSFER_ORIGINS = 5, /* what is remembered of clients */
+    TRANSFER_PHASES = 6
+};
+/* "none", "head", "prepare", "nodes", "leaves", "origins"; "unknown". */
+const char *transfer_phase_name(unsigned phase);
 
 #define LOCAL_NEED_FIELDS(F) F(u8, what) F(u64, slot) F(digest, digest)
 WIRE_STRUCT(local_need, LOCAL_NEED_FIELDS)
 
-/* E asks that peer: for EXECUTED of the slots that it lacks, or (state 1) for its state. */
-#define LOCAL_CATCH_UP_FIELDS(F) F(u32, peer) F(u8, state)
+/* E asks that peer: for EXECUTED of the slots that it lacks, or (state 1) for its state, as one among those named so. What
+ * was asked `patience_us` ago and has not come is asked of another peer. */
+#define LOCAL_CATCH_UP_FIELDS(F) F(u32, peer) F(u8, state) F(u64, patience_us)
 WIRE_STRUCT(local_catch_up, LOCAL_CATCH_UP_FIELDS)
 
 /* in_view 0: parted, waiting for a NEW-VIEW of `view`. */

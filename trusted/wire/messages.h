@@ -32,6 +32,7 @@
                         B(LOCAL_ADMITTED, local_admitted) B(LOCAL_PROGRESS, local_progress)                  \
                             B(LOCAL_NEED, local_need) B(LOCAL_CATCH_UP, local_catch_up)                      \
                                 B(LOCAL_VIEW, local_view) B(LOCAL_SETTLED, local_settled)                    \
-                                    B(LOCAL_CHECKPOINT, local_checkpoint)
+                                    B(LOCAL_CHECKPOINT, local_checkpoint) \
+                                         B(LOCAL_TRANSFER, local_transfer)
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * State transfer between E compartments: ASK-EXECUTED, ASK-STATE and STATE. `replica` is the addressee. What is sent is
- * encrypted pairwise (STATE: the attachment) and believed only when the whole gives the root of a stable certificate.
+ * encrypted pairwise (STATE: the attachment). A head is believed when its root is, and every piece when it has the
+ * digest that the head, or a node above it, gives.
  */
 #ifndef WIRE_STATE_H
 #define WIRE_STATE_H
@@ -11,20 +12,43 @@
 #define ASK_EXECUTED_FIELDS(F) F(u32, replica) F(u64, first) F(u64, last)
 WIRE_STRUCT(ask_executed, ASK_EXECUTED_FIELDS)
 
-/* STATE_HEAD: of a checkpoint above `slot`. STATE_ORIGINS: from `offset` on. STATE_LEAVES: leaf `leaf` from `offset` on, and
- * more. The last two name the slot of the head. */
-enum { STATE_HEAD = 0, STATE_ORIGINS = 1, STATE_LEAVES = 2 };
-#define ASK_STATE_FIELDS(F) F(u32, replica) F(u64, slot) F(u8, what) F(u64, leaf) F(u32, offset)
+/*
+ * What is asked, and what the attachment of the answer is in clear:
+ *
+ *   STATE_HEAD     of a checkpoint above `slot`            state_head
+ *   STATE_DIGESTS  of the origins' records                 32 bytes for every origin of the configuration
+ *   STATE_RECORDS  of origins                              items
+ *   STATE_NODES    of level `level` (1: above leaves)      digests of all children of each, 32 bytes a child
+ *   STATE_LEAVES                                           items
+ *
+ * All but the first are of the state at slot `slot`. `first` and `wanted` say which: bit i of byte i/8 stands for number
+ * first + i. An answer has them in order, as far as they fit; the asker sees how many there are. Items are: u32 length of
+ * the whole, u32 length, bytes. One that does not fit an answer comes in pieces, alone; `offset` says how much of it is there.
+ * `number` is the question's, returned in its answer.
+ */
+enum { STATE_HEAD = 0, STATE_DIGESTS = 1, STATE_RECORDS = 2, STATE_NODES = 3, STATE_LEAVES = 4 };
+
+/* One question is about so many numbers at most, and an answer (but for one item) of so many bytes. */
+#ifdef REDOUBT_MUTANTS
+#define STATE_ASK_BITS    16u
+#define STATE_PIECE_BYTES 300u
+#else
+#define STATE_ASK_BITS    8192u
+#define STATE_PIECE_BYTES (1024u * 1024u)
+#endif
+
+#define ASK_STATE_FIELDS(F)                                                                                  \
+    F(u32, replica)                                                                                          \
+    F(u64, slot) F(u8, what) F(u64, number) F(u8, level) F(u64, first) F(u32, offset) F(slice, wanted)
 WIRE_STRUCT(ask_state, ASK_STATE_FIELDS)
 
-#define STATE_FIELDS(F)                                                                                      \
-    F(u32, replica)                                                                                          \
-    F(u64, slot) F(u8, what) F(u64, leaf) F(u32, offset) F(u64, count) F(u64, leaf_count) F(u64, nonce)
+#define STATE_FIELDS(F) F(u32, replica) F(u64, slot) F(u8, what) F(u64, number) F(u64, nonce)
 WIRE_STRUCT(state, STATE_FIELDS)
 
-/* Attachment of a head, in clear form: which root the whole must give, and who says so (no signers: the asker has to
- * know the root from CHECKPOINTs of its own). */
-#define STATE_HEAD_FIELDS(F) F(u64, time_us) F(digest, root) F(slice, signers) F(u32, origins_len)
+/* What the root at a slot is made of, and who signed it (no signers: the asker has to know the root from CHECKPOINTs of
+ * its own). */
+#define STATE_HEAD_FIELDS(F)                                                                                 \
+    F(u64, time_us) F(u64, leaf_count) F(digest, leaves) F(digest, origins) F(slice, signers)
 WIRE_STRUCT(state_head, STATE_HEAD_FIELDS)
 
 #endif
