@@ -195,7 +195,7 @@ static void aim(struct sim_options *o, enum mutant mutant)
     o->mutant = mutant;
     o->seconds = safety ? 20 : 30;
     o->safety_only = safety;
-    o->faults = FAULTS_ALL;
+    o->faults = FAULTS_CRASH | FAULTS_NETWORK | FAULTS_BYZANTINE;
     if (safety) {
         o->tolerated = 1;
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 1;
