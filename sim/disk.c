@@ -203,6 +203,15 @@ void disk_on_due(struct world *w, replica_id r, uint64_t life)
     sync_begin(w, r);
 }
 
+void disk_fill(struct world *w, replica_id r, uint64_t for_us)
+{
+    struct disk *d = &w->replica[r].disk;
+    d->full_until_us = w->now_us + for_us;
+    replica_event(w, r, EVENT_STOP_VOTING, 0, (struct slice){NULL, 0});
+    if (!d->syncing)
+        world_later(w, for_us, DUE_DISK, r, 0, d->life, NULL);
+}
+
 void disk_fail(struct world *w, replica_id r)
 {
     struct disk *d = &w->replica[r].disk;

@@ -64,6 +64,8 @@ void disk_on_due(struct world *w, uint32_t r, uint64_t life);
 bool disk_takes_piece(struct world *w, uint32_t r, struct parcel *parcel);
 /* A sync fails: EVENT_STOP_VOTING. */
 void disk_fail(struct world *w, uint32_t r);
+/* No room for so long: EVENT_STOP_VOTING, and EVENT_VOTE_AGAIN at the end. */
+void disk_fill(struct world *w, uint32_t r, uint64_t for_us);
 void disk_power_loss(struct world *w, uint32_t r);
 void disk_wipe(struct disk *disk);
 /* To the compartments, before START; to the engine, after it. */

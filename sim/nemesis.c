@@ -220,8 +220,7 @@ static void storage_fault(struct world *w)
     } else if (!used && dice_chance(d, 0.3)) {
         world_fault(w);
         world_trace(w, "fault: the disk of replica %u is full", r);
-        w->replica[r].disk.full_until_us = w->now_us + dice_between(d, 1000, 1000000);
-        replica_event(w, r, EVENT_STOP_VOTING, 0, (struct slice){NULL, 0});
+        disk_fill(w, r, dice_between(d, 1000, 1000000));
     }
 }
 

@@ -46,13 +46,18 @@ void execution_write_base(struct execution *e, struct outbox *out)
 }
 
 /* State came by transfer: what leads to it was never written, so it must be saved before this E vouches for anything. */
-static void notice_jump(struct execution *e)
+static void notice_jump(struct execution *e, struct outbox *out)
 {
     if (e->written + 1 >= e->remembered_from)
         return;
     e->written = e->remembered_from - 1;
     save_all_again(e);
     e->save.behind = true;
+    /* At once: the others may have come to the end of their window and wait for this E's word. */
+    if (e->executed == e->checkpoint_slot && !e->in_slot && !e->freeze.active)
+        save_begin(e, out);
+    else
+        e->save.wanted = true;
 }
 
 void execution_write_executed(struct execution *e, struct outbox *out)
@@ -60,7 +65,7 @@ void execution_write_executed(struct execution *e, struct outbox *out)
     uint8_t batches[REMEMBERED_SLOTS * 32], body[sizeof batches + 16];
     if (!e->sealing.on || !e->started)
         return;
-    notice_jump(e);
+    notice_jump(e, out);
     if (e->write_stable)
         write_stable(e, out);
     if (e->written >= e->executed)

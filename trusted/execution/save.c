@@ -55,6 +55,7 @@ static void forget(struct execution *e)
     struct save *s = &e->save;
     arena_free(e->arena, s->origins, s->origins_cap);
     s->origins = NULL;
+    s->origins_cap = 0;
     s->active = false;
 }
 
@@ -62,6 +63,7 @@ static void forget(struct execution *e)
 void save_begin(struct execution *e, struct outbox *out)
 {
     struct save *s = &e->save;
+    forget(e); /* one under way is of a state that is gone */
     s->wanted = false;
     s->origins_cap = origins_size(e);
     s->origins = arena_alloc(e->arena, s->origins_cap);
@@ -196,6 +198,11 @@ enum verdict execution_on_save(struct execution *e, const struct frame *frame, s
     }
     if (save.number != s->number)
         return VERDICT_STALE;
+    if (s->active && state_unusable(e)) {
+        forget(e); /* another state is coming in */
+        s->wanted = true;
+        return VERDICT_UNEXPECTED;
+    }
     if (s->active) {
         give_piece(e, out);
         return VERDICT_ACCEPT;
