@@ -46,6 +46,7 @@ struct config {
     bool log_json;
     uint32_t request_timeout_ms;
     uint32_t memory_mb;
+    uint32_t log_mb; /* durability sync: the log takes at most this much of the disk */
     uint32_t replicas;
     struct replica_config replica[REPLICAS_MAX];
 };

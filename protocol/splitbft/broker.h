@@ -135,6 +135,7 @@ struct broker {
     slot_no newest;   /* highest slot heard of in a PRE-PREPARE */
     uint32_t awaiting_p;
     slot_no fill_until; /* null batches up to here, so that a lagging peer can be served */
+    uint64_t fill_since_us;
 
     struct bundle_entry *bundle; /* BUNDLES_MAX */
     uint32_t *bucket;

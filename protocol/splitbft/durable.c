@@ -84,6 +84,7 @@ void durable_resume(void *engine, slot_no executed, slot_no stable)
     b->stable = stable;
     /* On to the next checkpoint, whose certificate the new keys sign. */
     b->fill_until = (executed / CHECKPOINT_INTERVAL + 1) * CHECKPOINT_INTERVAL;
+    b->fill_since_us = b->now_us;
 }
 
 static void recall_list(struct broker *b, slot_no slot, struct slice bytes)

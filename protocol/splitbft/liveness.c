@@ -264,8 +264,18 @@ static void fill_for_laggards(struct broker *b)
             peer->filled_for < b->stable) {
             peer->filled_for = b->stable;
             b->fill_until = (b->executed / CHECKPOINT_INTERVAL + 1) * CHECKPOINT_INTERVAL;
+            b->fill_since_us = b->now_us;
         }
     }
+}
+
+/* A view in which the next checkpoint is not reached is left, though nobody has a request that waits: else those who wait for
+ * the state, and are in another view already, would never be joined. Once per stable checkpoint and peer, so a lie costs little. */
+static void watch_filling(struct broker *b)
+{
+    uint64_t since = b->fill_since_us > b->progress_us ? b->fill_since_us : b->progress_us;
+    if (b->in_view && b->fill_since_us && b->executed < b->fill_until && b->now_us - since > patience(b))
+        liveness_leave(b, heading(b) + 1);
 }
 
 static void resend_view_change(struct broker *b, uint32_t to)
@@ -322,6 +332,7 @@ void liveness_tick(struct broker *b)
     await_new_view(b);
     catch_up(b);
     fill_for_laggards(b);
+    watch_filling(b);
     bundles_forget_old(b);
     bool waiting = b->queue.head || !b->in_view || b->newest > b->executed || others_ahead(b);
     if (waiting || b->tick % TICKS_PER_TIMEOUT == 0)
@@ -382,6 +393,8 @@ enum verdict broker_on_parting(struct broker *b, const struct frame *frame, uint
         b->peer[from].parting = parting.view + 1;
     }
     broker_give(b, KIND_CONFIRMATION, frame->whole, false);
+    if (b->config.durable && parting.stable_slot > b->stable)
+        broker_give(b, KIND_EXECUTION, frame->whole, false);
     if (!own)
         join(b);
     return VERDICT_ACCEPT;

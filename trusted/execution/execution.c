@@ -140,6 +140,8 @@ static enum verdict execution_step(void *state, const struct compartment_input *
         return execution_on_checkpoint(e, &frame);
     case FRAME_FETCH_REPLY:
         return execution_on_fetch_reply(e, &frame, out);
+    case FRAME_PARTING:
+        return execution_on_parting(e, &frame);
     case FRAME_LOCAL_SAVE:
         return execution_on_save(e, &frame, out);
     case FRAME_LOCAL_CATCH_UP:

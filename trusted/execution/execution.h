@@ -327,6 +327,9 @@ struct hello_head execution_head(const struct execution *e);
 bool execution_start_follows(const struct execution *e, const struct configuration *c, const struct tag16 *cluster);
 enum verdict execution_on_recall(struct execution *e, const struct frame *frame, struct outbox *out);
 
+/* parting.c */
+enum verdict execution_on_parting(struct execution *e, const struct frame *frame);
+
 /* save.c */
 void save_touch(struct execution *e, uint64_t leaf);
 void save_all_again(struct execution *e);

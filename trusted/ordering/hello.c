@@ -14,7 +14,11 @@ void hello_emit(struct auth *auth, const struct compartment_config *config, cons
     uint8_t body[256];
     struct writer w = writer_to(body, sizeof body);
     hello_put(&w, &hello);
+    /* Of no cluster yet, whatever the records said. */
+    const struct tag16 cluster = auth->cluster;
+    memset(&auth->cluster, 0, sizeof auth->cluster);
     auth_emit_signed(auth, out, FRAME_HELLO, (struct slice){body, w.len}, (struct slice){NULL, 0});
+    auth->cluster = cluster;
 }
 
 enum verdict start_load(struct configuration *configuration, const struct auth *auth,
