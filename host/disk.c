@@ -166,9 +166,9 @@ int disk_recall(struct replica *r, struct slice frames[], uint8_t kept[][65536],
 {
     struct disk *d = &r->disk;
     struct recalling at = {.r = r, .frames = frames, .kept = kept, .error = error};
-    uint32_t count = journal_count(d->journal);
     if (!d->on || !d->found)
         return 0;
+    uint32_t count = journal_count(d->journal);
     struct resume_record *records = records_list(d, count);
     struct resume_log log = {records, count, read_record, r};
     struct resume_sink sink = {

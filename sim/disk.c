@@ -106,10 +106,10 @@ void disk_append(struct world *w, replica_id r, const struct action *action)
     sync_begin(w, r);
 }
 
-bool disk_holds(struct world *w, replica_id r, const struct disk_waiting *action, bool checkpoint)
+bool disk_holds(struct world *w, replica_id r, const struct disk_waiting *action)
 {
     struct disk *d = &w->replica[r].disk;
-    if (mutant(MUTANT_SEND_BEFORE_PERSIST) || (checkpoint && mutant(MUTANT_CHECKPOINT_BEFORE_PERSIST)))
+    if (mutant(MUTANT_SEND_BEFORE_PERSIST))
         return false;
     if (!w->durable || (d->durable == next_number(d) && !d->waitings && !d->failed))
         return false;

@@ -58,7 +58,7 @@ void disk_free(struct disk *disk);
 void disk_step(struct disk *disk);
 void disk_append(struct world *w, uint32_t r, const struct action *action);
 /* Does this have to wait? Then it is kept. */
-bool disk_holds(struct world *w, uint32_t r, const struct disk_waiting *action, bool checkpoint);
+bool disk_holds(struct world *w, uint32_t r, const struct disk_waiting *action);
 void disk_on_due(struct world *w, uint32_t r, uint64_t life);
 /* A piece of a checkpoint, from E. */
 bool disk_takes_piece(struct world *w, uint32_t r, struct parcel *parcel);

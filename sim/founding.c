@@ -102,7 +102,7 @@ void founding_start(struct world *w)
         .faults = (uint16_t)w->f,
         .configuration = w->life,
         .resumed = w->life - 1,
-        .view = w->life == 1 ? 0 : highest_view + (mutant(MUTANT_RESUME_IN_OLD_VIEW) ? 0 : 1),
+        .view = w->life == 1 ? 0 : highest_view + 1,
         .retired = {retired_list, mutant(MUTANT_RETIRED_KEYS_FORGOTTEN) ? 0 : retired_len},
         .replicas = w->n,
         .write_quorum = w->options.fast_reads > 0 ? 2 * w->f + 1 : w->f + 1,

@@ -47,11 +47,6 @@ void replica_carry_out(struct world *w, replica_id r, const struct disk_waiting 
         world_violation(w, "replica %u: an action that does not exist", r);
 }
 
-static bool is_checkpoint(const struct action *action)
-{
-    return action->parts[0].len > 1 && action->parts[0].data[1] == FRAME_CHECKPOINT;
-}
-
 static void emit(struct actions *actions, const struct action *action)
 {
     struct replica_actions *self = (struct replica_actions *)(void *)actions;
@@ -79,7 +74,7 @@ static void emit(struct actions *actions, const struct action *action)
     struct parcel *parcel = parcel_new(action->parts, 2);
     struct disk_waiting now = {.kind = action->kind, .to = action->to, .local = action->local, .parcel = parcel};
     bool waits = action->kind == ACTION_SEND_PEER || (action->kind == ACTION_GIVE && action->held);
-    if (!waits || !disk_holds(w, self->r, &now, is_checkpoint(action)))
+    if (!waits || !disk_holds(w, self->r, &now))
         replica_carry_out(w, self->r, &now);
     parcel_drop(parcel);
 }

@@ -259,6 +259,17 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_NO_STATE_TRANSFER:
         o->faults = FAULTS_CRASH | FAULTS_NETWORK;
         break;
+    case MUTANT_SEND_BEFORE_PERSIST:
+    case MUTANT_FSYNC_ERROR_IGNORED:
+        o->faults = FAULTS_STORAGE | FAULTS_NETWORK;
+        o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = -1;
+        o->attacks_per_s = 0;
+        o->seconds = 10;
+        break;
+    case MUTANT_RETIRED_KEYS_FORGOTTEN:
+        o->faults = FAULTS_STORAGE | FAULTS_NETWORK;
+        o->seconds = 10;
+        break;
     default:
         if (safety)
             o->only_attack = "two-faces";

@@ -136,6 +136,7 @@ struct broker {
     uint32_t awaiting_p;
     slot_no fill_until; /* null batches up to here, so that a lagging peer can be served */
     uint64_t fill_since_us;
+    uint64_t entered_us; /* the view */
 
     struct bundle_entry *bundle; /* BUNDLES_MAX */
     uint32_t *bucket;

@@ -274,6 +274,7 @@ static void fill_for_laggards(struct broker *b)
 static void watch_filling(struct broker *b)
 {
     uint64_t since = b->fill_since_us > b->progress_us ? b->fill_since_us : b->progress_us;
+    since = b->entered_us > since ? b->entered_us : since;
     if (b->in_view && b->fill_since_us && b->executed < b->fill_until && b->now_us - since > patience(b))
         liveness_leave(b, heading(b) + 1);
 }
@@ -360,6 +361,7 @@ enum verdict broker_on_view(struct broker *b, const struct frame *frame, enum ki
     b->proposed = view.next_slot ? view.next_slot - 1 : 0;
     if (!entered)
         return VERDICT_ACCEPT;
+    b->entered_us = b->now_us;
     b->new_view_since_us = 0;
     b->latency_us = 0;
     b->latency_samples = 0;

@@ -44,9 +44,6 @@
     M(NO_STATE_TRANSFER, "no-state-transfer", "liveness")                                                    \
     M(SEND_BEFORE_PERSIST, "send-before-persist", "safety")                                                  \
     M(FSYNC_ERROR_IGNORED, "fsync-error-ignored", "safety")                                                  \
-    M(RECORDS_DROPPED_IN_THE_MIDDLE, "records-dropped-in-the-middle", "safety")                              \
-    M(RESUME_IN_OLD_VIEW, "resume-in-old-view", "safety")                                                    \
-    M(CHECKPOINT_BEFORE_PERSIST, "checkpoint-before-persist", "liveness")                                    \
     M(RETIRED_KEYS_FORGOTTEN, "retired-keys-forgotten", "liveness")
 
 enum mutant {
