@@ -50,7 +50,8 @@ while read -r key value; do
 done <"$tmp/acknowledged"
 expect good status 's["replicas"][0]["disk"]["state"]'
 expect sync status 's["replicas"][0]["durability"]'
-curl -s "http://127.0.0.1:$((base + 6))/metrics" | grep -q '^redoubt_log_bytes [1-9]' || fail "no size of the log in /metrics"
+curl -s "http://127.0.0.1:$((base + 6))/metrics" >"$tmp/metrics"
+grep -q '^redoubt_log_bytes [1-9]' "$tmp/metrics" || fail "no size of the log in /metrics"
 expect ok call put last word
 down_cluster
 

@@ -148,13 +148,17 @@ static void put_leaves(struct execution *e, struct writer *w)
 static void put_head(struct execution *e, struct writer *w)
 {
     struct save *s = &e->save;
-    uint8_t plain[96];
+    uint8_t plain[sizeof e->stable.certificate.signers + 160];
     struct writer head = writer_to(plain, sizeof plain);
     saved_head_put(&head, &(struct saved_head){.slot = s->slot,
                                                .root = e->root,
                                                .time_us = e->time_us,
                                                .leaf_count = s->leaf_count,
-                                               .origins_len = s->origins_cap});
+                                               .origins_len = s->origins_cap,
+                                               .stable_slot = e->stable.certificate.slot,
+                                               .stable_root = e->stable.certificate.root,
+                                               .signers = certificate_signers(&e->stable.certificate)});
+    CHECK(!head.bad);
     put_item(e, w, RECALL_SAVED, 0, RECORD_SAVED, (struct slice){plain, head.len});
     s->head_given = true;
 }
@@ -305,6 +309,8 @@ static bool take_head(struct execution *e, struct slice plain)
     if (s->loading || !e->based || e->executed || !saved_head_decode(plain, &s->head) || s->head.leaf_count == 0 ||
         s->head.leaf_count > LEAVES_MAX || s->head.slot % CHECKPOINT_INTERVAL != 0)
         return false;
+    (void)stable_adopt(&e->stable, s->head.stable_slot, &s->head.stable_root, s->head.signers);
+    s->head.signers = (struct slice){NULL, 0}; /* it points into a buffer */
     s->loading = true;
     s->origins_loaded = false;
     s->leaf = 0;

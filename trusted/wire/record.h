@@ -47,9 +47,11 @@ WIRE_STRUCT(base, BASE_FIELDS)
 #define EXECUTED_SLOTS_FIELDS(F) F(u64, first) F(slice, batches)
 WIRE_STRUCT(executed_slots, EXECUTED_SLOTS_FIELDS)
 
-/* A saved checkpoint: what leaves and origins must give. */
+/* A saved checkpoint: what leaves and origins must give, and E's stable certificate at the time (the log may lack its record). */
 #define SAVED_HEAD_FIELDS(F)                                                                                 \
-    F(u64, slot) F(digest, root) F(u64, time_us) F(u64, leaf_count) F(u64, origins_len)
+    F(u64, slot)                                                                                             \
+    F(digest, root) F(u64, time_us) F(u64, leaf_count) F(u64, origins_len) F(u64, stable_slot)               \
+        F(digest, stable_root) F(slice, signers)
 WIRE_STRUCT(saved_head, SAVED_HEAD_FIELDS)
 
 /* Compartment -> host: the attachment, a sealed record, must be durable before anything that follows it leaves the
