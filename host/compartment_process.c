@@ -353,8 +353,10 @@ static void write_config(struct process_compartment *self, const struct compartm
         .core = spec->core,
         .host_pid = getpid(),
         .one_domain = spec->config.one_domain,
+        .durable = spec->config.durable,
         .spin = spec->spin ? SPIN_LOOKS : 0,
     };
+    memcpy(config->sealing_secret, spec->config.sealing_secret, sizeof config->sealing_secret);
     memcpy(config->admin_public, spec->config.admin_public, sizeof config->admin_public);
     if (spec->config.service_options)
         strcpy(config->service_options, spec->config.service_options); /* its length was checked */

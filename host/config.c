@@ -291,6 +291,7 @@ enum {
     F_TIMEOUT,
     F_MEMORY,
     F_CATCH_UP,
+    F_LOG_MB,
     F_AFFINITY,
     F_SPIN,
     F_LOG,
@@ -300,7 +301,7 @@ enum {
 static const struct field top_fields[F_COUNT] = {
     {"protocol", true},   {"faults", true},       {"service", true},     {"service_options", false},
     {"isolation", true},  {"durability", true},   {"fast_reads", false}, {"request_timeout_ms", false},
-    {"memory_mb", false}, {"catch_up_mb", false}, {"affinity", false},   {"spin", false},
+    {"memory_mb", false}, {"catch_up_mb", false}, {"log_mb", false}, {"affinity", false},   {"spin", false},
     {"log", false},       {"replicas", true}};
 
 static bool get_service(struct parse *p, const yaml_node_t *node)
@@ -352,6 +353,8 @@ static bool get_top(struct parse *p, const yaml_node_t *root)
         return false;
     if (v[F_CATCH_UP] && !get_number(p, v[F_CATCH_UP], "catch_up_mb", 1, 100000, &config->catch_up_mb))
         return false;
+    if (v[F_LOG_MB] && !get_number(p, v[F_LOG_MB], "log_mb", 64, 65536, &config->log_mb))
+        return false;
     if (v[F_AFFINITY]) {
         if (!get_choice(p, v[F_AFFINITY], "affinity", affinities, 0, &number))
             return false;
@@ -400,6 +403,7 @@ int config_parse(struct config *config, const char *path, const char *text, size
     config->request_timeout_ms = 1000;
     config->memory_mb = 4096;
     config->catch_up_mb = 64;
+    config->log_mb = 1024;
     if (!yaml_parser_initialize(&parser))
         return error_set(error, "%s: out of memory", path);
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
@@ -429,8 +433,6 @@ int config_supported(const struct config *config, struct error *error)
     if (config->isolation == ISOLATION_KVM || config->isolation == ISOLATION_SGX)
         return error_set(error, "isolation %s: not built yet: use process",
                          isolation_text(config->isolation));
-    if (config->durability == DURABILITY_SYNC)
-        return error_set(error, "durability sync: not built yet: use memory");
     return 0;
 }
 

@@ -98,6 +98,20 @@ static int write_all(int fd, const uint8_t *data, size_t len)
     return 0;
 }
 
+/* The directory that a file lies in, so that its name outlives a power loss too. */
+static int dir_sync(const char *path)
+{
+    char dir[PATH_BYTES];
+    const char *slash = strrchr(path, '/');
+    snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path + 1) : 1, slash ? path : ".");
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    int result = fsync(fd);
+    close(fd);
+    return result;
+}
+
 int file_write(const char *path, const void *data, size_t len, mode_t mode, struct error *error)
 {
     char temporary[PATH_BYTES + 32];
@@ -105,9 +119,9 @@ int file_write(const char *path, const void *data, size_t len, mode_t mode, stru
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0)
         return error_set(error, "%s: %s", path, strerror(errno));
-    bool ok = fchmod(fd, mode) == 0 && write_all(fd, data, len) == 0;
+    bool ok = fchmod(fd, mode) == 0 && write_all(fd, data, len) == 0 && fsync(fd) == 0;
     ok = close(fd) == 0 && ok;
-    if (!ok || rename(temporary, path) != 0) {
+    if (!ok || rename(temporary, path) != 0 || dir_sync(path) != 0) {
         int result = error_set(error, "%s: %s", path, strerror(errno));
         unlink(temporary);
         return result;

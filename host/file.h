@@ -1,6 +1,7 @@
 /*
  * Small files read and written whole: keys, manifests, the cluster file. Writing is atomic (a temporary file beside it, then
- * rename), so that a reader sees the old file, the new one or none.
+ * rename), so that a reader sees the old file, the new one or none, and durable
+ * once it returns.
  */
 #ifndef HOST_FILE_H
 #define HOST_FILE_H

@@ -7,7 +7,8 @@
 #include "base/check.h"
 #include "keys.h"
 
-#define LOOK_MS 20
+#define LOOK_MS        20
+#define RESUME_WAIT_MS 600000u /* compartments execute what is in their logs before they show their keys */
 
 static void members_put(struct writer *w, const struct config *config, const struct hellos hellos[])
 {
@@ -21,6 +22,7 @@ static void members_put(struct writer *w, const struct config *config, const str
                 .sign_public = h->hello.sign_public,
                 .box_public = h->hello.box_public,
                 .measurement = h->hello.measurement,
+                .head = h->hello.head,
             };
             member_put(w, &member);
         }
@@ -78,36 +80,115 @@ static void sign_start(uint8_t signature[SIGNATURE_BYTES], const struct sender *
     free(auth);
 }
 
-int founding_sign(struct file *out, const struct config *config, const struct hellos hellos[],
-                  struct slice origins, const struct sign_key *admin, struct error *error)
+/* Encodes and signs; `start` is complete but for its members, which are those of the hellos. */
+static int manifest_make(struct file *out, struct start *start, const struct config *config,
+                         const struct hellos hellos[], struct slice secrets, const struct sign_key *admin,
+                         struct error *error)
 {
-    static uint8_t members[MEMBER_KINDS * REPLICAS_MAX * member_BYTES], secrets[REPLICAS_MAX * sealed_BYTES];
+    static uint8_t members[MEMBER_KINDS * REPLICAS_MAX * member_BYTES];
     const struct sender sender = {KIND_ADMIN, 0, 0};
     struct writer members_writer = writer_to(members, sizeof members);
-    struct writer secrets_writer = writer_to(secrets, sizeof secrets);
-    struct box_key group;
     uint8_t signature[SIGNATURE_BYTES];
     *out = (struct file){malloc(FRAME_MAX), 0};
     uint8_t *body = malloc(FRAME_MAX);
     CHECK(out->data && body && "out of memory");
-
-    box_keypair(&group);
     members_put(&members_writer, config, hellos);
-    secrets_put(&secrets_writer, config, hellos, &group);
-    struct start start = start_of(config, &group, (struct slice){members, members_writer.len}, origins);
+    start->members = (struct slice){members, members_writer.len};
     struct writer w = writer_to(body, FRAME_MAX);
-    start_put(&w, &start);
-    CHECK(!w.bad && !members_writer.bad && !secrets_writer.bad);
+    start_put(&w, start);
+    CHECK(!w.bad && !members_writer.bad);
     sign_start(signature, &sender, (struct slice){body, w.len}, admin);
     out->len = frame_encode(out->data, FRAME_MAX, FRAME_START, &sender, AUTH_SIGNATURE,
-                            (struct slice){body, w.len}, (struct slice){signature, sizeof signature},
-                            (struct slice){secrets, secrets_writer.len});
-    crypto_wipe(&group, sizeof group);
+                            (struct slice){body, w.len}, (struct slice){signature, sizeof signature}, secrets);
     free(body);
     if (out->len > 0)
         return 0;
     file_free(out);
     return error_set(error, "clients.pub: too many clients for one manifest");
+}
+
+/* Keys of E that are gone: those of the START before, and those that it knew, as far as there is room. */
+static size_t retired_put_all(uint8_t *to, const struct configuration *before, const struct hellos hellos[])
+{
+    struct writer w = writer_to(to, RETIRED_MAX * retired_BYTES);
+    for (replica_id r = 0; r < before->replicas; r++) {
+        const struct member_keys *keys = &before->member[KIND_EXECUTION - KIND_HOST][r];
+        struct retired entry = {.replica = r, .epoch = keys->epoch};
+        memcpy(entry.sign_public.bytes, keys->sign_public, 32);
+        if (keys->epoch != hellos[r].member[KIND_EXECUTION - KIND_HOST].sender.epoch)
+            retired_put(&w, &entry);
+    }
+    for (uint32_t i = 0; i < before->retired_count && w.cap - w.len >= retired_BYTES; i++) {
+        const struct retired_keys *keys = &before->retired[i];
+        struct retired entry = {.replica = keys->replica, .epoch = keys->epoch};
+        memcpy(entry.sign_public.bytes, keys->sign_public, 32);
+        retired_put(&w, &entry);
+    }
+    return w.len;
+}
+
+/* Has every replica but f its log? What is missing counts as rolled back, and resuming assumes that of f at most. */
+static int heads_check(const struct config *config, const struct hellos hellos[], view_no *view, struct error *error)
+{
+    uint32_t lost = 0;
+    for (replica_id r = 0; r < config->replicas; r++) {
+        bool complete = true;
+        for (int i = 1; i < MEMBER_KINDS; i++) {
+            const struct hello *hello = &hellos[r].member[i].hello;
+            complete = complete && !digest_is_zero(&hello->head);
+            if (hello->view > *view)
+                *view = hello->view;
+        }
+        lost += !complete;
+    }
+    if (lost <= config->faults)
+        return 0;
+    return error_set(error,
+                     "start: %u of %u replicas have lost their log, and at most %u may: restore their directories; or, "
+                     "to begin with an empty state, remove %s/manifest and every replica-N/{manifest,log,checkpoint}",
+                     lost, config->replicas, config->faults, config->dir);
+}
+
+int founding_resume(struct file *out, const struct config *config, const struct hellos hellos[],
+                    const struct frame *before, const struct sign_key *admin, struct error *error)
+{
+    static uint8_t retired[RETIRED_MAX * retired_BYTES];
+    struct configuration *c = malloc(sizeof *c);
+    struct start start;
+    CHECK(c && "out of memory");
+    int result = 0;
+    if (configuration_load(c, before, admin->public) != VERDICT_ACCEPT || !start_decode(before->body, &start))
+        result = error_set(error, "%s/manifest: it is not signed by admin.key", config->dir);
+    else if (c->replicas != config->replicas || c->protocol != config->protocol)
+        result = error_set(error, "%s/manifest: it is of another cluster than cluster.yaml", config->dir);
+    view_no view = result ? 0 : c->view;
+    if (result == 0)
+        result = heads_check(config, hellos, &view, error);
+    if (result == 0) {
+        /* Cluster, group key, clients and quorums are what they were. */
+        start.configuration++;
+        start.resumed++;
+        start.view = view + 1;
+        start.retired = (struct slice){retired, retired_put_all(retired, c, hellos)};
+        result = manifest_make(out, &start, config, hellos, (struct slice){NULL, 0}, admin, error);
+    }
+    free(c);
+    return result;
+}
+
+int founding_sign(struct file *out, const struct config *config, const struct hellos hellos[],
+                  struct slice origins, const struct sign_key *admin, struct error *error)
+{
+    static uint8_t secrets[REPLICAS_MAX * sealed_BYTES];
+    struct writer secrets_writer = writer_to(secrets, sizeof secrets);
+    struct box_key group;
+    box_keypair(&group);
+    secrets_put(&secrets_writer, config, hellos, &group);
+    CHECK(!secrets_writer.bad);
+    struct start start = start_of(config, &group, (struct slice){NULL, 0}, origins);
+    int result = manifest_make(out, &start, config, hellos, (struct slice){secrets, secrets_writer.len}, admin, error);
+    crypto_wipe(&group, sizeof group);
+    return result;
 }
 
 /* ---------------------------------------------------------------- the whole act */
@@ -178,6 +259,20 @@ static int manifest_write(const struct config *config, const struct file *manife
     return 0;
 }
 
+static int resume_from(struct file *out, const struct config *config, const char *path, const struct hellos hellos[],
+                       const struct sign_key *admin, struct error *error)
+{
+    struct file file;
+    struct frame before;
+    if (file_read(&file, path, FRAME_MAX, error))
+        return -1;
+    int result = frame_decode(file.data, file.len, &before)
+                     ? founding_resume(out, config, hellos, &before, admin, error)
+                     : error_set(error, "%s: not a manifest", path);
+    file_free(&file);
+    return result;
+}
+
 int founding_run(const struct config *config, unsigned wait_ms, bool (*stop)(void *), void *context,
                  struct error *error)
 {
@@ -186,11 +281,17 @@ int founding_run(const struct config *config, unsigned wait_ms, bool (*stop)(voi
     struct file origins = {NULL, 0}, manifest = {NULL, 0};
     CHECK(hellos && "out of memory");
     int result = admin_key_read(&admin, config->dir, error);
+    char before[PATH_BYTES];
+    if (result == 0 && !path_make(before, "%s/manifest", config->dir))
+        result = error_set(error, "%s: name too long", config->dir);
+    bool resume = result == 0 && config->durability == DURABILITY_SYNC && file_exists(before);
     if (result == 0)
         result = origins_read(&origins, config, error);
     if (result == 0)
-        result = wait_for_hellos(hellos, config, admin.public, wait_ms, stop, context, error);
-    if (result == 0)
+        result = wait_for_hellos(hellos, config, admin.public, resume ? RESUME_WAIT_MS : wait_ms, stop, context, error);
+    if (result == 0 && resume)
+        result = resume_from(&manifest, config, before, hellos, &admin, error);
+    else if (result == 0)
         result = founding_sign(&manifest, config, hellos, (struct slice){origins.data, origins.len}, &admin,
                                error);
     if (result == 0)

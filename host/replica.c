@@ -53,6 +53,7 @@ static void step(struct replica *r, enum event_kind kind, uint32_t from, struct 
 {
     struct event event = {.kind = kind, .from = from, .now_us = r->now_us, .frame = frame};
     CHECK(!r->stepping);
+    disk_step(&r->disk);
     r->stepping = true;
     r->engine_type->step(r->engine, &event, &r->actions);
     r->stepping = false;
@@ -129,9 +130,22 @@ static void send_peer(struct replica *r, replica_id to, const struct slice *part
 static void emit(struct actions *actions, const struct action *action)
 {
     struct replica *r = (struct replica *)(void *)((char *)actions - offsetof(struct replica, actions));
+    bool waits = action->kind == ACTION_SEND_PEER || (action->kind == ACTION_GIVE && action->held);
+    if (!waits || !disk_holds(&r->disk, action))
+        replica_carry_out(r, action);
+}
+
+void replica_step(struct replica *r, enum event_kind kind)
+{
+    step(r, kind, 0, (struct slice){NULL, 0});
+}
+
+void replica_carry_out(struct replica *r, const struct action *action)
+{
     unsigned count = action->parts[1].len ? 2 : 1;
     switch (action->kind) {
-    case ACTION_PERSIST: /* durability: memory */
+    case ACTION_PERSIST:
+        disk_persist(&r->disk, action);
         break;
     case ACTION_SEND_PEER:
         if (action->to != PEER_ALL) {
@@ -152,7 +166,7 @@ static void emit(struct actions *actions, const struct action *action)
         clients_drop(&r->clients, action->to, "it sent what no correct client sends");
         break;
     case ACTION_GIVE:
-        if (action->to >= KIND_PREPARATION && action->to <= KIND_EXECUTION)
+        if (action->to >= KIND_PREPARATION && action->to <= KIND_EXECUTION && !disk_starves(&r->disk, action->to))
             give(r, (enum kind)action->to, action->parts, count, action->local);
         break;
     case ACTION_TIMER:
@@ -168,6 +182,8 @@ static void on_peer_frame(void *context, replica_id from, struct slice frame)
 {
     struct replica *r = context;
     r->frames_in++;
+    if (disk_is_deaf(&r->disk))
+        return;
     step(r, EVENT_PEER, from, frame);
 }
 
@@ -180,6 +196,8 @@ static void on_client_frame(void *context, uint32_t connection, struct slice fra
 {
     struct replica *r = context;
     r->frames_in++;
+    if (disk_is_deaf(&r->disk))
+        return;
     step(r, EVENT_CLIENT, connection, frame);
 }
 
@@ -232,6 +250,8 @@ static bool turn(struct replica *r)
         overflow_drain(seat);
         while (compartment_take(seat->compartment, &frame)) {
             any = true;
+            if (i == KIND_EXECUTION - KIND_PREPARATION && disk_takes_piece(r, frame))
+                continue;
             step(r, EVENT_COMPARTMENT, (uint32_t)(KIND_PREPARATION + i), frame);
         }
     }
@@ -324,6 +344,7 @@ static void on_prepare(uv_prepare_t *prepare)
         for (int round = 0; round < ROUNDS_MAX && turn(r); round++)
             ;
         timer_arrange(r);
+        disk_push(&r->disk);
         links_flush(&r->links);
         clients_flush(&r->clients);
         busy = r->dirty;
@@ -398,6 +419,8 @@ static void on_second(uv_timer_t *timer)
     now_correct(r);
     look_for_deaths(r);
     tell_transfer(r);
+    if (r->started)
+        disk_tick(r);
 }
 
 /* ---------------------------------------------------------------- opening */
@@ -424,7 +447,8 @@ static int engine_open(struct replica *r, struct error *error)
 {
     struct engine_config config = {.replica = r->options.id,
                                    .request_timeout_us = (uint64_t)r->config.request_timeout_ms * 1000,
-                                   .state_rate = (uint64_t)r->config.catch_up_mb << 20};
+                                   .state_rate = (uint64_t)r->config.catch_up_mb << 20,
+                                   .durable = r->config.durability == DURABILITY_SYNC};
     r->engine_type = &splitbft_engine;
     r->actions.emit = emit;
     size_t bytes = r->engine_type->arena_bytes(&config);
@@ -495,7 +519,7 @@ static void hello_withdraw(const struct replica *r)
         unlink(path);
 }
 
-static void serve(struct replica *r, const struct frame *start)
+static int serve(struct replica *r, const struct frame *start, struct error *error)
 {
     struct tls_pins pins;
     const struct links_events link_events = {r, on_peer_frame, on_peer_up};
@@ -510,6 +534,8 @@ static void serve(struct replica *r, const struct frame *start)
     r->engine_type->start(r->engine, &r->configuration, r->now_us, &r->actions);
     r->stepping = false;
     r->dirty = true;
+    if (disk_start(r, error))
+        return -1;
     pins_of(&pins, &r->configuration, r->options.id);
     links_open(&r->links, &r->loop, &r->config, r->options.id, r->tls, &pins, r->listen_fd[PORT_PEER],
                &link_events);
@@ -518,6 +544,7 @@ static void serve(struct replica *r, const struct frame *start)
     r->listen_fd[PORT_PEER] = r->listen_fd[PORT_CLIENT] = -1;
     log_line(LOG_INFO, "serving: %s, %u replicas, %u faults, isolation %s", protocol_name(r->config.protocol),
              r->config.replicas, r->config.faults, isolation_text(r->config.isolation));
+    return 0;
 }
 
 static void on_manifest_timer(uv_timer_t *timer)
@@ -544,7 +571,7 @@ static void on_manifest_timer(uv_timer_t *timer)
                          r->config.dir);
             } else if (!(failed = manifest_fits(r, &r->configuration, path, &r->failure))) {
                 uv_timer_stop(timer);
-                serve(r, &start);
+                failed = serve(r, &start, &r->failure);
             }
             file_free(&file);
         }
@@ -633,6 +660,24 @@ static void descriptors_raise(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Fresh keys are of a fresh epoch: above that of the manifest of the life before. */
+static int epoch_choose(struct replica *r, struct error *error)
+{
+    char path[PATH_BYTES];
+    struct frame start;
+    struct file file;
+    r->epoch = 1;
+    if (!path_make(path, "%s/replica-%u/manifest", r->config.dir, r->options.id))
+        return error_set(error, "%s: name too long", r->config.dir);
+    if (r->config.durability != DURABILITY_SYNC || !file_exists(path))
+        return 0;
+    if (manifest_read(&r->configuration, &start, &file, path, r->admin_public, error))
+        return -1;
+    r->epoch = r->configuration.member[KIND_EXECUTION - KIND_HOST][r->options.id].epoch + 1;
+    file_free(&file);
+    return 0;
+}
+
 static int replica_prepare(struct replica *r, struct error *error)
 {
     if (config_read(&r->config, r->options.dir, error) || config_supported(&r->config, error))
@@ -646,7 +691,7 @@ static int replica_prepare(struct replica *r, struct error *error)
         ports_open(r, error))
         return -1;
     hello_withdraw(r); /* of an earlier start that ended by force */
-    return engine_open(r, error) || seats_open(r, error) ? -1 : 0;
+    return epoch_choose(r, error) || disk_open(r, error) || engine_open(r, error) || seats_open(r, error) ? -1 : 0;
 }
 
 static int replica_live(struct replica *r, struct error *error)
@@ -692,6 +737,7 @@ int replica_run(const struct replica_options *options, struct error *error)
         compartment_close(r->seat[i].compartment);
         buffer_free(&r->seat[i].overflow);
     }
+    disk_close(r);
     for (int i = 0; i < 3; i++)
         if (r->listen_fd[i] >= 0)
             close(r->listen_fd[i]);

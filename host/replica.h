@@ -19,6 +19,7 @@
 #include "compartment.h"
 #include "config.h"
 #include "control.h"
+#include "disk.h"
 #include "engine.h"
 #include "hello_file.h"
 #include "links.h"
@@ -58,6 +59,8 @@ struct replica {
     uv_signal_t on_term, on_int;
     struct seat seat[COMPARTMENTS];
     struct hellos hellos; /* its own members */
+    epoch_no epoch;       /* that they are of */
+    struct disk disk;
 
     const struct engine_type *engine_type;
     struct arena engine_arena; /* the engine keeps it */
@@ -97,6 +100,10 @@ struct replica {
 
 /* Runs until SIGTERM or SIGINT. 0; or -1 and the error. */
 int replica_run(const struct replica_options *options, struct error *error);
+
+/* Carries an action out at once; a step of the engine without a frame. For disk.c. */
+void replica_carry_out(struct replica *r, const struct action *action);
+void replica_step(struct replica *r, enum event_kind kind);
 
 /* seats.c: opens the compartments and leaves their keys in DIR/replica-N/hello. */
 int seats_open(struct replica *r, struct error *error);

@@ -56,6 +56,26 @@ static void compartments_print(const struct replica *r, struct buffer *body)
     buffer_print(body, "]");
 }
 
+static void disk_print(const struct replica *r, struct buffer *body)
+{
+    static const char *const states[] = {"good", "full", "failed"};
+    const struct disk *d = &r->disk;
+    struct journal_stats stats;
+    char words[2048];
+    if (!d->on || !r->started)
+        return;
+    journal_stats(d->journal, &stats);
+    buffer_print(body,
+                 "\"disk\":{\"state\":\"%s\",\"log_bytes\":%llu,\"log_max_bytes\":%llu,\"checkpoint_bytes\":%llu,"
+                 "\"checkpoint_slot\":%llu",
+                 d->saved_failed ? "failed" : d->too_long && d->told == JOURNAL_GOOD ? "full" : states[d->told],
+                 (unsigned long long)stats.bytes, (unsigned long long)r->config.log_mb << 20,
+                 (unsigned long long)saved_bytes(d->saved), (unsigned long long)saved_slot(d->saved));
+    if (d->told != JOURNAL_GOOD)
+        buffer_print(body, ",\"problem\":\"%s\"", json_escape(words, sizeof words, journal_problem(d->journal)));
+    buffer_print(body, "},");
+}
+
 static void transfer_print(const struct engine_status *s, struct buffer *body)
 {
     const struct local_transfer *t = &s->transfer;
@@ -92,6 +112,7 @@ static void report_print(struct replica *r, struct buffer *body)
         r->options.id, (long)getpid(), (unsigned long long)s.view, (unsigned long long)s.executed,
         (unsigned long long)s.stable, (unsigned long long)s.lag, (unsigned)r->hellos.member[0].sender.epoch,
         isolation_text(r->config.isolation), durability_name(r->config.durability));
+    disk_print(r, body);
     compartments_print(r, body);
     buffer_print(body, ",\"verdicts\":{");
     for (int v = 0; v < VERDICT_COUNT; v++)
@@ -142,6 +163,24 @@ static void seats_print(const struct replica *r, struct buffer *body)
     for (int i = 0; i < COMPARTMENTS; i++)
         buffer_print(body, "redoubt_overflow_dropped_total{part=\"%s\"} %llu\n", seat_names[i],
                      (unsigned long long)r->seat[i].dropped);
+}
+
+static void disk_metrics_print(const struct replica *r, struct buffer *body)
+{
+    const struct disk *d = &r->disk;
+    struct journal_stats stats;
+    if (!d->on)
+        return;
+    journal_stats(d->journal, &stats);
+    metric(body, "disk_good", "gauge", "0 while the disk is full, or after it failed: no voting.",
+           d->told == JOURNAL_GOOD && !d->too_long && !d->saved_failed);
+    metric(body, "log_bytes", "gauge", "Disk space of the log.", stats.bytes);
+    metric(body, "log_records_total", "counter", "Records appended to the log.", stats.records);
+    metric(body, "log_syncs_total", "counter", "Group commits.", stats.syncs);
+    metric(body, "log_sync_us", "gauge", "Duration of the last group commit.", stats.sync_us);
+    metric(body, "checkpoint_bytes", "gauge", "Disk space of the saved checkpoint.", saved_bytes(d->saved));
+    metric(body, "checkpoint_slot", "gauge", "Slot of the saved checkpoint.", saved_slot(d->saved));
+    metric(body, "checkpoints_saved_total", "counter", "Checkpoints saved since the start.", d->saves);
 }
 
 static void metrics_print(struct replica *r, struct buffer *body)
@@ -200,6 +239,7 @@ static void metrics_print(struct replica *r, struct buffer *body)
            r->links.strangers);
     metric(body, "turns_total", "counter", "Turns of the loop.", r->turns);
     metric(body, "faults_done_total", "counter", "Frames that an injected fault touched.", r->fault.done);
+    disk_metrics_print(r, body);
     verdicts_print(r, body);
     seats_print(r, body);
 }

@@ -10,8 +10,6 @@
 #include "certificate.h"
 #include "replica.h"
 
-#define EPOCH 1u /* members draw fresh keys for a fresh cluster id at every start */
-
 static const char *const binary_names[] = {"redoubt-preparation", "redoubt-confirmation"};
 
 /* The share of this machine's cores that belongs to this replica: with more replicas than cores, one core; otherwise a
@@ -89,7 +87,8 @@ static int seat_open(struct replica *r, int index, int core, const uint8_t domai
         .type = types[index],
         .config = {.kind = kind,
                    .replica = r->options.id,
-                   .epoch = EPOCH,
+                   .epoch = r->epoch,
+                   .durable = r->disk.on,
                    .one_domain = r->config.protocol == PROTOCOL_PBFT,
                    .service_options = r->config.service_options},
         .memory_bytes = types[index]->arena_bytes,
@@ -98,6 +97,7 @@ static int seat_open(struct replica *r, int index, int core, const uint8_t domai
     };
     memcpy(spec.config.admin_public, r->admin_public, 32);
     memcpy(spec.config.domain_seed, domain_seed, 32);
+    memcpy(spec.config.sealing_secret, r->disk.secret, sizeof spec.config.sealing_secret);
     if (kind == KIND_EXECUTION) {
         spec.memory_bytes += (size_t)r->config.memory_mb << 20; /* the service's, beside the engine's own */
         spec.config.service = r->options.service;
@@ -110,7 +110,9 @@ static int seat_open(struct replica *r, int index, int core, const uint8_t domai
         return error_set(error, "service %s: a program of its own runs under isolation: process only",
                          r->config.service);
     }
-    if (compartment_open(&seat->compartment, &spec, why, sizeof why) < 0)
+    int opened = compartment_open(&seat->compartment, &spec, why, sizeof why);
+    crypto_wipe(spec.config.sealing_secret, sizeof spec.config.sealing_secret);
+    if (opened < 0)
         return error_set(error, "%s of replica %u: %s", kind_name(kind), r->options.id, why);
     return 0;
 }
@@ -130,13 +132,14 @@ int seats_open(struct replica *r, struct error *error)
     for (int i = 0; i < COMPARTMENTS && result == 0; i++)
         result = seat_open(r, i, core, domain_seed, error);
     crypto_wipe(domain_seed, sizeof domain_seed);
+    crypto_wipe(r->disk.secret, sizeof r->disk.secret);
     if (result)
         return result;
     if (!path_make(path, "%s/replica-%u/host.key", r->config.dir, r->options.id) ||
         certificate_key_read(&host_key, path, error))
         return -1;
     frames[0] =
-        (struct slice){kept[0], hello_of_host(kept[0], &host_key, r->options.id, EPOCH, r->admin_public)};
+        (struct slice){kept[0], hello_of_host(kept[0], &host_key, r->options.id, r->epoch, r->admin_public)};
     crypto_wipe(&host_key, sizeof host_key);
     for (int i = 0; i < COMPARTMENTS; i++) {
         if (!compartment_take(r->seat[i].compartment, &frames[i + 1]) || frames[i + 1].len > sizeof kept[0])
@@ -145,6 +148,7 @@ int seats_open(struct replica *r, struct error *error)
         memcpy(kept[i + 1], frames[i + 1].data, frames[i + 1].len);
         frames[i + 1].data = kept[i + 1];
     }
+    result = disk_recall(r, frames, kept, error);
     for (int i = 0; i < MEMBER_KINDS && result == 0; i++)
         result = hello_check(&r->hellos.member[i], frames[i], (enum kind)(KIND_HOST + i), r->options.id,
                              r->admin_public, error);

@@ -3,8 +3,10 @@
  *
  * Contract
  *   - `step` takes one event and the time, and emits actions. The same events give the same actions.
- *   - Actions are carried out in the order emitted. A PERSIST is durable before any later SEND or GIVE leaves
- *     (with `durability: memory` nothing is persisted and none is emitted).
+ *   - Actions are carried out in the order emitted. A PERSIST is durable before any later SEND_PEER, and any later GIVE with
+ *     `held`, is carried out. Other GIVEs need not wait: what a compartment of this replica makes of them comes behind it in
+ *     the same log, and a log is lost from its end only. Nor need SEND_CLIENT: E executes only what 2f+1 C committed to,
+ *     each COMMIT durable before E saw it. (With `durability: memory` nothing is persisted and none is emitted.)
  *   - Inputs are borrowed for the call. Slices in an action are valid during `emit` only: the driver copies them into
  *     its ring or socket buffer there and then.
  *   - An engine opens nothing, reads no clock, and allocates only from the arena it was given.
@@ -25,7 +27,8 @@ enum event_kind {
     EVENT_PEER_UP,     /* link to replica `from` was (re)established */
     EVENT_TIMER,       /* the time asked for by ACTION_TIMER has come */
     EVENT_RUN_END,     /* the driver has delivered all that waited: batching decisions are taken now */
-    EVENT_STOP_VOTING, /* a compartment of this replica died: no more proposals, no more leaving of views */
+    EVENT_STOP_VOTING, /* a compartment of this replica died, or its disk failed: no more proposals or leaving of views */
+    EVENT_VOTE_AGAIN,  /* the disk has room again */
 };
 
 struct event {
@@ -36,7 +39,7 @@ struct event {
 };
 
 enum action_kind {
-    ACTION_PERSIST,     /* `parts` durable before anything that follows */
+    ACTION_PERSIST, /* `parts` (a record `to`, enum persist_kind) durable before what follows; see the contract */
     ACTION_SEND_PEER,   /* to the host of replica `to`, or PEER_ALL others */
     ACTION_SEND_CLIENT, /* to client connection `to` */
     ACTION_DROP_CLIENT, /* close client connection `to`: it sent what no correct client sends */
@@ -51,8 +54,22 @@ struct action {
     enum action_kind kind;
     uint32_t to;
     bool local;
+    bool held; /* GIVE: waits for the PERSISTs before it */
     uint64_t at_us;
-    struct slice parts[2]; /* the frame, in one or two pieces */
+    struct slice parts[2]; /* the frame, or the record, in one or two pieces */
+    /* PERSIST. */
+    bool full;            /* earlier records of this kind are needed no more; E's: once the checkpoint at `slot` is stored */
+    slot_no slot;         /* which it is about */
+    struct digest digest; /* of the batch or bundle */
+};
+
+/* Records of a replica's log; the sealed ones by the kind of their compartment. */
+enum persist_kind {
+    PERSIST_PREPARATION = KIND_PREPARATION,
+    PERSIST_CONFIRMATION = KIND_CONFIRMATION,
+    PERSIST_EXECUTION = KIND_EXECUTION,
+    PERSIST_LIST = 5,   /* a batch: the attachment of its PRE-PREPARE */
+    PERSIST_BUNDLE = 6, /* a bundle's frame */
 };
 
 struct actions {
@@ -67,6 +84,7 @@ struct engine_config {
     uint64_t body_bytes_max; /* bundles kept in memory; 0: default */
     uint64_t state_rate;     /* bytes of state in a second for replicas that lag; 0: default */
     bool trace;
+    bool durable; /* durability: sync */
 };
 
 struct engine_status {
@@ -92,6 +110,9 @@ struct engine_type {
     /* The signed manifest, once; before it every event but RUN_END is refused. */
     void (*start)(void *engine, const struct configuration *configuration, uint64_t now_us,
                   struct actions *actions);
+    /* Between start and the first step, when a cluster is resumed: where own E stands, then lists and bundles of the log. */
+    void (*resume)(void *engine, slot_no executed, slot_no stable);
+    void (*recall)(void *engine, enum persist_kind kind, slot_no slot, struct slice bytes);
     void (*step)(void *engine, const struct event *event, struct actions *actions);
     void (*status)(const void *engine, struct engine_status *status);
     /* Verdicts on frames that the engine itself refused. */

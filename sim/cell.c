@@ -81,15 +81,17 @@ void cell_init(struct world *w, replica_id r, uint32_t k)
     struct compartment_config config = {
         .kind = types[k]->kind,
         .replica = r,
-        .epoch = 1,
+        .epoch = w->life,
+        .durable = w->durable,
         .one_domain = w->pbft,
         .service = k == CELL_E ? &w->service : NULL,
         .service_options = "",
     };
     memcpy(config.admin_public, w->admin.public, 32);
-    struct dice d = dice_from(w->options.seed, 1000 + r);
+    struct dice d = dice_from(w->options.seed, 1000 + r + 100 * (w->life - 1));
     for (int i = 0; i < 32; i++)
         config.domain_seed[i] = (uint8_t)dice_u64(&d);
+    memset(config.sealing_secret, 17 + (int)r, sizeof config.sealing_secret);
     cell->type = types[k];
     size_t bytes = types[k]->arena_bytes;
     sim_arena_init(&cell->arena, bytes);

@@ -6,6 +6,11 @@
 #include "world.h"
 
 static struct member member_of[REPLICAS_MAX][MEMBER_KINDS];
+static struct box_key group;
+static struct tag16 cluster;
+static uint8_t retired_list[RETIRED_MAX * retired_BYTES];
+static size_t retired_len;
+static view_no highest_view; /* that any head shows */
 
 void founding_hello(struct world *w, replica_id r, uint32_t cell, struct slice bytes)
 {
@@ -20,7 +25,10 @@ void founding_hello(struct world *w, replica_id r, uint32_t cell, struct slice b
         .epoch = frame.sender.epoch,
         .sign_public = hello.sign_public,
         .box_public = hello.box_public,
+        .head = hello.head,
     };
+    if (hello.view > highest_view)
+        highest_view = hello.view;
 }
 
 static void host_member(struct world *w, replica_id r)
@@ -28,13 +36,12 @@ static void host_member(struct world *w, replica_id r)
     struct sign_key sign;
     sign_keypair(&sign);
     box_keypair(&w->host_box[r]);
-    member_of[r][0] = (struct member){.replica = r, .kind = KIND_HOST, .epoch = 1};
+    member_of[r][0] = (struct member){.replica = r, .kind = KIND_HOST, .epoch = w->life};
     memcpy(member_of[r][0].sign_public.bytes, sign.public, 32);
     memcpy(member_of[r][0].box_public.bytes, w->host_box[r].public, 32);
 }
 
-static void put_members(struct world *w, struct writer *members, struct writer *secrets,
-                        const struct box_key *group)
+static void put_members(struct world *w, struct writer *members, struct writer *secrets)
 {
     for (replica_id r = 0; r < w->n; r++) {
         uint8_t sealed[32 + SEAL_BYTES];
@@ -42,7 +49,7 @@ static void put_members(struct world *w, struct writer *members, struct writer *
         host_member(w, r);
         for (int k = 0; k < MEMBER_KINDS; k++)
             member_put(members, &member_of[r][k]);
-        box_seal(sealed, member_of[r][KIND_EXECUTION - KIND_HOST].box_public.bytes, group->secret, 32);
+        box_seal(sealed, member_of[r][KIND_EXECUTION - KIND_HOST].box_public.bytes, group.secret, 32);
         memcpy(entry.half0.bytes, sealed, 32);
         memcpy(entry.half1.bytes, sealed + 32, 32);
         memcpy(entry.tail.bytes, sealed + 64, 16);
@@ -64,7 +71,7 @@ static struct parcel *sign(struct world *w, struct slice body, struct slice atta
 {
     struct frame frame = {
         .type = FRAME_START, .sender = {KIND_ADMIN, 0, 0}, .auth_kind = AUTH_SIGNATURE, .body = body};
-    static uint8_t bytes[64 * 1024];
+    static uint8_t bytes[128 * 1024];
     struct digest content;
     uint8_t signature[SIGNATURE_BYTES];
     struct auth auth = {.sign = w->admin};
@@ -79,18 +86,24 @@ static struct parcel *sign(struct world *w, struct slice body, struct slice atta
 void founding_start(struct world *w)
 {
     static uint8_t members[MEMBER_KINDS * REPLICAS_MAX * member_BYTES], secrets[REPLICAS_MAX * sealed_BYTES];
-    static uint8_t origins[ORIGINS_MAX * origin_entry_BYTES], body[32 * 1024];
+    static uint8_t origins[ORIGINS_MAX * origin_entry_BYTES], body[96 * 1024];
     struct writer mw = writer_to(members, sizeof members), sw = writer_to(secrets, sizeof secrets);
     struct writer ow = writer_to(origins, sizeof origins), bw = writer_to(body, sizeof body);
-    struct box_key group;
-    box_keypair(&group);
-    put_members(w, &mw, &sw, &group);
+    if (w->life == 1) {
+        box_keypair(&group);
+        crypto_random(cluster.bytes, sizeof cluster.bytes);
+        retired_len = 0;
+    }
+    put_members(w, &mw, &sw);
     put_origins(w, &ow);
     struct start start = {
         .protocol = (uint8_t)w->options.protocol,
         .fast_reads = w->options.fast_reads > 0,
         .faults = (uint16_t)w->f,
-        .configuration = 1,
+        .configuration = w->life,
+        .resumed = w->life - 1,
+        .view = w->life == 1 ? 0 : highest_view + 1,
+        .retired = {retired_list, mutant(MUTANT_RETIRED_KEYS_FORGOTTEN) ? 0 : retired_len},
         .replicas = w->n,
         .write_quorum = w->options.fast_reads > 0 ? 2 * w->f + 1 : w->f + 1,
         .read_quorum = w->options.fast_reads > 0 ? 2 * w->f + 1 : 0,
@@ -98,12 +111,30 @@ void founding_start(struct world *w)
         .members = {members, mw.len},
         .origins = {origins, ow.len},
     };
-    crypto_random(start.cluster.bytes, sizeof start.cluster.bytes);
+    start.cluster = cluster;
     memcpy(start.group_public.bytes, group.public, 32);
     start_put(&bw, &start);
     CHECK(!mw.bad && !sw.bad && !ow.bad && !bw.bad);
+    parcel_drop(w->start);
     w->start = sign(w, (struct slice){body, bw.len}, (struct slice){secrets, sw.len});
     struct frame frame;
     CHECK(frame_decode(w->start->data, w->start->len, &frame));
     CHECK(configuration_load(&w->configuration, &frame, w->admin.public) == VERDICT_ACCEPT);
+}
+
+/* The keys of this life go; a later START names those of E, so that certificates made with them count. */
+void founding_retire(struct world *w)
+{
+    highest_view = 0;
+    for (replica_id r = 0; r < w->n; r++) {
+        struct writer one = writer_to(retired_list + retired_len, sizeof retired_list - retired_len);
+        const struct member *e = &member_of[r][KIND_EXECUTION - KIND_HOST];
+        if (sizeof retired_list - retired_len < retired_BYTES) {
+            memmove(retired_list, retired_list + retired_BYTES, retired_len - retired_BYTES);
+            retired_len -= retired_BYTES;
+            one = writer_to(retired_list + retired_len, retired_BYTES);
+        }
+        retired_put(&one, &(struct retired){.replica = r, .epoch = e->epoch, .sign_public = e->sign_public});
+        retired_len += one.len;
+    }
 }

@@ -255,3 +255,27 @@ void ledger_finish(struct world *w)
         if (l->op[i].state == OP_COMMITTED && l->op[i].place == 0)
             world_violation(w, "acknowledged operation %llu is lost", (unsigned long long)i);
 }
+
+void ledger_forget_replica(struct world *w, replica_id r)
+{
+    for (uint64_t i = 0; i < w->ledger.slots; i++)
+        w->ledger.slot[i].done[r] = 0;
+    w->ledger.time_us[r] = 0;
+}
+
+void ledger_recalled(struct world *w, replica_id r)
+{
+    struct replica *replica = &w->replica[r];
+    const struct execution *e = replica->cell[CELL_E].state;
+    if (e->state_bad || replica->seen_executed + 1 >= e->remembered_from) {
+        ledger_observe(w, r);
+        return;
+    }
+    /* A saved checkpoint. */
+    replica->seen_executed = replica->seen_checkpoint = e->checkpoint_slot;
+    if (!slot_at(&w->ledger, e->checkpoint_slot)->finished)
+        world_violation(w, "replica %u had saved a state after slot %llu, which no correct replica executed", r,
+                        (unsigned long long)e->checkpoint_slot);
+    rooted(w, r, e->checkpoint_slot, &e->root);
+    w->ledger.time_us[r] = e->time_us;
+}

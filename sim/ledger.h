@@ -84,6 +84,10 @@ void ledger_executed(struct world *w, replica_id r, const struct redoubt_op *op,
                      const struct redoubt_result *result);
 /* After every step of a correct E. */
 void ledger_observe(struct world *w, replica_id r);
+/* Its processes begin again: it will execute what it has executed once more, and the same. */
+void ledger_forget_replica(struct world *w, replica_id r);
+/* Before START, after each record that its E took. */
+void ledger_recalled(struct world *w, replica_id r);
 void ledger_finish(struct world *w);
 
 /* model.c */

@@ -53,12 +53,8 @@ static void set_faults(struct arguments *a, const char *text)
                  {"crash", FAULTS_CRASH},
                  {"network", FAULTS_NETWORK},
                  {"byzantine", FAULTS_BYZANTINE},
+                 {"storage", FAULTS_STORAGE},
                  {"all", FAULTS_ALL}};
-    if (strcmp(text, "storage") == 0) {
-        fprintf(stderr, "redoubt: --faults storage: nothing is stored yet (durability memory), so nothing "
-                        "can be injected\n");
-        exit(1);
-    }
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(text, kinds[i].name) == 0) {
             a->options.faults = kinds[i].faults;

@@ -9,7 +9,7 @@ static void draw_faulty(struct world *w)
 {
     struct dice *d = &w->fault_dice;
     bool byzantine = w->options.faults & FAULTS_BYZANTINE;
-    bool crash = w->options.faults & FAULTS_CRASH;
+    bool crash = w->options.faults & (FAULTS_CRASH | FAULTS_STORAGE);
     /* Of the f that may fail in each kind, some crash with their whole replica. */
     w->crashes_left = crash ? (byzantine ? dice_below(d, w->f + 1) : w->f) : 0;
     uint32_t left = w->f - (w->options.faulty[0] < 0 ? w->crashes_left : 0);
@@ -216,10 +216,36 @@ static void byzantine_fault(struct world *w)
             host_acts_up(w, r);
 }
 
+static void storage_fault(struct world *w)
+{
+    struct dice *d = &w->disk_dice;
+    replica_id r = dice_below(d, w->n);
+    bool used = w->replica[r].crashed || w->replica[r].disk.failed;
+    for (uint32_t k = 0; k < CELLS; k++)
+        used = used || w->replica[r].cell[k].faulty;
+    if (dice_chance(d, 0.3)) {
+        power_loss(w);
+    } else if (w->crashes_left && !used && dice_chance(d, 0.1)) {
+        w->crashes_left--;
+        world_fault(w);
+        world_trace(w, "fault: a sync of replica %u fails", r);
+        disk_fail(w, r);
+    } else if (!used && dice_chance(d, 0.3)) {
+        world_fault(w);
+        world_trace(w, "fault: the disk of replica %u is full", r);
+        disk_fill(w, r, dice_between(d, 1000, 1000000));
+    }
+}
+
 void nemesis_on_due(struct world *w)
 {
     if (w->healing)
         return;
+    if (w->durable && dice_chance(&w->disk_dice, 0.25)) {
+        storage_fault(w);
+        next(w);
+        return;
+    }
     unsigned kinds[3], count = 0;
     if (w->options.faults & FAULTS_CRASH)
         kinds[count++] = FAULTS_CRASH;
@@ -227,6 +253,10 @@ void nemesis_on_due(struct world *w)
         kinds[count++] = FAULTS_NETWORK;
     if (w->options.faults & FAULTS_BYZANTINE)
         kinds[count++] = FAULTS_BYZANTINE;
+    if (!count) {
+        next(w);
+        return;
+    }
     switch (kinds[dice_below(&w->fault_dice, count)]) {
     case FAULTS_CRASH:
         crash_fault(w);
@@ -237,7 +267,9 @@ void nemesis_on_due(struct world *w)
     default:
         byzantine_fault(w);
     }
-    if (w->options.faults & FAULTS_BYZANTINE && w->attacks_per_s > 0 &&
+    /* A take-over carries frames past the hosts, so lists would not be on their disks: more than f of them would have lost a part
+     * of their logs, which a resume does not promise to survive. */
+    if (w->options.faults & FAULTS_BYZANTINE && w->attacks_per_s > 0 && !w->durable &&
         dice_chance(&w->fault_dice, w->attacks_per_s / 2))
         takeover_run(w);
     next(w);

@@ -19,6 +19,7 @@ enum due_kind {
     DUE_CLIENT_GONE,  /* replica a: connection b */
     DUE_CONNECTED,    /* client a and replica b; x: connection */
     DUE_NEMESIS,      /* the next fault */
+    DUE_DISK,         /* replica a: a sync of its disk ends; x: life of the disk */
     DUE_SCRIPT,       /* line a of a scenario */
 };
 

@@ -35,6 +35,18 @@ static void give(struct world *w, replica_id r, uint32_t kind, struct parcel *pa
     cell_give(w, r, cell, parcel, local);
 }
 
+void replica_carry_out(struct world *w, replica_id r, const struct disk_waiting *a)
+{
+    if (a->kind == ACTION_SEND_PEER)
+        send_peers(w, r, a->to, a->parcel);
+    else if (a->kind == ACTION_SEND_CLIENT)
+        client_send_to(w, r, a->to, a->parcel);
+    else if (a->kind == ACTION_GIVE)
+        give(w, r, a->to, a->parcel, a->local);
+    else
+        world_violation(w, "replica %u: an action that does not exist", r);
+}
+
 static void emit(struct actions *actions, const struct action *action)
 {
     struct replica_actions *self = (struct replica_actions *)(void *)actions;
@@ -43,6 +55,12 @@ static void emit(struct actions *actions, const struct action *action)
     if (action->kind == ACTION_TIMER) {
         uint64_t delay = action->at_us > w->now_us ? action->at_us - w->now_us : 0;
         world_later(w, delay, DUE_ENGINE_TIMER, self->r, 0, ++replica->timer_set, NULL);
+        return;
+    }
+    if (action->kind == ACTION_PERSIST) {
+        if (!w->durable)
+            world_violation(w, "replica %u: something to persist with durability memory", self->r);
+        disk_append(w, self->r, action);
         return;
     }
     if (action->kind == ACTION_TRACE) {
@@ -54,14 +72,10 @@ static void emit(struct actions *actions, const struct action *action)
         return;
     }
     struct parcel *parcel = parcel_new(action->parts, 2);
-    if (action->kind == ACTION_SEND_PEER)
-        send_peers(w, self->r, action->to, parcel);
-    else if (action->kind == ACTION_SEND_CLIENT)
-        client_send_to(w, self->r, action->to, parcel);
-    else if (action->kind == ACTION_GIVE)
-        give(w, self->r, action->to, parcel, action->local);
-    else
-        world_violation(w, "replica %u: an action that does not exist with durability memory", self->r);
+    struct disk_waiting now = {.kind = action->kind, .to = action->to, .local = action->local, .parcel = parcel};
+    bool waits = action->kind == ACTION_SEND_PEER || (action->kind == ACTION_GIVE && action->held);
+    if (!waits || !disk_holds(w, self->r, &now))
+        replica_carry_out(w, self->r, &now);
     parcel_drop(parcel);
 }
 
@@ -76,6 +90,7 @@ void replica_init(struct world *w, replica_id r)
         .body_bytes_max = 2u * 1024u * 1024u,
         .state_rate = 1024u * 1024u, /* pieces are small, too */
         .trace = w->options.trace != NULL,
+        .durable = w->durable,
     };
     sim_arena_init(&replica->arena, splitbft_engine.arena_bytes(&config));
     replica->engine = splitbft_engine.init(&replica->arena, &config);
@@ -90,6 +105,7 @@ void replica_free(struct replica *replica)
     for (size_t i = 0; i < replica->helds; i++)
         parcel_drop(replica->held[i].parcel);
     free(replica->held);
+    disk_free(&replica->disk);
     sim_arena_free(&replica->arena);
     memset(replica, 0, sizeof *replica);
 }
@@ -99,6 +115,7 @@ void replica_event(struct world *w, replica_id r, enum event_kind kind, uint32_t
     struct replica *replica = &w->replica[r];
     struct replica_actions actions = {.actions = {emit}, .w = w, .r = r};
     struct event event = {.kind = kind, .from = from, .now_us = w->now_us, .frame = frame};
+    disk_step(&replica->disk);
     splitbft_engine.step(replica->engine, &event, &actions.actions);
     w->result->events++;
     if (w->result->events % 64 == 0)
@@ -115,6 +132,26 @@ void replica_start(struct world *w, replica_id r)
     for (uint32_t k = 0; k < CELLS; k++)
         cell_give(w, r, k, w->start, false);
     splitbft_engine.start(w->replica[r].engine, &w->configuration, w->now_us, &actions.actions);
+    if (w->life > 1)
+        disk_resume_engine(w, r);
+}
+
+void replica_reborn(struct world *w, replica_id r)
+{
+    struct replica *replica = &w->replica[r];
+    struct replica old = *replica;
+    memset(&replica->disk, 0, sizeof replica->disk); /* it stays */
+    replica_free(replica);
+    replica->disk = old.disk;
+    replica->host_faulty = old.host_faulty;
+    replica->mischief = old.mischief;
+    replica->timer_set = old.timer_set + 1;
+    replica_init(w, r);
+    for (uint32_t k = 0; k < CELLS; k++) {
+        replica->cell[k].faulty = old.cell[k].faulty;
+        replica->cell[k].omits = old.cell[k].omits;
+    }
+    disk_recall(w, r);
 }
 
 static void remember(struct world *w, struct parcel *parcel)
@@ -153,6 +190,8 @@ void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parc
     tell_views(w, r, cell, parcel);
     if (w->in_takeover)
         w->takeover_output(w, r, cell, parcel);
+    if (disk_takes_piece(w, r, parcel))
+        return;
     struct parcel *out = parcel_hold(parcel);
     bool drop = false;
     if (w->replica[r].cell[cell].faulty)

@@ -195,7 +195,7 @@ static void aim(struct sim_options *o, enum mutant mutant)
     o->mutant = mutant;
     o->seconds = safety ? 20 : 30;
     o->safety_only = safety;
-    o->faults = FAULTS_ALL;
+    o->faults = FAULTS_CRASH | FAULTS_NETWORK | FAULTS_BYZANTINE;
     if (safety) {
         o->tolerated = 1;
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 1;
@@ -258,6 +258,17 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_NO_RETRANSMISSION:
     case MUTANT_NO_STATE_TRANSFER:
         o->faults = FAULTS_CRASH | FAULTS_NETWORK;
+        break;
+    case MUTANT_SEND_BEFORE_PERSIST:
+    case MUTANT_FSYNC_ERROR_IGNORED:
+        o->faults = FAULTS_STORAGE | FAULTS_NETWORK;
+        o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = -1;
+        o->attacks_per_s = 0;
+        o->seconds = 10;
+        break;
+    case MUTANT_RETIRED_KEYS_FORGOTTEN:
+        o->faults = FAULTS_STORAGE | FAULTS_NETWORK;
+        o->seconds = 10;
         break;
     default:
         if (safety)

@@ -10,8 +10,6 @@ struct world *world_current;
 /* How much longer than asked a run may take to finish every request before it counts as stuck. */
 #define PATIENCE_US 90000000u
 
-void replica_start(struct world *w, replica_id r);
-
 /* ------------------------------------------------------------------------------------------------ verdicts */
 
 _Noreturn void world_violation(struct world *w, const char *format, ...)
@@ -137,6 +135,9 @@ static void build(struct world *w)
     w->client_dice = dice_from(seed, 4);
     w->attack_dice = dice_from(seed, 5);
     w->host_dice = dice_from(seed, 6);
+    w->disk_dice = dice_from(seed, 7);
+    w->durable = w->options.faults & FAULTS_STORAGE && dice_chance(&w->disk_dice, 0.6);
+    w->life = 1;
     w->now_us = 1000000;
     w->heal_at_us = w->now_us + (uint64_t)w->options.seconds * 600000;
     w->end_at_us = w->now_us + (uint64_t)w->options.seconds * 1000000;
@@ -192,6 +193,9 @@ static void on_replica_due(struct world *w, const struct due *due)
     case DUE_ENGINE_TIMER:
         if (due->x == replica->timer_set)
             replica_event(w, due->a, EVENT_TIMER, 0, frame);
+        break;
+    case DUE_DISK:
+        disk_on_due(w, due->a, due->x);
         break;
     case DUE_RUN_END:
         replica->run_ending = false;

@@ -12,6 +12,7 @@
 
 #include "client/core.h"
 #include "confirmation/confirmation.h"
+#include "disk.h"
 #include "engine.h"
 #include "execution/execution.h"
 #include "ledger.h"
@@ -26,7 +27,13 @@ enum { CELLS = 3 }; /* P, C, E: index is kind - KIND_PREPARATION */
 #define CELL_C      1u
 #define CELL_E      2u
 
-enum sim_faults { FAULTS_CRASH = 1, FAULTS_NETWORK = 2, FAULTS_BYZANTINE = 4, FAULTS_ALL = 7 };
+enum sim_faults {
+    FAULTS_CRASH = 1,
+    FAULTS_NETWORK = 2,
+    FAULTS_BYZANTINE = 4,
+    FAULTS_STORAGE = 8, /* with durability sync: power losses, disks that fail, are full, lose their log */
+    FAULTS_ALL = 15
+};
 enum sim_service { SERVICE_DRAWN = 0, SERVICE_KV = 1, SERVICE_COUNTER = 2 };
 
 struct sim_options {
@@ -55,7 +62,7 @@ struct sim_result {
     bool violation;
     bool stuck;
     char text[400];
-    uint64_t ops, events, faults, simulated_us;
+    uint64_t ops, events, faults, simulated_us, power_losses;
     uint64_t slots, view_changes, state_transfers, attacks;
     uint64_t trace_hash;
 };
@@ -100,6 +107,7 @@ struct replica {
     slot_no seen_executed;
     slot_no seen_checkpoint;
     uint64_t seen_transfers;
+    struct disk disk;
     struct held *held; /* what a Byzantine host keeps back from its compartments, until it is healed */
     size_t helds, held_cap;
 };
@@ -140,6 +148,8 @@ struct world {
     struct queue queue;
     uint32_t n, f;
     bool pbft;
+    bool durable; /* durability: sync */
+    uint32_t life; /* STARTs */
     struct replica replica[REPLICAS_MAX];
     struct link link[REPLICAS_MAX][REPLICAS_MAX];
     struct link client_link;
@@ -153,6 +163,7 @@ struct world {
     const struct redoubt_service *inner;
     struct outbox outbox;
     struct ledger ledger;
+    struct dice disk_dice;
     struct dice network_dice, fault_dice, client_dice, attack_dice, host_dice, liar_dice;
     uint64_t request_timeout_us;
     bool healing; /* the liveness phase has begun */
@@ -201,7 +212,13 @@ static inline bool world_is_faulty(const struct world *w, replica_id r, uint32_t
 
 /* founding.c */
 void founding_hello(struct world *w, replica_id r, uint32_t cell, struct slice frame);
+/* Signs the START of this life; with `resumes`, one that goes on from the last. */
 void founding_start(struct world *w);
+
+void founding_retire(struct world *w);
+
+/* power.c */
+void power_loss(struct world *w);
 
 /* cell.c */
 void cell_init(struct world *w, replica_id r, uint32_t cell);
@@ -215,6 +232,11 @@ void cell_flush(struct world *w, replica_id r, uint32_t cell);
 /* replica.c */
 void replica_init(struct world *w, replica_id r);
 void replica_free(struct replica *replica);
+/* Its processes begin again, with what is on its disk. */
+void replica_reborn(struct world *w, replica_id r);
+void replica_start(struct world *w, replica_id r);
+/* An action that waited for the disk. */
+void replica_carry_out(struct world *w, replica_id r, const struct disk_waiting *waiting);
 void replica_event(struct world *w, replica_id r, enum event_kind kind, uint32_t from, struct slice frame);
 void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel);
 bool replica_is_up(const struct world *w, replica_id r);

@@ -35,7 +35,7 @@ static const char help[] =
     "  --faults F        faults to survive, 1 (default) to 4; there will be 3F+1 replicas\n"
     "  --service S       kv (default), counter\n"
     "  --isolation I     process (default), inline (default for pbft, which knows no other)\n"
-    "  --durability D    memory (default)\n"
+    "  --durability D    memory (default), sync: on the disk before it counts\n"
     "  --base-port N     first port, default 7700; replica N has the ports from there + 10 * N on\n"
     "  --hosts H0,H1,... one host name or address per replica; default: all on 127.0.0.1\n"
     "  --clients N       client keys to make, default 256, at most 1024\n\n"
@@ -48,6 +48,7 @@ struct request {
     const char *service;
     uint32_t base_port;
     char hosts[REPLICAS_MAX][HOST_NAME_BYTES];
+    enum durability durability;
 };
 
 /* Ports of a replica, from its first one on. */
@@ -94,8 +95,10 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
         &b,
         "isolation: %s        # process: compartments are sandboxed processes; inline: functions (pbft)\n",
         isolation_text(q->isolation));
-    buffer_print(
-        &b, "durability: memory        # memory: nothing survives when more than `faults` replicas stop\n");
+    buffer_print(&b,
+                 "durability: %-13s # sync: all may lose power at once; memory: nothing survives when more than "
+                 "`faults` replicas stop\n",
+                 durability_name(q->durability));
     buffer_print(&b, "fast_reads: off           # on: reads may skip ordering, and every write waits for 2 * "
                      "faults + 1 replies\n");
     buffer_print(&b,
@@ -105,6 +108,7 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
     buffer_print(
         &b, "catch_up_mb: 64           # MiB of state in a second for replicas that lag; an eighth of it "
             "while clients are served\n");
+    buffer_print(&b, "log_mb: 1024              # durability sync: the log takes about this much of the disk, per replica\n");
     buffer_print(&b, "affinity: spread          # spread: replicas on one host share its cores out; none: "
                      "the kernel decides\n");
     buffer_print(&b, "spin: off                 # on: compartments look around before they sleep; only with "
@@ -313,8 +317,7 @@ static int request_check(struct request *q, int isolation, const char *hosts, in
         return not_built("--protocol hybster");
     if (isolation == ISOLATION_KVM || isolation == ISOLATION_SGX)
         return not_built(isolation == ISOLATION_KVM ? "--isolation kvm" : "--isolation sgx");
-    if (durability == DURABILITY_SYNC)
-        return not_built("--durability sync");
+    q->durability = (enum durability)durability;
     if (strcmp(q->service, "pages") == 0)
         return not_built("--service pages");
     if (plain)

@@ -116,6 +116,22 @@ static const char *printable(char *text)
     return text;
 }
 
+static void print_disk(const struct answer *a)
+{
+    uint32_t disk = json_member(a->json, a->at, "disk");
+    char state[32], problem[2048];
+    if (!disk)
+        return;
+    json_string(a->json, json_member(a->json, disk, "state"), state, sizeof state);
+    json_string(a->json, json_member(a->json, disk, "problem"), problem, sizeof problem);
+    printf("           disk %s: log %" PRIu64 " of %" PRIu64 " MiB, checkpoint of slot %" PRIu64 " %" PRIu64 " MiB%s%s\n",
+           printable(state), json_number(a->json, json_member(a->json, disk, "log_bytes"), 0) >> 20,
+           json_number(a->json, json_member(a->json, disk, "log_max_bytes"), 0) >> 20,
+           json_number(a->json, json_member(a->json, disk, "checkpoint_slot"), 0),
+           json_number(a->json, json_member(a->json, disk, "checkpoint_bytes"), 0) >> 20, *problem ? "; " : "",
+           printable(problem));
+}
+
 static void print_compartments(const struct answer *a)
 {
     uint32_t list = json_member(a->json, a->at, "compartments"), at;
@@ -160,6 +176,7 @@ static void print_replica(const struct answer *a, uint32_t id)
     printf("%s%s\n", *fault && strcmp(fault, "none") != 0 ? ", MISBEHAVES ON REQUEST: " : "",
            *fault && strcmp(fault, "none") != 0 ? printable(fault) : "");
     print_transfer(a);
+    print_disk(a);
     print_compartments(a);
     print_verdicts(a);
 }
@@ -182,8 +199,13 @@ static void print_trust(const struct config *config)
                "process, its kernel\n"
                "or root.\n",
                config->faults, config->replicas);
-    puts("durability: memory. What was acknowledged is lost when more replicas stop than faults are "
-         "survived.");
+    if (config->durability == DURABILITY_SYNC)
+        printf("durability: sync. All replicas may lose power at once, and nothing that was acknowledged is lost, while at "
+               "most %u\nof them lose their logs or are given older ones.\n",
+               config->faults);
+    else
+        puts("durability: memory. What was acknowledged is lost when more replicas stop than faults are "
+             "survived.");
 }
 
 static void print_text(const struct config *config, const struct answer *answers, uint32_t up)

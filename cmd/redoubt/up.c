@@ -250,13 +250,14 @@ static void end_all(struct up *up)
 
 /* ---------------------------------------------------------------- the whole */
 
-static void forget_earlier_start(const struct config *config)
+/* What is durable is gone on from: then only what shows keys that are gone is forgotten. */
+static void forget_earlier_start(const struct config *config, bool durable)
 {
     char path[PATH_BYTES];
-    if (path_make(path, "%s/manifest", config->dir))
+    if (!durable && path_make(path, "%s/manifest", config->dir))
         unlink(path);
     for (uint32_t i = 0; i < config->replicas; i++) {
-        if (path_make(path, "%s/replica-%u/manifest", config->dir, i))
+        if (!durable && path_make(path, "%s/replica-%u/manifest", config->dir, i))
             unlink(path);
         if (path_make(path, "%s/replica-%u/hello", config->dir, i))
             unlink(path);
@@ -298,7 +299,7 @@ static int bring_up(struct up *up, struct error *error)
             return -1;
     if (lock_dir(&up->config, error) || signals_take(up, error))
         return -1;
-    forget_earlier_start(&up->config);
+    forget_earlier_start(&up->config, up->config.durability == DURABILITY_SYNC);
     for (uint32_t i = 0; i < up->config.replicas; i++)
         if (child_start(up, i, error))
             return -1;

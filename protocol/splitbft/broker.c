@@ -11,14 +11,14 @@ enum {
 
 /* --- emitting ------------------------------------------------------------------------------------------------- */
 
-static void emit(struct broker *b, const struct action *action)
+void broker_emit(struct broker *b, const struct action *action)
 {
     b->actions->emit(b->actions, action);
 }
 
 void broker_give(struct broker *b, enum kind kind, struct slice frame, bool local)
 {
-    emit(b, &(struct action){.kind = ACTION_GIVE, .to = kind, .local = local, .parts = {frame}});
+    broker_emit(b, &(struct action){.kind = ACTION_GIVE, .to = kind, .local = local, .parts = {frame}});
 }
 
 void broker_give_stripped(struct broker *b, enum kind kind, const struct frame *frame, bool local)
@@ -29,19 +29,19 @@ void broker_give_stripped(struct broker *b, enum kind kind, const struct frame *
     memcpy(head, frame->whole.data, sizeof head);
     memset(head + 24, 0, 4);
     struct slice rest = {frame->whole.data + sizeof head, bare.body.len + bare.auth.len};
-    emit(b, &(struct action){
+    broker_emit(b, &(struct action){
                 .kind = ACTION_GIVE, .to = kind, .local = local, .parts = {{head, sizeof head}, rest}});
 }
 
 void broker_send(struct broker *b, uint32_t peer, struct slice frame)
 {
     if (frame.len)
-        emit(b, &(struct action){.kind = ACTION_SEND_PEER, .to = peer, .parts = {frame}});
+        broker_emit(b, &(struct action){.kind = ACTION_SEND_PEER, .to = peer, .parts = {frame}});
 }
 
 void broker_send_client(struct broker *b, uint32_t connection, struct slice frame)
 {
-    emit(b, &(struct action){.kind = ACTION_SEND_CLIENT, .to = connection, .parts = {frame}});
+    broker_emit(b, &(struct action){.kind = ACTION_SEND_CLIENT, .to = connection, .parts = {frame}});
 }
 
 /* To the connection by which the origin is known, and to the last that says it is it. */
@@ -149,6 +149,7 @@ static const struct route routes[] = {
     {FRAME_LOCAL_PROGRESS, FROM_E},
     {FRAME_LOCAL_NEED, FROM_E},
     {FRAME_LOCAL_TRANSFER, FROM_E},
+    {FRAME_LOCAL_SEALED, FROM_P | FROM_C | FROM_E},
 };
 
 static bool permitted(enum frame_type type, unsigned from)
@@ -206,6 +207,8 @@ static enum verdict dispatch(struct broker *b, const struct frame *frame, unsign
         return broker_on_need(b, frame);
     case FRAME_LOCAL_TRANSFER:
         return broker_on_transfer(b, frame);
+    case FRAME_LOCAL_SEALED:
+        return broker_on_sealed(b, frame, (enum kind)id);
     default:
         return VERDICT_UNEXPECTED;
     }
@@ -222,7 +225,7 @@ static void route(struct broker *b, struct slice bytes, unsigned from, uint32_t 
     bool garbage = verdict == VERDICT_MALFORMED || verdict == VERDICT_UNEXPECTED ||
                    verdict == VERDICT_WRONG_KIND || verdict == VERDICT_MISMATCH;
     if (from == FROM_CLIENT && garbage)
-        emit(b, &(struct action){.kind = ACTION_DROP_CLIENT, .to = id});
+        broker_emit(b, &(struct action){.kind = ACTION_DROP_CLIENT, .to = id});
 }
 
 static unsigned from_compartment(uint32_t kind)
@@ -259,7 +262,7 @@ static void arm_timer(struct broker *b)
     if (due >= b->timer_at_us)
         return;
     b->timer_at_us = due;
-    emit(b, &(struct action){.kind = ACTION_TIMER, .at_us = due});
+    broker_emit(b, &(struct action){.kind = ACTION_TIMER, .at_us = due});
 }
 
 static void broker_step(void *engine, const struct event *event, struct actions *actions)
@@ -303,6 +306,9 @@ static void broker_step(void *engine, const struct event *event, struct actions 
         break;
     case EVENT_STOP_VOTING:
         b->voting = false;
+        break;
+    case EVENT_VOTE_AGAIN:
+        b->voting = true;
         break;
     }
 }
@@ -356,6 +362,7 @@ static void broker_start(void *engine, const struct configuration *configuration
     b->now_us = now_us;
     b->actions = actions;
     b->progress_us = now_us;
+    b->view = configuration->view; /* 0, or to be entered by NEW-VIEW */
     b->next_tick_us = now_us + b->timeout_us / TICKS_PER_TIMEOUT;
     b->credit_us = now_us;
     b->serve_at_us = UINT64_MAX;
@@ -422,6 +429,8 @@ const struct engine_type splitbft_engine = {
     .arena_bytes = broker_arena_bytes,
     .init = broker_init,
     .start = broker_start,
+    .recall = durable_recall,
+    .resume = durable_resume,
     .step = broker_step,
     .status = broker_status,
     .verdicts = broker_verdicts,

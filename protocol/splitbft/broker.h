@@ -7,6 +7,7 @@
  *   ordering.c   proposing, and handing lists and bodies to E
  *   checkpoints.c  CHECKPOINTs, kept and handed on without haste
  *   slots.c      what was sent and seen per slot, for retransmission
+ *   durable.c    what must be on the disk before votes leave, and what comes back from there
  *   liveness.c   timers: signed forms, leaving a view, joining, slow primaries, status
  *   catch_up.c   a replica that lags, and the pace at which others give it their state
  */
@@ -65,6 +66,7 @@ struct bundle_entry {
     bool from_client;    /* came here directly: its latency says something about the primary */
     bool wanted_by_e;    /* E lacks it: give it on arrival */
     bool needed;         /* E said so itself: its slot is committed */
+    bool persisted;      /* in the log */
     bool charged;        /* counts against its origin's budget */
     uint32_t connection; /* the client connection that it came by, id + 1 */
     uint64_t known_us;
@@ -142,6 +144,7 @@ struct broker {
     struct tag16 cluster;
     uint64_t now_us;
     bool voting;
+    bool recalling; /* what comes in is in the log already */
 
     /* Own compartments, as they said. */
     view_no view; /* of P */
@@ -153,6 +156,8 @@ struct broker {
     slot_no newest;   /* highest slot heard of in a PRE-PREPARE */
     uint32_t awaiting_p;
     slot_no fill_until; /* null batches up to here, so that a lagging peer can be served */
+    uint64_t fill_since_us;
+    uint64_t entered_us; /* the view */
 
     struct bundle_entry *bundle; /* BUNDLES_MAX */
     uint32_t *bucket;
@@ -207,6 +212,7 @@ struct broker {
     struct actions *actions; /* of the step under way */
 };
 
+void broker_emit(struct broker *b, const struct action *action);
 slot_no broker_executed_elsewhere(const struct broker *b);
 
 /* Emitting actions. */
@@ -233,6 +239,8 @@ void bundles_drop_wanted(struct broker *b);
 void bundles_expire(struct broker *b);
 void bundles_requeue_unlisted(struct broker *b);
 void bundles_executed(struct broker *b, const struct batch_entry *entry, slot_no slot);
+/* From the log of an earlier life. */
+void bundles_recall(struct broker *b, struct slice frame);
 void bundles_drop(struct broker *b, struct bundle_entry *entry);
 void bundles_drop_waiting(struct broker *b);
 void bundles_requeue(struct broker *b);
@@ -273,12 +281,21 @@ enum verdict broker_on_progress(struct broker *b, const struct frame *frame);
 enum verdict broker_on_need(struct broker *b, const struct frame *frame);
 enum verdict broker_on_fetch(struct broker *b, const struct frame *frame, uint32_t from);
 enum verdict broker_on_batch(struct broker *b, const struct frame *frame);
+/* Own E executed this batch. */
+void ordering_slot_executed(struct broker *b, slot_no slot, const struct digest *batch);
 void ordering_hand_over(struct broker *b, slot_no slot, const struct digest *batch, struct slice list);
 /* Hands P the PRE-PREPAREs of this view that waited for bodies (or for the view), as far as they are complete now. */
 void ordering_retry(struct broker *b);
 /* P entered a view: what came early for it is used now. */
 void ordering_entered(struct broker *b);
 void ordering_fetch(struct broker *b, unsigned what, const struct digest *digest);
+
+/* durable.c */
+enum verdict broker_on_sealed(struct broker *b, const struct frame *frame, enum kind from);
+void durable_list(struct broker *b, slot_no slot, const struct digest *batch, struct slice list);
+void durable_bundle(struct broker *b, struct bundle_entry *entry);
+void durable_recall(void *engine, enum persist_kind kind, slot_no slot, struct slice bytes);
+void durable_resume(void *engine, slot_no executed, slot_no stable);
 
 /* liveness.c */
 void liveness_tick(struct broker *b);

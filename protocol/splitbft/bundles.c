@@ -301,6 +301,27 @@ static bool keep_body(struct broker *b, struct bundle_entry *entry, const struct
     return true;
 }
 
+/* Only what a list named: nobody is charged for it, and P, whose keys are new, has not admitted it. */
+void bundles_recall(struct broker *b, struct slice bytes)
+{
+    struct frame frame;
+    struct bundle bundle;
+    struct digest digest;
+    if (!frame_decode(bytes.data, bytes.len, &frame) || bundle_check(&frame, &bundle) != VERDICT_ACCEPT)
+        return;
+    auth_content(&b->cluster, frame.type, &frame.sender, frame.body, &digest);
+    struct bundle_entry *entry = bundles_find(b, &digest);
+    if (!entry || entry->frame.data || !make_room(b, bytes.len))
+        return;
+    entry = bundles_find(b, &digest); /* it may be what made room */
+    if (!entry || !keep_body(b, entry, &frame))
+        return;
+    if (entry->state == BUNDLE_WANTED)
+        set_state(b, entry, BUNDLE_QUEUED);
+    entry->persisted = true;
+    entry->refused = true; /* unless it is ordered, its origin has to send it again */
+}
+
 /* A bundle that is known already: a retransmission, or its signed form. */
 void broker_ask_reply(struct broker *b, origin_id origin, epoch_no epoch, uint64_t bundle_no)
 {
@@ -354,6 +375,7 @@ static enum verdict again(struct broker *b, struct bundle_entry *entry, const st
             return VERDICT_LIMIT;
         set_state(b, entry, BUNDLE_QUEUED);
         charge(b, entry);
+        durable_bundle(b, entry); /* it is listed */
         if (entry->wanted_by_e)
             broker_give(b, KIND_EXECUTION, frame->whole, false);
         entry->wanted_by_e = false;

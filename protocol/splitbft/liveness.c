@@ -194,8 +194,19 @@ static void fill_for_laggards(struct broker *b)
             peer->filled_for < next) {
             peer->filled_for = next;
             b->fill_until = next;
+            b->fill_since_us = b->now_us;
         }
     }
+}
+
+/* A view in which the next checkpoint is not reached is left, though nobody has a request that waits: else those who wait for
+ * the state, and are in another view already, would never be joined. Once per stable checkpoint and peer, so a lie costs little. */
+static void watch_filling(struct broker *b)
+{
+    uint64_t since = b->fill_since_us > b->progress_us ? b->fill_since_us : b->progress_us;
+    since = b->entered_us > since ? b->entered_us : since;
+    if (b->in_view && b->fill_since_us && b->executed < b->fill_until && b->now_us - since > patience(b))
+        liveness_leave(b, heading(b) + 1);
 }
 
 static void resend_view_change(struct broker *b, uint32_t to)
@@ -253,6 +264,7 @@ void liveness_tick(struct broker *b)
     catch_up_tick(b);
     fill_for_laggards(b);
     checkpoints_tick(b);
+    watch_filling(b);
     bundles_forget_old(b);
     bool waiting = b->queue.head || !b->in_view || b->newest > b->executed || catch_up_behind(b);
     if (waiting || b->tick % TICKS_PER_TIMEOUT == 0)
@@ -280,6 +292,7 @@ enum verdict broker_on_view(struct broker *b, const struct frame *frame, enum ki
     b->proposed = view.next_slot ? view.next_slot - 1 : 0;
     if (!entered)
         return VERDICT_ACCEPT;
+    b->entered_us = b->now_us;
     b->new_view_since_us = 0;
     b->latency_us = 0;
     b->latency_samples = 0;
@@ -313,6 +326,8 @@ enum verdict broker_on_parting(struct broker *b, const struct frame *frame, uint
         b->peer[from].parting = parting.view + 1;
     }
     broker_give(b, KIND_CONFIRMATION, frame->whole, false);
+    if (b->config.durable && parting.stable_slot > b->stable)
+        broker_give(b, KIND_EXECUTION, frame->whole, false);
     if (!own)
         join(b);
     return VERDICT_ACCEPT;

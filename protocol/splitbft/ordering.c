@@ -140,7 +140,8 @@ static void use_pre_prepare(struct broker *b, struct slot_entry *s, const struct
                             const struct vote *vote, bool own)
 {
     struct digest digest;
-    if (!own && bodies_held(b, vote->slot, frame->attachment))
+    bool held = bodies_held(b, vote->slot, frame->attachment);
+    if (!own && held)
         broker_give(b, KIND_PREPARATION, frame->whole, false);
     if (frame->attachment.len == 0)
         return;
@@ -241,11 +242,16 @@ enum verdict broker_on_vote(struct broker *b, const struct frame *frame, bool ow
         }
         broker_send(b, PEER_ALL, frame->whole);
     }
-    broker_give(b, prepare ? KIND_CONFIRMATION : KIND_EXECUTION, frame->whole, own);
+    /* Own E is to count own COMMIT only when it is durable, like everybody else's. */
+    broker_emit(b, &(struct action){.kind = ACTION_GIVE,
+                                    .to = prepare ? KIND_CONFIRMATION : KIND_EXECUTION,
+                                    .local = own,
+                                    .held = own && !prepare,
+                                    .parts = {frame->whole}});
     return VERDICT_ACCEPT;
 }
 
-static void slot_executed(struct broker *b, slot_no slot, const struct digest *digest)
+void ordering_slot_executed(struct broker *b, slot_no slot, const struct digest *digest)
 {
     struct slot_list *list = slots_list(b, slot, digest);
     struct batch batch;
@@ -275,7 +281,7 @@ enum verdict broker_on_progress(struct broker *b, const struct frame *frame)
         b->counters.state_transfers++;
         bundles_drop_waiting(b);
     } else {
-        slot_executed(b, progress.executed, &progress.batch);
+        ordering_slot_executed(b, progress.executed, &progress.batch);
     }
     b->progress_us = b->now_us;
     if (jump)

@@ -51,6 +51,7 @@ void slots_add_list(struct broker *b, slot_no slot, const struct digest *batch, 
     list->batch = *batch;
     list->pinned = digest_equal(batch, &s->voted);
     blob_set(b, &list->bytes, bytes);
+    durable_list(b, slot, batch, bytes);
 }
 
 void slots_pin_list(struct broker *b, slot_no slot, const struct digest *batch)

@@ -236,7 +236,7 @@ static void only_what_is_permitted_passes(void **state)
         {FRAME_STATE, 18},         {FRAME_REPLY, 16},          {FRAME_STATUS, 2},
         {FRAME_FETCH, 2},          {FRAME_BATCH, 2},           {FRAME_LOCAL_ADMITTED, 4},
         {FRAME_LOCAL_VIEW, 12},    {FRAME_LOCAL_PROGRESS, 16}, {FRAME_LOCAL_NEED, 16},
-        {FRAME_LOCAL_SETTLED, 16}, {FRAME_LOCAL_TRANSFER, 16},
+        {FRAME_LOCAL_SEALED, 28}, {FRAME_LOCAL_SETTLED, 16}, {FRAME_LOCAL_TRANSFER, 16},
     };
     static const struct {
         enum event_kind kind;

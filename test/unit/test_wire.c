@@ -25,7 +25,7 @@
                                         M(local_view, LOCAL_VIEW_FIELDS)                                     \
                                             M(local_settled, LOCAL_SETTLED_FIELDS)                           \
                                                 M(local_transfer, LOCAL_TRANSFER_FIELDS)                     \
-                                                M(local_checkpoint, LOCAL_CHECKPOINT_FIELDS)                 \
+                                                M(local_sealed, LOCAL_SEALED_FIELDS) M(local_recall, LOCAL_RECALL_FIELDS) M(local_save, LOCAL_SAVE_FIELDS) M(local_saved, LOCAL_SAVED_FIELDS) M(promises, PROMISES_FIELDS) M(left_view, LEFT_VIEW_FIELDS) M(base, BASE_FIELDS) M(executed_slots, EXECUTED_SLOTS_FIELDS) M(saved_head, SAVED_HEAD_FIELDS) M(saved_item, SAVED_ITEM_FIELDS) M(retired, RETIRED_FIELDS) M(local_checkpoint, LOCAL_CHECKPOINT_FIELDS)                 \
                                                     M(state_head, STATE_HEAD_FIELDS) /* elements of lists */ \
         M(member, MEMBER_FIELDS) M(origin_entry, ORIGIN_ENTRY_FIELDS) M(sealed, SEALED_FIELDS)               \
             M(batch_entry, BATCH_ENTRY_FIELDS) M(signer, SIGNER_FIELDS) M(slot_view, SLOT_VIEW_FIELDS)       \

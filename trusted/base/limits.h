@@ -38,6 +38,10 @@
 #define FRAME_MAX  (4u * 1024u * 1024u)
 #define RING_BYTES (8u * 1024u * 1024u) /* holds two frames of the largest size */
 
+/* Keys of E that are gone, in the manifest: those of the last 32 STARTs. A resumed cluster goes on to its next checkpoint by itself,
+ * so certificates do not grow older than that. */
+#define RETIRED_MAX (32 * REPLICAS_MAX)
+
 #define PARTING_DIGESTS_PER_SLOT                                                                             \
     4u /* different digests of one slot that a PARTING lists (the latest views win) */
 

@@ -1,7 +1,5 @@
 #include "confirmation/confirmation.h"
 
-#include "ordering/hello.h"
-
 static void *confirmation_init(struct arena *arena, const struct compartment_config *config,
                                struct outbox *out)
 {
@@ -9,24 +7,26 @@ static void *confirmation_init(struct arena *arena, const struct compartment_con
     c->config = *config;
     struct sender self = {.kind = KIND_CONFIRMATION, .id = config->replica, .epoch = config->epoch};
     auth_init(&c->auth, self, config->one_domain ? config->domain_seed : NULL);
-    c->scratch = arena_take(arena, REPLICAS_MAX * (PARTING_BYTES_MAX + 8));
+    c->scratch = arena_take(arena, CONF_SCRATCH_BYTES);
     for (unsigned i = 0; i < REPLICAS_MAX; i++)
         c->parting[i].frame = arena_take(arena, PARTING_BYTES_MAX);
     stable_init(&c->stable);
-    hello_emit(&c->auth, config, out);
+    sealing_init(&c->sealing, config);
+    struct hello_head head = {0};
+    hello_emit(&c->auth, config, &head, out);
     return c;
 }
 
-static enum verdict confirmation_on_start(struct confirmation *c, const struct frame *frame)
+static enum verdict confirmation_on_start(struct confirmation *c, const struct frame *frame, struct outbox *out)
 {
     if (c->started)
         return VERDICT_DUPLICATE;
-    enum verdict verdict = start_load(&c->configuration, &c->auth, &c->config, frame);
+    struct hello_head head = confirmation_head(c);
+    enum verdict verdict = start_load(&c->configuration, &c->auth, &c->config, &head.head, frame);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     auth_start(&c->auth, &c->configuration);
-    c->started = true;
-    return VERDICT_ACCEPT;
+    return confirmation_resume(c, out);
 }
 
 void confirmation_tell_view(const struct confirmation *c, struct outbox *out)
@@ -39,6 +39,7 @@ void confirmation_tell_view(const struct confirmation *c, struct outbox *out)
 
 void confirmation_truncated(struct confirmation *c)
 {
+    c->write_all = true;
     for (unsigned i = 0; i < WINDOW; i++)
         if (c->slot[i].slot <= conf_stable_slot(c))
             c->slot[i] = (struct conf_slot){0};
@@ -51,7 +52,9 @@ static enum verdict confirmation_step(void *state, const struct compartment_inpu
     if (!frame_decode(in->frame, in->len, &frame))
         return VERDICT_MALFORMED;
     if (frame.type == FRAME_START)
-        return confirmation_on_start(c, &frame);
+        return confirmation_on_start(c, &frame, out);
+    if (frame.type == FRAME_LOCAL_RECALL)
+        return confirmation_on_recall(c, &frame, out);
     if (!c->started)
         return VERDICT_EARLY;
     switch (frame.type) {
@@ -73,9 +76,10 @@ static enum verdict confirmation_step(void *state, const struct compartment_inpu
 
 static bool confirmation_flush(void *state, uint64_t now_us, struct outbox *out)
 {
-    (void)state;
+    struct confirmation *c = state;
     (void)now_us;
-    (void)out;
+    if (c->write_all && c->started)
+        confirmation_write_all(c, out);
     return false;
 }
 

@@ -6,6 +6,7 @@
  *   parting                evidence for claims; VIEW-CHANGE when whole -> leave.c
  *   new-view               adopt its h                                 -> new_view.c
  *   checkpoint             truncate                                    -> checkpoint.c
+ *   recall                 what an earlier life promised               -> recall.c
  *
  * C's view only rises: committing in a view leaves all lower ones. Votes are counted by sender, one each: per slot and P the
  * vote of the highest view.
@@ -17,10 +18,13 @@
 #include "base/compartment.h"
 #include "ordering/auth.h"
 #include "ordering/evidence.h"
+#include "ordering/hello.h"
 #include "ordering/mutant.h"
+#include "ordering/sealing.h"
 #include "ordering/stable.h"
 
-#define PARTING_BYTES_MAX (56u * 1024u)
+#define PARTING_BYTES_MAX  (56u * 1024u)
+#define CONF_SCRATCH_BYTES (REPLICAS_MAX * (PARTING_BYTES_MAX + 8))
 
 struct conf_vote {
     bool present;
@@ -55,7 +59,11 @@ struct confirmation {
     view_no view_change_due; /* a VIEW-CHANGE for this view waits for PARTINGs; 0: none */
     struct conf_slot slot[WINDOW];
     struct conf_parting parting[REPLICAS_MAX];
-    uint8_t *scratch; /* VIEW-CHANGE attachment */
+    uint8_t *scratch; /* CONF_SCRATCH_BYTES: VIEW-CHANGE attachment, a record */
+    struct sealing sealing;
+    bool write_all; /* the checkpoint rose: before the next promise everything is written anew */
+    struct tag16 recalled_cluster;
+    configuration_no recalled_configuration;
 };
 
 static inline slot_no conf_stable_slot(const struct confirmation *c)
@@ -78,6 +86,16 @@ enum verdict confirmation_on_parting(struct confirmation *c, const struct frame 
 enum verdict confirmation_on_new_view(struct confirmation *c, const struct frame *frame, struct outbox *out);
 enum verdict confirmation_on_checkpoint(struct confirmation *c, const struct frame *frame,
                                         struct outbox *out);
+
+enum verdict confirmation_on_recall(struct confirmation *c, const struct frame *frame, struct outbox *out);
+
+/* recall.c: sealed records, made before what they are about is sent. */
+void confirmation_write_all(struct confirmation *c, struct outbox *out);
+void confirmation_write_prepared(struct confirmation *c, const struct vote *vote, struct outbox *out);
+void confirmation_write_view(struct confirmation *c, struct outbox *out);
+struct hello_head confirmation_head(const struct confirmation *c);
+/* START was loaded: begins, or goes on from what was recalled. */
+enum verdict confirmation_resume(struct confirmation *c, struct outbox *out);
 
 /* Sends the VIEW-CHANGE that is due once every claim has its f+1 PARTINGs. */
 void confirmation_try_view_change(struct confirmation *c, struct outbox *out);

@@ -14,6 +14,7 @@ enum verdict confirmation_on_leave(struct confirmation *c, const struct frame *f
         return VERDICT_STALE;
     c->view = leave.view;
     c->view_change_due = leave.view;
+    confirmation_write_view(c, out);
     confirmation_tell_view(c, out);
     confirmation_try_view_change(c, out);
     return VERDICT_ACCEPT;
@@ -98,7 +99,7 @@ static bool make_claims(const struct confirmation *c, struct stored_partings *st
 
 static struct slice attach_partings(const struct confirmation *c, const struct stored_partings *stored)
 {
-    struct writer w = writer_to(c->scratch, REPLICAS_MAX * (PARTING_BYTES_MAX + 8));
+    struct writer w = writer_to(c->scratch, CONF_SCRATCH_BYTES);
     for (replica_id r = 0; r < c->configuration.replicas; r++)
         if (stored->wanted[r])
             put_slice(&w, (struct slice){c->parting[r].frame, c->parting[r].len});

@@ -39,6 +39,7 @@ static void commit(struct confirmation *c, struct conf_slot *s, const struct vot
     /* Prepared in that view already: a VIEW-CHANGE for it would have to claim its own view. */
     if (c->view_change_due <= vote->view)
         c->view_change_due = 0;
+    confirmation_write_prepared(c, vote, out);
     struct vote mine = *vote;
     mine.configuration = c->configuration.number;
     uint8_t body[64];

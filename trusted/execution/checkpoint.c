@@ -27,6 +27,8 @@ void checkpoint_touch(const struct redoubt_env *env, uint64_t leaf)
     if (e->freeze.active && leaf < e->freeze.leaf_count && bit(e->pending, leaf))
         leaf_digest(e, leaf);
     serve_touch(e, leaf);
+    if (e->sealing.on)
+        save_touch(e, leaf);
     e->dirty[leaf / 64] |= 1ull << leaf % 64;
 }
 
@@ -63,7 +65,7 @@ void checkpoint_root_of(const struct execution *e, slot_no slot, uint64_t time_u
     uint8_t input[32 + 4 * 8 + 32];
     struct writer w = writer_to(input, sizeof input);
     put_u64(&w, slot);
-    put_u64(&w, e->configuration.number);
+    put_u64(&w, e->configuration.base);
     put_u64(&w, time_us);
     put_u64(&w, leaf_count);
     put_digest(&w, leaves);
@@ -81,8 +83,11 @@ void checkpoint_root(struct execution *e, slot_no slot, uint64_t time_us, uint64
 
 void checkpoint_sign(struct execution *e, struct outbox *out)
 {
+    execution_write_executed(e, out);
+    if (!e->started || e->save.behind)
+        return;
     struct checkpoint checkpoint = {
-        .configuration = e->configuration.number, .slot = e->checkpoint_slot, .root = e->root};
+        .configuration = e->configuration.base, .slot = e->checkpoint_slot, .root = e->root};
     uint8_t body[64];
     struct writer w = writer_to(body, sizeof body);
     checkpoint_put(&w, &checkpoint);
@@ -170,6 +175,7 @@ void execution_truncated(struct execution *e)
 {
     slot_no stable = exec_stable_slot(e);
     e->progress = true;
+    e->write_stable = true;
     serve_certificate_known(e);
     for (unsigned i = 0; i < WINDOW; i++) {
         struct exec_slot *s = &e->slot[i];

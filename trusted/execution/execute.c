@@ -7,6 +7,8 @@ void execution_need(struct execution *e, unsigned what, slot_no slot, const stru
                     struct outbox *out)
 {
     uint8_t body[64];
+    if (!e->started)
+        return; /* executed again, from the records of an earlier life */
     struct writer w = writer_to(body, sizeof body);
     local_need_put(&w, &(struct local_need){.what = (uint8_t)what, .slot = slot, .digest = *digest});
     auth_emit_plain(&e->auth, out, FRAME_LOCAL_NEED, (struct slice){body, w.len}, (struct slice){NULL, 0});
@@ -14,6 +16,8 @@ void execution_need(struct execution *e, unsigned what, slot_no slot, const stru
 
 void execution_tell_progress(struct execution *e, struct outbox *out)
 {
+    if (!e->started)
+        return;
     struct local_progress progress = {
         .executed = e->executed,
         .stable = exec_stable_slot(e),
@@ -178,6 +182,10 @@ static void slot_finish(struct execution *e, const struct exec_slot *s, struct o
     if (e->executed % CHECKPOINT_INTERVAL == 0) {
         checkpoint_advance(e, UINT64_MAX, out); /* long done */
         checkpoint_begin(e);
+        if (e->save.wanted) {
+            checkpoint_advance(e, UINT64_MAX, out);
+            save_begin(e, out);
+        }
     }
     execution_tell_progress(e, out); /* for every slot: the host marks its bundles by it */
 }
@@ -217,7 +225,7 @@ static void repeat(struct execution *e, const struct batch_entry *entry, struct 
 
 bool execution_advance(struct execution *e, struct outbox *out)
 {
-    if (e->state_bad || e->fetch.active || e->executed >= exec_stable_slot(e) + WINDOW)
+    if (e->state_bad || e->fetch.active || e->save.active || e->executed >= exec_stable_slot(e) + WINDOW)
         return false;
     struct exec_slot *s = &e->slot[(e->executed + 1) % WINDOW];
     struct batch batch;

@@ -1,7 +1,5 @@
 #include "execution/execution.h"
 
-#include "ordering/hello.h"
-
 static void *env_alloc(const struct redoubt_env *env, size_t bytes)
 {
     struct execution *e = env->engine;
@@ -68,7 +66,13 @@ static void *execution_init(struct arena *arena, const struct compartment_config
     /* Every leaf has its digest from the first checkpoint on: a state that was transferred must give the same root. */
     for (uint64_t leaf = 0; leaf < e->service->leaf_count(e->service_state); leaf++)
         e->dirty[leaf / 64] |= 1ull << leaf % 64;
-    hello_emit(&e->auth, config, out);
+    sealing_init(&e->sealing, config);
+    if (e->sealing.on) {
+        e->save.dirty = arena_take(arena, LEAVES_MAX / 8);
+        save_all_again(e);
+    }
+    struct hello_head head = {0};
+    hello_emit(&e->auth, config, &head, out);
     return e;
 }
 
@@ -96,21 +100,25 @@ static enum verdict execution_on_start(struct execution *e, const struct frame *
 {
     if (e->started)
         return VERDICT_DUPLICATE;
-    enum verdict verdict = start_load(&e->configuration, &e->auth, &e->config, frame);
+    struct hello_head head = execution_head(e);
+    const struct tag16 cluster = e->auth.cluster;
+    enum verdict verdict = start_load(&e->configuration, &e->auth, &e->config, &head.head, frame);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    if (!group_key_open(e, frame))
+    if (!execution_start_follows(e, &e->configuration, &cluster))
+        return VERDICT_MISMATCH;
+    if (!e->based && !group_key_open(e, frame))
         return VERDICT_MISMATCH;
     auth_start(&e->auth, &e->configuration);
-    struct secret_key group;
-    memcpy(group.bytes, e->group.secret, 32);
-    key_derive(&e->seed_key, &group, "redoubt randomness", e->auth.cluster.bytes,
-               sizeof e->auth.cluster.bytes);
-    crypto_wipe(&group, sizeof group);
-    for (origin_id i = 0; i < ORIGINS_MAX; i++)
+    if (!execution_keep_start(e, frame->whole))
+        return VERDICT_LIMIT;
+    for (origin_id i = 0; !e->based && i < ORIGINS_MAX; i++)
         e->origin[i].dirty = true;
     e->started = true;
+    execution_write_base(e, out);
     execution_tell_progress(e, out);
+    if (e->checkpoint_slot > exec_stable_slot(e))
+        checkpoint_sign(e, out); /* signed before, by a key that is gone */
     return VERDICT_ACCEPT;
 }
 
@@ -122,7 +130,10 @@ static enum verdict execution_step(void *state, const struct compartment_input *
         return VERDICT_MALFORMED;
     if (frame.type == FRAME_START)
         return execution_on_start(e, &frame, out);
-    if (!e->started)
+    if (frame.type == FRAME_LOCAL_RECALL)
+        return execution_on_recall(e, &frame, out);
+    bool again = e->based && (frame.type == FRAME_BUNDLE || frame.type == FRAME_PRE_PREPARE);
+    if (!e->started && !again) /* lists and bodies for what is executed again */
         return VERDICT_EARLY;
     e->now_us = in->now_us;
     switch (frame.type) {
@@ -140,6 +151,10 @@ static enum verdict execution_step(void *state, const struct compartment_input *
         return execution_on_fetch_reply(e, &frame, out);
     case FRAME_LOCAL_CHECKPOINT:
         return execution_on_local_checkpoint(e, &frame, out);
+    case FRAME_PARTING:
+        return execution_on_parting(e, &frame);
+    case FRAME_LOCAL_SAVE:
+        return execution_on_save(e, &frame, out);
     case FRAME_LOCAL_CATCH_UP:
         return execution_on_catch_up(e, &frame, out);
     case FRAME_ASK_EXECUTED:
@@ -161,8 +176,12 @@ static bool execution_flush(void *state, uint64_t now_us, struct outbox *out)
     e->now_us = now_us;
     bool more = true;
     size_t before = out->len;
+    if (e->write_stable)
+        execution_write_executed(e, out);
     while (more && out->len - before < 64 * 1024 && out->cap - out->len >= FRAME_MAX)
         more = execution_advance(e, out);
+    execution_write_executed(e, out);
+    save_first_piece(e, out);
     serve_flush(e, out);
     bool preparing = fetch_flush(e, out);
     if (e->progress)

@@ -21,7 +21,9 @@
 #include "execution/kept.h"
 #include "execution/merkle.h"
 #include "ordering/auth.h"
+#include "ordering/hello.h"
 #include "ordering/mutant.h"
+#include "ordering/sealing.h"
 #include "ordering/stable.h"
 
 #ifdef REDOUBT_MUTANTS
@@ -215,6 +217,29 @@ struct fetch_state {
     bool news; /* something to tell the host */
 };
 
+#define SAVE_PART_HEAD  16u
+#define SAVE_GIVEN_UP   UINT64_MAX
+#define START_BYTES_MAX (512u * 1024u)
+
+/* A checkpoint that is handed to the host for its disk (save.c), or comes back from there. */
+struct save {
+    bool wanted; /* at the next checkpoint slot */
+    bool active; /* nothing is executed */
+    bool behind; /* state came by transfer: until it is saved, no CHECKPOINT is signed */
+    slot_no slot;
+    uint64_t number; /* of the last piece given */
+    uint64_t leaf_count, leaf;
+    size_t leaf_at;
+    uint8_t *origins;
+    size_t origins_cap, origins_at;
+    bool head_given;
+    uint64_t *dirty; /* bitmap: not saved as it is */
+    bool loading, origins_loaded, failed;
+    struct saved_head head;
+    uint8_t *part;
+    uint32_t part_total, part_len;
+};
+
 struct execution {
     struct arena *arena; /* the engine's: bodies, saved leaves, what is in transfer */
     struct arena
@@ -260,6 +285,14 @@ struct execution {
     slot_no checkpoint_slot;
     struct serve serve;
     struct fetch_state fetch;
+    struct sealing sealing;
+    struct save save;
+    slot_no written; /* slots up to here are in records */
+    bool write_stable;
+    uint8_t *start; /* START_BYTES_MAX: the frame, for records */
+    size_t start_len;
+    bool based, recall_ended;
+    configuration_no recalled_configuration;
     bool progress; /* something to tell the host */
     bool jumped;   /* `executed` rose by a state transfer since the host was told */
 
@@ -356,6 +389,27 @@ void checkpoint_root_of(const struct execution *e, slot_no slot, uint64_t time_u
                         const struct digest *leaves, const struct digest *origins, struct digest *root);
 enum verdict execution_on_checkpoint(struct execution *e, const struct frame *frame);
 void execution_truncated(struct execution *e);
+
+/* recall.c: sealed records, and what they say */
+void execution_write_base(struct execution *e, struct outbox *out);
+/* All that was executed and not written yet. */
+void execution_write_executed(struct execution *e, struct outbox *out);
+/* For the next base; also makes the seed key. False: too long. */
+bool execution_keep_start(struct execution *e, struct slice start);
+struct hello_head execution_head(const struct execution *e);
+bool execution_start_follows(const struct execution *e, const struct configuration *c, const struct tag16 *cluster);
+enum verdict execution_on_recall(struct execution *e, const struct frame *frame, struct outbox *out);
+
+/* parting.c */
+enum verdict execution_on_parting(struct execution *e, const struct frame *frame);
+
+/* save.c */
+void save_touch(struct execution *e, uint64_t leaf);
+void save_all_again(struct execution *e);
+void save_begin(struct execution *e, struct outbox *out);
+void save_first_piece(struct execution *e, struct outbox *out);
+enum verdict execution_on_save(struct execution *e, const struct frame *frame, struct outbox *out);
+enum verdict save_on_recall(struct execution *e, const struct local_recall *recall, struct slice record);
 
 /* state_serve.c, state_fetch.c, state_pieces.c, state_take.c, catch_up.c */
 void serve_touch(struct execution *e, uint64_t leaf);

@@ -67,7 +67,7 @@ void reply_emit(struct execution *e, origin_id origin, uint64_t bundle_no, bool 
 {
     const struct kept_reply *kept = origin_kept(e, origin, bundle_no);
     struct slice none = {NULL, 0};
-    if (!e->origin[origin].open)
+    if (!e->origin[origin].open || !e->started)
         return;
     if (!kept || (kept->outcome == REPLY_EXECUTED && !kept->present)) {
         emit(e, origin, bundle_no, REPLY_STALE, 0, none, out);

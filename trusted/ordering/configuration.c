@@ -23,6 +23,7 @@ static bool members_load(struct configuration *c, struct slice members)
         keys->epoch = m.epoch;
         memcpy(keys->sign_public, m.sign_public.bytes, 32);
         memcpy(keys->box_public, m.box_public.bytes, 32);
+        keys->head = m.head;
     }
     return member_count(members) == MEMBER_KINDS * c->replicas;
 }
@@ -44,6 +45,30 @@ static bool origins_load(struct configuration *c, struct slice origins)
             c->origins = entry.id + 1;
     }
     return true;
+}
+
+static bool retired_load(struct configuration *c, struct slice retired)
+{
+    if (!retired_list_ok(retired, RETIRED_MAX))
+        return false;
+    for (uint32_t i = 0; i < retired_count(retired); i++) {
+        struct retired r = retired_at(retired, i);
+        if (r.replica >= c->replicas ||
+            configuration_execution_key(c, r.replica, r.epoch)) /* of now, or named twice */
+            return false;
+        struct retired_keys *keys = &c->retired[c->retired_count++];
+        *keys = (struct retired_keys){.replica = r.replica, .epoch = r.epoch};
+        memcpy(keys->sign_public, r.sign_public.bytes, 32);
+    }
+    return true;
+}
+
+/* A founding has nothing before it; a resume has, and goes on in a view that is entered by NEW-VIEW. */
+static bool resume_possible(const struct start *m)
+{
+    if (m->resumed == 0)
+        return m->view == 0 && m->retired.len == 0;
+    return m->configuration > m->resumed && m->view > 0;
 }
 
 /* In one fault domain the three compartments share their keys, and the pairwise keys of a replica are those. */
@@ -89,6 +114,9 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
         return VERDICT_BAD_SIGNATURE;
     c->cluster = m.cluster;
     c->number = m.configuration;
+    c->resumed = m.resumed;
+    c->base = m.configuration - m.resumed;
+    c->view = m.view;
     c->protocol = m.protocol;
     c->faults = m.faults;
     c->replicas = m.replicas;
@@ -98,7 +126,8 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
     memcpy(c->group_public, m.group_public.bytes, 32);
     if (m.protocol != PROTOCOL_SPLITBFT && m.protocol != PROTOCOL_PBFT)
         return VERDICT_MALFORMED;
-    if (!quorums_possible(c) || !members_load(c, m.members) || !origins_load(c, m.origins))
+    if (!quorums_possible(c) || !members_load(c, m.members) || !origins_load(c, m.origins) ||
+        !resume_possible(&m) || !retired_load(c, m.retired))
         return VERDICT_MALFORMED;
     if (m.protocol == PROTOCOL_PBFT && !one_domain_unify(c))
         return VERDICT_MISMATCH;
@@ -111,4 +140,16 @@ const struct member_keys *configuration_member(const struct configuration *c, co
         return NULL;
     const struct member_keys *keys = &c->member[sender->kind - KIND_HOST][sender->id];
     return keys->present && keys->epoch == sender->epoch ? keys : NULL;
+}
+
+const uint8_t *configuration_execution_key(const struct configuration *c, replica_id replica, epoch_no epoch)
+{
+    const struct member_keys *keys =
+        configuration_member(c, &(struct sender){.kind = KIND_EXECUTION, .id = replica, .epoch = epoch});
+    if (keys)
+        return keys->sign_public;
+    for (uint32_t i = 0; i < c->retired_count; i++)
+        if (c->retired[i].replica == replica && c->retired[i].epoch == epoch)
+            return c->retired[i].sign_public;
+    return NULL;
 }

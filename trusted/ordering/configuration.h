@@ -15,6 +15,13 @@ struct member_keys {
     epoch_no epoch;
     uint8_t sign_public[32];
     uint8_t box_public[32];
+    struct digest head; /* of its records, at a resume */
+};
+
+struct retired_keys {
+    replica_id replica;
+    epoch_no epoch;
+    uint8_t sign_public[32];
 };
 
 struct origin_keys {
@@ -27,6 +34,9 @@ struct origin_keys {
 struct configuration {
     struct tag16 cluster;
     configuration_no number;
+    configuration_no base; /* of the ordered state: what CHECKPOINTs name; resumes do not raise it */
+    uint64_t resumed;      /* STARTs since the founding */
+    view_no view;          /* first one, entered by NEW-VIEW; 0: at the founding */
     unsigned protocol;
     uint32_t faults;
     uint32_t replicas;
@@ -37,6 +47,8 @@ struct configuration {
     struct member_keys member[MEMBER_KINDS][REPLICAS_MAX];
     struct origin_keys origin[ORIGINS_MAX];
     uint32_t origins; /* numbers below this may be present */
+    struct retired_keys retired[RETIRED_MAX]; /* E of earlier STARTs */
+    uint32_t retired_count;
 };
 
 /* Checks signature, sizes, quorums and completeness. On anything but VERDICT_ACCEPT the configuration is unusable. */
@@ -49,6 +61,10 @@ void configuration_content(const struct frame *start, struct digest *content);
 /* The keys of a sender whose epoch is the one in force; NULL otherwise. */
 const struct member_keys *configuration_member(const struct configuration *configuration,
                                                const struct sender *sender);
+
+/* The signing key of an Execution compartment, of this START or of an earlier one; NULL when there is none. */
+const uint8_t *configuration_execution_key(const struct configuration *configuration, replica_id replica,
+                                           epoch_no epoch);
 
 static inline uint32_t quorum_vote(const struct configuration *c)
 {

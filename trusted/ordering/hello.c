@@ -1,19 +1,29 @@
 #include "ordering/hello.h"
 
-void hello_emit(struct auth *auth, const struct compartment_config *config, struct outbox *out)
+void hello_emit(struct auth *auth, const struct compartment_config *config, const struct hello_head *head,
+                struct outbox *out)
 {
-    struct hello hello = {.evidence = {NULL, 0}};
+    struct hello hello = {.evidence = {NULL, 0},
+                          .view = head->view,
+                          .slot = head->slot,
+                          .stable = head->stable,
+                          .head = head->head};
     memcpy(hello.sign_public.bytes, auth->sign.public, 32);
     memcpy(hello.box_public.bytes, auth->box.public, 32);
     memcpy(hello.admin_public.bytes, config->admin_public, 32);
-    uint8_t body[160];
+    uint8_t body[256];
     struct writer w = writer_to(body, sizeof body);
     hello_put(&w, &hello);
+    /* Of no cluster yet, whatever the records said. */
+    const struct tag16 cluster = auth->cluster;
+    memset(&auth->cluster, 0, sizeof auth->cluster);
     auth_emit_signed(auth, out, FRAME_HELLO, (struct slice){body, w.len}, (struct slice){NULL, 0});
+    auth->cluster = cluster;
 }
 
 enum verdict start_load(struct configuration *configuration, const struct auth *auth,
-                        const struct compartment_config *config, const struct frame *frame)
+                        const struct compartment_config *config, const struct digest *head,
+                        const struct frame *frame)
 {
     enum verdict verdict = configuration_load(configuration, frame, config->admin_public);
     if (verdict != VERDICT_ACCEPT)
@@ -24,5 +34,7 @@ enum verdict start_load(struct configuration *configuration, const struct auth *
     if (!me || memcmp(me->sign_public, auth->sign.public, 32) != 0 ||
         memcmp(me->box_public, auth->box.public, 32) != 0)
         return VERDICT_UNKNOWN_SENDER;
+    if (!digest_equal(&me->head, head))
+        return VERDICT_MISMATCH;
     return VERDICT_ACCEPT;
 }

@@ -6,10 +6,19 @@
 
 #include "ordering/auth.h"
 
-void hello_emit(struct auth *auth, const struct compartment_config *config, struct outbox *out);
+/* What a compartment shows of its earlier life; all zero: it has none. */
+struct hello_head {
+    view_no view;
+    slot_no slot;
+    slot_no stable;
+    struct digest head;
+};
 
-/* Loads a START and checks that it names this very compartment with these keys. */
+void hello_emit(struct auth *auth, const struct compartment_config *config, const struct hello_head *head,
+                struct outbox *out);
+
+/* Loads a START and checks that it names this very compartment with these keys, and the log head that it showed. */
 enum verdict start_load(struct configuration *configuration, const struct auth *auth,
-                        const struct compartment_config *config, const struct frame *frame);
+                        const struct compartment_config *config, const struct digest *head, const struct frame *frame);
 
 #endif

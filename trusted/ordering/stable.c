@@ -125,12 +125,14 @@ enum verdict certificate_check(const struct configuration *c, slot_no slot, cons
         struct frame frame = {
             .type = FRAME_CHECKPOINT,
             .sender = {.kind = KIND_EXECUTION, .id = signer.replica, .epoch = signer.epoch},
-            .auth_kind = AUTH_SIGNATURE,
             .body = {body, w.len},
-            .auth = {signer.signature.bytes, SIGNATURE_BYTES},
         };
-        if (signer.configuration != signer_at(signers, 0).configuration ||
-            auth_check_signature(c, &frame) != VERDICT_ACCEPT)
+        /* The signer may be of an earlier START: a resumed cluster goes on from certificates of before. */
+        const uint8_t *key = configuration_execution_key(c, signer.replica, signer.epoch);
+        struct digest content;
+        auth_content(&c->cluster, frame.type, &frame.sender, frame.body, &content);
+        if (signer.configuration != signer_at(signers, 0).configuration || !key ||
+            !auth_signature_ok(signer.signature.bytes, key, &content))
             return VERDICT_BAD_SIGNATURE;
         if (++valid >= quorum_stable(c))
             return VERDICT_ACCEPT;

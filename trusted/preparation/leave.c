@@ -4,7 +4,7 @@
  */
 #include "preparation/preparation.h"
 
-static struct slice list_votes(struct preparation *p, uint8_t *to, size_t cap)
+struct slice preparation_list_votes(const struct preparation *p, uint8_t *to, size_t cap)
 {
     struct writer w = writer_to(to, cap);
     slot_no stable = prep_stable_slot(p);
@@ -27,7 +27,7 @@ static void unpark_all(struct preparation *p)
     p->parked = 0;
 }
 
-static void emit_parting(struct preparation *p, struct outbox *out)
+void preparation_part(struct preparation *p, struct outbox *out)
 {
     uint8_t votes[PARTING_VOTES_MAX * slot_view_BYTES];
     uint8_t body[sizeof votes + sizeof p->stable.certificate.signers + 128];
@@ -38,7 +38,7 @@ static void emit_parting(struct preparation *p, struct outbox *out)
         .stable_slot = certificate->slot,
         .stable_root = certificate->root,
         .signers = certificate_signers(certificate),
-        .votes = list_votes(p, votes, sizeof votes),
+        .votes = preparation_list_votes(p, votes, sizeof votes),
     };
     struct writer w = writer_to(body, sizeof body);
     parting_put(&w, &parting);
@@ -56,7 +56,8 @@ enum verdict preparation_on_leave(struct preparation *p, const struct frame *fra
     p->view = leave.view;
     p->in_view = false;
     unpark_all(p);
-    emit_parting(p, out);
+    preparation_write_view(p, out);
+    preparation_part(p, out);
     preparation_tell_view(p, out);
     return VERDICT_ACCEPT;
 }

@@ -7,6 +7,7 @@
 
 void preparation_truncated(struct preparation *p)
 {
+    p->write_all = true;
     slot_no stable = prep_stable_slot(p);
     for (unsigned i = 0; i < WINDOW; i++) {
         struct prep_slot *s = &p->slot[i];

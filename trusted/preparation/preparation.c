@@ -1,7 +1,5 @@
 #include "preparation/preparation.h"
 
-#include "ordering/hello.h"
-
 static void *preparation_init(struct arena *arena, const struct compartment_config *config,
                               struct outbox *out)
 {
@@ -19,7 +17,9 @@ static void *preparation_init(struct arena *arena, const struct compartment_conf
         p->view_change[i].frame = arena_take(arena, VIEW_CHANGE_BYTES_MAX);
     stable_init(&p->stable);
     p->next_slot = 1;
-    hello_emit(&p->auth, config, out);
+    sealing_init(&p->sealing, config);
+    struct hello_head head = {0};
+    hello_emit(&p->auth, config, &head, out);
     return p;
 }
 
@@ -27,14 +27,12 @@ enum verdict preparation_on_start(struct preparation *p, const struct frame *fra
 {
     if (p->started)
         return VERDICT_DUPLICATE;
-    enum verdict verdict = start_load(&p->configuration, &p->auth, &p->config, frame);
+    struct hello_head head = preparation_head(p);
+    enum verdict verdict = start_load(&p->configuration, &p->auth, &p->config, &head.head, frame);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     auth_start(&p->auth, &p->configuration);
-    p->started = true;
-    p->in_view = true; /* view 0 needs no NEW-VIEW: these are the first epochs */
-    preparation_tell_view(p, out);
-    return VERDICT_ACCEPT;
+    return preparation_resume(p, out);
 }
 
 void preparation_tell_view(const struct preparation *p, struct outbox *out)
@@ -54,6 +52,8 @@ static enum verdict preparation_step(void *state, const struct compartment_input
         return VERDICT_MALFORMED;
     if (frame.type == FRAME_START)
         return preparation_on_start(p, &frame, out);
+    if (frame.type == FRAME_LOCAL_RECALL)
+        return preparation_on_recall(p, &frame, out);
     if (!p->started)
         return VERDICT_EARLY;
     switch (frame.type) {
@@ -80,6 +80,8 @@ static bool preparation_flush(void *state, uint64_t now_us, struct outbox *out)
 {
     struct preparation *p = state;
     (void)now_us;
+    if (p->write_all && p->started)
+        preparation_write_all(p, out);
     if (p->admitted_more && p->parked)
         preparation_retry_parked(p, out);
     p->admitted_more = false;

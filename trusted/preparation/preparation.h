@@ -8,6 +8,7 @@
  *   view-change   primary of the new view: collect, NEW-VIEW   -> view_change.c
  *   new-view      enter it, vote for what it selects           -> new_view.c
  *   checkpoint    truncate                                     -> checkpoint.c
+ *   recall        what an earlier life promised                -> recall.c
  *
  * P trusts nobody else's view: it votes in a view only after a valid NEW-VIEW (view 0 excepted), never again in a view it
  * parted from, and its view only rises. It keeps, per slot above its stable checkpoint, every (batch, latest view) that it
@@ -20,7 +21,9 @@
 #include "base/compartment.h"
 #include "ordering/auth.h"
 #include "ordering/evidence.h"
+#include "ordering/hello.h"
 #include "ordering/mutant.h"
+#include "ordering/sealing.h"
 #include "ordering/stable.h"
 
 /* A VIEW-CHANGE with PARTINGs of all replicas at their largest. */
@@ -83,6 +86,10 @@ struct preparation {
     struct prep_origin *origin; /* ORIGINS_MAX */
     struct prep_view_change view_change[REPLICAS_MAX];
     uint8_t *scratch; /* FRAME_MAX, for NEW-VIEW */
+    struct sealing sealing;
+    bool write_all; /* the checkpoint rose: before the next vote everything is written anew */
+    struct tag16 recalled_cluster;
+    configuration_no recalled_configuration;
 };
 
 static inline slot_no prep_stable_slot(const struct preparation *p)
@@ -119,7 +126,20 @@ enum verdict preparation_on_view_change(struct preparation *p, const struct fram
 enum verdict preparation_on_new_view(struct preparation *p, const struct frame *frame, struct outbox *out);
 enum verdict preparation_on_checkpoint(struct preparation *p, const struct frame *frame);
 
+enum verdict preparation_on_recall(struct preparation *p, const struct frame *frame, struct outbox *out);
+
+/* recall.c: sealed records, made before what they are about is sent. */
+void preparation_write_all(struct preparation *p, struct outbox *out);
+void preparation_write_vote(struct preparation *p, slot_no slot, const struct digest *batch, struct outbox *out);
+void preparation_write_view(struct preparation *p, struct outbox *out);
+struct hello_head preparation_head(const struct preparation *p);
+/* START was loaded: begins, or goes on from what was recalled. */
+enum verdict preparation_resume(struct preparation *p, struct outbox *out);
+
 /* Shared pieces. */
+void preparation_add_vote(struct prep_slot *s, const struct digest *batch, view_no view);
+struct slice preparation_list_votes(const struct preparation *p, uint8_t *to, size_t cap);
+void preparation_part(struct preparation *p, struct outbox *out);
 bool preparation_is_admitted(const struct preparation *p, const struct batch_entry *entry);
 bool preparation_all_admitted(const struct preparation *p, struct slice entries);
 void preparation_retry_parked(struct preparation *p, struct outbox *out);

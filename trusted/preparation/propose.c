@@ -4,7 +4,7 @@
  */
 #include "preparation/preparation.h"
 
-static void add_vote(struct prep_slot *s, const struct digest *batch, view_no view)
+void preparation_add_vote(struct prep_slot *s, const struct digest *batch, view_no view)
 {
     uint32_t oldest = 0;
     for (uint32_t i = 0; i < s->votes; i++) {
@@ -29,7 +29,8 @@ void preparation_vote(struct preparation *p, slot_no slot, const struct digest *
     s->voted = true;
     s->voted_view = p->view;
     s->voted_batch = *batch;
-    add_vote(s, batch, p->view);
+    preparation_add_vote(s, batch, p->view);
+    preparation_write_vote(p, slot, batch, out);
     struct vote vote = {
         .configuration = p->configuration.number, .view = p->view, .slot = slot, .batch = *batch};
     uint8_t body[64];

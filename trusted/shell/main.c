@@ -65,9 +65,10 @@ static int say_what_this_is(const struct compartment_type *type)
 }
 
 /* One copy; after this the shared one is not looked at again. */
-static void config_read(const struct shared *shared)
+static void config_read(struct shared *shared)
 {
     memcpy(&config, &shared->config, sizeof config);
+    crypto_wipe(shared->config.sealing_secret, sizeof shared->config.sealing_secret);
     config.service_options[SERVICE_OPTIONS_MAX - 1] = '\0';
     if (config.magic != SHARED_MAGIC)
         shell_fail("host and compartment are not of the same build", NULL);
@@ -248,12 +249,16 @@ static void init(const struct redoubt_service *service)
         .replica = config.replica,
         .epoch = config.epoch,
         .one_domain = config.one_domain != 0,
+        .durable = config.durable != 0,
         .service = service,
         .service_options = config.service_options,
     };
     memcpy(given.admin_public, config.admin_public, sizeof given.admin_public);
+    memcpy(given.sealing_secret, config.sealing_secret, sizeof given.sealing_secret);
     shell.now_us = atomic_load_explicit(&shell.shared->now_us, memory_order_relaxed);
     shell.state = shell.type->init(&shell.arena, &given, &shell.outbox);
+    crypto_wipe(given.sealing_secret, sizeof given.sealing_secret);
+    crypto_wipe(config.sealing_secret, sizeof config.sealing_secret);
     if (!shell.state)
         shell_fail("cannot start", "the compartment refused its configuration");
     out_drain();

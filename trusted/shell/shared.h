@@ -39,6 +39,8 @@ struct shared_config {
     int32_t host_pid; /* whose end is ours */
     uint32_t one_domain;
     uint32_t spin; /* look this often before sleeping */
+    uint32_t durable;
+    uint8_t sealing_secret[32]; /* wiped by the compartment once it has read it */
     uint8_t admin_public[32];
     char service_options[SERVICE_OPTIONS_MAX];
 };

@@ -12,6 +12,7 @@
 #include "wire/local.h"
 #include "wire/new_view.h"
 #include "wire/parting.h"
+#include "wire/record.h"
 #include "wire/reply.h"
 #include "wire/sign_wanted.h"
 #include "wire/start.h"
@@ -32,7 +33,7 @@
                         B(LOCAL_ADMITTED, local_admitted) B(LOCAL_PROGRESS, local_progress)                  \
                             B(LOCAL_NEED, local_need) B(LOCAL_CATCH_UP, local_catch_up)                      \
                                 B(LOCAL_VIEW, local_view) B(LOCAL_SETTLED, local_settled)                    \
-                                    B(LOCAL_CHECKPOINT, local_checkpoint) \
+                                    B(LOCAL_SEALED, local_sealed) B(LOCAL_RECALL, local_recall) B(LOCAL_SAVE, local_save) B(LOCAL_SAVED, local_saved) B(LOCAL_CHECKPOINT, local_checkpoint) \
                                          B(LOCAL_TRANSFER, local_transfer)
 
 #endif

@@ -2,6 +2,13 @@
  * START: the manifest, signed by the administrator. Names the cluster, its quorums, every compartment with its fresh
  * keys, and the clients. The sealed group keys are attached; they are authenticated by what they decrypt to (the public
  * half stands in the manifest).
+ *
+ * A START that resumes a cluster all of whose replicas were down has the cluster id and the origins of the one before it, a
+ * higher configuration number, and names log heads. `resumed` counts such STARTs: what the ordered state knows is
+ * `configuration - resumed`, which a resume does not change (replicas that executed a slot before it and others that do
+ * so after it must get the same root). `view` is the first to be entered, by NEW-VIEW. `retired` are the signing keys of E of
+ * earlier STARTs, so that certificates made of their CHECKPOINTs still count. No group keys are attached: every E has its own
+ * sealed.
  */
 #ifndef WIRE_START_H
 #define WIRE_START_H
@@ -14,14 +21,20 @@
     F(u8, protocol)                                                                                          \
     F(u8, fast_reads)                                                                                        \
     F(u16, faults) F(u64, configuration) F(u32, replicas) F(u32, write_quorum) F(u32, read_quorum)           \
-        F(u64, view_timeout_us) F(key, group_public) F(slice, members) F(slice, origins)
+        F(u64, view_timeout_us) F(key, group_public) F(slice, members) F(slice, origins) F(u64, resumed) F(u64, view) F(slice, retired)
 WIRE_STRUCT(start, START_FIELDS)
 
 /* One compartment (or host) of the configuration. */
 #define MEMBER_FIELDS(F)                                                                                     \
-    F(u32, replica) F(u32, kind) F(u64, epoch) F(key, sign_public) F(key, box_public) F(digest, measurement)
+    F(u32, replica)                                                                                          \
+    F(u32, kind) F(u64, epoch) F(key, sign_public) F(key, box_public) F(digest, measurement) F(digest, head)
 WIRE_STRUCT(member, MEMBER_FIELDS)
 WIRE_LIST(member, MEMBER_FIELDS)
+
+/* An E of an earlier START. */
+#define RETIRED_FIELDS(F) F(u32, replica) F(u64, epoch) F(key, sign_public)
+WIRE_STRUCT(retired, RETIRED_FIELDS)
+WIRE_LIST(retired, RETIRED_FIELDS)
 
 /* One native client. `access` bit 0: may write; bit 1: may read. */
 #define ORIGIN_ENTRY_FIELDS(F) F(u32, id) F(u32, access) F(key, sign_public) F(key, box_public)

@@ -1,0 +1,75 @@
+/*
+ * A replica's disk in the simulator: the log of records, what waits for them to be durable, and the saved checkpoint. A power loss
+ * leaves what was synced and, of the rest, as much from its beginning as chance will have.
+ */
+#ifndef SIM_DISK_H
+#define SIM_DISK_H
+
+#include "parcel.h"
+#include "resume.h"
+
+struct world;
+
+struct disk_waiting {
+    enum action_kind kind;
+    uint32_t to;
+    bool local;
+    uint64_t after; /* records that must be durable */
+    struct parcel *parcel;
+};
+
+struct disk_row {
+    unsigned what; /* RECALL_* */
+    uint64_t number;
+    uint32_t part;
+    struct parcel *bytes;
+};
+
+struct disk_rows {
+    struct disk_row *row;
+    size_t count, cap;
+};
+
+struct disk {
+    struct resume_record *record;
+    struct parcel **bytes;
+    uint64_t first;        /* number of record[0] */
+    uint64_t count, cap;   /* kept */
+    uint64_t durable;      /* records below this number are */
+    uint64_t syncing;      /* will be when the sync under way ends; 0: none */
+    uint64_t step_first;   /* next number when the engine's step began */
+    struct disk_waiting *waiting;
+    size_t waitings, waiting_cap;
+    uint64_t life;
+    bool failed;           /* a sync did: this replica votes no more */
+    bool ignored_failure;  /* only a mutant: what is written from now on is lost */
+    uint64_t full_until_us;
+    /* Saving. */
+    struct disk_rows saved, staged;
+    slot_no saved_slot, base_slot;
+    uint64_t base_at, base_number; /* E's latest base: where the log may begin, and its number */
+    uint64_t full_at[2];           /* latest full record of P and C */
+    uint64_t records_at_save;
+    bool save_asked;
+    uint64_t saves;
+};
+
+void disk_free(struct disk *disk);
+void disk_step(struct disk *disk);
+void disk_append(struct world *w, uint32_t r, const struct action *action);
+/* Does this have to wait? Then it is kept. */
+bool disk_holds(struct world *w, uint32_t r, const struct disk_waiting *action);
+void disk_on_due(struct world *w, uint32_t r, uint64_t life);
+/* A piece of a checkpoint, from E. */
+bool disk_takes_piece(struct world *w, uint32_t r, struct parcel *parcel);
+/* A sync fails: EVENT_STOP_VOTING. */
+void disk_fail(struct world *w, uint32_t r);
+/* No room for so long: EVENT_STOP_VOTING, and EVENT_VOTE_AGAIN at the end. */
+void disk_fill(struct world *w, uint32_t r, uint64_t for_us);
+void disk_power_loss(struct world *w, uint32_t r);
+void disk_wipe(struct disk *disk);
+/* To the compartments, before START; to the engine, after it. */
+void disk_recall(struct world *w, uint32_t r);
+void disk_resume_engine(struct world *w, uint32_t r);
+
+#endif

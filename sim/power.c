@@ -1,0 +1,31 @@
+/*
+ * All replicas lose power at once, come back with new keys and what is on their disks, and a START resumes the cluster. Frames on
+ * their way stay on their way: they are of keys that are gone.
+ */
+#include "world.h"
+
+void power_loss(struct world *w)
+{
+    world_trace(w, "fault: power loss");
+    world_story(w, "all replicas lose power");
+    world_fault(w);
+    w->result->power_losses++;
+    bool was_alive[CLIENTS_MAX];
+    for (uint32_t c = 0; c < w->clients; c++) {
+        was_alive[c] = w->client[c].alive;
+        client_stop(w, c);
+    }
+    founding_retire(w);
+    w->life++;
+    for (replica_id r = 0; r < w->n; r++) {
+        disk_power_loss(w, r);
+        ledger_forget_replica(w, r);
+        replica_reborn(w, r);
+    }
+    founding_start(w);
+    for (replica_id r = 0; r < w->n; r++)
+        replica_start(w, r);
+    for (uint32_t c = 0; c < w->clients; c++)
+        if (was_alive[c])
+            client_start(w, c);
+}
