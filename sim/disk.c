@@ -132,6 +132,8 @@ static void release(struct world *w, replica_id r)
     size_t ready = 0;
     while (ready < d->waitings && d->waiting[ready].after <= d->durable)
         ready++;
+    if (!ready)
+        return;
     for (size_t i = 0; i < ready; i++) {
         replica_carry_out(w, r, &d->waiting[i]);
         parcel_drop(d->waiting[i].parcel);

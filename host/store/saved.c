@@ -8,12 +8,15 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "buffer.h"
 #include "file.h"
 #include "wire/record.h"
+
+#define FULL_BELOW_BYTES (1024u * 1024u)
 
 #define KEY_BYTES 13u /* rank, number, part: big-endian, so that rows sort as they are given back */
 
@@ -158,6 +161,13 @@ static int put_piece(struct saved *s)
     return result;
 }
 
+/* LMDB calls a write that was cut short by a full disk an input/output error. */
+static bool is_full(const struct saved *s)
+{
+    struct statvfs st;
+    return statvfs(s->dir, &st) == 0 && (uint64_t)st.f_bavail * st.f_frsize < FULL_BELOW_BYTES;
+}
+
 static void *thread_main(void *context)
 {
     struct saved *s = context;
@@ -174,7 +184,7 @@ static void *thread_main(void *context)
         char path[PATH_BYTES];
         bool known = path_make(path, "%s/data.mdb", s->dir) && stat(path, &st) == 0;
         pthread_mutex_lock(&s->lock);
-        bool room = result == ENOSPC || result == EDQUOT || result == MDB_MAP_FULL;
+        bool room = result == ENOSPC || result == EDQUOT || result == MDB_MAP_FULL || (result == EIO && is_full(s));
         s->state = result == 0 ? SAVED_STORED : room ? SAVED_NO_ROOM : SAVED_FAILED;
         s->problem[0] = 0;
         if (result)

@@ -44,7 +44,7 @@ wrong "[0-9]+:[0-9]+: a second document" -e '$a---\nmore: true'
 refuses 1 "$dir/cluster.yaml:1:1: empty" "$redoubt" status "$dir"
 rm "$dir/cluster.yaml"
 refuses 1 "$dir/cluster.yaml: No such file" "$redoubt" up "$dir"
-for kind in 'durability: memory/durability: sync' 'isolation: process/isolation: kvm' 'isolation: process/isolation: sgx'; do
+for kind in 'isolation: process/isolation: kvm' 'isolation: process/isolation: sgx'; do
     sed "s/^$kind/" "$tmp/good.yaml" >"$dir/cluster.yaml"
     refuses 1 "not built yet" "$redoubt" up "$dir"
 done

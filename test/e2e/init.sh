@@ -31,7 +31,6 @@ refuses 1 "$dir: it exists and is not empty" "$redoubt" init "$dir"
 expect "$sum" bash -c "find '$dir' -type f -exec cat {} + | cksum"
 [ "$(find "$tmp" -maxdepth 1 -name 'one.new*' | wc -l)" -eq 0 ] || fail "something was left behind"
 
-refuses 1 "durability sync: not built yet" "$redoubt" init "$tmp/no" --durability sync
 refuses 1 "protocol hybster: not built yet" "$redoubt" init "$tmp/no" --protocol hybster
 refuses 1 "isolation kvm: not built yet" "$redoubt" init "$tmp/no" --isolation kvm
 refuses 1 "isolation sgx: not built yet" "$redoubt" init "$tmp/no" --isolation sgx

@@ -118,6 +118,10 @@ static void says_what_is_not_built(void **state)
     strcpy(text, head);
     memcpy(strstr(text, "memory"), "sync  ", 6);
     assert_int_equal(parse(text, tail), 0);
+    assert_int_equal(config_supported(&config, &error), 0);
+    assert_int_equal(config.durability, DURABILITY_SYNC);
+    memcpy(strstr(text, "process"), "kvm    ", 7);
+    assert_int_equal(parse(text, tail), 0);
     assert_int_equal(config_supported(&config, &error), -1);
     assert_non_null(strstr(error.text, "not built yet"));
 }
