@@ -24,7 +24,7 @@ LIMITS_OF_SANITIZERS = \
 
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: help build deps demo test test-unit test-asan test-tsan test-fuzz test-sim test-mutants test-explorer \
+.PHONY: help build deps demo soak test test-unit test-asan test-tsan test-fuzz test-sim test-mutants test-explorer \
 	test-scenario test-e2e test-install test-symbols test-all-of-release sim fuzz bench bench-gate tcb check-symbols \
 	format check-format coverage install clean
 
