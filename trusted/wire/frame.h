@@ -47,7 +47,7 @@
     T(LOCAL_CATCH_UP, 55, "local-catch-up")     /* host -> E: ask that peer */                               \
     T(LOCAL_VIEW, 56, "local-view")             /* P, C -> host: the view I am in */                         \
     T(LOCAL_SETTLED, 57, "local-settled")       /* E -> host: this bundle will not be executed (again) */    \
-    T(LOCAL_CHECKPOINT, 58, "local-checkpoint") /* host -> E: go on with the checkpoint under way */ \
+    T(LOCAL_CHECKPOINT, 58, "local-checkpoint") /* host -> E: go on with the checkpoint under way */         \
     T(LOCAL_TRANSFER, 59, "local-transfer")     /* E -> host: how catching up by state goes */
 
 enum frame_type {
