@@ -213,6 +213,21 @@ static void rooted(struct world *w, replica_id r, slot_no no, const struct diges
     slot->root = *root;
 }
 
+/* After a transfer every leaf that was not touched since is what its digest in the tree says. */
+static void check_leaves(struct world *w, replica_id r, const struct execution *e)
+{
+    for (uint64_t leaf = 0; leaf < e->service->leaf_count(e->service_state); leaf++) {
+        struct digest digest;
+        if ((e->dirty[leaf / 64] | e->pending[leaf / 64]) >> leaf % 64 & 1)
+            continue;
+        e->service->leaf_digest(e->service_state, leaf, digest.bytes);
+        if (!digest_equal(&digest, &e->leaves.level[0].node[leaf]))
+            world_violation(w,
+                            "replica %u took over leaf %llu of the state after slot %llu as nobody signed it",
+                            r, (unsigned long long)leaf, (unsigned long long)e->checkpoint_slot);
+    }
+}
+
 void ledger_observe(struct world *w, replica_id r)
 {
     struct replica *replica = &w->replica[r];
@@ -230,6 +245,7 @@ void ledger_observe(struct world *w, replica_id r)
                             "replica %u took over a state after slot %llu, which no correct replica executed",
                             r, (unsigned long long)e->checkpoint_slot);
         rooted(w, r, e->checkpoint_slot, &e->root);
+        check_leaves(w, r, e);
         w->ledger.time_us[r] = e->time_us;
     }
     if (!e->fetch.active && !e->state_bad) {

@@ -24,7 +24,7 @@ static size_t change(struct dice *d, uint8_t *plain, size_t len)
     return len;
 }
 
-struct parcel *liar_state(struct world *w, replica_id r, const struct frame *frame)
+static struct parcel *changed_state(struct world *w, replica_id r, const struct frame *frame)
 {
     static uint8_t plain[FRAME_MAX], sealed[FRAME_MAX], bytes[FRAME_MAX];
     struct execution *e = w->replica[r].cell[CELL_E].state;
@@ -33,6 +33,8 @@ struct parcel *liar_state(struct world *w, replica_id r, const struct frame *fra
     uint8_t nonce[12], body[64];
     if (!state_decode(frame->body, &state) || frame->attachment.len <= AEAD_TAG_BYTES)
         return NULL;
+    if (state.what == STATE_HEAD && !dice_chance(d, 0.1))
+        return NULL; /* who lies there is asked for nothing else */
     struct secret_key key = key_between(&e->auth, w->pbft, r, state.replica);
     reply_nonce(nonce, state.nonce);
     CHECK(aead_open(plain, &key, nonce, frame->body.data, frame->body.len, frame->attachment.data,
@@ -50,4 +52,17 @@ struct parcel *liar_state(struct world *w, replica_id r, const struct frame *fra
                               (struct slice){sealed, len + AEAD_TAG_BYTES});
     CHECK(all > 0);
     return parcel_of((struct slice){bytes, all});
+}
+
+struct parcel *liar_output(struct world *w, replica_id r, uint32_t k, struct parcel *parcel)
+{
+    const struct cell *cell = &w->replica[r].cell[k];
+    struct frame frame;
+    struct parcel *lie = NULL;
+    if (k == CELL_E && cell->faulty && cell->lies > 0 && frame_decode(parcel->data, parcel->len, &frame) &&
+        frame.type == FRAME_STATE && dice_chance(&w->liar_dice, cell->lies))
+        lie = changed_state(w, r, &frame);
+    if (lie)
+        world_fault(w);
+    return lie ? lie : parcel_hold(parcel);
 }

@@ -178,18 +178,8 @@ void nemesis_mistreat_output(struct world *w, replica_id r, uint32_t k, struct p
     struct cell *cell = &w->replica[r].cell[k];
     struct dice *d = &w->fault_dice;
     struct frame frame;
-    if (!frame_decode((*parcel)->data, (*parcel)->len, &frame) || frame.type >= FRAME_LOCAL_PROPOSE)
-        return;
-    struct parcel *lie =
-        frame.type == FRAME_STATE && dice_chance(&w->liar_dice, cell->lies) ? liar_state(w, r, &frame) : NULL;
-    if (lie) {
-        world_fault(w);
-        parcel_drop(*parcel);
-        *parcel = lie;
-        if (!frame_decode(lie->data, lie->len, &frame))
-            return;
-    }
-    if (cell->omits == 0)
+    if (cell->omits == 0 || !frame_decode((*parcel)->data, (*parcel)->len, &frame) ||
+        frame.type >= FRAME_LOCAL_PROPOSE)
         return;
     if (dice_chance(d, cell->omits)) {
         world_fault(w);

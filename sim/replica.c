@@ -180,8 +180,9 @@ static void check_secret(struct world *w, replica_id r, uint32_t cell, const str
         world_violation(w, "replica %u: a plaintext left its Execution compartment", r);
 }
 
-void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel)
+void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parcel *said)
 {
+    struct parcel *parcel = liar_output(w, r, cell, said);
     if (w->options.trace)
         world_trace_frame(w, kind_name(w->replica[r].cell[cell].type->kind), r, parcel_slice(parcel), NULL);
     if (w->options.faults & FAULTS_BYZANTINE)
@@ -199,4 +200,5 @@ void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parc
     if (!drop)
         replica_event(w, r, EVENT_COMPARTMENT, cell + KIND_PREPARATION, parcel_slice(out));
     parcel_drop(out);
+    parcel_drop(parcel);
 }

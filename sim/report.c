@@ -228,6 +228,9 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_STATE_ROOT_NOT_CHECKED:
         o->only_attack = "bad-state";
         break;
+    case MUTANT_LEAF_UNCHECKED:
+        o->attacks_per_s = 0; /* what a faulty E sends is enough */
+        break;
     case MUTANT_NEW_VIEW_H_NOT_ADOPTED:
         o->only_attack = "old-slots";
         break;
@@ -257,6 +260,7 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_NO_BACK_OFF:
     case MUTANT_NO_RETRANSMISSION:
     case MUTANT_NO_STATE_TRANSFER:
+    case MUTANT_SILENT_PEER_KEPT:
         o->faults = FAULTS_CRASH | FAULTS_NETWORK;
         break;
     case MUTANT_SEND_BEFORE_PERSIST:

@@ -271,8 +271,8 @@ void nemesis_heal(struct world *w);
 void nemesis_mistreat_output(struct world *w, replica_id r, uint32_t cell, struct parcel **parcel,
                              bool *drop);
 
-/* liar.c: a piece of state of a faulty E, with something in it that is not true; NULL: cannot be made. */
-struct parcel *liar_state(struct world *w, replica_id r, const struct frame *frame);
+/* liar.c: a frame as a faulty E sends it: pieces of state may have something in them that is not true. The caller's to drop. */
+struct parcel *liar_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel);
 
 /* host.c: what a Byzantine host does to frames; true when it has dealt with this one itself */
 bool host_meddles_give(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel, bool local);

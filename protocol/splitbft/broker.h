@@ -203,7 +203,7 @@ struct broker {
     uint32_t ask_turn;
     int64_t credit; /* bytes that may leave; negative: that left too many */
     uint64_t credit_us;
-    uint64_t worked_us; /* when a bundle was executed last */
+    uint64_t worked_us;   /* when a bundle was executed last */
     uint64_t serve_at_us; /* when more may leave; UINT64_MAX: nothing waits */
 
     struct engine_status counters;

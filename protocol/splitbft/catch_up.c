@@ -134,8 +134,7 @@ void catch_up_serve(struct broker *b)
     earn(b);
     while (b->credit > 0 && asks_wait(b))
         hand_over(b);
-    b->serve_at_us =
-        asks_wait(b) ? b->now_us + 1000 + (uint64_t)-b->credit * 1000000 / rate(b) : UINT64_MAX;
+    b->serve_at_us = asks_wait(b) ? b->now_us + 1000 + (uint64_t)-b->credit * 1000000 / rate(b) : UINT64_MAX;
 }
 
 /* A piece of state leaves. */

@@ -51,12 +51,13 @@ static unsigned step(struct broker *b, const struct checkpoint_queue *queue, uin
     /* Kept only when it is what it says: a forged one for a slot far away would keep true ones out for good. */
     if (verdict == VERDICT_ACCEPT && queue->step == CHECK && !own)
         verdict = auth_check_signature(b->configuration, &frame);
-    if (verdict != VERDICT_ACCEPT) {
-        b->verdict[verdict] += verdict != VERDICT_STALE;
-        /* Own P and C may be behind own E; what is stable for E alone they still need. */
-        if (verdict != VERDICT_STALE || queue->step == CHECK)
-            return DONE;
+    if (verdict != VERDICT_ACCEPT && verdict != VERDICT_STALE) {
+        b->verdict[verdict]++;
+        return DONE;
     }
+    /* What is stable for own E, own P and C may still lack: E may have learned it with its state. */
+    if (verdict == VERDICT_STALE && queue->step == CHECK)
+        return GIVE_P;
     switch (queue->step) {
     case CHECK:
         keep(b, &frame, checkpoint.slot, from);

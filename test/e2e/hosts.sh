@@ -42,7 +42,7 @@ on_host() { ip netns exec "rdb$$h$1" "${@:2}"; }
 administrator() { ip netns exec "$net" "$@"; }
 call() { administrator timeout 30 "$redoubt" call "$dir" --timeout 10000 "$@"; }
 # value HOST NAME: a metric of that host.
-value() { on_host "$1" curl -s "http://127.0.0.1:77${1}6/metrics" | awk -v name="redoubt_$2" '$1 == name { print $2 }'; }
+value() { on_host "$1" curl -s --max-time 5 "http://127.0.0.1:77${1}6/metrics" | awk -v name="redoubt_$2" '$1 == name { print $2 }'; }
 is() { [ "$(value "$1" "$2")" = "$3" ]; }
 at_least() { [ "$(value "$1" "$2")" -ge "$3" ]; }
 
@@ -53,7 +53,8 @@ for host in 0 1 2 3; do
     mkdir "$tmp/host$host"
     cp "$dir/cluster.yaml" "$dir/admin.pub" "$tmp/host$host/"
     cp -a "$dir/replica-$host" "$tmp/host$host/"
-    on_host $host "$redoubt" replica "$tmp/host$host" --id $host --wait 60 2>"$tmp/replica$host.log" &
+    # Not by a function: the process to be ended later must be the replica, and not a shell around it.
+    ip netns exec "rdb$$h$host" "$redoubt" replica "$tmp/host$host" --id $host --wait 60 2>"$tmp/replica$host.log" &
     replicas+=($!)
     pids+=($!)
 done

@@ -95,6 +95,8 @@ void merkle_root(struct merkle *tree, uint64_t leaf_count, struct digest *root)
     while (children > 1) {
         uint64_t nodes = (children + MERKLE_ARITY - 1) / MERKLE_ARITY;
         level_compute(tree, ++level, 0, nodes, children);
+        /* Marks beyond the last node would outlive those above them, and then keep new ones from going up. */
+        tree->level[level].marked[(nodes - 1) / 64] = 0;
         children = nodes;
     }
     *root = tree->level[level].node[0];

@@ -29,8 +29,8 @@ WIRE_STRUCT(local_progress, LOCAL_PROGRESS_FIELDS)
  * time, and answers that were wrong; which replicas gave such (bits). */
 #define LOCAL_TRANSFER_FIELDS(F)                                                                             \
     F(u8, phase)                                                                                             \
-    F(u64, slot) F(u64, bytes) F(u64, leaves_wanted) F(u64, leaves_moved) F(u64, late) F(u64, lies)          \
-        F(u32, liars)
+    F(u64, slot)                                                                                             \
+    F(u64, bytes) F(u64, leaves_wanted) F(u64, leaves_moved) F(u64, late) F(u64, lies) F(u32, liars)
 WIRE_STRUCT(local_transfer, LOCAL_TRANSFER_FIELDS)
 enum transfer_phase {
     TRANSFER_NONE = 0,
