@@ -166,7 +166,8 @@ void replica_carry_out(struct replica *r, const struct action *action)
         clients_drop(&r->clients, action->to, "it sent what no correct client sends");
         break;
     case ACTION_GIVE:
-        if (action->to >= KIND_PREPARATION && action->to <= KIND_EXECUTION && !disk_starves(&r->disk, action->to))
+        if (action->to >= KIND_PREPARATION && action->to <= KIND_EXECUTION &&
+            !disk_starves(&r->disk, action->to))
             give(r, (enum kind)action->to, action->parts, count, action->local);
         break;
     case ACTION_TIMER:
@@ -280,6 +281,25 @@ static void press_back(struct replica *r)
     links_pause(&r->links, most > PAUSE_PEERS_BYTES);
 }
 
+/* A view change is what an operator looks for first when clients had to wait. */
+static void view_log(struct replica *r)
+{
+    struct engine_status s;
+    r->engine_type->status(r->engine, &s);
+    if (!s.in_view && s.view == 0)
+        return; /* not started yet */
+    if (s.view == r->view_logged && s.in_view == !r->view_left_logged)
+        return;
+    if (s.in_view)
+        log_line(LOG_INFO, "view %llu entered, %llu slots executed", (unsigned long long)s.view,
+                 (unsigned long long)s.executed);
+    else
+        log_line(LOG_WARNING, "view left, waiting for view %llu; %llu slots executed, %llu seen",
+                 (unsigned long long)s.view, (unsigned long long)s.executed, (unsigned long long)s.newest);
+    r->view_logged = s.view;
+    r->view_left_logged = !s.in_view;
+}
+
 static void on_engine_timer(uv_timer_t *timer)
 {
     struct replica *r = timer->data;
@@ -288,6 +308,7 @@ static void on_engine_timer(uv_timer_t *timer)
     if (r->timer_at_us && r->now_us >= r->timer_at_us) {
         r->timer_at_us = 0;
         step(r, EVENT_TIMER, 0, (struct slice){NULL, 0});
+        view_log(r);
     }
 }
 
@@ -636,7 +657,8 @@ static int replica_prepare(struct replica *r, struct error *error)
         ports_open(r, error))
         return -1;
     hello_withdraw(r); /* of an earlier start that ended by force */
-    return epoch_choose(r, error) || disk_open(r, error) || engine_open(r, error) || seats_open(r, error) ? -1 : 0;
+    return epoch_choose(r, error) || disk_open(r, error) || engine_open(r, error) || seats_open(r, error) ? -1
+                                                                                                          : 0;
 }
 
 static int replica_live(struct replica *r, struct error *error)

@@ -95,17 +95,19 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
         &b,
         "isolation: %s        # process: compartments are sandboxed processes; inline: functions (pbft)\n",
         isolation_text(q->isolation));
-    buffer_print(&b,
-                 "durability: %-13s # sync: all may lose power at once; memory: nothing survives when more than "
-                 "`faults` replicas stop\n",
-                 durability_name(q->durability));
+    buffer_print(
+        &b,
+        "durability: %-13s # sync: all may lose power at once; memory: nothing survives when more than "
+        "`faults` replicas stop\n",
+        durability_name(q->durability));
     buffer_print(&b, "fast_reads: off           # on: reads may skip ordering, and every write waits for 2 * "
                      "faults + 1 replies\n");
     buffer_print(&b,
                  "request_timeout_ms: 1000  # how long a request may wait before the primary is suspected\n");
     buffer_print(&b,
                  "memory_mb: 4096           # what the service may fill, per replica; taken as it is used\n");
-    buffer_print(&b, "log_mb: 1024              # durability sync: the log takes about this much of the disk, per replica\n");
+    buffer_print(&b, "log_mb: 1024              # durability sync: the log takes about this much of the "
+                     "disk, per replica\n");
     buffer_print(&b, "affinity: spread          # spread: replicas on one host share its cores out; none: "
                      "the kernel decides\n");
     buffer_print(&b, "spin: off                 # on: compartments look around before they sleep; only with "

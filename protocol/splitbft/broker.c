@@ -29,8 +29,9 @@ void broker_give_stripped(struct broker *b, enum kind kind, const struct frame *
     memcpy(head, frame->whole.data, sizeof head);
     memset(head + 24, 0, 4);
     struct slice rest = {frame->whole.data + sizeof head, bare.body.len + bare.auth.len};
-    broker_emit(b, &(struct action){
-                .kind = ACTION_GIVE, .to = kind, .local = local, .parts = {{head, sizeof head}, rest}});
+    broker_emit(b,
+                &(struct action){
+                    .kind = ACTION_GIVE, .to = kind, .local = local, .parts = {{head, sizeof head}, rest}});
 }
 
 void broker_send(struct broker *b, uint32_t peer, struct slice frame)
@@ -248,9 +249,14 @@ static void on_client_gone(struct broker *b, uint32_t connection)
             b->bundle[at - 1].connection = 0; /* the number may be given to somebody else */
 }
 
+/* When it is due before the one that the driver knows. */
 static void arm_timer(struct broker *b)
 {
-    broker_emit(b, &(struct action){.kind = ACTION_TIMER, .at_us = b->next_tick_us});
+    uint64_t due = checkpoints_due(b) < b->next_tick_us ? checkpoints_due(b) : b->next_tick_us;
+    if (due >= b->timer_at_us)
+        return;
+    b->timer_at_us = due;
+    broker_emit(b, &(struct action){.kind = ACTION_TIMER, .at_us = due});
 }
 
 static void broker_step(void *engine, const struct event *event, struct actions *actions)
@@ -278,12 +284,17 @@ static void broker_step(void *engine, const struct event *event, struct actions 
         liveness_send_status(b, event->from);
         break;
     case EVENT_TIMER:
+        b->timer_at_us = UINT64_MAX;
         if (b->now_us >= b->next_tick_us)
             liveness_tick(b);
+        checkpoints_turn(b);
+        checkpoints_nudge(b);
         arm_timer(b);
         break;
     case EVENT_RUN_END:
         ordering_propose(b);
+        checkpoints_turn(b);
+        arm_timer(b);
         break;
     case EVENT_STOP_VOTING:
         b->voting = false;
@@ -343,6 +354,7 @@ static void broker_start(void *engine, const struct configuration *configuration
     b->progress_us = now_us;
     b->view = configuration->view; /* 0, or to be entered by NEW-VIEW */
     b->next_tick_us = now_us + b->timeout_us / TICKS_PER_TIMEOUT;
+    b->timer_at_us = UINT64_MAX;
     arm_timer(b);
 }
 

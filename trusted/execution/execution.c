@@ -15,7 +15,7 @@ static void env_release(const struct redoubt_env *env, void *memory, size_t byte
 static void env_digest(uint8_t out[REDOUBT_DIGEST_BYTES], const void *data, size_t bytes)
 {
     struct digest digest;
-    digest_of(&digest, "redoubt leaf", data, bytes);
+    digest_of(&digest, "leaf", data, bytes);
     memcpy(out, digest.bytes, sizeof digest.bytes);
 }
 
@@ -144,6 +144,8 @@ static enum verdict execution_step(void *state, const struct compartment_input *
         return execution_on_parting(e, &frame);
     case FRAME_LOCAL_SAVE:
         return execution_on_save(e, &frame, out);
+    case FRAME_LOCAL_CHECKPOINT:
+        return execution_on_local_checkpoint(e, &frame, out);
     case FRAME_LOCAL_CATCH_UP:
         return execution_on_catch_up(e, &frame, out);
     case FRAME_ASK_EXECUTED:
@@ -170,11 +172,10 @@ static bool execution_flush(void *state, uint64_t now_us, struct outbox *out)
     while (more && out->len - before < 64 * 1024 && out->cap - out->len >= FRAME_MAX)
         more = execution_advance(e, out);
     execution_write_executed(e, out);
-    checkpoint_advance(e, false, out);
     save_first_piece(e, out);
     if (e->progress)
         execution_tell_progress(e, out);
-    return more || e->freeze.active;
+    return more;
 }
 
 static void execution_validate(const void *state)
