@@ -14,7 +14,7 @@
 #include "resume.h"
 
 #define FILE_BYTES       (16u * 1024u * 1024u)
-#define SAVE_PERIOD_S    20u            /* replicas take turns in it */
+#define SAVE_PERIOD_S    20u             /* replicas take turns in it */
 #define SAVE_LEAST_BYTES (1024u * 1024u) /* of log since the last time, else it is not worth it */
 #define RECALL_WAIT_MS   600000
 
@@ -34,8 +34,8 @@ static int secret_read(struct replica *r, bool needed, struct error *error)
         return error_set(error, "%s: name too long", r->config.dir);
     if (!file_exists(path)) {
         if (needed)
-            return error_set(error, "%s: it is gone, and the log of replica %u cannot be read without it", path,
-                             r->options.id);
+            return error_set(error, "%s: it is gone, and the log of replica %u cannot be read without it",
+                             path, r->options.id);
         crypto_random(r->disk.secret, sizeof r->disk.secret);
         return file_write(path, r->disk.secret, sizeof r->disk.secret, 0600, error);
     }
@@ -183,8 +183,9 @@ int disk_recall(struct replica *r, struct slice frames[], uint8_t kept[][65536],
     free(records);
     if (at.failed && error->text[0])
         return -1;
-    return at.failed ? error_set(error, "replica %u: its compartments could not be given their log", r->options.id)
-                     : 0;
+    return at.failed
+               ? error_set(error, "replica %u: its compartments could not be given their log", r->options.id)
+               : 0;
 }
 
 static void on_journal(uv_poll_t *poll, int status, int events);
@@ -316,7 +317,8 @@ static void tell_state(struct replica *r, enum journal_state state)
         return;
     }
     log_line(LOG_ERROR, "%s: this replica stops voting%s", journal_problem(d->journal),
-             state == JOURNAL_FULL ? " until there is room" : " for good; see to its disk, then restart the cluster");
+             state == JOURNAL_FULL ? " until there is room"
+                                   : " for good; see to its disk, then restart the cluster");
     if (state == JOURNAL_FAILED)
         buffer_free(&d->waiting);
     replica_step(r, EVENT_STOP_VOTING);
@@ -333,7 +335,8 @@ static void watch_length(struct replica *r)
         return;
     d->too_long = long_now;
     if (long_now)
-        log_line(LOG_ERROR, "the log has reached log_mb (%u): this replica stops voting until a checkpoint is saved",
+        log_line(LOG_ERROR,
+                 "the log has reached log_mb (%u): this replica stops voting until a checkpoint is saved",
                  r->config.log_mb);
     else
         log_line(LOG_INFO, "the log is shorter again: this replica votes again");

@@ -27,7 +27,7 @@ struct disk {
     struct journal *journal;
     struct saved *saved;
     uv_poll_t journal_poll, saved_poll;
-    struct buffer waiting; /* struct waiting_head, bytes */
+    struct buffer waiting;   /* struct waiting_head, bytes */
     enum journal_state told; /* to the engine */
     bool found;              /* records of an earlier life */
     uint64_t step_first;     /* next sequence number when the engine's step began */
@@ -36,7 +36,7 @@ struct disk {
     uint64_t appended, appended_at_save; /* bytes */
     uint64_t saving_since_us, saved_us, saves;
     bool save_asked, saved_failed;
-    bool too_long; /* the log: P and C are given nothing */
+    bool too_long;  /* the log: P and C are given nothing */
     uint64_t piece; /* in the hands of `saved` */
     bool last_piece;
 };

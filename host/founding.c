@@ -98,8 +98,9 @@ static int manifest_make(struct file *out, struct start *start, const struct con
     start_put(&w, start);
     CHECK(!w.bad && !members_writer.bad);
     sign_start(signature, &sender, (struct slice){body, w.len}, admin);
-    out->len = frame_encode(out->data, FRAME_MAX, FRAME_START, &sender, AUTH_SIGNATURE,
-                            (struct slice){body, w.len}, (struct slice){signature, sizeof signature}, secrets);
+    out->len =
+        frame_encode(out->data, FRAME_MAX, FRAME_START, &sender, AUTH_SIGNATURE, (struct slice){body, w.len},
+                     (struct slice){signature, sizeof signature}, secrets);
     free(body);
     if (out->len > 0)
         return 0;
@@ -128,7 +129,8 @@ static size_t retired_put_all(uint8_t *to, const struct configuration *before, c
 }
 
 /* Has every replica but f its log? What is missing counts as rolled back, and resuming assumes that of f at most. */
-static int heads_check(const struct config *config, const struct hellos hellos[], view_no *view, struct error *error)
+static int heads_check(const struct config *config, const struct hellos hellos[], view_no *view,
+                       struct error *error)
 {
     uint32_t lost = 0;
     for (replica_id r = 0; r < config->replicas; r++) {
@@ -143,10 +145,11 @@ static int heads_check(const struct config *config, const struct hellos hellos[]
     }
     if (lost <= config->faults)
         return 0;
-    return error_set(error,
-                     "start: %u of %u replicas have lost their log, and at most %u may: restore their directories; or, "
-                     "to begin with an empty state, remove %s/manifest and every replica-N/{manifest,log,checkpoint}",
-                     lost, config->replicas, config->faults, config->dir);
+    return error_set(
+        error,
+        "start: %u of %u replicas have lost their log, and at most %u may: restore their directories; or, "
+        "to begin with an empty state, remove %s/manifest and every replica-N/{manifest,log,checkpoint}",
+        lost, config->replicas, config->faults, config->dir);
 }
 
 int founding_resume(struct file *out, const struct config *config, const struct hellos hellos[],
@@ -186,7 +189,8 @@ int founding_sign(struct file *out, const struct config *config, const struct he
     secrets_put(&secrets_writer, config, hellos, &group);
     CHECK(!secrets_writer.bad);
     struct start start = start_of(config, &group, (struct slice){NULL, 0}, origins);
-    int result = manifest_make(out, &start, config, hellos, (struct slice){secrets, secrets_writer.len}, admin, error);
+    int result =
+        manifest_make(out, &start, config, hellos, (struct slice){secrets, secrets_writer.len}, admin, error);
     crypto_wipe(&group, sizeof group);
     return result;
 }
@@ -259,8 +263,8 @@ static int manifest_write(const struct config *config, const struct file *manife
     return 0;
 }
 
-static int resume_from(struct file *out, const struct config *config, const char *path, const struct hellos hellos[],
-                       const struct sign_key *admin, struct error *error)
+static int resume_from(struct file *out, const struct config *config, const char *path,
+                       const struct hellos hellos[], const struct sign_key *admin, struct error *error)
 {
     struct file file;
     struct frame before;
@@ -288,7 +292,8 @@ int founding_run(const struct config *config, unsigned wait_ms, bool (*stop)(voi
     if (result == 0)
         result = origins_read(&origins, config, error);
     if (result == 0)
-        result = wait_for_hellos(hellos, config, admin.public, resume ? RESUME_WAIT_MS : wait_ms, stop, context, error);
+        result = wait_for_hellos(hellos, config, admin.public, resume ? RESUME_WAIT_MS : wait_ms, stop,
+                                 context, error);
     if (result == 0 && resume)
         result = resume_from(&manifest, config, before, hellos, &admin, error);
     else if (result == 0)

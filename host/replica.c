@@ -166,7 +166,8 @@ void replica_carry_out(struct replica *r, const struct action *action)
         clients_drop(&r->clients, action->to, "it sent what no correct client sends");
         break;
     case ACTION_GIVE:
-        if (action->to >= KIND_PREPARATION && action->to <= KIND_EXECUTION && !disk_starves(&r->disk, action->to))
+        if (action->to >= KIND_PREPARATION && action->to <= KIND_EXECUTION &&
+            !disk_starves(&r->disk, action->to))
             give(r, (enum kind)action->to, action->parts, count, action->local);
         break;
     case ACTION_TIMER:
@@ -691,7 +692,8 @@ static int replica_prepare(struct replica *r, struct error *error)
         ports_open(r, error))
         return -1;
     hello_withdraw(r); /* of an earlier start that ended by force */
-    return epoch_choose(r, error) || disk_open(r, error) || engine_open(r, error) || seats_open(r, error) ? -1 : 0;
+    return epoch_choose(r, error) || disk_open(r, error) || engine_open(r, error) || seats_open(r, error) ? -1
+                                                                                                          : 0;
 }
 
 static int replica_live(struct replica *r, struct error *error)

@@ -65,14 +65,18 @@ static void disk_print(const struct replica *r, struct buffer *body)
     if (!d->on || !r->started)
         return;
     journal_stats(d->journal, &stats);
-    buffer_print(body,
-                 "\"disk\":{\"state\":\"%s\",\"log_bytes\":%llu,\"log_max_bytes\":%llu,\"checkpoint_bytes\":%llu,"
-                 "\"checkpoint_slot\":%llu",
-                 d->saved_failed ? "failed" : d->too_long && d->told == JOURNAL_GOOD ? "full" : states[d->told],
-                 (unsigned long long)stats.bytes, (unsigned long long)r->config.log_mb << 20,
-                 (unsigned long long)saved_bytes(d->saved), (unsigned long long)saved_slot(d->saved));
+    buffer_print(
+        body,
+        "\"disk\":{\"state\":\"%s\",\"log_bytes\":%llu,\"log_max_bytes\":%llu,\"checkpoint_bytes\":%llu,"
+        "\"checkpoint_slot\":%llu",
+        d->saved_failed                          ? "failed"
+        : d->too_long && d->told == JOURNAL_GOOD ? "full"
+                                                 : states[d->told],
+        (unsigned long long)stats.bytes, (unsigned long long)r->config.log_mb << 20,
+        (unsigned long long)saved_bytes(d->saved), (unsigned long long)saved_slot(d->saved));
     if (d->told != JOURNAL_GOOD)
-        buffer_print(body, ",\"problem\":\"%s\"", json_escape(words, sizeof words, journal_problem(d->journal)));
+        buffer_print(body, ",\"problem\":\"%s\"",
+                     json_escape(words, sizeof words, journal_problem(d->journal)));
     buffer_print(body, "},");
 }
 

@@ -28,7 +28,7 @@ enum event_kind {
     EVENT_TIMER,       /* the time asked for by ACTION_TIMER has come */
     EVENT_RUN_END,     /* the driver has delivered all that waited: batching decisions are taken now */
     EVENT_STOP_VOTING, /* a compartment of this replica died, or its disk failed: no more proposals or leaving of views */
-    EVENT_VOTE_AGAIN,  /* the disk has room again */
+    EVENT_VOTE_AGAIN, /* the disk has room again */
 };
 
 struct event {
@@ -58,7 +58,8 @@ struct action {
     uint64_t at_us;
     struct slice parts[2]; /* the frame, or the record, in one or two pieces */
     /* PERSIST. */
-    bool full;            /* earlier records of this kind are needed no more; E's: once the checkpoint at `slot` is stored */
+    bool
+        full; /* earlier records of this kind are needed no more; E's: once the checkpoint at `slot` is stored */
     slot_no slot;         /* which it is about */
     struct digest digest; /* of the batch or bundle */
 };

@@ -37,7 +37,8 @@ static uint32_t last_full(const struct resume_log *log, enum persist_kind kind, 
     return found;
 }
 
-static void resume_promises(const struct resume_log *log, enum persist_kind kind, const struct resume_sink *sink)
+static void resume_promises(const struct resume_log *log, enum persist_kind kind,
+                            const struct resume_sink *sink)
 {
     for (uint32_t i = last_full(log, kind, UINT64_MAX); i < log->count; i++)
         if (log->record[i].kind == kind)
@@ -180,8 +181,8 @@ static void recall(const struct resume_log *log, uint32_t i, const struct engine
         type->recall(engine, log->record[i].kind, log->record[i].slot, bytes);
 }
 
-void resume_engine(const struct resume_log *log, const struct engine_type *type, void *engine, slot_no executed,
-                   slot_no stable)
+void resume_engine(const struct resume_log *log, const struct engine_type *type, void *engine,
+                   slot_no executed, slot_no stable)
 {
     type->resume(engine, executed, stable);
     /* Lists first, the latest of a slot before its earlier ones, then the bundles that they name. */

@@ -35,8 +35,8 @@ struct resume_sink {
 };
 
 void resume_compartments(const struct resume_log *log, slot_no saved, const struct resume_sink *sink);
-void resume_engine(const struct resume_log *log, const struct engine_type *type, void *engine, slot_no executed,
-                   slot_no stable);
+void resume_engine(const struct resume_log *log, const struct engine_type *type, void *engine,
+                   slot_no executed, slot_no stable);
 
 /* A LOCAL-RECALL frame; returns its length. */
 size_t resume_frame(uint8_t *out, size_t cap, unsigned what, uint64_t number, struct slice bytes);

@@ -174,8 +174,8 @@ static void give_save(struct world *w, replica_id r, uint64_t number)
     struct sender self = {KIND_HOST, r, 0};
     struct writer b = writer_to(body, sizeof body);
     local_save_put(&b, &(struct local_save){.number = number});
-    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_SAVE, &self, AUTH_NONE, (struct slice){body, b.len},
-                              (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_SAVE, &self, AUTH_NONE,
+                              (struct slice){body, b.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
     struct parcel *parcel = parcel_of((struct slice){bytes, len});
     cell_give(w, r, CELL_E, parcel, false);
     parcel_drop(parcel);

@@ -33,16 +33,16 @@ struct disk_rows {
 struct disk {
     struct resume_record *record;
     struct parcel **bytes;
-    uint64_t first;        /* number of record[0] */
-    uint64_t count, cap;   /* kept */
-    uint64_t durable;      /* records below this number are */
-    uint64_t syncing;      /* will be when the sync under way ends; 0: none */
-    uint64_t step_first;   /* next number when the engine's step began */
+    uint64_t first;      /* number of record[0] */
+    uint64_t count, cap; /* kept */
+    uint64_t durable;    /* records below this number are */
+    uint64_t syncing;    /* will be when the sync under way ends; 0: none */
+    uint64_t step_first; /* next number when the engine's step began */
     struct disk_waiting *waiting;
     size_t waitings, waiting_cap;
     uint64_t life;
-    bool failed;           /* a sync did: this replica votes no more */
-    bool ignored_failure;  /* only a mutant: what is written from now on is lost */
+    bool failed;          /* a sync did: this replica votes no more */
+    bool ignored_failure; /* only a mutant: what is written from now on is lost */
     uint64_t full_until_us;
     /* Saving. */
     struct disk_rows saved, staged;

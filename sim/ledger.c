@@ -290,8 +290,8 @@ void ledger_recalled(struct world *w, replica_id r)
     /* A saved checkpoint. */
     replica->seen_executed = replica->seen_checkpoint = e->checkpoint_slot;
     if (!slot_at(&w->ledger, e->checkpoint_slot)->finished)
-        world_violation(w, "replica %u had saved a state after slot %llu, which no correct replica executed", r,
-                        (unsigned long long)e->checkpoint_slot);
+        world_violation(w, "replica %u had saved a state after slot %llu, which no correct replica executed",
+                        r, (unsigned long long)e->checkpoint_slot);
     rooted(w, r, e->checkpoint_slot, &e->root);
     w->ledger.time_us[r] = e->time_us;
 }

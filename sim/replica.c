@@ -72,7 +72,8 @@ static void emit(struct actions *actions, const struct action *action)
         return;
     }
     struct parcel *parcel = parcel_new(action->parts, 2);
-    struct disk_waiting now = {.kind = action->kind, .to = action->to, .local = action->local, .parcel = parcel};
+    struct disk_waiting now = {
+        .kind = action->kind, .to = action->to, .local = action->local, .parcel = parcel};
     bool waits = action->kind == ACTION_SEND_PEER || (action->kind == ACTION_GIVE && action->held);
     if (!waits || !disk_holds(w, self->r, &now))
         replica_carry_out(w, self->r, &now);

@@ -148,7 +148,7 @@ struct world {
     struct queue queue;
     uint32_t n, f;
     bool pbft;
-    bool durable; /* durability: sync */
+    bool durable;  /* durability: sync */
     uint32_t life; /* STARTs */
     struct replica replica[REPLICAS_MAX];
     struct link link[REPLICAS_MAX][REPLICAS_MAX];

@@ -95,10 +95,11 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
         &b,
         "isolation: %s        # process: compartments are sandboxed processes; inline: functions (pbft)\n",
         isolation_text(q->isolation));
-    buffer_print(&b,
-                 "durability: %-13s # sync: all may lose power at once; memory: nothing survives when more than "
-                 "`faults` replicas stop\n",
-                 durability_name(q->durability));
+    buffer_print(
+        &b,
+        "durability: %-13s # sync: all may lose power at once; memory: nothing survives when more than "
+        "`faults` replicas stop\n",
+        durability_name(q->durability));
     buffer_print(&b, "fast_reads: off           # on: reads may skip ordering, and every write waits for 2 * "
                      "faults + 1 replies\n");
     buffer_print(&b,

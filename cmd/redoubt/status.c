@@ -124,12 +124,13 @@ static void print_disk(const struct answer *a)
         return;
     json_string(a->json, json_member(a->json, disk, "state"), state, sizeof state);
     json_string(a->json, json_member(a->json, disk, "problem"), problem, sizeof problem);
-    printf("           disk %s: log %" PRIu64 " of %" PRIu64 " MiB, checkpoint of slot %" PRIu64 " %" PRIu64 " MiB%s%s\n",
+    printf("           disk %s: log %" PRIu64 " of %" PRIu64 " MiB, checkpoint of slot %" PRIu64 " %" PRIu64
+           " MiB%s%s\n",
            printable(state), json_number(a->json, json_member(a->json, disk, "log_bytes"), 0) >> 20,
            json_number(a->json, json_member(a->json, disk, "log_max_bytes"), 0) >> 20,
            json_number(a->json, json_member(a->json, disk, "checkpoint_slot"), 0),
-           json_number(a->json, json_member(a->json, disk, "checkpoint_bytes"), 0) >> 20, *problem ? "; " : "",
-           printable(problem));
+           json_number(a->json, json_member(a->json, disk, "checkpoint_bytes"), 0) >> 20,
+           *problem ? "; " : "", printable(problem));
 }
 
 static void print_compartments(const struct answer *a)
@@ -200,7 +201,8 @@ static void print_trust(const struct config *config)
                "or root.\n",
                config->faults, config->replicas);
     if (config->durability == DURABILITY_SYNC)
-        printf("durability: sync. All replicas may lose power at once, and nothing that was acknowledged is lost, while at "
+        printf("durability: sync. All replicas may lose power at once, and nothing that was acknowledged is "
+               "lost, while at "
                "most %u\nof them lose their logs or are given older ones.\n",
                config->faults);
     else

@@ -144,8 +144,8 @@ static void head_get(const uint8_t *data, struct head *head)
 }
 
 /* Over everything but itself, and the place. */
-static void checksum(uint8_t out[CHECK_BYTES], uint64_t number, uint64_t at, const uint8_t *head, size_t head_len,
-                     const uint8_t *payload, size_t len)
+static void checksum(uint8_t out[CHECK_BYTES], uint64_t number, uint64_t at, const uint8_t *head,
+                     size_t head_len, const uint8_t *payload, size_t len)
 {
     uint8_t place[16];
     struct writer w = writer_to(place, sizeof place);
@@ -293,8 +293,9 @@ static int segment_scan(struct journal *j, uint64_t number, bool last, struct er
         return result;
     }
     if (j->segments > 0 && first != j->next)
-        result = error_set(error, "%s: it begins with record %llu, but %llu comes next: a part of the log is lost",
-                           path, (unsigned long long)first, (unsigned long long)j->next);
+        result =
+            error_set(error, "%s: it begins with record %llu, but %llu comes next: a part of the log is lost",
+                      path, (unsigned long long)first, (unsigned long long)j->next);
     j->next = first;
     while (result == 0 && record_good(number, at, file.data, file.len, &head) && head.sequence == j->next) {
         found_add(j, number, at, &head);

@@ -38,9 +38,9 @@ struct journal_files {
 extern const struct journal_files journal_files;
 
 struct journal_options {
-    const char *dir;       /* made when it is not there */
-    uint64_t file_bytes;   /* of each file */
-    uint64_t bytes_max;    /* of all of them: at least four files' */
+    const char *dir;                   /* made when it is not there */
+    uint64_t file_bytes;               /* of each file */
+    uint64_t bytes_max;                /* of all of them: at least four files' */
     const struct journal_files *files; /* NULL: the real ones */
 };
 
@@ -49,8 +49,8 @@ enum journal_state { JOURNAL_GOOD, JOURNAL_FULL, JOURNAL_FAILED };
 struct journal_stats {
     uint64_t bytes, bytes_max; /* on the disk */
     uint64_t records, syncs;
-    uint64_t cut;              /* bytes of a torn end that were found at opening */
-    uint64_t sync_us;          /* the last group commit */
+    uint64_t cut;     /* bytes of a torn end that were found at opening */
+    uint64_t sync_us; /* the last group commit */
 };
 
 /* Opens or creates; -1 and the error when it cannot be, or when something in it is damaged. */
@@ -66,8 +66,8 @@ struct slice journal_read(struct journal *journal, uint32_t index);
 /* From now on: appending. */
 int journal_begin(struct journal *journal, struct error *error);
 /* Returns the record's sequence number. It is not on its way to the disk before journal_push. */
-uint64_t journal_append(struct journal *journal, const struct journal_record *record, const struct slice *parts,
-                        unsigned count);
+uint64_t journal_append(struct journal *journal, const struct journal_record *record,
+                        const struct slice *parts, unsigned count);
 uint64_t journal_next(const struct journal *journal);
 /* Starts a group commit of what was appended, if none is under way. */
 void journal_push(struct journal *journal);

@@ -184,11 +184,13 @@ static void *thread_main(void *context)
         char path[PATH_BYTES];
         bool known = path_make(path, "%s/data.mdb", s->dir) && stat(path, &st) == 0;
         pthread_mutex_lock(&s->lock);
-        bool room = result == ENOSPC || result == EDQUOT || result == MDB_MAP_FULL || (result == EIO && is_full(s));
+        bool room =
+            result == ENOSPC || result == EDQUOT || result == MDB_MAP_FULL || (result == EIO && is_full(s));
         s->state = result == 0 ? SAVED_STORED : room ? SAVED_NO_ROOM : SAVED_FAILED;
         s->problem[0] = 0;
         if (result)
-            snprintf(s->problem, sizeof s->problem, "%s: saving a checkpoint failed: %s", s->dir, mdb_strerror(result));
+            snprintf(s->problem, sizeof s->problem, "%s: saving a checkpoint failed: %s", s->dir,
+                     mdb_strerror(result));
         if (result == 0 && s->piece.last)
             s->slot = s->piece.slot;
         s->bytes = known ? (uint64_t)st.st_blocks * 512 : s->bytes;
@@ -304,7 +306,8 @@ int saved_each(struct saved *s, void (*row)(void *, unsigned, uint64_t, struct s
 
 /* ---------------------------------------------------------------- the loop's side */
 
-void saved_put(struct saved *s, slot_no slot, uint64_t number, bool last, uint64_t leaf_count, struct slice items)
+void saved_put(struct saved *s, slot_no slot, uint64_t number, bool last, uint64_t leaf_count,
+               struct slice items)
 {
     pthread_mutex_lock(&s->lock);
     CHECK(s->state != SAVED_BUSY);

@@ -21,12 +21,14 @@ void saved_close(struct saved *saved);
 /* Slot of the checkpoint that is there; 0: none. */
 slot_no saved_slot(const struct saved *saved);
 /* Walks all rows; -1 and the error when they cannot be read. */
-int saved_each(struct saved *saved, void (*row)(void *context, unsigned what, uint64_t number, struct slice bytes),
-               void *context, struct error *error);
+int saved_each(struct saved *saved,
+               void (*row)(void *context, unsigned what, uint64_t number, struct slice bytes), void *context,
+               struct error *error);
 
 /* Hands a piece (list of struct saved_item) to the thread; only while nothing is under way. Piece 1 begins anew. `last`: commits;
  * leaves from `leaf_count` on are dropped. The piece is copied. */
-void saved_put(struct saved *saved, slot_no slot, uint64_t number, bool last, uint64_t leaf_count, struct slice items);
+void saved_put(struct saved *saved, slot_no slot, uint64_t number, bool last, uint64_t leaf_count,
+               struct slice items);
 /* Readable when the thread has done it. */
 int saved_fd(const struct saved *saved);
 /* STORED or worse after a piece; IDLE or BUSY else. NO_ROOM: what was begun is given up, and may be begun again. */

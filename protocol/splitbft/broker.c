@@ -29,8 +29,9 @@ void broker_give_stripped(struct broker *b, enum kind kind, const struct frame *
     memcpy(head, frame->whole.data, sizeof head);
     memset(head + 24, 0, 4);
     struct slice rest = {frame->whole.data + sizeof head, bare.body.len + bare.auth.len};
-    broker_emit(b, &(struct action){
-                .kind = ACTION_GIVE, .to = kind, .local = local, .parts = {{head, sizeof head}, rest}});
+    broker_emit(b,
+                &(struct action){
+                    .kind = ACTION_GIVE, .to = kind, .local = local, .parts = {{head, sizeof head}, rest}});
 }
 
 void broker_send(struct broker *b, uint32_t peer, struct slice frame)

@@ -37,11 +37,9 @@ void durable_list(struct broker *b, slot_no slot, const struct digest *batch, st
     if (!b->config.durable || b->recalling)
         return;
     bundles_of(b, list, false);
-    broker_emit(b, &(struct action){.kind = ACTION_PERSIST,
-                                    .to = PERSIST_LIST,
-                                    .slot = slot,
-                                    .digest = *batch,
-                                    .parts = {list}});
+    broker_emit(
+        b, &(struct action){
+               .kind = ACTION_PERSIST, .to = PERSIST_LIST, .slot = slot, .digest = *batch, .parts = {list}});
 }
 
 /* With this record E is about to save the checkpoint at `slot`; what is below it will be dropped from the log. So lists above

@@ -63,8 +63,10 @@ expect ok call put last words
 lose_power
 
 # A log that is damaged where it had been synced is named, with the place.
-printf 'x' | dd of="$dir/replica-1/log/00000001.log" bs=1 seek=200 conv=notrunc 2>/dev/null
-refuses 1 'replica-1/log/00000001.log: damaged at offset [0-9]*' "$redoubt" up "$dir" --seconds 20
+first=$(ls "$dir/replica-1/log" | grep '^0' | head -1)
+old=$(dd if="$dir/replica-1/log/$first" bs=1 skip=200 count=1 2>/dev/null | od -An -tu1)
+printf "\\$(printf %o $((old ^ 1)))" | dd of="$dir/replica-1/log/$first" bs=1 seek=200 conv=notrunc 2>/dev/null
+refuses 1 "replica-1/log/$first: damaged at offset [0-9]*" "$redoubt" up "$dir" --seconds 20
 
 # Two logs are gone: more than may be.
 rm -rf "$dir"/replica-1/{log,checkpoint}

@@ -22,7 +22,8 @@ struct life {
 };
 
 /* A life of records 0..n-1; the kinds say which are full. */
-static void live(struct life *life, const struct compartment_config *config, const unsigned *kinds, unsigned n)
+static void live(struct life *life, const struct compartment_config *config, const unsigned *kinds,
+                 unsigned n)
 {
     struct auth auth = {.self = {config->kind, config->replica, 1}};
     sealing_init(&life->sealing, config);
@@ -119,7 +120,8 @@ static void nobody_else_reads_or_makes_them(void **state)
     struct compartment_config config = config_of(KIND_PREPARATION, 2, 9);
     (void)state;
     live(&life, &config, usual, 1);
-    struct compartment_config others[] = {config_of(KIND_CONFIRMATION, 2, 9), config_of(KIND_PREPARATION, 1, 9),
+    struct compartment_config others[] = {config_of(KIND_CONFIRMATION, 2, 9),
+                                          config_of(KIND_PREPARATION, 1, 9),
                                           config_of(KIND_PREPARATION, 2, 8)};
     struct sealing again;
     for (unsigned i = 0; i < 3; i++) {
@@ -157,10 +159,8 @@ static void off_it_writes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(records_come_back_in_order),
-        cmocka_unit_test(none_is_dropped_in_the_middle),
-        cmocka_unit_test(two_lives_do_not_mix),
-        cmocka_unit_test(nobody_else_reads_or_makes_them),
+        cmocka_unit_test(records_come_back_in_order), cmocka_unit_test(none_is_dropped_in_the_middle),
+        cmocka_unit_test(two_lives_do_not_mix),       cmocka_unit_test(nobody_else_reads_or_makes_them),
         cmocka_unit_test(off_it_writes_nothing),
     };
     if (crypto_start() != 0)

@@ -17,7 +17,8 @@ static void *confirmation_init(struct arena *arena, const struct compartment_con
     return c;
 }
 
-static enum verdict confirmation_on_start(struct confirmation *c, const struct frame *frame, struct outbox *out)
+static enum verdict confirmation_on_start(struct confirmation *c, const struct frame *frame,
+                                          struct outbox *out)
 {
     if (c->started)
         return VERDICT_DUPLICATE;

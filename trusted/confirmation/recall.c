@@ -152,7 +152,8 @@ enum verdict confirmation_on_recall(struct confirmation *c, const struct frame *
 
 static bool start_follows(const struct confirmation *c, const struct configuration *configuration)
 {
-    return memcmp(configuration->cluster.bytes, c->recalled_cluster.bytes, sizeof configuration->cluster.bytes) == 0 &&
+    return memcmp(configuration->cluster.bytes, c->recalled_cluster.bytes,
+                  sizeof configuration->cluster.bytes) == 0 &&
            configuration->number > c->recalled_configuration && configuration->view > c->view;
 }
 

@@ -188,6 +188,10 @@ static void slot_finish(struct execution *e, const struct exec_slot *s, struct o
         }
     }
     execution_tell_progress(e, out); /* for every slot: the host marks its bundles by it */
+    if (e->save.wanted && e->executed % CHECKPOINT_INTERVAL == 0) {
+        checkpoint_advance(e, UINT64_MAX, out);
+        save_begin(e, out);
+    }
 }
 
 /* Makes the next slot's list ready; false when it is not committed or its list is missing. */

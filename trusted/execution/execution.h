@@ -397,7 +397,8 @@ void execution_write_executed(struct execution *e, struct outbox *out);
 /* For the next base; also makes the seed key. False: too long. */
 bool execution_keep_start(struct execution *e, struct slice start);
 struct hello_head execution_head(const struct execution *e);
-bool execution_start_follows(const struct execution *e, const struct configuration *c, const struct tag16 *cluster);
+bool execution_start_follows(const struct execution *e, const struct configuration *c,
+                             const struct tag16 *cluster);
 enum verdict execution_on_recall(struct execution *e, const struct frame *frame, struct outbox *out);
 
 /* parting.c */

@@ -83,7 +83,8 @@ static void seed_key_make(struct execution *e)
 {
     struct secret_key group;
     memcpy(group.bytes, e->group.secret, 32);
-    key_derive(&e->seed_key, &group, "redoubt randomness", e->auth.cluster.bytes, sizeof e->auth.cluster.bytes);
+    key_derive(&e->seed_key, &group, "redoubt randomness", e->auth.cluster.bytes,
+               sizeof e->auth.cluster.bytes);
     crypto_wipe(&group, sizeof group);
 }
 
@@ -234,10 +235,12 @@ enum verdict execution_on_recall(struct execution *e, const struct frame *frame,
     }
 }
 
-bool execution_start_follows(const struct execution *e, const struct configuration *c, const struct tag16 *cluster)
+bool execution_start_follows(const struct execution *e, const struct configuration *c,
+                             const struct tag16 *cluster)
 {
     if (!e->sealing.recalled)
         return c->resumed == 0; /* without a state and the group's key there is nothing to go on from */
-    return e->based && !state_unusable(e) && memcmp(c->cluster.bytes, cluster->bytes, sizeof cluster->bytes) == 0 &&
+    return e->based && !state_unusable(e) &&
+           memcmp(c->cluster.bytes, cluster->bytes, sizeof cluster->bytes) == 0 &&
            c->number > e->recalled_configuration && memcmp(c->group_public, e->group.public, 32) == 0;
 }

@@ -5,8 +5,8 @@
  */
 #include "execution/execution.h"
 
-#define PART_BYTES  (256u * 1024u)
-#define PIECE_BYTES (512u * 1024u)
+#define PART_BYTES    (256u * 1024u)
+#define PIECE_BYTES   (512u * 1024u)
 #define LEAF_LOAD_MAX (64u * 1024u * 1024u)
 
 struct range {
@@ -200,10 +200,9 @@ static void give_piece(struct execution *e, struct outbox *out)
     if (w.len < PIECE_BYTES)
         put_head(e, &w);
     CHECK(!w.bad);
-    local_saved_put(&b, &(struct local_saved){.slot = s->slot,
-                                              .number = ++s->number,
-                                              .last = s->head_given,
-                                              .leaf_count = s->leaf_count});
+    local_saved_put(
+        &b, &(struct local_saved){
+                .slot = s->slot, .number = ++s->number, .last = s->head_given, .leaf_count = s->leaf_count});
     auth_emit_plain(&e->auth, out, FRAME_LOCAL_SAVED, (struct slice){body, b.len},
                     (struct slice){e->scratch, w.len});
     if (s->head_given)
@@ -269,7 +268,6 @@ static bool load_leaf(struct execution *e)
     return true;
 }
 
-
 static bool loaded_all(struct execution *e)
 {
     struct save *s = &e->save;
@@ -331,8 +329,8 @@ static bool take_part(struct execution *e, struct slice plain)
 static bool take_head(struct execution *e, struct slice plain)
 {
     struct save *s = &e->save;
-    if (s->loading || !e->based || e->executed || !saved_head_decode(plain, &s->head) || s->head.leaf_count == 0 ||
-        s->head.leaf_count > LEAVES_MAX || s->head.slot % CHECKPOINT_INTERVAL != 0)
+    if (s->loading || !e->based || e->executed || !saved_head_decode(plain, &s->head) ||
+        s->head.leaf_count == 0 || s->head.leaf_count > LEAVES_MAX || s->head.slot % CHECKPOINT_INTERVAL != 0)
         return false;
     (void)stable_adopt(&e->stable, s->head.stable_slot, &s->head.stable_root, s->head.signers);
     s->head.signers = (struct slice){NULL, 0}; /* it points into a buffer */

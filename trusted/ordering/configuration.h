@@ -46,7 +46,7 @@ struct configuration {
     uint8_t group_public[32];
     struct member_keys member[MEMBER_KINDS][REPLICAS_MAX];
     struct origin_keys origin[ORIGINS_MAX];
-    uint32_t origins; /* numbers below this may be present */
+    uint32_t origins;                         /* numbers below this may be present */
     struct retired_keys retired[RETIRED_MAX]; /* E of earlier STARTs */
     uint32_t retired_count;
 };

@@ -19,6 +19,7 @@ void hello_emit(struct auth *auth, const struct compartment_config *config, cons
 
 /* Loads a START and checks that it names this very compartment with these keys, and the log head that it showed. */
 enum verdict start_load(struct configuration *configuration, const struct auth *auth,
-                        const struct compartment_config *config, const struct digest *head, const struct frame *frame);
+                        const struct compartment_config *config, const struct digest *head,
+                        const struct frame *frame);
 
 #endif

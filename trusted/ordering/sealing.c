@@ -83,13 +83,14 @@ static bool head_read(struct slice record, struct sealed_head *head)
     return !r.bad && record.len >= SEALING_OVERHEAD_BYTES;
 }
 
-static bool open(const struct sealing_life *life, uint64_t counter, struct slice record, uint8_t *plain, size_t *len)
+static bool open(const struct sealing_life *life, uint64_t counter, struct slice record, uint8_t *plain,
+                 size_t *len)
 {
     uint8_t nonce[AEAD_NONCE_BYTES];
     nonce_of(nonce, counter);
     *len = record.len - SEALING_OVERHEAD_BYTES;
-    return aead_open(plain, &life->key, nonce, record.data, SEALING_HEAD_BYTES, record.data + SEALING_HEAD_BYTES,
-                     record.len - SEALING_HEAD_BYTES);
+    return aead_open(plain, &life->key, nonce, record.data, SEALING_HEAD_BYTES,
+                     record.data + SEALING_HEAD_BYTES, record.len - SEALING_HEAD_BYTES);
 }
 
 bool sealing_get(const struct sealing *s, unsigned kind, struct slice record, uint8_t *plain, size_t *len)

@@ -31,23 +31,24 @@ struct sealing {
     struct secret_key root;
     struct sealing_life writing, reading;
     struct sealing_life aside; /* for what is not in the row */
-    bool recalled; /* records were taken */
-    bool broken;   /* one did not fit: nothing after it is taken */
-    struct digest head; /* over all that were taken since the last full one */
+    bool recalled;             /* records were taken */
+    bool broken;               /* one did not fit: nothing after it is taken */
+    struct digest head;        /* over all that were taken since the last full one */
 };
 
 /* `config` says whether, and has the platform's secret. */
 void sealing_init(struct sealing *sealing, const struct compartment_config *config);
 
 /* Gives the host a record, to be durable before what is emitted next leaves. Nothing when sealing is off. */
-void sealing_emit(struct sealing *sealing, const struct auth *auth, struct outbox *out, unsigned kind, slot_no slot,
-                  struct slice plain);
+void sealing_emit(struct sealing *sealing, const struct auth *auth, struct outbox *out, unsigned kind,
+                  slot_no slot, struct slice plain);
 
 /* The next record of an earlier life, into `plain` (at least as long as the record). False: refused, and all that follow. */
 bool sealing_take(struct sealing *sealing, struct slice record, unsigned *kind, uint8_t *plain, size_t *len);
 
 /* Seals outside the row; returns the length, plain.len + SEALING_OVERHEAD_BYTES. Open: false when it is not of this kind. */
 size_t sealing_put(struct sealing *sealing, unsigned kind, struct slice plain, uint8_t *out);
-bool sealing_get(const struct sealing *sealing, unsigned kind, struct slice record, uint8_t *plain, size_t *len);
+bool sealing_get(const struct sealing *sealing, unsigned kind, struct slice record, uint8_t *plain,
+                 size_t *len);
 
 #endif

@@ -130,7 +130,8 @@ enum verdict preparation_on_recall(struct preparation *p, const struct frame *fr
 
 /* recall.c: sealed records, made before what they are about is sent. */
 void preparation_write_all(struct preparation *p, struct outbox *out);
-void preparation_write_vote(struct preparation *p, slot_no slot, const struct digest *batch, struct outbox *out);
+void preparation_write_vote(struct preparation *p, slot_no slot, const struct digest *batch,
+                            struct outbox *out);
 void preparation_write_view(struct preparation *p, struct outbox *out);
 struct hello_head preparation_head(const struct preparation *p);
 /* START was loaded: begins, or goes on from what was recalled. */

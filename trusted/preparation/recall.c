@@ -29,7 +29,8 @@ void preparation_write_all(struct preparation *p, struct outbox *out)
     sealing_emit(&p->sealing, &p->auth, out, RECORD_PROMISES, certificate->slot, (struct slice){body, w.len});
 }
 
-void preparation_write_vote(struct preparation *p, slot_no slot, const struct digest *batch, struct outbox *out)
+void preparation_write_vote(struct preparation *p, slot_no slot, const struct digest *batch,
+                            struct outbox *out)
 {
     uint8_t body[slot_view_BYTES];
     struct writer w = writer_to(body, sizeof body);

@@ -12,10 +12,10 @@
 #include "wire/parting.h"
 
 enum record_kind {
-    RECORD_PROMISES = 1, /* P, C: struct promises, full */
-    RECORD_VOTE = 2,     /* P, C: struct slot_view: voted for (P), prepared and so committed to (C) */
-    RECORD_VIEW = 3,     /* P, C: struct left_view */
-    RECORD_BASE = 11,    /* E: struct base, full */
+    RECORD_PROMISES = 1,  /* P, C: struct promises, full */
+    RECORD_VOTE = 2,      /* P, C: struct slot_view: voted for (P), prepared and so committed to (C) */
+    RECORD_VIEW = 3,      /* P, C: struct left_view */
+    RECORD_BASE = 11,     /* E: struct base, full */
     RECORD_EXECUTED = 12, /* E: struct executed_slots */
     RECORD_STABLE = 13,   /* E: struct promises without votes: its stable certificate */
     RECORD_LEAF = 14,     /* E: one leaf of a saved checkpoint; outside the row of records */
@@ -31,8 +31,8 @@ static inline bool record_is_full(unsigned kind)
 /* All that P or C is bound by. `view`: the highest that it voted in, or left for. `votes`: struct slot_view, ascending. */
 #define PROMISES_FIELDS(F)                                                                                   \
     F(tag16, cluster)                                                                                        \
-    F(u64, configuration) F(u64, view) F(u64, stable_slot) F(digest, stable_root) F(slice, signers)          \
-        F(slice, votes)
+    F(u64, configuration)                                                                                    \
+    F(u64, view) F(u64, stable_slot) F(digest, stable_root) F(slice, signers) F(slice, votes)
 WIRE_STRUCT(promises, PROMISES_FIELDS)
 
 /* All views below this one are left. */
@@ -50,8 +50,9 @@ WIRE_STRUCT(executed_slots, EXECUTED_SLOTS_FIELDS)
 /* A saved checkpoint: what leaves and origins must give, and E's stable certificate at the time (the log may lack its record). */
 #define SAVED_HEAD_FIELDS(F)                                                                                 \
     F(u64, slot)                                                                                             \
-    F(digest, root) F(u64, time_us) F(u64, leaf_count) F(u64, origins_len) F(u64, stable_slot)               \
-        F(digest, stable_root) F(slice, signers)
+    F(digest, root)                                                                                          \
+    F(u64, time_us) F(u64, leaf_count) F(u64, origins_len) F(u64, stable_slot) F(digest, stable_root)        \
+        F(slice, signers)
 WIRE_STRUCT(saved_head, SAVED_HEAD_FIELDS)
 
 /* Compartment -> host: the attachment, a sealed record, must be durable before anything that follows it leaves the
