@@ -362,8 +362,11 @@ static void attack_old_slots(struct takeover *t)
     if (!takeover_gather(t, highest_view(t) + 1))
         return;
     victim = pick_correct(t, CELL_E);
+    replica_id witness = pick_correct(t, CELL_C);
+    if (victim >= t->w->n || witness >= t->w->n)
+        return;
     learns[CELL_P] = 0; /* or its PARTING would tell every C */
-    learns[CELL_C] = 1u << pick_correct(t, CELL_C);
+    learns[CELL_C] = 1u << witness;
     slot_no old = t->slot;
     if (!run_to_checkpoint(t) || takeover_e(t, victim)->executed >= old)
         return;
@@ -439,6 +442,8 @@ static void attack_bad_state(struct takeover *t)
         return;
     corrupt(t, liar);
     victim = pick_correct(t, CELL_E);
+    if (victim >= t->w->n)
+        return;
     learns[CELL_P] = learns[CELL_C] = everyone(t);
     if (!run_to_checkpoint(t))
         return;
@@ -458,6 +463,8 @@ static void attack_bad_state(struct takeover *t)
 static void attack_false_witness(struct takeover *t)
 {
     replica_id to = pick_correct(t, CELL_E);
+    if (to >= t->w->n)
+        return;
     struct execution *e = takeover_e(t, to);
     t->slot = e->executed + 1;
     t->view = highest_view(t);

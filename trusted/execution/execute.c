@@ -182,10 +182,6 @@ static void slot_finish(struct execution *e, const struct exec_slot *s, struct o
     if (e->executed % CHECKPOINT_INTERVAL == 0) {
         checkpoint_advance(e, UINT64_MAX, out); /* long done */
         checkpoint_begin(e);
-        if (e->save.wanted) {
-            checkpoint_advance(e, UINT64_MAX, out);
-            save_begin(e, out);
-        }
     }
     execution_tell_progress(e, out); /* for every slot: the host marks its bundles by it */
     if (e->save.wanted && e->executed % CHECKPOINT_INTERVAL == 0) {
