@@ -215,6 +215,8 @@ static void storage_fault(struct world *w)
         used = used || w->replica[r].cell[k].faulty;
     if (dice_chance(d, 0.3)) {
         power_loss(w);
+    } else if (mutant(MUTANT_FSYNC_ERROR_IGNORED)) {
+        disk_fail(w, r); /* of more than f replicas: those would fall silent, these go on and have no log */
     } else if (w->crashes_left && !used && dice_chance(d, 0.1)) {
         w->crashes_left--;
         world_fault(w);

@@ -21,7 +21,7 @@ init_cluster small/disk --durability sync
 up_cluster
 expect ok call put before full
 wait_for 5 test -e "$dir/replica-3/log/00000001.log"
-fallocate -l "$(($(df --output=avail -B1 "$tmp/small" | tail -1) - 8 * 1024 * 1024))" "$tmp/small/ballast"
+fallocate -l "$(($(df --output=avail -B1 "$tmp/small" | tail -1) - 256 * 1024))" "$tmp/small/ballast"
 
 # Until the first file of the logs is full and there is no room for a second one.
 value=$(head -c 60000 /dev/zero | tr '\0' v)
