@@ -373,7 +373,6 @@ enum verdict execution_on_fetch_reply(struct execution *e, const struct frame *f
 
 /* checkpoint.c */
 void checkpoint_begin(struct execution *e);
-/* Digests some more leaves; finishes the checkpoint when all are done (`all`: right now). */
 /* Digests up to so many leaves of the checkpoint under way, and signs it when that was all. */
 void checkpoint_advance(struct execution *e, uint64_t leaves, struct outbox *out);
 void checkpoint_advance_slot(struct execution *e, struct outbox *out);
