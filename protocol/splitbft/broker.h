@@ -31,6 +31,8 @@
 #define BACK_OFF_MAX         64u
 #define RESEND_SLOTS         32u /* per status of a peer that stands still */
 #define TICKS_PER_TIMEOUT    8u
+#define LAG_PATIENCE         8u  /* times as patient when what is awaited may be no fault of the view's */
+#define OVERDUE_LEAVES_MAX   10u /* doublings */
 
 /* Bytes that the broker keeps. */
 struct blob {
@@ -173,6 +175,11 @@ struct broker {
     uint64_t timer_at_us; /* as the driver knows it */
     uint64_t tick;
     uint64_t new_view_since_us; /* 2f+1 have left: a NEW-VIEW is due from here on */
+    slot_no overdue;            /* the checkpoint that is counted for */
+    view_no overdue_view;
+    slot_no overdue_executed;
+    uint64_t overdue_since_us; /* neither view nor slot has changed */
+    uint32_t overdue_leaves;   /* views left for this one */
     slot_no executed_at_tick;
     uint32_t stalled_ticks;
     slot_no catch_up_until;        /* EXECUTED was asked for up to here */
