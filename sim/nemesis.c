@@ -119,6 +119,18 @@ static void partition(struct world *w)
     world_trace(w, "fault: replicas %x cut off%s", set, one_way ? ", one way" : "");
 }
 
+/* It leaves the view alone, and the others go on without it. */
+static void leave_one_out(struct world *w)
+{
+    uint32_t one = 1u << dice_below(&w->fault_dice, w->n), all = (1u << w->n) - 1;
+    w->left_out = one;
+    network_heal(w);
+    cut(w, one, all & ~one);
+    cut(w, all & ~one, one);
+    world_fault(w);
+    world_trace(w, "fault: replicas %x left out", one);
+}
+
 static void network_fault(struct world *w)
 {
     world_fault(w);
@@ -139,18 +151,50 @@ static void network_fault(struct world *w)
 
 /* ------------------------------------------------------------------------------------------------ crashes */
 
+static bool may_crash(const struct world *w, replica_id r)
+{
+    bool used = w->replica[r].crashed;
+    for (uint32_t k = 0; k < CELLS; k++)
+        used = used || w->replica[r].cell[k].faulty;
+    return w->crashes_left && !used;
+}
+
+/* What was under way reaches some only: they may have executed what nobody else can decide any more. */
+static void crash(struct world *w, replica_id r, uint32_t unreached)
+{
+    w->replica[r].crashed = true;
+    w->replica[r].unreached = unreached;
+    world_fault(w);
+    world_trace(w, "fault: replica %u crashed, unreached %x", r, w->replica[r].unreached);
+}
+
+/* Of the others one alone gets it, and not the one left out: that one may be unable to vote for the slot any more. */
+static void crash_over_commit(struct world *w, replica_id r)
+{
+    uint32_t reached = dice_below(&w->fault_dice, w->n);
+    while (reached == r || w->left_out >> reached & 1)
+        reached = (reached + 1) % w->n;
+    w->replica[r].doomed = false;
+    crash(w, r, ~(1u << reached));
+}
+
+void nemesis_sees(struct world *w, replica_id from, struct slice bytes)
+{
+    struct frame frame;
+    struct vote vote;
+    bool commit = w->replica[from].doomed && frame_decode(bytes.data, bytes.len, &frame) &&
+                  frame.type == FRAME_COMMIT && vote_decode(frame.body, &vote);
+    if (commit && vote.slot > w->ledger.top)
+        crash_over_commit(w, from);
+}
+
 static void crash_fault(struct world *w)
 {
     struct dice *d = &w->fault_dice;
     replica_id r = dice_below(d, w->n);
-    bool used = w->replica[r].crashed;
-    for (uint32_t k = 0; k < CELLS; k++)
-        used = used || w->replica[r].cell[k].faulty;
-    if (w->crashes_left && !used && dice_chance(d, 0.1)) {
+    if (may_crash(w, r) && !w->options.end && dice_chance(d, 0.1)) {
         w->crashes_left--;
-        w->replica[r].crashed = true;
-        world_fault(w);
-        world_trace(w, "fault: replica %u crashed", r);
+        crash(w, r, dice_below(d, 1u << w->n));
         return;
     }
     if (dice_chance(d, 0.5)) {
@@ -233,6 +277,10 @@ void nemesis_on_due(struct world *w)
 {
     if (w->healing)
         return;
+    if (w->options.end && w->now_us + 8 * w->request_timeout_us >= w->heal_at_us) {
+        leave_one_out(w);
+        return;
+    }
     if (w->durable && dice_chance(&w->disk_dice, 0.25)) {
         storage_fault(w);
         next(w);
@@ -271,6 +319,16 @@ void nemesis_heal(struct world *w)
 {
     struct dice *d = &w->fault_dice;
     world_trace(w, "healing");
+    for (uint32_t i = 0; w->options.end && i < w->n; i++) {
+        replica_id r = dice_below(d, w->n);
+        if (!may_crash(w, r) || w->left_out >> r & 1)
+            continue;
+        w->crashes_left--;
+        if (w->options.end == END_CRASH)
+            crash(w, r, dice_below(d, 1u << w->n));
+        else
+            w->replica[r].doomed = true;
+    }
     network_heal(w);
     for (replica_id r = 0; r < w->n; r++) {
         w->replica[r].paused_until_us = 0;

@@ -18,6 +18,7 @@ void network_send(struct world *w, replica_id from, replica_id to, struct parcel
 {
     struct link *link = &w->link[from][to];
     struct dice *d = &w->network_dice;
+    nemesis_sees(w, from, parcel_slice(parcel));
     if (link->cut || w->replica[to].crashed)
         return;
     if (link->loss > 0 && dice_chance(d, link->loss)) {

@@ -248,11 +248,14 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->attacks_per_s = 0;
         o->hosts = 4;
         break;
+    /* One client: requests of others would be a reason to leave the view, by which all decide once more. */
     case MUTANT_EXECUTION_ON_COMMITS_ALONE:
     case MUTANT_NO_JOINING:
         o->faults = FAULTS_CRASH | FAULTS_NETWORK;
+        o->end = mutant == MUTANT_NO_JOINING ? END_CRASH_OVER_COMMIT : END_CRASH;
+        o->clients = 1;
         o->fast_reads = 1;
-        o->seconds = 10;
+        o->seconds = 5;
         break;
     case MUTANT_PARTING_WITHOUT_CERTIFICATE:
         o->faults = FAULTS_CRASH | FAULTS_NETWORK;

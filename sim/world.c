@@ -169,6 +169,8 @@ static void on_replica_due(struct world *w, const struct due *due)
     struct replica *replica = &w->replica[due->a];
     if (replica->crashed)
         return;
+    if (due->kind == DUE_PEER && w->replica[due->b].unreached >> due->a & 1)
+        return;
     if (replica->paused_until_us > w->now_us) {
         put_off(w, due);
         return;

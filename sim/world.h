@@ -34,6 +34,8 @@ enum sim_faults {
     FAULTS_STORAGE = 8, /* with durability sync: power losses, disks that fail, are full, lose their log */
     FAULTS_ALL = 15
 };
+/* Before healing one replica is left out; then, of those who may crash, each does: at once, or over its next COMMIT. */
+enum sim_end { END_ANYHOW = 0, END_CRASH, END_CRASH_OVER_COMMIT };
 enum sim_service { SERVICE_DRAWN = 0, SERVICE_KV = 1, SERVICE_COUNTER = 2 };
 
 struct sim_options {
@@ -55,6 +57,7 @@ struct sim_options {
     double attacks_per_s;    /* take-overs of all hosts; -1: drawn */
     bool plain_network;      /* no loss, constant delay: for scenarios */
     const char *only_attack; /* by name, for tests; NULL: any */
+    enum sim_end end;        /* of the safety phase */
     bool safety_only;        /* whether requests finish is not looked at */
 };
 
@@ -99,8 +102,10 @@ struct replica {
     void *engine;
     struct arena arena;
     bool crashed;
-    bool host_faulty; /* Byzantine host */
-    double mischief;  /* how often it interferes with a frame */
+    bool doomed;        /* crashes while it sends its next COMMIT */
+    uint32_t unreached; /* crashed: who gets nothing more of what it had sent; a bit each */
+    bool host_faulty;   /* Byzantine host */
+    double mischief;    /* how often it interferes with a frame */
     uint64_t paused_until_us;
     uint64_t timer_set; /* counts settings */
     bool run_ending;
@@ -175,6 +180,7 @@ struct world {
     uint32_t attacks;
     double attacks_per_s;
     uint32_t crashes_left;
+    uint32_t left_out; /* a bit each */
     struct sim_result *result;
     jmp_buf failed;
     bool in_takeover;
@@ -268,6 +274,8 @@ void service_wrap(struct world *w);
 void nemesis_init(struct world *w);
 void nemesis_on_due(struct world *w);
 void nemesis_heal(struct world *w);
+/* What a replica sends: one that is doomed crashes over it. */
+void nemesis_sees(struct world *w, replica_id from, struct slice bytes);
 void nemesis_mistreat_output(struct world *w, replica_id r, uint32_t cell, struct parcel **parcel,
                              bool *drop);
 

@@ -37,6 +37,8 @@
 #define ASK_BYTES_MAX        (STATE_ASK_BITS / 8 + 512u)
 #define STATE_RATE           (64u * 1024u * 1024u) /* bytes of state that may leave in a second; by default ... */
 #define STATE_BUSY_PART      8u                    /* ... and a part of it while clients are served */
+#define LAG_PATIENCE         8u  /* times as patient when what is awaited may be no fault of the view's */
+#define OVERDUE_LEAVES_MAX   10u /* doublings */
 
 /* Bytes that the broker keeps. */
 struct blob {
@@ -190,6 +192,11 @@ struct broker {
     uint64_t timer_at_us; /* as the driver knows it */
     uint64_t tick;
     uint64_t new_view_since_us; /* 2f+1 have left: a NEW-VIEW is due from here on */
+    slot_no overdue;            /* the checkpoint that is counted for */
+    view_no overdue_view;
+    slot_no overdue_executed;
+    uint64_t overdue_since_us; /* neither view nor slot has changed */
+    uint32_t overdue_leaves;   /* views left for this one */
     slot_no executed_at_tick;
     uint32_t stalled_ticks;
     slot_no catch_up_until;         /* EXECUTED was asked for up to here */

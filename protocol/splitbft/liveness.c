@@ -108,13 +108,79 @@ static bool timer_expired(const struct broker *b, const struct bundle_entry *ent
 {
     if (mutant(MUTANT_TIMERS_ON_UNSIGNED) && entry->state != BUNDLE_WANTED)
         return b->now_us - entry->known_us > patience(b);
-    return entry->signed_ok && b->now_us - entry->signed_us > patience(b);
+    /* Behind a stable checkpoint it may have been executed without own E, which another view does not help. So this replica
+     * hardly leaves alone, and is there to vote for what brings it the state; f+1 correct ones are not behind. */
+    uint64_t times = b->executed < b->stable ? LAG_PATIENCE : 1;
+    return entry->signed_ok && b->now_us - entry->signed_us > times * patience(b);
 }
 
 /* A primary that orders what it is given, but slowly, is replaced like a silent one. */
 static bool primary_is_slow(const struct broker *b)
 {
     return b->latency_samples >= 64 && b->latency_us > patience(b) / 2;
+}
+
+/* --- checkpoints for those who lag ----------------------------------------------------------------------------- */
+
+/* It must fetch state: it says that it is behind a stable checkpoint, and stands still. */
+static bool lags(const struct broker *b, replica_id r)
+{
+    const struct peer *peer = &b->peer[r];
+    if (r == b->config.replica)
+        return b->executed < b->stable && b->stalled_ticks >= 3;
+    bool there = peer->known && b->now_us - peer->heard_us < 4 * b->timeout_us;
+    return there && peer->executed < b->stable && peer->executed == peer->executed_before;
+}
+
+/* The one that the others come to next; 0: they are at one. */
+static slot_no next_checkpoint(const struct broker *b)
+{
+    slot_no elsewhere = broker_executed_elsewhere(b);
+    slot_no top = b->executed > elsewhere ? b->executed : elsewhere;
+    return top % CHECKPOINT_INTERVAL ? (top / CHECKPOINT_INTERVAL + 1) * CHECKPOINT_INTERVAL : 0;
+}
+
+/*
+ * A replica that must fetch state gets it at a checkpoint: an idle primary fills up to the next one, once for each checkpoint
+ * and replica (itself too). Not once for each stable one: the laggard asks one replica at a time, so those that it asks
+ * later need another checkpoint, and without its signature none may become stable.
+ */
+static void fill_for_laggards(struct broker *b)
+{
+    slot_no next = next_checkpoint(b);
+    for (replica_id r = 0; next && r < b->configuration->replicas; r++) {
+        if (lags(b, r) && b->peer[r].filled_for < next) {
+            b->peer[r].filled_for = next;
+            b->fill_until = next;
+        }
+    }
+}
+
+/*
+ * A peer waits for the next checkpoint, and it does not come: the primary does not fill up to it, or too few vote for
+ * it in this view. No bundle's timer need run for that. The peer's word is its host's, who may lie: each view left for
+ * the same checkpoint doubles the wait, whatever else goes on, so views do not change for ever.
+ */
+static bool checkpoint_overdue(struct broker *b)
+{
+    slot_no next = next_checkpoint(b);
+    bool wanted = false;
+    for (replica_id r = 0; r < b->configuration->replicas; r++)
+        wanted = wanted || (r != b->config.replica && lags(b, r));
+    if (next && next != b->overdue) {
+        b->overdue = next;
+        b->overdue_leaves = 0;
+    }
+    if (!next || !wanted || !b->in_view || b->overdue_view != b->view || b->overdue_executed != b->executed) {
+        b->overdue_view = b->view;
+        b->overdue_executed = b->executed;
+        b->overdue_since_us = b->now_us;
+    }
+    if (b->now_us - b->overdue_since_us <= (LAG_PATIENCE * patience(b)) << b->overdue_leaves)
+        return false;
+    b->overdue_since_us = b->now_us;
+    b->overdue_leaves += b->overdue_leaves < OVERDUE_LEAVES_MAX;
+    return true;
 }
 
 static void watch_requests(struct broker *b)
@@ -143,6 +209,7 @@ static void watch_requests(struct broker *b)
         }
         expired = expired || timer_expired(b, entry);
     }
+    expired = checkpoint_overdue(b) || expired;
     if (b->in_view && (expired || primary_is_slow(b)))
         liveness_leave(b, heading(b) + 1);
 }
@@ -177,30 +244,8 @@ void liveness_send_status(struct broker *b, uint32_t to)
     broker_send(b, to, broker_frame(b, FRAME_STATUS, (struct slice){body, w.len}, (struct slice){NULL, 0}));
 }
 
-/*
- * A peer that must fetch state gets it at a checkpoint: an idle primary fills up to the next one, once for each checkpoint and
- * peer. Not once for each stable one: those that it asks later need another checkpoint, and without its signature none may
- * become stable.
- */
-static void fill_for_laggards(struct broker *b)
-{
-    slot_no next = (b->executed / CHECKPOINT_INTERVAL + 1) * CHECKPOINT_INTERVAL;
-    if (b->executed % CHECKPOINT_INTERVAL == 0)
-        return;
-    for (replica_id r = 0; r < b->configuration->replicas; r++) {
-        struct peer *peer = &b->peer[r];
-        bool there = peer->known && b->now_us - peer->heard_us < 4 * b->timeout_us;
-        if (there && peer->executed < b->stable && peer->executed == peer->executed_before &&
-            peer->filled_for < next) {
-            peer->filled_for = next;
-            b->fill_until = next;
-            b->fill_since_us = b->now_us;
-        }
-    }
-}
-
-/* A view in which the next checkpoint is not reached is left, though nobody has a request that waits: else those who wait for
- * the state, and are in another view already, would never be joined. Once per stable checkpoint and peer, so a lie costs little. */
+/* A view in which a resumed cluster does not come to its next checkpoint is left, though nobody has a request that waits: else those
+ * who need the state, and are in another view already, would never be joined. */
 static void watch_filling(struct broker *b)
 {
     uint64_t since = b->fill_since_us > b->progress_us ? b->fill_since_us : b->progress_us;

@@ -8,6 +8,7 @@
 
 #include "cluster.h"
 #include "engine.h"
+#include "splitbft/broker.h"
 
 #define TIMEOUT 100000u
 #define P       KIND_PREPARATION
@@ -787,6 +788,64 @@ static void the_next_view_is_tried_with_more_patience(void **state)
         assert_true(waited[i] > waited[i - 1] + waited[i - 1] / 2);
 }
 
+/* Replica 3 says again and again where it stands. Returns how long until a view is left, at most 200 timeouts. */
+static uint64_t left_for_a_laggard(slot_no stands_at)
+{
+    unsigned before = leaves();
+    uint64_t since = now;
+    while (leaves() == before && now - since < 200 * TIMEOUT) {
+        struct status status = {.view = 0, .in_view = 1, .executed = stands_at};
+        (void)peer(3, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &status), SLICE_NONE));
+        time_passes(TIMEOUT / 2);
+    }
+    return now - since;
+}
+
+static void a_checkpoint_that_does_not_come_changes_the_view_ever_more_rarely(void **state)
+{
+    (void)state;
+    struct digest digest = {{1}};
+    uint64_t waited[4];
+    for (unsigned i = 0; i < 4;
+         i++) { /* something is executed between: what is doubled is not the back-off */
+        e_executed(CHECKPOINT_INTERVAL + 1 + i, CHECKPOINT_INTERVAL, &digest);
+        waited[i] = left_for_a_laggard(0);
+        assert_int_equal(leaves(), i + 1);
+        p_is_in(i + 1, CHECKPOINT_INTERVAL + 2 + i, true);
+    }
+    assert_in_range(waited[0], LAG_PATIENCE * TIMEOUT, (LAG_PATIENCE + 2) * TIMEOUT);
+    for (unsigned i = 1; i < 4; i++)
+        assert_true(waited[i] > waited[i - 1] + waited[i - 1] / 2);
+}
+
+static void no_view_is_left_for_who_lags_when_that_helps_nobody(void **state)
+{
+    (void)state;
+    struct digest digest = {{1}};
+    e_executed(CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL, &digest); /* the checkpoint is there: it may fetch */
+    (void)left_for_a_laggard(0);
+    assert_int_equal(leaves(), 0);
+    e_executed(CHECKPOINT_INTERVAL + 1, CHECKPOINT_INTERVAL, &digest);
+    (void)left_for_a_laggard(CHECKPOINT_INTERVAL); /* that one needs no state */
+    assert_int_equal(leaves(), 0);
+    time_passes(200 * TIMEOUT); /* and this one is not heard of any more */
+    assert_int_equal(leaves(), 0);
+}
+
+static void behind_a_stable_checkpoint_bundles_wait_longer(void **state)
+{
+    (void)state;
+    struct digest digest = {{1}};
+    struct test_bundle *b = cluster_bundle_again(c, cluster_incr(c, 0, 1, 1), FORM_SIGNED);
+    e_executed(1, CHECKPOINT_INTERVAL, &digest);
+    assert_verdict(client(9, bundle(b)), ACCEPT);
+    p_says(b, true, VERDICT_ACCEPT);
+    time_passes((LAG_PATIENCE - 1) * TIMEOUT);
+    assert_int_equal(leaves(), 0);
+    time_passes(3 * TIMEOUT);
+    assert_int_equal(leaves(), 1);
+}
+
 static void a_new_view_is_shown_to_those_who_lack_it(void **state)
 {
     (void)state;
@@ -881,6 +940,9 @@ int main(void)
         T(f_plus_1_partings_are_joined),
         T(a_replica_that_lost_a_compartment_leaves_no_view),
         T(the_next_view_is_tried_with_more_patience),
+        T(a_checkpoint_that_does_not_come_changes_the_view_ever_more_rarely),
+        T(no_view_is_left_for_who_lags_when_that_helps_nobody),
+        T(behind_a_stable_checkpoint_bundles_wait_longer),
         T(a_new_view_is_shown_to_those_who_lack_it),
         T(view_changes_go_to_the_next_primary),
         T(replies_go_to_whom_they_are_for),
