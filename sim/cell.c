@@ -180,6 +180,7 @@ void cell_wake(struct world *w, replica_id r, uint32_t k)
     for (size_t i = 0; i < count; i++) {
         struct given given = cell->input[i];
         (void)cell_step(w, r, k, parcel_slice(given.parcel), given.local);
+        cell->input[i].parcel = NULL; /* a violation ends the run in any of these steps */
         parcel_drop(given.parcel);
     }
     memmove(cell->input, cell->input + count, (cell->inputs - count) * sizeof *cell->input);
