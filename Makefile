@@ -103,7 +103,7 @@ fuzz: ## fuzz every target for ten minutes (FUZZ_SECONDS=600)
 	@$(MAKE) --no-print-directory test-fuzz FUZZ_SECONDS=$(if $(filter command line environment,$(origin FUZZ_SECONDS)),$(FUZZ_SECONDS),600)
 
 soak: build ## wear a cluster down for MINUTES (10), with SOAK_FAULTS, and check what it answered
-	@tools/soak $(BIN) --minutes $${MINUTES:-10} --faults $${SOAK_FAULTS:-pause}
+	@tools/soak $(BIN) --minutes $${MINUTES:-10} --faults $${SOAK_FAULTS:-pause,power} -- --durability sync
 
 bench: build ## a table of the promised figures, measured here
 	@tools/bench
