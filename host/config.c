@@ -301,8 +301,8 @@ enum {
 static const struct field top_fields[F_COUNT] = {
     {"protocol", true},   {"faults", true},       {"service", true},     {"service_options", false},
     {"isolation", true},  {"durability", true},   {"fast_reads", false}, {"request_timeout_ms", false},
-    {"memory_mb", false}, {"catch_up_mb", false}, {"log_mb", false}, {"affinity", false},   {"spin", false},
-    {"log", false},       {"replicas", true}};
+    {"memory_mb", false}, {"catch_up_mb", false}, {"log_mb", false},     {"affinity", false},
+    {"spin", false},      {"log", false},         {"replicas", true}};
 
 static bool get_service(struct parse *p, const yaml_node_t *node)
 {

@@ -109,7 +109,8 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
     buffer_print(
         &b, "catch_up_mb: 64           # MiB of state in a second for replicas that lag; an eighth of it "
             "while clients are served\n");
-    buffer_print(&b, "log_mb: 1024              # durability sync: the log takes about this much of the disk, per replica\n");
+    buffer_print(&b, "log_mb: 1024              # durability sync: the log takes about this much of the "
+                     "disk, per replica\n");
     buffer_print(&b, "affinity: spread          # spread: replicas on one host share its cores out; none: "
                      "the kernel decides\n");
     buffer_print(&b, "spin: off                 # on: compartments look around before they sleep; only with "

@@ -17,8 +17,9 @@
 /* Messages with a check of their own. One that is not listed is decoded, encoded and printed. */
 #define CHECKED(C)                                                                                           \
     C(BUNDLE, bundle)                                                                                        \
-    C(REPLY, reply) C(PRE_PREPARE, vote) C(PREPARE, vote) C(COMMIT, vote) C(EXECUTED, vote)                  \
-        C(CHECKPOINT, checkpoint) C(PARTING, parting) C(VIEW_CHANGE, view_change) C(NEW_VIEW, new_view)
+    C(REPLY, reply)                                                                                          \
+    C(PRE_PREPARE, vote) C(PREPARE, vote) C(COMMIT, vote) C(EXECUTED, vote) C(CHECKPOINT, checkpoint)        \
+        C(PARTING, parting) C(VIEW_CHANGE, view_change) C(NEW_VIEW, new_view)
 
 static enum verdict check(const struct frame *frame)
 {

@@ -43,7 +43,7 @@
     M(NO_RETRANSMISSION, "no-retransmission", "liveness")                                                    \
     M(NO_JOINING, "no-joining", "liveness")                                                                  \
     M(NO_STATE_TRANSFER, "no-state-transfer", "liveness")                                                    \
-    M(SILENT_PEER_KEPT, "silent-peer-kept", "liveness") \
+    M(SILENT_PEER_KEPT, "silent-peer-kept", "liveness")                                                      \
     M(SEND_BEFORE_PERSIST, "send-before-persist", "safety")                                                  \
     M(FSYNC_ERROR_IGNORED, "fsync-error-ignored", "safety")                                                  \
     M(RETIRED_KEYS_FORGOTTEN, "retired-keys-forgotten", "liveness")

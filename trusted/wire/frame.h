@@ -47,12 +47,12 @@
     T(LOCAL_CATCH_UP, 55, "local-catch-up")     /* host -> E: ask that peer */                               \
     T(LOCAL_VIEW, 56, "local-view")             /* P, C -> host: the view I am in */                         \
     T(LOCAL_SETTLED, 57, "local-settled")       /* E -> host: this bundle will not be executed (again) */    \
-    T(LOCAL_CHECKPOINT, 58, "local-checkpoint") /* host -> E: go on with the checkpoint under way */ \
-    T(LOCAL_TRANSFER, 59, "local-transfer")     /* E -> host: how catching up by state goes */ \
-    T(LOCAL_SEALED, 70, "local-sealed")     /* P, C, E -> host: a record, durable before what follows */     \
-    T(LOCAL_RECALL, 71, "local-recall")     /* host -> P, C, E: a record of an earlier life */               \
-    T(LOCAL_SAVE, 72, "local-save")         /* host -> E: save a checkpoint */                               \
-    T(LOCAL_SAVED, 73, "local-saved")       /* E -> host: a piece of a checkpoint to be stored */
+    T(LOCAL_CHECKPOINT, 58, "local-checkpoint") /* host -> E: go on with the checkpoint under way */         \
+    T(LOCAL_TRANSFER, 59, "local-transfer")     /* E -> host: how catching up by state goes */               \
+    T(LOCAL_SEALED, 70, "local-sealed")         /* P, C, E -> host: a record, durable before what follows */ \
+    T(LOCAL_RECALL, 71, "local-recall")         /* host -> P, C, E: a record of an earlier life */           \
+    T(LOCAL_SAVE, 72, "local-save")             /* host -> E: save a checkpoint */                           \
+    T(LOCAL_SAVED, 73, "local-saved")           /* E -> host: a piece of a checkpoint to be stored */
 
 enum frame_type {
 #define T(name, number, text) FRAME_##name = number,

@@ -15,8 +15,8 @@
 #define HELLO_FIELDS(F)                                                                                      \
     F(key, sign_public)                                                                                      \
     F(key, box_public)                                                                                       \
-    F(key, admin_public) F(digest, measurement) F(slice, evidence) F(u64, view) F(u64, slot) F(u64, stable)  \
-        F(digest, head)
+    F(key, admin_public)                                                                                     \
+    F(digest, measurement) F(slice, evidence) F(u64, view) F(u64, slot) F(u64, stable) F(digest, head)
 WIRE_STRUCT(hello, HELLO_FIELDS)
 
 #endif

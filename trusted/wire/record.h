@@ -51,8 +51,8 @@ WIRE_STRUCT(executed_slots, EXECUTED_SLOTS_FIELDS)
 #define SAVED_HEAD_FIELDS(F)                                                                                 \
     F(u64, slot)                                                                                             \
     F(digest, root)                                                                                          \
-    F(u64, time_us) F(u64, leaf_count) F(u64, origins_len) F(u64, stable_slot) F(digest, stable_root)        \
-        F(slice, signers)
+    F(u64, time_us)                                                                                          \
+    F(u64, leaf_count) F(u64, origins_len) F(u64, stable_slot) F(digest, stable_root) F(slice, signers)
 WIRE_STRUCT(saved_head, SAVED_HEAD_FIELDS)
 
 /* Compartment -> host: the attachment, a sealed record, must be durable before anything that follows it leaves the

@@ -20,8 +20,10 @@
     F(tag16, cluster)                                                                                        \
     F(u8, protocol)                                                                                          \
     F(u8, fast_reads)                                                                                        \
-    F(u16, faults) F(u64, configuration) F(u32, replicas) F(u32, write_quorum) F(u32, read_quorum)           \
-        F(u64, view_timeout_us) F(key, group_public) F(slice, members) F(slice, origins) F(u64, resumed) F(u64, view) F(slice, retired)
+    F(u16, faults)                                                                                           \
+    F(u64, configuration) F(u32, replicas) F(u32, write_quorum) F(u32, read_quorum) F(u64, view_timeout_us)  \
+        F(key, group_public) F(slice, members) F(slice, origins) F(u64, resumed) F(u64, view)                \
+            F(slice, retired)
 WIRE_STRUCT(start, START_FIELDS)
 
 /* One compartment (or host) of the configuration. */
