@@ -608,6 +608,19 @@ static void near_the_end_of_the_window_they_are_handed_on_at_once(void **state)
     assert_int_equal(checkpoints_given(), 9);
 }
 
+/* Own E may have learned it with its state, while own P and C have not. */
+static void what_is_stable_for_own_e_still_goes_to_own_p_and_c(void **state)
+{
+    (void)state;
+    struct digest digest = test_digest(1);
+    hear_checkpoints(CHECKPOINT_INTERVAL);
+    e_executed(CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL, &digest);
+    turns(100);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_CHECKPOINT), 3);
+    assert_int_equal(count(ACTION_GIVE, C, FRAME_CHECKPOINT), 3);
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_CHECKPOINT), 0);
+}
+
 static void without_other_work_a_timer_hands_them_on(void **state)
 {
     (void)state;
@@ -931,6 +944,7 @@ int main(void)
         T(checkpoints_are_handed_on_without_haste),
         T(near_the_end_of_the_window_they_are_handed_on_at_once),
         T(without_other_work_a_timer_hands_them_on),
+        T(what_is_stable_for_own_e_still_goes_to_own_p_and_c),
         T(a_link_queues_only_so_many_checkpoints),
         T(own_e_is_told_to_go_on_with_its_checkpoint_only_when_idle),
         T(forged_checkpoints_do_not_keep_true_ones_out),

@@ -3,6 +3,7 @@
  */
 #include "testing.h"
 
+#include "../../apps/counter/counter.h"
 #include "../../apps/counter/counter_codec.h"
 #include "cluster.h"
 
@@ -46,11 +47,47 @@ static int setup_many_origins(void **state)
     return 0;
 }
 
+/* A counter that notes the places of its operations. */
+static struct redoubt_service noting;
+static uint32_t noted[256];
+static uint32_t notes;
+
+static enum redoubt_status note(void *state, const struct redoubt_op *op, struct redoubt_result *result)
+{
+    assert_true(notes < 256);
+    noted[notes++] = op->index;
+    return redoubt_service_counter.execute(state, op, result);
+}
+
+static int setup_noting(void **state)
+{
+    (void)state;
+    noting = redoubt_service_counter;
+    noting.execute = note;
+    notes = 0;
+    c = cluster_new(&(struct cluster_options){.service = &noting});
+    return 0;
+}
+
 static int teardown(void **state)
 {
     (void)state;
     cluster_free(c);
     return 0;
+}
+
+/* Every operation of a long bundle knows its place. At each of four E. */
+static void operations_are_numbered_within_their_batch(void **state)
+{
+    (void)state;
+    struct slice op[40]; /* more than a service is told of in advance */
+    for (unsigned i = 0; i < 40; i++)
+        op[i] = cluster_op_incr(c, i);
+    struct test_bundle *b[2] = {cluster_bundle(c, 0, 1, op, 40, FORM_MACS), cluster_incr(c, 0, 2, 1)};
+    cluster_order(c, b, 2);
+    assert_int_equal(notes, 4 * 41);
+    for (unsigned i = 0; i < notes; i++)
+        assert_int_equal(noted[i], i % 41 < 40 ? i % 41 : BUNDLE_OPS_MAX);
 }
 
 /* --- to E_1, by hand --------------------------------------------------------------------------------------------- */
@@ -1009,6 +1046,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(kept_results_are_bounded, setup_huge_results, teardown),
         cmocka_unit_test_setup_teardown(one_clients_results_are_bounded, setup_huge_results, teardown),
         T(time_never_falls_and_null_keeps_it),
+        cmocka_unit_test_setup_teardown(operations_are_numbered_within_their_batch, setup_noting, teardown),
         T(all_sign_the_same_root),
         T(the_root_covers_state_origins_and_time),
         T(what_is_not_for_e_is_unexpected),

@@ -335,6 +335,13 @@ static void growth_is_steady(void **unused)
         assert_true(w->fake.touches - touches <= 4); /* the key's leaf, two for a split, leaf 0 once */
     }
     assert_int_equal(kv->leaf_count(w->state), 100000 / 16);
+    for (uint64_t first = 0; first < 100000 / 16;
+         first += REDOUBT_EXPECT_MAX) { /* so many do not fit the cache */
+        uint64_t leaf[REDOUBT_EXPECT_MAX];
+        for (uint64_t i = 0; i < REDOUBT_EXPECT_MAX; i++)
+            leaf[i] = (first + i) % (100000 / 16);
+        kv->expect_leaves(w->state, leaf, REDOUBT_EXPECT_MAX);
+    }
     assert_true(w->fake.live_bytes - empty <= store->used + store->used / 100);
     assert_true(w->fake.live_bytes - empty <=
                 120 * 100000u); /* an entry of 48 bytes, a value of 16, the leaf */

@@ -139,6 +139,38 @@ static void leaves_may_vanish_again(void **state)
 }
 
 /* State replaced by another with fewer or more leaves: what was there before must not shine through. */
+/* Leaves beyond the last one are set while the number of leaves is lower for a while. */
+static void leaves_may_change_while_they_are_gone(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < 40; i++)
+        set(i);
+    check(40);
+    for (unsigned turn = 0; turn < 3; turn++) {
+        for (uint64_t i = 32; i < 40; i++)
+            set(i);
+        check(turn == 2 ? 40 : 32);
+    }
+}
+
+/* Nodes may be computed before the last leaves are set: the root is the same. */
+static void settling_early_changes_nothing(void **state)
+{
+    (void)state;
+    uint64_t before = 0;
+    for (unsigned turn = 0; turn < 50; turn++) {
+        uint64_t count = 100 + test_random(&seed) % 1000;
+        for (uint64_t i = 0; i < count; i++) {
+            if (i >= before || test_random(&seed) % 4 == 0)
+                set(i);
+            if (test_random(&seed) % 8 == 0)
+                merkle_settle(&tree, count, i + 1);
+        }
+        check(count);
+        before = count;
+    }
+}
+
 static void a_replaced_state_forgets_the_old_one(void **state)
 {
     (void)state;
@@ -158,6 +190,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(random_growth, setup, teardown),
         cmocka_unit_test_setup_teardown(every_leaf_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(leaves_may_vanish_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(leaves_may_change_while_they_are_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(settling_early_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_replaced_state_forgets_the_old_one, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
