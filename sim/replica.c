@@ -192,8 +192,10 @@ void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parc
     tell_views(w, r, cell, parcel);
     if (w->in_takeover)
         w->takeover_output(w, r, cell, parcel);
-    if (disk_takes_piece(w, r, parcel))
+    if (disk_takes_piece(w, r, parcel)) {
+        parcel_drop(parcel);
         return;
+    }
     struct parcel *out = parcel_hold(parcel);
     bool drop = false;
     if (w->replica[r].cell[cell].faulty)
