@@ -162,9 +162,13 @@ bool forge_new_view(struct takeover *t, replica_id by, view_no view, const struc
 
 void forge_checkpoint(struct takeover *t, replica_id by, slot_no slot, const struct digest *root, uint64_t to)
 {
-    uint8_t body[64];
+    uint8_t body[80];
     struct writer w = writer_to(body, sizeof body);
-    checkpoint_put(&w, &(struct checkpoint){.configuration = 1, .slot = slot, .root = *root});
+    configuration_no number = configuration_number_at(&t->w->configuration, slot);
+    checkpoint_put(&w, &(struct checkpoint){.configuration = number,
+                                            .chain = configuration_step(&t->w->configuration, number)->chain,
+                                            .slot = slot,
+                                            .root = *root});
     auth_emit_signed(auth_of(t, by, CELL_E), &t->forge, FRAME_CHECKPOINT, (struct slice){body, w.len},
                      (struct slice){NULL, 0});
     enter(t, by, CELL_E, to);

@@ -53,7 +53,7 @@ void checkpoint_root(struct execution *e, slot_no slot, uint64_t time_us, uint64
     struct writer w = writer_to(input, sizeof input);
     merkle_root(&e->leaves, leaf_count, &leaves);
     put_u64(&w, slot);
-    put_u64(&w, e->configuration.number);
+    put_u64(&w, configuration_number_at(&e->configuration, slot));
     put_u64(&w, time_us);
     put_u64(&w, leaf_count);
     put_digest(&w, &leaves);
@@ -63,9 +63,12 @@ void checkpoint_root(struct execution *e, slot_no slot, uint64_t time_us, uint64
 
 void checkpoint_sign(struct execution *e, struct outbox *out)
 {
-    struct checkpoint checkpoint = {
-        .configuration = e->configuration.number, .slot = e->checkpoint_slot, .root = e->root};
-    uint8_t body[64];
+    configuration_no number = configuration_number_at(&e->configuration, e->checkpoint_slot);
+    struct checkpoint checkpoint = {.configuration = number,
+                                    .chain = configuration_step(&e->configuration, number)->chain,
+                                    .slot = e->checkpoint_slot,
+                                    .root = e->root};
+    uint8_t body[80];
     struct writer w = writer_to(body, sizeof body);
     checkpoint_put(&w, &checkpoint);
     auth_emit_signed(&e->auth, out, FRAME_CHECKPOINT, (struct slice){body, w.len}, (struct slice){NULL, 0});

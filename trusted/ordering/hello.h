@@ -8,7 +8,8 @@
 
 void hello_emit(struct auth *auth, const struct compartment_config *config, struct outbox *out);
 
-/* Loads a START and checks that it names this very compartment with these keys. */
+/* Loads a START and checks that it names this very compartment with these keys, or an earlier epoch of it: then this one
+ * learns, and has no vote, until a RECONFIG lists it. */
 enum verdict start_load(struct configuration *configuration, const struct auth *auth,
                         const struct compartment_config *config, const struct frame *frame);
 

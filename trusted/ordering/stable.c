@@ -32,7 +32,7 @@ static void make_certificate(struct stable *stable, const struct stable_candidat
         const struct stable_candidate *k =
             &stable->candidate[r][like->slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
         if (k->slot != like->slot || !digest_equal(&k->root, &like->root) ||
-            k->configuration != like->configuration)
+            k->configuration != like->configuration || !digest_equal(&k->chain, &like->chain))
             continue;
         struct signer signer = {.replica = r, .epoch = k->epoch, .configuration = k->configuration};
         memcpy(signer.signature.bytes, k->signature, SIGNATURE_BYTES);
@@ -41,6 +41,7 @@ static void make_certificate(struct stable *stable, const struct stable_candidat
     CHECK(!w.bad);
     c->slot = like->slot;
     c->root = like->root;
+    c->number = like->configuration;
     c->signers_len = w.len;
 }
 
@@ -51,7 +52,7 @@ static uint32_t count_equal(const struct stable *stable, const struct stable_can
         const struct stable_candidate *k =
             &stable->candidate[r][like->slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
         count += k->slot == like->slot && digest_equal(&k->root, &like->root) &&
-                 k->configuration == like->configuration;
+                 k->configuration == like->configuration && digest_equal(&k->chain, &like->chain);
     }
     return count;
 }
@@ -79,13 +80,18 @@ enum verdict stable_add(struct stable *stable, const struct auth *auth, const st
         return verdict;
     if (checkpoint.slot <= stable->certificate.slot)
         return VERDICT_STALE;
-    if (!configuration_member(auth->configuration, &frame->sender))
+    if (checkpoint.configuration > auth->configuration->number)
+        return VERDICT_EARLY; /* who could not tell who votes above must not go on */
+    const struct configuration_step *step = configuration_step(auth->configuration, checkpoint.configuration);
+    if (!step || !digest_equal(&step->chain, &checkpoint.chain))
+        return VERDICT_MISMATCH;
+    if (!configuration_member_at(auth->configuration, &frame->sender, checkpoint.slot))
         return VERDICT_UNKNOWN_SENDER;
     struct stable_candidate *candidate =
         &stable->candidate[frame->sender.id][checkpoint.slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
     if (candidate->slot == checkpoint.slot && digest_equal(&candidate->root, &checkpoint.root))
         return VERDICT_DUPLICATE;
-    verdict = auth_check_signature(auth->configuration, frame);
+    verdict = auth_check_signature_at(auth->configuration, frame, checkpoint.slot);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     if (candidate->slot == checkpoint.slot)
@@ -95,6 +101,7 @@ enum verdict stable_add(struct stable *stable, const struct auth *auth, const st
     candidate->slot = checkpoint.slot;
     candidate->root = checkpoint.root;
     candidate->configuration = checkpoint.configuration;
+    candidate->chain = checkpoint.chain;
     candidate->epoch = frame->sender.epoch;
     memcpy(candidate->signature, frame->auth.data, SIGNATURE_BYTES);
     if (count_equal(stable, candidate) >= quorum_stable(auth->configuration)) {
@@ -104,11 +111,11 @@ enum verdict stable_add(struct stable *stable, const struct auth *auth, const st
     return VERDICT_ACCEPT;
 }
 
-enum verdict certificate_check(const struct configuration *c, slot_no slot, const struct digest *root,
-                               struct slice signers)
+enum verdict certificate_check_as(const struct configuration *c, slot_no slot, const struct digest *root,
+                                  struct slice signers, configuration_no number, const struct digest *chain)
 {
     if (slot == 0)
-        return VERDICT_ACCEPT;
+        return VERDICT_MALFORMED;
     if (slot % CHECKPOINT_INTERVAL != 0 || !signer_list_ok(signers, REPLICAS_MAX))
         return VERDICT_MALFORMED;
     bool seen[REPLICAS_MAX] = {false};
@@ -118,10 +125,11 @@ enum verdict certificate_check(const struct configuration *c, slot_no slot, cons
         if (signer.replica >= c->replicas || seen[signer.replica])
             return VERDICT_MALFORMED;
         seen[signer.replica] = true;
-        uint8_t body[48];
+        uint8_t body[80];
         struct writer w = writer_to(body, sizeof body);
         checkpoint_put(
-            &w, &(struct checkpoint){.configuration = signer.configuration, .slot = slot, .root = *root});
+            &w, &(struct checkpoint){
+                    .configuration = signer.configuration, .chain = *chain, .slot = slot, .root = *root});
         struct frame frame = {
             .type = FRAME_CHECKPOINT,
             .sender = {.kind = KIND_EXECUTION, .id = signer.replica, .epoch = signer.epoch},
@@ -129,13 +137,29 @@ enum verdict certificate_check(const struct configuration *c, slot_no slot, cons
             .body = {body, w.len},
             .auth = {signer.signature.bytes, SIGNATURE_BYTES},
         };
-        if (signer.configuration != signer_at(signers, 0).configuration ||
-            auth_check_signature(c, &frame) != VERDICT_ACCEPT)
+        CHECK(!w.bad);
+        if (signer.configuration != number || auth_check_signature_at(c, &frame, slot) != VERDICT_ACCEPT)
             return VERDICT_BAD_SIGNATURE;
         if (++valid >= quorum_stable(c))
             return VERDICT_ACCEPT;
     }
     return VERDICT_MISMATCH;
+}
+
+enum verdict certificate_check(const struct configuration *c, slot_no slot, const struct digest *root,
+                               struct slice signers)
+{
+    if (slot == 0)
+        return VERDICT_ACCEPT;
+    if (!signer_list_ok(signers, REPLICAS_MAX))
+        return VERDICT_MALFORMED;
+    if (signer_count(signers) == 0)
+        return VERDICT_MISMATCH;
+    configuration_no number = signer_at(signers, 0).configuration;
+    const struct configuration_step *step = configuration_step(c, number);
+    if (!step)
+        return number > c->number ? VERDICT_EARLY : VERDICT_STALE;
+    return certificate_check_as(c, slot, root, signers, number, &step->chain);
 }
 
 bool stable_adopt(struct stable *stable, slot_no slot, const struct digest *root, struct slice signers)
@@ -145,6 +169,7 @@ bool stable_adopt(struct stable *stable, slot_no slot, const struct digest *root
         return false;
     c->slot = slot;
     c->root = *root;
+    c->number = signer_count(signers) ? signer_at(signers, 0).configuration : 0;
     memcpy(c->signers, signers.data, signers.len);
     c->signers_len = signers.len;
     return true;

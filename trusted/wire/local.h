@@ -39,4 +39,8 @@ WIRE_STRUCT(local_view, LOCAL_VIEW_FIELDS)
 #define LOCAL_SETTLED_FIELDS(F) F(u32, origin) F(u64, epoch) F(u64, bundle_no)
 WIRE_STRUCT(local_settled, LOCAL_SETTLED_FIELDS)
 
+/* Configuration `number` holds from now on, its change is in force above slot `activation`: an idle primary fills up to there. */
+#define LOCAL_RECONFIGURED_FIELDS(F) F(u64, number) F(u64, activation)
+WIRE_STRUCT(local_reconfigured, LOCAL_RECONFIGURED_FIELDS)
+
 #endif
