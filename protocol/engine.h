@@ -24,6 +24,7 @@ enum event_kind {
     EVENT_PEER_UP,     /* link to replica `from` was (re)established */
     EVENT_TIMER,       /* the time asked for by ACTION_TIMER has come */
     EVENT_RUN_END,     /* the driver has delivered all that waited: batching decisions are taken now */
+    EVENT_RECONFIG,    /* a RECONFIG of this replica's own launcher, or the administrator's */
     EVENT_STOP_VOTING, /* a compartment of this replica died: no more proposals, no more leaving of views */
 };
 
@@ -79,13 +80,17 @@ struct engine_status {
         origins_on_signatures;
     uint64_t bodies_held, body_bytes;
     uint64_t state_transfers;
+    configuration_no configuration; /* the highest held */
+    slot_no activation;             /* of the latest change; pending while `stable` is below */
+    epoch_no epoch[3];              /* of this replica's P, C and E, as listed */
+    bool full;                      /* in a view, and all that is listed is in force */
 };
 
 struct engine_type {
     const char *name;
     size_t (*arena_bytes)(const struct engine_config *config);
     void *(*init)(struct arena *arena, const struct engine_config *config);
-    /* The signed manifest, once; before it every event but RUN_END is refused. */
+    /* The signed manifest, once (copied); before it every event but RUN_END is refused. */
     void (*start)(void *engine, const struct configuration *configuration, uint64_t now_us,
                   struct actions *actions);
     void (*step)(void *engine, const struct event *event, struct actions *actions);

@@ -23,6 +23,11 @@ void founding_hello(struct world *w, replica_id r, uint32_t cell, struct slice b
     };
 }
 
+const struct member *founding_member(replica_id r, uint32_t cell)
+{
+    return &member_of[r][cell + 1];
+}
+
 static void host_member(struct world *w, replica_id r)
 {
     struct sign_key sign;
@@ -82,6 +87,14 @@ void founding_start(struct world *w)
     static uint8_t origins[ORIGINS_MAX * origin_entry_BYTES], body[32 * 1024];
     struct writer mw = writer_to(members, sizeof members), sw = writer_to(secrets, sizeof secrets);
     struct writer ow = writer_to(origins, sizeof origins), bw = writer_to(body, sizeof body);
+    uint8_t platforms[REPLICAS_MAX * platform_BYTES];
+    struct writer pw = writer_to(platforms, sizeof platforms);
+    for (replica_id r = 0; r < w->n; r++) {
+        struct platform platform = {.replica = r};
+        sign_keypair(&w->platform[r]);
+        memcpy(platform.public.bytes, w->platform[r].public, 32);
+        platform_put(&pw, &platform);
+    }
     struct box_key group;
     box_keypair(&group);
     put_members(w, &mw, &sw, &group);
@@ -97,6 +110,7 @@ void founding_start(struct world *w)
         .view_timeout_us = w->request_timeout_us,
         .members = {members, mw.len},
         .origins = {origins, ow.len},
+        .platforms = {platforms, pw.len},
     };
     crypto_random(start.cluster.bytes, sizeof start.cluster.bytes);
     memcpy(start.group_public.bytes, group.public, 32);
@@ -106,4 +120,5 @@ void founding_start(struct world *w)
     struct frame frame;
     CHECK(frame_decode(w->start->data, w->start->len, &frame));
     CHECK(configuration_load(&w->configuration, &frame, w->admin.public) == VERDICT_ACCEPT);
+    w->known = w->configuration;
 }

@@ -53,7 +53,8 @@ static void set_faults(struct arguments *a, const char *text)
                  {"crash", FAULTS_CRASH},
                  {"network", FAULTS_NETWORK},
                  {"byzantine", FAULTS_BYZANTINE},
-                 {"all", FAULTS_ALL}};
+                 {"restart", FAULTS_RESTART},
+                 {"all", FAULTS_ALL | FAULTS_RESTART}};
     if (strcmp(text, "storage") == 0) {
         fprintf(stderr, "redoubt: --faults storage: nothing is stored yet (durability memory), so nothing "
                         "can be injected\n");

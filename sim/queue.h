@@ -20,6 +20,8 @@ enum due_kind {
     DUE_CONNECTED,    /* client a and replica b; x: connection */
     DUE_NEMESIS,      /* the next fault */
     DUE_SCRIPT,       /* line a of a scenario */
+    DUE_RESTART,      /* replica a comes back, with nothing */
+    DUE_REJOIN,       /* its launcher looks whether it is listed; x: incarnation */
 };
 
 struct due {

@@ -10,8 +10,6 @@ struct world *world_current;
 /* How much longer than asked a run may take to finish every request before it counts as stuck. */
 #define PATIENCE_US 90000000u
 
-void replica_start(struct world *w, replica_id r);
-
 /* ------------------------------------------------------------------------------------------------ verdicts */
 
 _Noreturn void world_violation(struct world *w, const char *format, ...)
@@ -137,6 +135,7 @@ static void build(struct world *w)
     w->client_dice = dice_from(seed, 4);
     w->attack_dice = dice_from(seed, 5);
     w->host_dice = dice_from(seed, 6);
+    w->rejoin_dice = dice_from(seed, 7);
     w->now_us = 1000000;
     w->heal_at_us = w->now_us + (uint64_t)w->options.seconds * 600000;
     w->end_at_us = w->now_us + (uint64_t)w->options.seconds * 1000000;
@@ -216,6 +215,10 @@ static void on_due(struct world *w, const struct due *due)
     case DUE_NEMESIS:
         nemesis_on_due(w);
         break;
+    case DUE_RESTART:
+    case DUE_REJOIN:
+        rejoin_on_due(w, due);
+        break;
     case DUE_SCRIPT:
         w->on_script(w, due->a);
         break;
@@ -260,7 +263,7 @@ bool world_advance(struct world *w, uint64_t until_us)
         queue_take(&w->queue, &due);
         on_due(w, &due);
         parcel_drop(due.parcel);
-        if (w->now_us >= w->end_at_us && clients_done(w))
+        if (w->now_us >= w->end_at_us && clients_done(w) && rejoin_done(w))
             break;
     }
     return true;
@@ -310,10 +313,13 @@ static void stuck(struct world *w)
                             (unsigned long long)w->ledger.must_finish);
     for (replica_id r = 0; r < w->n && len < sizeof w->result->text - 60; r++) {
         splitbft_engine.status(w->replica[r].engine, &s[r]);
-        len += (size_t)snprintf(w->result->text + len, sizeof w->result->text - len,
-                                " r%u%s v%llu%s s%llu/%llu", r, w->replica[r].crashed ? "(crashed)" : "",
-                                (unsigned long long)s[r].view, s[r].in_view ? "" : "?",
-                                (unsigned long long)s[r].executed, (unsigned long long)s[r].stable);
+        len += (size_t)snprintf(
+            w->result->text + len, sizeof w->result->text - len, " r%u%s v%llu%s s%llu/%llu c%llu", r,
+            w->replica[r].crashed     ? "(crashed)"
+            : w->replica[r].rejoining ? "(rejoining)"
+                                      : "",
+            (unsigned long long)s[r].view, s[r].in_view ? "" : "?", (unsigned long long)s[r].executed,
+            (unsigned long long)s[r].stable, (unsigned long long)s[r].configuration);
     }
 }
 
@@ -324,7 +330,8 @@ void world_run(const struct sim_options *options, struct sim_result *result)
     bool alive = world_open(w, options, result) && world_advance(w, w->end_at_us);
     if (alive && options->safety_only)
         (void)finish(w);
-    else if (alive && world_advance(w, w->end_at_us + PATIENCE_US) && finish(w) && !clients_done(w))
+    else if (alive && world_advance(w, w->end_at_us + PATIENCE_US) && finish(w) &&
+             !(clients_done(w) && rejoin_done(w)))
         stuck(w);
     world_close(w);
 }

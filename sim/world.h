@@ -26,7 +26,13 @@ enum { CELLS = 3 }; /* P, C, E: index is kind - KIND_PREPARATION */
 #define CELL_C      1u
 #define CELL_E      2u
 
-enum sim_faults { FAULTS_CRASH = 1, FAULTS_NETWORK = 2, FAULTS_BYZANTINE = 4, FAULTS_ALL = 7 };
+enum sim_faults {
+    FAULTS_CRASH = 1,
+    FAULTS_NETWORK = 2,
+    FAULTS_BYZANTINE = 4,
+    FAULTS_ALL = 7,
+    FAULTS_RESTART = 8
+};
 enum sim_service { SERVICE_DRAWN = 0, SERVICE_KV = 1, SERVICE_COUNTER = 2 };
 
 struct sim_options {
@@ -56,7 +62,7 @@ struct sim_result {
     bool stuck;
     char text[400];
     uint64_t ops, events, faults, simulated_us;
-    uint64_t slots, view_changes, state_transfers, attacks;
+    uint64_t slots, view_changes, state_transfers, attacks, rejoins;
     uint64_t trace_hash;
 };
 
@@ -99,7 +105,11 @@ struct replica {
     slot_no seen_executed;
     slot_no seen_checkpoint;
     uint64_t seen_transfers;
-    struct held *held; /* what a Byzantine host keeps back from its compartments, until it is healed */
+    uint32_t incarnation; /* restarts with amnesia so far */
+    bool rejoining;       /* restarted, and not full again */
+    uint64_t attempts;    /* RECONFIGs made */
+    struct cell ghost[2]; /* P and C of the incarnation before, kept running by a Byzantine host */
+    struct held *held;    /* what a Byzantine host keeps back from its compartments, until it is healed */
     size_t helds, held_cap;
 };
 
@@ -144,7 +154,9 @@ struct world {
     struct link client_link;
     struct sim_client client[CLIENTS_MAX];
     uint32_t clients;
-    struct configuration configuration; /* as the clients hold it */
+    struct configuration configuration; /* START's: what everybody begins with */
+    struct configuration known;         /* the highest that a correct E announced */
+    struct sign_key platform[REPLICAS_MAX];
     struct sign_key admin;
     struct box_key host_box[REPLICAS_MAX];
     struct parcel *start;
@@ -163,6 +175,8 @@ struct world {
     uint32_t attacks;
     double attacks_per_s;
     uint32_t crashes_left;
+    uint32_t restarts_left; /* replicas that may be restarting at the same time */
+    struct dice rejoin_dice;
     struct sim_result *result;
     jmp_buf failed;
     bool in_takeover;
@@ -201,6 +215,8 @@ static inline bool world_is_faulty(const struct world *w, replica_id r, uint32_t
 /* founding.c */
 void founding_hello(struct world *w, replica_id r, uint32_t cell, struct slice frame);
 void founding_start(struct world *w);
+/* The keys that a compartment showed last. */
+const struct member *founding_member(replica_id r, uint32_t cell);
 
 /* cell.c */
 void cell_init(struct world *w, replica_id r, uint32_t cell);
@@ -217,6 +233,16 @@ void replica_free(struct replica *replica);
 void replica_event(struct world *w, replica_id r, enum event_kind kind, uint32_t from, struct slice frame);
 void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel);
 bool replica_is_up(const struct world *w, replica_id r);
+
+void replica_start(struct world *w, replica_id r);
+
+/* rejoin.c: restarts with amnesia, the launcher's part of coming back, clones of old epochs */
+void rejoin_kill(struct world *w, replica_id r, uint64_t down_us, bool clone);
+void rejoin_on_due(struct world *w, const struct due *due);
+void rejoin_fault(struct world *w);
+void rejoin_ghost_output(struct world *w, replica_id r, struct parcel *parcel);
+void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct slice frame);
+bool rejoin_done(const struct world *w);
 
 /* network.c */
 void network_init(struct world *w);

@@ -6,6 +6,7 @@
  *   bundles.c    bundles by digest: queued, proposed, executed
  *   ordering.c   proposing, and handing lists and bodies to E
  *   slots.c      what was sent and seen per slot, for retransmission
+ *   chain.c      configurations: RECONFIGs, what came of them, and showing it around
  *   liveness.c   timers: signed forms, leaving a view, joining, slow primaries, status, catching up
  */
 #ifndef SPLITBFT_BROKER_H
@@ -29,6 +30,18 @@
 #define BACK_OFF_MAX         64u
 #define RESEND_SLOTS         32u /* per status of a peer that stands still */
 #define TICKS_PER_TIMEOUT    8u
+#define CONFIGURATIONS_KEPT  256u /* who is further behind needs a later START */
+#define CONFIGURATIONS_SENT  8u   /* at a time */
+
+/* Where a frame may come from, as bits. */
+enum {
+    FROM_CLIENT = 1,
+    FROM_PEER = 2,
+    FROM_P = 4,
+    FROM_C = 8,
+    FROM_E = 16,
+    FROM_LAUNCHER = 32,
+};
 
 /* Bytes that the broker keeps. */
 struct blob {
@@ -106,6 +119,12 @@ struct peer {
     view_no parting;         /* highest view + 1 that it parted from, 0: none */
 };
 
+/* A CONFIGURATION that led from number `first - 1` or higher to `last`. */
+struct chain_link {
+    configuration_no first, last;
+    struct blob frame;
+};
+
 struct origin_links {
     uint32_t proven;  /* connection by which something came that was executed; id + 1 */
     uint32_t claimed; /* the last that claimed to be this origin */
@@ -117,7 +136,13 @@ struct broker {
     struct arena *arena;
     struct arena body_arena; /* of its own, so that bodies and votes do not take each other's room */
     struct engine_config config;
-    const struct configuration *configuration;
+    const struct configuration *configuration; /* &held, once started */
+    struct configuration held;
+    struct chain_link chain[CONFIGURATIONS_KEPT]; /* a ring */
+    uint32_t links;                               /* that were added, ever */
+    slot_no activation;                  /* of the latest change that own E executed, or that is known */
+    configuration_no view_number;        /* that the NEW-VIEW of this view names */
+    struct blob group_key[REPLICAS_MAX]; /* own E's, for a fresh E there */
     struct tag16 cluster;
     uint64_t now_us;
     bool voting;
@@ -211,6 +236,23 @@ void broker_ask_signed(struct broker *b, struct bundle_entry *entry);
 void broker_ask_reply(struct broker *b, origin_id origin, epoch_no epoch, uint64_t bundle_no);
 enum verdict broker_on_settled(struct broker *b, const struct frame *frame);
 bool origin_on_signatures(const struct broker *b, origin_id origin);
+
+enum verdict broker_on_reconfig(struct broker *b, const struct frame *frame, bool own);
+
+/* chain.c */
+enum verdict broker_on_configuration(struct broker *b, const struct frame *frame, bool own);
+enum verdict broker_on_ask_configuration(struct broker *b, const struct frame *frame, uint32_t from,
+                                         bool from_client);
+enum verdict broker_on_group_key(struct broker *b, const struct frame *frame, bool own);
+enum verdict broker_on_reconfigured(struct broker *b, const struct frame *frame);
+/* What a peer that is at this number and slot lacks. */
+void chain_help(struct broker *b, replica_id peer, const struct status *status);
+void chain_entered(struct broker *b);
+void chain_tick(struct broker *b);
+static inline bool chain_pending(const struct broker *b)
+{
+    return b->activation > b->stable;
+}
 
 /* slots.c */
 struct slot_entry *slots_at(struct broker *b, slot_no slot); /* NULL: not kept */

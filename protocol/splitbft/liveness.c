@@ -94,7 +94,7 @@ static void join(struct broker *b)
 
 static void await_new_view(struct broker *b)
 {
-    if (b->in_view)
+    if (b->in_view || heading(b) == 0) /* started anew: it enters with the others, and drives nobody */
         return;
     if (!b->new_view_since_us && others_at_least(b, 2 * b->configuration->faults) >= heading(b))
         b->new_view_since_us = b->now_us;
@@ -173,7 +173,8 @@ void liveness_send_status(struct broker *b, uint32_t to)
                                     .in_view = b->in_view,
                                     .executed = b->executed,
                                     .stable = b->stable,
-                                    .newest = b->newest});
+                                    .newest = b->newest,
+                                    .configuration = b->configuration->number});
     broker_send(b, to, broker_frame(b, FRAME_STATUS, (struct slice){body, w.len}, (struct slice){NULL, 0}));
 }
 
@@ -300,6 +301,7 @@ enum verdict broker_on_status(struct broker *b, const struct frame *frame, uint3
         broker_send(b, from, blob_slice(&b->new_view));
     else if (behind && !b->in_view)
         resend_view_change(b, from);
+    chain_help(b, from, &status);
     if (behind && b->in_view)
         broker_send(b, from, blob_slice(&b->parting));
     if (still || status.stable < b->stable)
@@ -322,8 +324,10 @@ void liveness_tick(struct broker *b)
     await_new_view(b);
     catch_up(b);
     fill_for_laggards(b);
+    chain_tick(b);
     bundles_forget_old(b);
-    bool waiting = b->queue.head || !b->in_view || b->newest > b->executed || others_ahead(b);
+    bool waiting =
+        chain_pending(b) || b->queue.head || !b->in_view || b->newest > b->executed || others_ahead(b);
     if (waiting || b->tick % TICKS_PER_TIMEOUT == 0)
         liveness_send_status(b, PEER_ALL);
     if (!b->in_view)
@@ -362,6 +366,7 @@ enum verdict broker_on_view(struct broker *b, const struct frame *frame, enum ki
         b->new_view_view = b->view;
         b->new_view_seen = (struct blob){0};
     }
+    chain_entered(b);
     ordering_entered(b);
     return VERDICT_ACCEPT;
 }

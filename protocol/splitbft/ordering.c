@@ -259,7 +259,7 @@ enum verdict broker_on_checkpoint(struct broker *b, const struct frame *frame, u
         return VERDICT_STALE;
     /* Kept only when it is what it says: a forged one for a slot far away would keep true ones out for good. */
     if (!own)
-        verdict = auth_check_signature(b->configuration, frame);
+        verdict = auth_check_signature_at(b->configuration, frame, checkpoint.slot);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     /* Kept for retransmission when it comes from its own host and is not from far ahead; others may relay it. */

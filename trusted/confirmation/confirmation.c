@@ -66,6 +66,8 @@ static enum verdict confirmation_step(void *state, const struct compartment_inpu
         return confirmation_on_new_view(c, &frame, out);
     case FRAME_CHECKPOINT:
         return confirmation_on_checkpoint(c, &frame, out);
+    case FRAME_CONFIGURATION:
+        return confirmation_on_configuration(c, &frame, out);
     default:
         return VERDICT_UNEXPECTED;
     }
@@ -87,7 +89,7 @@ static void confirmation_validate(const void *state)
         CHECK(s->slot == 0 || (s->slot % WINDOW == i && s->slot > conf_stable_slot(c)));
         CHECK(!s->prepared || s->view <= c->view);
     }
-    CHECK(c->view_change_due <= c->view && c->entered <= c->view);
+    CHECK(c->view_change_due <= c->view && c->view_change_out <= c->view && c->entered <= c->view);
 }
 
 const struct compartment_type confirmation_type = {

@@ -6,6 +6,7 @@
  *   parting                evidence for claims; VIEW-CHANGE when whole -> leave.c
  *   new-view               adopt its h                                 -> new_view.c
  *   checkpoint             truncate                                    -> checkpoint.c
+ *   configuration          RECONFIGs that were executed                -> configuration.c
  *
  * C's view only rises: committing in a view leaves all lower ones. Votes are counted by sender, one each: per slot and P the
  * vote of the highest view.
@@ -39,6 +40,8 @@ struct conf_slot {
 
 struct conf_parting {
     bool present;
+    struct sender sender;
+    configuration_no configuration;
     view_no view;
     uint32_t len;
     uint8_t *frame;
@@ -53,6 +56,8 @@ struct confirmation {
     view_no view;            /* all lower views are left */
     view_no entered;         /* highest view whose NEW-VIEW was accepted */
     view_no view_change_due; /* a VIEW-CHANGE for this view waits for PARTINGs; 0: none */
+    view_no
+        view_change_out; /* one for this view was sent, and the view is neither entered nor committed in; 0: none */
     struct conf_slot slot[WINDOW];
     struct conf_parting parting[REPLICAS_MAX];
     uint8_t *scratch; /* VIEW-CHANGE attachment */
@@ -78,6 +83,8 @@ enum verdict confirmation_on_parting(struct confirmation *c, const struct frame 
 enum verdict confirmation_on_new_view(struct confirmation *c, const struct frame *frame, struct outbox *out);
 enum verdict confirmation_on_checkpoint(struct confirmation *c, const struct frame *frame,
                                         struct outbox *out);
+enum verdict confirmation_on_configuration(struct confirmation *c, const struct frame *frame,
+                                           struct outbox *out);
 
 /* Sends the VIEW-CHANGE that is due once every claim has its f+1 PARTINGs. */
 void confirmation_try_view_change(struct confirmation *c, struct outbox *out);

@@ -63,6 +63,8 @@ void checkpoint_root(struct execution *e, slot_no slot, uint64_t time_us, uint64
 
 void checkpoint_sign(struct execution *e, struct outbox *out)
 {
+    if (!execution_counts(e))
+        return;
     configuration_no number = configuration_number_at(&e->configuration, e->checkpoint_slot);
     struct checkpoint checkpoint = {.configuration = number,
                                     .chain = configuration_step(&e->configuration, number)->chain,

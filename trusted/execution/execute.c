@@ -200,7 +200,7 @@ static void repeat(struct execution *e, const struct batch_entry *entry, struct 
 
 bool execution_advance(struct execution *e, struct outbox *out)
 {
-    if (e->state_bad || e->fetch.active || e->executed >= exec_stable_slot(e) + WINDOW)
+    if (state_unusable(e) || e->executed >= exec_stable_slot(e) + WINDOW)
         return false;
     struct exec_slot *s = &e->slot[(e->executed + 1) % WINDOW];
     struct batch batch;
@@ -232,6 +232,8 @@ bool execution_advance(struct execution *e, struct outbox *out)
         struct bundle bundle;
         if (!origin_needs_body(e, &entry)) {
             repeat(e, &entry, out);
+        } else if (entry.origin == ORIGIN_RECONFIG && reconfig_execute(e, &entry, out)) {
+            s->need_told = false;
         } else if (!body_ready(e, &entry, &frame, &bundle)) {
             /* Pushed out since. */
             if (!s->need_told)

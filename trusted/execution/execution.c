@@ -72,14 +72,8 @@ static bool group_key_open(struct execution *e, const struct frame *start)
     for (uint32_t i = 0; i < sealed_count(start->attachment); i++) {
         const uint8_t *at = start->attachment.data + (size_t)i * sealed_BYTES;
         struct sealed sealed = sealed_at(start->attachment, i);
-        uint8_t secret[32];
-        if (sealed.replica != e->config.replica)
-            continue;
-        if (!box_open(secret, &e->auth.box, at + 4, 32 + SEAL_BYTES))
-            return false;
-        box_keypair_from(&e->group, secret);
-        crypto_wipe(secret, sizeof secret);
-        return memcmp(e->group.public, e->configuration.group_public, 32) == 0;
+        if (sealed.replica == e->config.replica)
+            return group_key_set(e, at + 4);
     }
     return false;
 }
@@ -91,14 +85,12 @@ static enum verdict execution_on_start(struct execution *e, const struct frame *
     enum verdict verdict = start_load(&e->configuration, &e->auth, &e->config, frame);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    if (!group_key_open(e, frame))
-        return VERDICT_MISMATCH;
     auth_start(&e->auth, &e->configuration);
-    struct secret_key group;
-    memcpy(group.bytes, e->group.secret, 32);
-    key_derive(&e->seed_key, &group, "redoubt randomness", e->auth.cluster.bytes,
-               sizeof e->auth.cluster.bytes);
-    crypto_wipe(&group, sizeof group);
+    /* One that started anew is not listed yet: the key comes from another E, once it is. */
+    if (auth_counts_above(&e->auth) != UINT64_MAX && !group_key_open(e, frame))
+        return VERDICT_MISMATCH;
+    e->announced = e->configuration.number;
+    e->counted = execution_counts(e);
     for (origin_id i = 0; i < ORIGINS_MAX; i++)
         e->origin[i].dirty = true;
     e->started = true;
@@ -127,6 +119,12 @@ static enum verdict execution_step(void *state, const struct compartment_input *
         return execution_on_bundle(e, &frame);
     case FRAME_CHECKPOINT:
         return execution_on_checkpoint(e, &frame);
+    case FRAME_RECONFIG:
+        return execution_on_reconfig(e, &frame);
+    case FRAME_CONFIGURATION:
+        return execution_on_configuration(e, &frame, out);
+    case FRAME_GROUP_KEY:
+        return execution_on_group_key(e, &frame);
     case FRAME_FETCH_REPLY:
         return execution_on_fetch_reply(e, &frame, out);
     case FRAME_LOCAL_CATCH_UP:
@@ -153,6 +151,7 @@ static bool execution_flush(void *state, uint64_t now_us, struct outbox *out)
     while (more && out->len - before < 64 * 1024 && out->cap - out->len >= FRAME_MAX)
         more = execution_advance(e, out);
     checkpoint_advance(e, false, out);
+    reconfig_after_stable(e, out);
     if (e->progress)
         execution_tell_progress(e, out);
     return more || e->freeze.active;

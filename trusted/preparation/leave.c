@@ -27,7 +27,7 @@ static void unpark_all(struct preparation *p)
     p->parked = 0;
 }
 
-static void emit_parting(struct preparation *p, struct outbox *out)
+void preparation_emit_parting(struct preparation *p, struct outbox *out)
 {
     uint8_t votes[PARTING_VOTES_MAX * slot_view_BYTES];
     uint8_t body[sizeof votes + sizeof p->stable.certificate.signers + 128];
@@ -56,7 +56,7 @@ enum verdict preparation_on_leave(struct preparation *p, const struct frame *fra
     p->view = leave.view;
     p->in_view = false;
     unpark_all(p);
-    emit_parting(p, out);
+    preparation_emit_parting(p, out);
     preparation_tell_view(p, out);
     return VERDICT_ACCEPT;
 }

@@ -32,7 +32,8 @@ enum verdict preparation_on_start(struct preparation *p, const struct frame *fra
         return verdict;
     auth_start(&p->auth, &p->configuration);
     p->started = true;
-    p->in_view = true; /* view 0 needs no NEW-VIEW: these are the first epochs */
+    /* View 0 needs no NEW-VIEW, for the first epochs only: who starts anew may have voted there. */
+    p->in_view = auth_counts_above(&p->auth) == 0;
     preparation_tell_view(p, out);
     return VERDICT_ACCEPT;
 }
@@ -71,6 +72,10 @@ static enum verdict preparation_step(void *state, const struct compartment_input
         return preparation_on_new_view(p, &frame, out);
     case FRAME_CHECKPOINT:
         return preparation_on_checkpoint(p, &frame);
+    case FRAME_RECONFIG:
+        return preparation_on_reconfig(p, &frame, out);
+    case FRAME_CONFIGURATION:
+        return preparation_on_configuration(p, &frame, out);
     default:
         return VERDICT_UNEXPECTED;
     }

@@ -5,7 +5,8 @@
 WIRE_CODE(reconfig, RECONFIG_FIELDS)
 WIRE_CODE(renewal, RENEWAL_FIELDS)
 
-static_assert(8 + 4 + 4 + RENEWALS_MAX * renewal_BYTES + 4 + 64 <= RECONFIG_BYTES_MAX, "the largest fits");
+static_assert(8 + 4 + 8 + 4 + RENEWALS_MAX * renewal_BYTES + 4 + 64 <= RECONFIG_BYTES_MAX,
+              "the largest fits");
 
 enum verdict reconfig_body_check(struct slice body, struct reconfig *reconfig)
 {

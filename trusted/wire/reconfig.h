@@ -12,15 +12,18 @@
 #include "base/limits.h"
 #include "wire/frame.h"
 
-#define RECONFIG_FIELDS(F) F(u64, configuration) F(u32, replica) F(slice, members) F(slice, signature)
+/* `attempt`: one that was executed in vain (too many were pending) is not the next one. */
+#define RECONFIG_FIELDS(F)                                                                                   \
+    F(u64, configuration) F(u32, replica) F(u64, attempt) F(slice, members) F(slice, signature)
 WIRE_STRUCT(reconfig, RECONFIG_FIELDS)
 
 /* Fresh keys of one compartment, and the evidence for them (see ordering/attest.h). */
 #define RENEWAL_FIELDS(F)                                                                                    \
     F(u32, kind)                                                                                             \
     F(u64, epoch)                                                                                            \
-    F(key, sign_public) F(key, box_public) F(u8, evidence) F(u8, debug) F(u16, version)                      \
-        F(digest, measurement) F(signature, report_data) F(signature, proof)
+    F(key, sign_public)                                                                                      \
+    F(key, box_public) F(u8, evidence) F(u8, debug) F(u16, version) F(digest, measurement)                   \
+        F(signature, report_data) F(signature, proof)
 WIRE_STRUCT(renewal, RENEWAL_FIELDS)
 WIRE_LIST(renewal, RENEWAL_FIELDS)
 

@@ -1,0 +1,136 @@
+/*
+ * Configurations at the host: it passes CONFIGURATIONs on to its compartments, keeps them for peers and origins that are
+ * behind, lets an idle primary fill with null batches up to the activation slot, and, once that is stable, changes the
+ * view once, so that fresh epochs enter by a NEW-VIEW that names their configuration.
+ */
+#include "splitbft/broker.h"
+
+static void keep(struct broker *b, const struct frame *frame)
+{
+    struct chain chain;
+    struct chain_link *link = &b->chain[b->links % CONFIGURATIONS_KEPT];
+    if (!chain_decode(frame->body, &chain))
+        return;
+    blob_set(b, &link->frame, frame->whole);
+    link->first = chain.first;
+    link->last = b->held.number;
+    b->links++;
+}
+
+/* The next few CONFIGURATIONs after a number, for whoever holds it. */
+static unsigned collect(const struct broker *b, configuration_no number, const struct chain_link **found)
+{
+    unsigned count = 0;
+    uint32_t from = b->links > CONFIGURATIONS_KEPT ? b->links - CONFIGURATIONS_KEPT : 0;
+    for (uint32_t i = from; i < b->links && count < CONFIGURATIONS_SENT; i++) {
+        const struct chain_link *link = &b->chain[i % CONFIGURATIONS_KEPT];
+        if (link->last > number && link->first <= number + 1 && link->frame.data) {
+            found[count++] = link;
+            number = link->last;
+        }
+    }
+    return count;
+}
+
+enum verdict broker_on_configuration(struct broker *b, const struct frame *frame, bool own)
+{
+    enum verdict verdict = configuration_follow(&b->held, frame);
+    if (verdict == VERDICT_ACCEPT) {
+        keep(b, frame);
+        if (configuration_activation(&b->held) > b->activation)
+            b->activation = configuration_activation(&b->held);
+        liveness_send_status(b, PEER_ALL); /* is there more? */
+    }
+    if (verdict != VERDICT_ACCEPT && verdict != VERDICT_DUPLICATE)
+        return verdict;
+    if (own && verdict == VERDICT_ACCEPT)
+        broker_send(b, PEER_ALL, frame->whole);
+    broker_give(b, KIND_PREPARATION, frame->whole, false);
+    broker_give(b, KIND_CONFIRMATION, frame->whole, false);
+    if (!own)
+        broker_give(b, KIND_EXECUTION, frame->whole, false);
+    return verdict;
+}
+
+enum verdict broker_on_ask_configuration(struct broker *b, const struct frame *frame, uint32_t from,
+                                         bool from_client)
+{
+    struct ask_chain ask;
+    const struct chain_link *found[CONFIGURATIONS_SENT];
+    if (!ask_chain_decode(frame->body, &ask) || ask.number > UINT64_MAX / 2)
+        return VERDICT_MALFORMED;
+    unsigned count = collect(b, ask.number, found);
+    for (unsigned i = 0; i < count; i++)
+        if (from_client)
+            broker_send_client(b, from, blob_slice(&found[i]->frame));
+        else
+            broker_send(b, from, blob_slice(&found[i]->frame));
+    return VERDICT_ACCEPT;
+}
+
+enum verdict broker_on_group_key(struct broker *b, const struct frame *frame, bool own)
+{
+    struct group_key m;
+    if (!group_key_decode(frame->body, &m) || frame->attachment.len || frame->auth.len)
+        return VERDICT_MALFORMED;
+    if (!own) {
+        broker_give(b, KIND_EXECUTION, frame->whole, false);
+        return VERDICT_ACCEPT;
+    }
+    if (m.replica >= b->configuration->replicas || m.replica == b->config.replica)
+        return VERDICT_UNEXPECTED;
+    blob_set(b, &b->group_key[m.replica], frame->whole);
+    broker_send(b, m.replica, frame->whole);
+    return VERDICT_ACCEPT;
+}
+
+enum verdict broker_on_reconfigured(struct broker *b, const struct frame *frame)
+{
+    struct local_reconfigured m;
+    if (!local_reconfigured_decode(frame->body, &m))
+        return VERDICT_MALFORMED;
+    if (m.activation > b->activation)
+        b->activation = m.activation;
+    chain_tick(b);
+    return VERDICT_ACCEPT;
+}
+
+void chain_help(struct broker *b, replica_id peer, const struct status *status)
+{
+    const struct chain_link *found[CONFIGURATIONS_SENT];
+    unsigned count = status->configuration < b->held.number && status->configuration
+                         ? collect(b, status->configuration, found)
+                         : 0;
+    for (unsigned i = 0; i < count; i++)
+        broker_send(b, peer, blob_slice(&found[i]->frame));
+    slot_no after = b->held.member[KIND_EXECUTION - KIND_HOST][peer].after;
+    if (after && status->executed < after)
+        broker_send(b, peer, blob_slice(&b->group_key[peer]));
+}
+
+void chain_entered(struct broker *b)
+{
+    struct frame frame;
+    struct new_view nv;
+    if (b->new_view.data && b->new_view_view == b->view &&
+        frame_decode(b->new_view.data, b->new_view.len, &frame) && new_view_decode(frame.body, &nv))
+        b->view_number = nv.configuration;
+}
+
+/* Nothing moves though something must: the primary does not fill. */
+static bool fills_not(const struct broker *b)
+{
+    return b->now_us - b->progress_us > 2 * b->timeout_us * b->back_off;
+}
+
+void chain_tick(struct broker *b)
+{
+    if (chain_pending(b) && !mutant(MUTANT_IDLE_NEVER_ACTIVATES)) {
+        if (b->fill_until < b->activation)
+            b->fill_until = b->activation;
+        if (b->in_view && fills_not(b))
+            liveness_leave(b, liveness_heading(b) + 1);
+    }
+    if (!chain_pending(b) && b->in_view && b->view_number < b->held.number)
+        liveness_leave(b, liveness_heading(b) + 1);
+}
