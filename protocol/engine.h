@@ -83,7 +83,7 @@ struct engine_status {
     configuration_no configuration; /* the highest held */
     slot_no activation;             /* of the latest change; pending while `stable` is below */
     epoch_no epoch[3];              /* of this replica's P, C and E, as listed */
-    bool full;                      /* in a view, and all that is listed is in force */
+    bool full; /* all that is listed is in force, and P has entered a view since it started */
 };
 
 struct engine_type {

@@ -24,16 +24,10 @@ void rejoin_kill(struct world *w, replica_id r, uint64_t down_us, bool clone)
     struct replica *replica = &w->replica[r];
     replica->crashed = true;
     replica->rejoining = true;
-    ghosts_free(replica);
-    if (clone)
-        for (uint32_t k = 0; k < 2; k++) {
-            replica->ghost[k] = replica->cell[k];
-            replica->cell[k] = (struct cell){0};
-        }
     world_fault(w);
     world_trace(w, "fault: replica %u loses everything%s", r, clone ? ", a clone goes on" : "");
     world_story(w, "r%u is killed, and loses everything", r);
-    world_later(w, down_us, DUE_RESTART, r, 0, 0, NULL);
+    world_later(w, down_us, DUE_RESTART, r, clone, 0, NULL);
 }
 
 /* What the ledger compares this E with begins anew. */
@@ -47,12 +41,17 @@ static void forget(struct world *w, replica_id r)
         w->ledger.slot[s].done[r] = 0;
 }
 
-static void restart(struct world *w, replica_id r)
+static void restart(struct world *w, replica_id r, bool clone)
 {
     struct replica *replica = &w->replica[r];
-    for (uint32_t k = 0; k < CELLS; k++)
-        if (replica->cell[k].state)
+    ghosts_free(replica);
+    for (uint32_t k = 0; k < CELLS; k++) {
+        if (k < 2 && clone)
+            replica->ghost[k] = replica->cell[k];
+        else
             cell_free(&replica->cell[k]);
+        replica->cell[k] = (struct cell){0};
+    }
     for (size_t i = 0; i < replica->helds; i++)
         parcel_drop(replica->held[i].parcel);
     replica->helds = 0;
@@ -127,7 +126,7 @@ static void launcher(struct world *w, replica_id r)
 void rejoin_on_due(struct world *w, const struct due *due)
 {
     if (due->kind == DUE_RESTART)
-        restart(w, due->a);
+        restart(w, due->a, due->b);
     else if (due->x == w->replica[due->a].incarnation && !w->replica[due->a].crashed)
         launcher(w, due->a);
 }

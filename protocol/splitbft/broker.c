@@ -394,7 +394,7 @@ static void broker_status(const void *engine, struct engine_status *status)
         }
         status->configuration = b->held.number;
         status->activation = b->activation;
-        status->full = in_force && b->in_view;
+        status->full = in_force && b->entered_us;
     }
     status->bodies_held = b->bodies;
     status->body_bytes = b->body_bytes;

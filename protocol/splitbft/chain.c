@@ -112,6 +112,7 @@ void chain_entered(struct broker *b)
 {
     struct frame frame;
     struct new_view nv;
+    b->entered_us = b->now_us;
     if (b->new_view.data && b->new_view_view == b->view &&
         frame_decode(b->new_view.data, b->new_view.len, &frame) && new_view_decode(frame.body, &nv))
         b->view_number = nv.configuration;
@@ -120,7 +121,25 @@ void chain_entered(struct broker *b)
 /* Nothing moves though something must: the primary does not fill. */
 static bool fills_not(const struct broker *b)
 {
-    return b->now_us - b->progress_us > 2 * b->timeout_us * b->back_off;
+    uint64_t since_us = b->progress_us > b->entered_us ? b->progress_us : b->entered_us;
+    return b->now_us - since_us > 2 * b->timeout_us * b->back_off;
+}
+
+/*
+ * A fresh P that left for a view before it ever entered one would wait until the others leave theirs, which they may never
+ * have a reason to. They follow it, once for each configuration (so a faulty one gains one view change by it).
+ */
+static void follow_fresh(struct broker *b)
+{
+    for (replica_id r = 0; r < b->configuration->replicas; r++) {
+        view_no view = b->peer[r].parting;
+        bool fresh = b->held.member[KIND_PREPARATION - KIND_HOST][r].after == b->activation;
+        bool ahead = view > liveness_heading(b) && view - liveness_heading(b) <= 64;
+        if (b->activation && fresh && ahead && !b->peer[r].in_view && b->helped < b->held.number) {
+            b->helped = b->held.number;
+            liveness_leave(b, view);
+        }
+    }
 }
 
 void chain_tick(struct broker *b)
@@ -131,6 +150,10 @@ void chain_tick(struct broker *b)
         if (b->in_view && fills_not(b))
             liveness_leave(b, liveness_heading(b) + 1);
     }
-    if (!chain_pending(b) && b->in_view && b->view_number < b->held.number)
+    if (chain_pending(b) || !b->in_view)
+        return;
+    if (b->view_number < b->held.number)
         liveness_leave(b, liveness_heading(b) + 1);
+    else
+        follow_fresh(b);
 }

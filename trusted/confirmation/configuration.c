@@ -12,7 +12,8 @@ enum verdict confirmation_on_configuration(struct confirmation *c, const struct 
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     CHECK(chain_decode(frame->body, &chain));
-    if (stable_adopt(&c->stable, chain.slot, &chain.root, chain.signers))
+    if (certificate_check(&c->configuration, chain.slot, &chain.root, chain.signers) == VERDICT_ACCEPT &&
+        stable_adopt(&c->stable, chain.slot, &chain.root, chain.signers))
         confirmation_truncated(c);
     if (c->view_change_out && !c->view_change_due)
         c->view_change_due = c->view_change_out;

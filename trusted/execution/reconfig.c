@@ -1,6 +1,6 @@
 /*
- * RECONFIGs at E: executed like a bundle, in slot order, so every E comes to the same configuration. When a certificate
- * vouches for a number that was not announced, E shows host, P and C the RECONFIGs and the certificate. To a fresh E it seals
+ * RECONFIGs at E: executed like a bundle, in slot order, so every E comes to the same configuration. When f+1 E
+ * vouch for a number that was not announced, E shows host, P and C the RECONFIGs and their signatures. To a fresh E it seals
  * the group key.
  */
 #include "execution/execution.h"
@@ -88,11 +88,11 @@ bool reconfig_execute(struct execution *e, const struct batch_entry *entry, stru
 }
 
 /* The steps after what was announced, if they are here and the certificate can vouch for them. */
-static bool put_steps(const struct execution *e, struct writer *w)
+static bool put_steps(const struct execution *e, const struct certificate *shown, struct writer *w)
 {
-    for (configuration_no n = e->announced + 1; n <= e->stable.certificate.number; n++) {
+    for (configuration_no n = e->announced + 1; n <= shown->number; n++) {
         const struct step_body *step = &e->step_body[n % STEP_BODIES];
-        if (step->number != n || exec_stable_slot(e) > activation_slot(step->slot))
+        if (step->number != n || shown->slot > activation_slot(step->slot))
             return false; /* others have it: 2f+1 C were at a certificate below the activation slot */
         put_u64(w, step->slot);
         put_slice(w, (struct slice){step->body, step->len});
@@ -100,13 +100,12 @@ static bool put_steps(const struct execution *e, struct writer *w)
     return !w->bad;
 }
 
-static void announce(struct execution *e, struct outbox *out)
+static void announce(struct execution *e, const struct certificate *certificate, struct outbox *out)
 {
     uint8_t steps[CHAIN_STEPS_MAX * (RECONFIG_BYTES_MAX + 12)];
-    uint8_t body[sizeof steps + sizeof e->stable.certificate.signers + 128];
+    uint8_t body[sizeof steps + sizeof certificate->signers + 128];
     struct writer list = writer_to(steps, sizeof steps), w = writer_to(body, sizeof body);
-    const struct certificate *certificate = &e->stable.certificate;
-    bool whole = put_steps(e, &list);
+    bool whole = put_steps(e, certificate, &list);
     struct chain chain = {.first = e->announced + 1,
                           .steps = {steps, list.len},
                           .slot = certificate->slot,
@@ -121,8 +120,10 @@ static void announce(struct execution *e, struct outbox *out)
 
 void reconfig_after_stable(struct execution *e, struct outbox *out)
 {
-    if (exec_stable_slot(e) && e->stable.certificate.number > e->announced)
-        announce(e, out);
+    struct certificate shown;
+    if (e->configuration.number > e->announced &&
+        stable_shows_number(&e->stable, e->announced, quorum_one_correct(&e->configuration), &shown))
+        announce(e, &shown, out);
     if (execution_counts(e) == e->counted)
         return;
     e->counted = !e->counted;
@@ -146,7 +147,8 @@ enum verdict execution_on_configuration(struct execution *e, const struct frame 
         if (n > before && reconfig_body_check(step.body, &reconfig) == VERDICT_ACCEPT)
             reconfigured(e, &reconfig, out);
     }
-    if (stable_adopt(&e->stable, chain.slot, &chain.root, chain.signers))
+    if (certificate_check(&e->configuration, chain.slot, &chain.root, chain.signers) == VERDICT_ACCEPT &&
+        stable_adopt(&e->stable, chain.slot, &chain.root, chain.signers))
         execution_truncated(e);
     return VERDICT_ACCEPT;
 }

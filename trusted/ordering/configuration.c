@@ -377,7 +377,7 @@ enum verdict configuration_follow(struct configuration *c, const struct frame *f
     struct digest chain = configuration_step(c, c->number)->chain;
     verdict = chain_continue(c, &m, &chain);
     if (verdict == VERDICT_ACCEPT)
-        verdict = certificate_check_as(c, m.slot, &m.root, m.signers, last, &chain);
+        verdict = signers_check(c, m.slot, &m.root, m.signers, last, &chain, quorum_one_correct(c));
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     size_t at = 0;

@@ -111,8 +111,9 @@ enum verdict configuration_reconfigure(struct configuration *configuration, cons
                                        struct slice body, slot_no slot);
 
 /*
- * Walks on along a CONFIGURATION: DUPLICATE when it says nothing new, EARLY when something between is missing. After
- * ACCEPT its certificate is that of a configuration held.
+ * Walks on along a CONFIGURATION: DUPLICATE when it says nothing new, EARLY when something between is missing. f+1 E
+ * vouch for it, so a correct one executed those RECONFIGs; that is final. (2f+1 would be a stable checkpoint, and could be
+ * out of reach: the E that is missing may lag, and be unable to believe any later state before it knows the configuration.)
  */
 enum verdict configuration_follow(struct configuration *configuration, const struct frame *frame);
 

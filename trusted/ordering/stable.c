@@ -24,9 +24,9 @@ enum verdict window_check(slot_no stable_slot, slot_no slot)
     return slot - stable_slot > WINDOW ? VERDICT_EARLY : VERDICT_ACCEPT;
 }
 
-static void make_certificate(struct stable *stable, const struct stable_candidate *like)
+static void make_certificate(const struct stable *stable, const struct stable_candidate *like,
+                             struct certificate *c)
 {
-    struct certificate *c = &stable->certificate;
     struct writer w = writer_to(c->signers, sizeof c->signers);
     for (replica_id r = 0; r < REPLICAS_MAX; r++) {
         const struct stable_candidate *k =
@@ -70,6 +70,20 @@ bool stable_vouched(const struct stable *stable, slot_no slot, uint32_t need, st
     return false;
 }
 
+bool stable_shows_number(const struct stable *stable, configuration_no above, uint32_t need,
+                         struct certificate *shown)
+{
+    for (replica_id r = 0; r < REPLICAS_MAX; r++)
+        for (unsigned i = 0; i < STABLE_CANDIDATES; i++) {
+            const struct stable_candidate *k = &stable->candidate[r][i];
+            if (!k->slot || k->configuration <= above || count_equal(stable, k) < need)
+                continue;
+            make_certificate(stable, k, shown);
+            return true;
+        }
+    return false;
+}
+
 enum verdict stable_add(struct stable *stable, const struct auth *auth, const struct frame *frame,
                         bool *advanced)
 {
@@ -105,14 +119,15 @@ enum verdict stable_add(struct stable *stable, const struct auth *auth, const st
     candidate->epoch = frame->sender.epoch;
     memcpy(candidate->signature, frame->auth.data, SIGNATURE_BYTES);
     if (count_equal(stable, candidate) >= quorum_stable(auth->configuration)) {
-        make_certificate(stable, candidate);
+        make_certificate(stable, candidate, &stable->certificate);
         *advanced = true;
     }
     return VERDICT_ACCEPT;
 }
 
-enum verdict certificate_check_as(const struct configuration *c, slot_no slot, const struct digest *root,
-                                  struct slice signers, configuration_no number, const struct digest *chain)
+enum verdict signers_check(const struct configuration *c, slot_no slot, const struct digest *root,
+                           struct slice signers, configuration_no number, const struct digest *chain,
+                           uint32_t need)
 {
     if (slot == 0)
         return VERDICT_MALFORMED;
@@ -140,7 +155,7 @@ enum verdict certificate_check_as(const struct configuration *c, slot_no slot, c
         CHECK(!w.bad);
         if (signer.configuration != number || auth_check_signature_at(c, &frame, slot) != VERDICT_ACCEPT)
             return VERDICT_BAD_SIGNATURE;
-        if (++valid >= quorum_stable(c))
+        if (++valid >= need)
             return VERDICT_ACCEPT;
     }
     return VERDICT_MISMATCH;
@@ -159,7 +174,7 @@ enum verdict certificate_check(const struct configuration *c, slot_no slot, cons
     const struct configuration_step *step = configuration_step(c, number);
     if (!step)
         return number > c->number ? VERDICT_EARLY : VERDICT_STALE;
-    return certificate_check_as(c, slot, root, signers, number, &step->chain);
+    return signers_check(c, slot, root, signers, number, &step->chain, quorum_stable(c));
 }
 
 bool stable_adopt(struct stable *stable, slot_no slot, const struct digest *root, struct slice signers)

@@ -46,10 +46,14 @@ enum verdict stable_add(struct stable *stable, const struct auth *auth, const st
  * which is held here (EARLY: not yet). */
 enum verdict certificate_check(const struct configuration *configuration, slot_no slot,
                                const struct digest *root, struct slice signers);
-/* The same for one that names `number`, whose chain digest is `chain`. */
-enum verdict certificate_check_as(const struct configuration *configuration, slot_no slot,
-                                  const struct digest *root, struct slice signers, configuration_no number,
-                                  const struct digest *chain);
+/* Did `need` distinct E in force at `slot` sign this, naming `number` with that chain digest? */
+enum verdict signers_check(const struct configuration *configuration, slot_no slot, const struct digest *root,
+                           struct slice signers, configuration_no number, const struct digest *chain,
+                           uint32_t need);
+/* A CHECKPOINT signed by at least `need` E that names a higher number; false when there is none. f+1: a correct E executed
+ * the RECONFIGs that led there. */
+bool stable_shows_number(const struct stable *stable, configuration_no above, uint32_t need,
+                         struct certificate *shown);
 /* Takes over a checked certificate if it is higher; true when it was. */
 bool stable_adopt(struct stable *stable, slot_no slot, const struct digest *root, struct slice signers);
 

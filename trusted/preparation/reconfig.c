@@ -60,7 +60,8 @@ enum verdict preparation_on_configuration(struct preparation *p, const struct fr
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     CHECK(chain_decode(frame->body, &chain));
-    if (stable_adopt(&p->stable, chain.slot, &chain.root, chain.signers))
+    if (certificate_check(&p->configuration, chain.slot, &chain.root, chain.signers) == VERDICT_ACCEPT &&
+        stable_adopt(&p->stable, chain.slot, &chain.root, chain.signers))
         preparation_truncated(p);
     if (!p->in_view && p->view)
         preparation_emit_parting(p, out);

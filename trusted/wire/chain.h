@@ -1,6 +1,6 @@
 /*
  * CONFIGURATION: how whoever does not execute comes to know that RECONFIGs were executed, and where: the RECONFIGs with
- * their slots, and a CHECKPOINT certificate that vouches for the chain digest over them. Needs no signature of its own.
+ * their slots, and CHECKPOINT signatures of f+1 E that vouch for the chain digest over them. Needs no signature of its own.
  *
  * GROUP-KEY: an E that knows of a fresh E seals the Execution group key to it. Believed by what it opens to.
  */
