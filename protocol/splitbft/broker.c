@@ -343,6 +343,8 @@ static void broker_start(void *engine, const struct configuration *configuration
     b->configuration = &b->held;
     b->activation = configuration_activation(b->configuration);
     b->view_number = configuration->number;
+    for (unsigned k = 0; k < 3; k++)
+        b->own_number[k] = configuration->number;
     b->cluster = configuration->cluster;
     b->now_us = now_us;
     b->actions = actions;

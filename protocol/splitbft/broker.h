@@ -139,6 +139,7 @@ struct broker {
     const struct configuration *configuration; /* &held, once started */
     struct configuration held;
     struct chain_link chain[CONFIGURATIONS_KEPT]; /* a ring */
+    configuration_no own_number[3];               /* that P, C and E say they hold */
     uint32_t links;                               /* that were added, ever */
     slot_no activation;                  /* of the latest change that own E executed, or that is known */
     configuration_no helped;             /* whose fresh P was followed into its view, once */
@@ -250,6 +251,8 @@ enum verdict broker_on_reconfigured(struct broker *b, const struct frame *frame)
 /* What a peer that is at this number and slot lacks. */
 void chain_help(struct broker *b, replica_id peer, const struct status *status);
 void chain_entered(struct broker *b);
+/* An own compartment says which number it holds. */
+void chain_own(struct broker *b, enum kind kind, configuration_no number);
 void chain_tick(struct broker *b);
 static inline bool chain_pending(const struct broker *b)
 {

@@ -142,8 +142,35 @@ static void follow_fresh(struct broker *b)
     }
 }
 
+/* CHECKPOINTs that name a number are refused until it is held; now they may be of use. */
+void chain_own(struct broker *b, enum kind kind, configuration_no number)
+{
+    configuration_no *known = &b->own_number[kind - KIND_PREPARATION];
+    bool rose = number > *known;
+    *known = number;
+    if (!rose)
+        return;
+    for (replica_id r = 0; r < b->configuration->replicas; r++)
+        for (unsigned i = 0; i < CHECKPOINTS_KEPT; i++)
+            if (b->checkpoint[r][i].data)
+                broker_give(b, kind, blob_slice(&b->checkpoint[r][i]), false);
+}
+
+/* What an own compartment did not get, or was not ready for. */
+static void give_again(struct broker *b)
+{
+    for (unsigned k = 0; k < 3; k++) {
+        const struct chain_link *found[CONFIGURATIONS_SENT];
+        bool behind = b->own_number[k] < b->held.number;
+        unsigned count = behind ? collect(b, b->own_number[k], found) : 0;
+        for (unsigned i = 0; i < count; i++)
+            broker_give(b, (enum kind)(KIND_PREPARATION + k), blob_slice(&found[i]->frame), false);
+    }
+}
+
 void chain_tick(struct broker *b)
 {
+    give_again(b);
     if (chain_pending(b) && !mutant(MUTANT_IDLE_NEVER_ACTIVATES)) {
         if (b->fill_until < b->activation)
             b->fill_until = b->activation;

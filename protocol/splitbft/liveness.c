@@ -342,6 +342,7 @@ enum verdict broker_on_view(struct broker *b, const struct frame *frame, enum ki
     struct local_view view;
     if (!local_view_decode(frame->body, &view))
         return VERDICT_MALFORMED;
+    chain_own(b, from, view.configuration);
     if (from != KIND_PREPARATION)
         return VERDICT_ACCEPT; /* C follows by the same messages */
     if (b->awaiting_p)

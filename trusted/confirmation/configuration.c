@@ -15,6 +15,7 @@ enum verdict confirmation_on_configuration(struct confirmation *c, const struct 
     if (certificate_check(&c->configuration, chain.slot, &chain.root, chain.signers) == VERDICT_ACCEPT &&
         stable_adopt(&c->stable, chain.slot, &chain.root, chain.signers))
         confirmation_truncated(c);
+    confirmation_tell_view(c, out);
     if (c->view_change_out && !c->view_change_due)
         c->view_change_due = c->view_change_out;
     confirmation_try_view_change(c, out);

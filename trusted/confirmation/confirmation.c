@@ -31,9 +31,11 @@ static enum verdict confirmation_on_start(struct confirmation *c, const struct f
 
 void confirmation_tell_view(const struct confirmation *c, struct outbox *out)
 {
-    uint8_t body[17];
+    uint8_t body[25];
     struct writer w = writer_to(body, sizeof body);
-    local_view_put(&w, &(struct local_view){.view = c->view, .in_view = c->entered == c->view});
+    local_view_put(&w, &(struct local_view){.view = c->view,
+                                            .in_view = c->entered == c->view,
+                                            .configuration = c->configuration.number});
     auth_emit_plain(&c->auth, out, FRAME_LOCAL_VIEW, (struct slice){body, w.len}, (struct slice){NULL, 0});
 }
 

@@ -21,6 +21,7 @@ void execution_tell_progress(struct execution *e, struct outbox *out)
         .root = e->root,
         .jumped = e->jumped,
         .moved = e->fetch.moved,
+        .configuration = e->configuration.number,
     };
     e->jumped = false;
     uint8_t body[128];

@@ -141,6 +141,7 @@ enum verdict execution_on_configuration(struct execution *e, const struct frame 
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     CHECK(chain_decode(frame->body, &chain));
+    e->progress = true;
     e->announced = e->configuration.number; /* whoever made it shows it around */
     for (configuration_no n = chain.first; chain_step_next(chain.steps, &at, &step); n++) {
         struct reconfig reconfig;

@@ -40,10 +40,12 @@ enum verdict preparation_on_start(struct preparation *p, const struct frame *fra
 
 void preparation_tell_view(const struct preparation *p, struct outbox *out)
 {
-    uint8_t body[17];
+    uint8_t body[25];
     struct writer w = writer_to(body, sizeof body);
-    local_view_put(&w,
-                   &(struct local_view){.view = p->view, .in_view = p->in_view, .next_slot = p->next_slot});
+    local_view_put(&w, &(struct local_view){.view = p->view,
+                                            .in_view = p->in_view,
+                                            .next_slot = p->next_slot,
+                                            .configuration = p->configuration.number});
     auth_emit_plain(&p->auth, out, FRAME_LOCAL_VIEW, (struct slice){body, w.len}, (struct slice){NULL, 0});
 }
 

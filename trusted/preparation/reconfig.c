@@ -63,6 +63,7 @@ enum verdict preparation_on_configuration(struct preparation *p, const struct fr
     if (certificate_check(&p->configuration, chain.slot, &chain.root, chain.signers) == VERDICT_ACCEPT &&
         stable_adopt(&p->stable, chain.slot, &chain.root, chain.signers))
         preparation_truncated(p);
+    preparation_tell_view(p, out);
     if (!p->in_view && p->view)
         preparation_emit_parting(p, out);
     return VERDICT_ACCEPT;

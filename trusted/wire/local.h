@@ -21,7 +21,8 @@ WIRE_STRUCT(local_admitted, LOCAL_ADMITTED_FIELDS)
 
 /* After every slot. jumped 1: by a state transfer, not by execution. moved: bytes that a transfer under way took in. */
 #define LOCAL_PROGRESS_FIELDS(F)                                                                             \
-    F(u64, executed) F(u64, stable) F(digest, batch) F(digest, root) F(u8, jumped) F(u64, moved)
+    F(u64, executed)                                                                                         \
+    F(u64, stable) F(digest, batch) F(digest, root) F(u8, jumped) F(u64, moved) F(u64, configuration)
 WIRE_STRUCT(local_progress, LOCAL_PROGRESS_FIELDS)
 
 #define LOCAL_NEED_FIELDS(F) F(u8, what) F(u64, slot) F(digest, digest)
@@ -32,7 +33,7 @@ WIRE_STRUCT(local_need, LOCAL_NEED_FIELDS)
 WIRE_STRUCT(local_catch_up, LOCAL_CATCH_UP_FIELDS)
 
 /* in_view 0: parted, waiting for a NEW-VIEW of `view`. */
-#define LOCAL_VIEW_FIELDS(F) F(u64, view) F(u8, in_view) F(u64, next_slot)
+#define LOCAL_VIEW_FIELDS(F) F(u64, view) F(u8, in_view) F(u64, next_slot) F(u64, configuration)
 WIRE_STRUCT(local_view, LOCAL_VIEW_FIELDS)
 
 /* Said when a FETCH-REPLY asks about such a bundle: it was executed, or its epoch is closed, or it is below the window. */
