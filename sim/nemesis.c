@@ -65,7 +65,9 @@ void nemesis_init(struct world *w)
     /* Of those that may crash for good, some come back with nothing instead; with nobody faulty any may. */
     if (w->options.faults & FAULTS_RESTART) {
         w->restarts_left = w->crashes_left;
-        if (!(w->options.faults & FAULTS_CRASH) && !byzantine)
+        bool nobody = !byzantine ||
+                      (w->options.faulty[0] == 0 && w->options.faulty[1] == 0 && w->options.faulty[2] == 0);
+        if (!(w->options.faults & FAULTS_CRASH) && nobody)
             w->restarts_left = w->f;
         w->crashes_left = 0;
     }

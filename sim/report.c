@@ -259,6 +259,24 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_NO_STATE_TRANSFER:
         o->faults = FAULTS_CRASH | FAULTS_NETWORK;
         break;
+    case MUTANT_ACTIVATION_WITHOUT_L:
+    case MUTANT_CONFIGURATION_IGNORED:
+    case MUTANT_OLD_EPOCH_VIEW_CHANGE:
+    case MUTANT_REPLY_BEFORE_ACTIVATION:
+    case MUTANT_MORE_THAN_F_PENDING:
+        o->faults = FAULTS_RESTART | FAULTS_NETWORK | FAULTS_BYZANTINE;
+        o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 0;
+        o->hosts = 4;
+        o->attacks_per_s = 0;
+        o->evil_launchers = mutant == MUTANT_MORE_THAN_F_PENDING;
+        o->seed = mutant == MUTANT_CONFIGURATION_IGNORED ? 75 : o->seed; /* rare: near one that shows it */
+        break;
+    case MUTANT_IDLE_NEVER_ACTIVATES:
+        o->faults = FAULTS_RESTART;
+        o->tolerated = 1;
+        o->clients = 1;
+        o->idle = true;
+        break;
     default:
         if (safety)
             o->only_attack = "two-faces";

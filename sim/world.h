@@ -54,6 +54,8 @@ struct sim_options {
     double attacks_per_s;    /* take-overs of all hosts; -1: drawn */
     bool plain_network;      /* no loss, constant delay: for scenarios */
     const char *only_attack; /* by name, for tests; NULL: any */
+    bool idle;               /* clients stop early on */
+    bool evil_launchers;     /* renew keys of running replicas at any moment; with safety_only */
     bool safety_only;        /* whether requests finish is not looked at */
 };
 
