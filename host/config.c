@@ -288,6 +288,7 @@ enum {
     F_ISOLATION,
     F_DURABILITY,
     F_FAST_READS,
+    F_RESTART,
     F_TIMEOUT,
     F_MEMORY,
     F_AFFINITY,
@@ -296,11 +297,20 @@ enum {
     F_REPLICAS,
     F_COUNT
 };
-static const struct field top_fields[F_COUNT] = {
-    {"protocol", true},   {"faults", true},     {"service", true},     {"service_options", false},
-    {"isolation", true},  {"durability", true}, {"fast_reads", false}, {"request_timeout_ms", false},
-    {"memory_mb", false}, {"affinity", false},  {"spin", false},       {"log", false},
-    {"replicas", true}};
+static const struct field top_fields[F_COUNT] = {{"protocol", true},
+                                                 {"faults", true},
+                                                 {"service", true},
+                                                 {"service_options", false},
+                                                 {"isolation", true},
+                                                 {"durability", true},
+                                                 {"fast_reads", false},
+                                                 {"restart", false},
+                                                 {"request_timeout_ms", false},
+                                                 {"memory_mb", false},
+                                                 {"affinity", false},
+                                                 {"spin", false},
+                                                 {"log", false},
+                                                 {"replicas", true}};
 
 static bool get_service(struct parse *p, const yaml_node_t *node)
 {
@@ -344,6 +354,11 @@ static bool get_top(struct parse *p, const yaml_node_t *root)
     config->durability = (enum durability)number;
     if (v[F_FAST_READS] && !get_switch(p, v[F_FAST_READS], "fast_reads", &config->fast_reads))
         return false;
+    static const char *const restarts[] = {"never", "rejoin", NULL};
+    number = 1;
+    if (v[F_RESTART] && !get_choice(p, v[F_RESTART], "restart", restarts, 0, &number))
+        return false;
+    config->restart = number == 1;
     if (v[F_TIMEOUT] &&
         !get_number(p, v[F_TIMEOUT], "request_timeout_ms", 10, 600000, &config->request_timeout_ms))
         return false;

@@ -43,6 +43,15 @@ static void secrets_put(struct writer *w, const struct config *config, const str
     }
 }
 
+/* A host shows its platform key where a compartment shows its box key. */
+static void platforms_put(struct writer *w, const struct config *config, const struct hellos hellos[])
+{
+    for (replica_id r = 0; r < config->replicas; r++) {
+        struct platform platform = {.replica = r, .public = hellos[r].member[0].hello.box_public};
+        platform_put(w, &platform);
+    }
+}
+
 static struct start start_of(const struct config *config, const struct box_key *group, struct slice members,
                              struct slice origins)
 {
@@ -94,7 +103,11 @@ int founding_sign(struct file *out, const struct config *config, const struct he
     box_keypair(&group);
     members_put(&members_writer, config, hellos);
     secrets_put(&secrets_writer, config, hellos, &group);
+    uint8_t platforms[REPLICAS_MAX * platform_BYTES];
+    struct writer platforms_writer = writer_to(platforms, sizeof platforms);
+    platforms_put(&platforms_writer, config, hellos);
     struct start start = start_of(config, &group, (struct slice){members, members_writer.len}, origins);
+    start.platforms = (struct slice){platforms, platforms_writer.len};
     struct writer w = writer_to(body, FRAME_MAX);
     start_put(&w, &start);
     CHECK(!w.bad && !members_writer.bad && !secrets_writer.bad);

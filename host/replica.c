@@ -1,4 +1,4 @@
-#include "replica.h"
+#include "rejoin.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -342,8 +342,12 @@ static void on_death(uv_poll_t *poll, int status, int events)
 static void on_second(uv_timer_t *timer)
 {
     struct replica *r = timer->data;
+    uint8_t reconfig[RECONFIG_BYTES_MAX + 64];
     now_correct(r);
     look_for_deaths(r);
+    size_t len = rejoin_due(r, reconfig);
+    if (len)
+        step(r, EVENT_RECONFIG, 0, (struct slice){reconfig, len});
 }
 
 /* ---------------------------------------------------------------- opening */
@@ -484,7 +488,7 @@ static void on_manifest_timer(uv_timer_t *timer)
         r->manifest_seen = st.st_mtim;
         failed = manifest_read(&r->configuration, &start, &file, path, r->admin_public, &r->failure);
         if (!failed) {
-            if (!manifest_is_ours(r, &r->configuration)) {
+            if (!r->options.rejoin && !manifest_is_ours(r, &r->configuration)) {
                 log_line(LOG_INFO, "%s is of another start: waiting for `redoubt start %s`", path,
                          r->config.dir);
             } else if (!(failed = manifest_fits(r, &r->configuration, path, &r->failure))) {

@@ -30,7 +30,8 @@ struct replica_options {
     const char *dir;
     replica_id id;
     bool allow_faults;
-    unsigned wait_ms;                      /* for the manifest */
+    bool rejoin;      /* a cluster whose manifest is there runs already: come back into it */
+    unsigned wait_ms; /* for the manifest */
     const struct redoubt_service *service; /* inline only */
     const char *bin_dir;                   /* where the compartments' executables are */
 };
@@ -58,6 +59,10 @@ struct replica {
     uv_signal_t on_term, on_int;
     struct seat seat[COMPARTMENTS];
     struct hellos hellos; /* its own members */
+    epoch_no epoch;       /* of its compartments */
+    struct sign_key platform;
+    bool rejoined;
+    unsigned rejoin_seconds;
 
     const struct engine_type *engine_type;
     struct arena engine_arena; /* the engine keeps it */

@@ -5,12 +5,13 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "certificate.h"
-#include "replica.h"
+#include "rejoin.h"
 
-#define EPOCH 1u /* members draw fresh keys for a fresh cluster id at every start */
+#define EPOCH 1u /* members draw fresh keys for a fresh cluster id at every founding */
 
 static const char *const binary_names[] = {"redoubt-preparation", "redoubt-confirmation"};
 
@@ -89,7 +90,7 @@ static int seat_open(struct replica *r, int index, int core, const uint8_t domai
         .type = types[index],
         .config = {.kind = kind,
                    .replica = r->options.id,
-                   .epoch = EPOCH,
+                   .epoch = r->epoch,
                    .one_domain = r->config.protocol == PROTOCOL_PBFT,
                    .service_options = r->config.service_options},
         .memory_bytes = types[index]->arena_bytes,
@@ -123,8 +124,12 @@ int seats_open(struct replica *r, struct error *error)
     char path[PATH_BYTES];
     uint8_t domain_seed[32] = {0};
     int core, result = 0;
-    if (cores_take(r, &core, error))
+    if (cores_take(r, &core, error) || platform_key_open(&r->platform, r->config.dir, r->options.id, error))
         return -1;
+    /* Later than any before: the clock goes on while a replica is down. */
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    r->epoch = r->options.rejoin ? (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 : EPOCH;
     if (r->config.protocol == PROTOCOL_PBFT) /* one fault domain: the three derive the same keys from it */
         crypto_random(domain_seed, sizeof domain_seed);
     for (int i = 0; i < COMPARTMENTS && result == 0; i++)
@@ -135,8 +140,8 @@ int seats_open(struct replica *r, struct error *error)
     if (!path_make(path, "%s/replica-%u/host.key", r->config.dir, r->options.id) ||
         certificate_key_read(&host_key, path, error))
         return -1;
-    frames[0] =
-        (struct slice){kept[0], hello_of_host(kept[0], &host_key, r->options.id, EPOCH, r->admin_public)};
+    frames[0] = (struct slice){kept[0], hello_of_host(kept[0], &host_key, r->options.id, EPOCH,
+                                                      r->platform.public, r->admin_public)};
     crypto_wipe(&host_key, sizeof host_key);
     for (int i = 0; i < COMPARTMENTS; i++) {
         if (!compartment_take(r->seat[i].compartment, &frames[i + 1]) || frames[i + 1].len > sizeof kept[0])
@@ -148,5 +153,7 @@ int seats_open(struct replica *r, struct error *error)
     for (int i = 0; i < MEMBER_KINDS && result == 0; i++)
         result = hello_check(&r->hellos.member[i], frames[i], (enum kind)(KIND_HOST + i), r->options.id,
                              r->admin_public, error);
-    return result ? result : hellos_write(r->config.dir, r->options.id, frames, error);
+    if (result || r->options.rejoin)
+        return result;
+    return hellos_write(r->config.dir, r->options.id, frames, error);
 }
