@@ -44,7 +44,7 @@ static size_t reconfig_make(struct replica *r, configuration_no number, uint8_t 
                                   .sign_public = h->hello.sign_public,
                                   .box_public = h->hello.box_public,
                                   .measurement = h->hello.measurement};
-        attest_bound(&r->configuration.cluster, r->options.id, &renewal, number, report_data);
+        attest_bound(&r->configuration.cluster, r->options.id, &renewal, number, r->now_us, report_data);
         attest_software(&renewal, &r->platform, report_data);
         renewal_put(&mw, &renewal);
     }

@@ -93,7 +93,7 @@ static void submit(struct world *w, replica_id r, configuration_no number, bool 
             renewal.epoch += w->replica[r].attempts + 1;
             memcpy(renewal.box_public.bytes, box.public, 32);
         }
-        attest_bound(&w->configuration.cluster, r, &renewal, number, report_data);
+        attest_bound(&w->configuration.cluster, r, &renewal, number, w->replica[r].attempts + 1, report_data);
         attest_software(&renewal, &w->platform[r], report_data);
         renewal_put(&mw, &renewal);
     }

@@ -181,7 +181,7 @@ static void restart_due(struct up *up)
         if (child->pid || !child->restart_ms || now_ms() < child->restart_ms)
             continue;
         child->restart_ms = 0;
-        fprintf(stderr, "replica %u starts again\n", i);
+        fprintf(stderr, "redoubt: replica %u starts again\n", i);
         if (child_start(up, i, true, &error)) {
             fprintf(stderr, "redoubt: %s\n", error.text);
             restart_plan(up, i);

@@ -12,7 +12,7 @@ struct evidence evidence_of(const struct renewal *renewal)
 }
 
 void attest_bound(const struct tag16 *cluster, replica_id replica, const struct renewal *renewal,
-                  configuration_no number, uint8_t report_data[REPORT_BYTES])
+                  configuration_no number, uint64_t attempt, uint8_t report_data[REPORT_BYTES])
 {
     uint8_t input[16 + 4 + 4 + 8 + 64];
     struct writer w = writer_to(input, sizeof input);
@@ -26,8 +26,9 @@ void attest_bound(const struct tag16 *cluster, replica_id replica, const struct 
     digest_of(&bound, "redoubt fresh keys", input, w.len);
     memset(report_data, 0, REPORT_BYTES);
     memcpy(report_data, bound.bytes, 32);
-    struct writer nonce = writer_to(report_data + 32, 8);
+    struct writer nonce = writer_to(report_data + 32, 16);
     put_u64(&nonce, number);
+    put_u64(&nonce, attempt);
 }
 
 /* Under a prefix of its own, so that no other use of the key can produce it. */

@@ -31,9 +31,9 @@ struct attest_policy {
 struct evidence evidence_of(const struct renewal *renewal);
 
 /* What the report data of a compartment's fresh keys must begin with, and the nonce behind it: the number that the
- * RECONFIG builds on, so that old evidence renews nothing. */
+ * RECONFIG builds on, so that old evidence renews nothing, and which attempt it is. */
 void attest_bound(const struct tag16 *cluster, replica_id replica, const struct renewal *renewal,
-                  configuration_no number, uint8_t report_data[REPORT_BYTES]);
+                  configuration_no number, uint64_t attempt, uint8_t report_data[REPORT_BYTES]);
 
 /* ACCEPT, or why not: WRONG_KIND (of evidence), MISMATCH (measurement, debug, report data), BAD_SIGNATURE. */
 enum verdict attest_verify(const struct evidence *evidence, const struct attest_policy *policy,

@@ -253,7 +253,7 @@ static enum verdict launcher_vouches(const struct configuration *c, const struct
         .software_key = c->platform[m->replica].present ? c->platform[m->replica].public : NULL,
         .measurement = &c->member[renewal->kind - KIND_HOST][m->replica].measurement,
     };
-    attest_bound(&c->cluster, m->replica, renewal, m->configuration, report_data);
+    attest_bound(&c->cluster, m->replica, renewal, m->configuration, m->attempt, report_data);
     return attest_verify(&evidence, &policy, report_data);
 }
 
