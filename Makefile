@@ -24,7 +24,7 @@ LIMITS_OF_SANITIZERS = \
 
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: help build deps demo test test-unit test-asan test-tsan test-fuzz test-sim test-mutants test-explorer \
+.PHONY: help build deps demo soak test test-unit test-asan test-tsan test-fuzz test-sim test-mutants test-explorer \
 	test-scenario test-e2e test-install test-symbols test-all-of-release sim fuzz bench bench-gate tcb check-symbols \
 	format check-format coverage install clean
 
@@ -101,6 +101,9 @@ sim: build ## one simulation, with PROTOCOL, SIM_SEED, SIM_RUNS, SIM_SECONDS, SI
 
 fuzz: ## fuzz every target for ten minutes (FUZZ_SECONDS=600)
 	@$(MAKE) --no-print-directory test-fuzz FUZZ_SECONDS=$(if $(filter command line environment,$(origin FUZZ_SECONDS)),$(FUZZ_SECONDS),600)
+
+soak: build ## wear a cluster down for MINUTES (10), with SOAK_FAULTS, and check what it answered
+	@tools/soak $(BIN) --minutes $${MINUTES:-10} --faults $${SOAK_FAULTS:-pause}
 
 bench: build ## a table of the promised figures, measured here
 	@tools/bench

@@ -12,6 +12,8 @@ endfunction()
 redoubt_glob(public_headers include/redoubt/*.h)
 if(public_headers)
   install(FILES ${PROJECT_SOURCE_DIR}/packaging/man/redoubt.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  configure_file(${PROJECT_SOURCE_DIR}/packaging/redoubt@.service.in ${PROJECT_BINARY_DIR}/redoubt@.service @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/redoubt@.service DESTINATION lib/systemd/system)
   install(FILES ${public_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/redoubt)
 endif()
 

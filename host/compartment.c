@@ -117,7 +117,7 @@ int measure_file(struct digest *out, const char *path)
     struct digest_state state;
     uint8_t buffer[65536];
     ssize_t got;
-    digest_begin(&state, "redoubt measurement");
+    digest_begin(&state, "measurement");
     while ((got = read(fd, buffer, sizeof buffer)) > 0 || (got < 0 && errno == EINTR))
         if (got > 0)
             digest_add(&state, buffer, (size_t)got);

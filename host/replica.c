@@ -260,6 +260,25 @@ static void press_back(struct replica *r)
     links_pause(&r->links, most > PAUSE_PEERS_BYTES);
 }
 
+/* A view change is what an operator looks for first when clients had to wait. */
+static void view_log(struct replica *r)
+{
+    struct engine_status s;
+    r->engine_type->status(r->engine, &s);
+    if (!s.in_view && s.view == 0)
+        return; /* not started yet */
+    if (s.view == r->view_logged && s.in_view == !r->view_left_logged)
+        return;
+    if (s.in_view)
+        log_line(LOG_INFO, "view %llu entered, %llu slots executed", (unsigned long long)s.view,
+                 (unsigned long long)s.executed);
+    else
+        log_line(LOG_WARNING, "view left, waiting for view %llu; %llu slots executed, %llu seen",
+                 (unsigned long long)s.view, (unsigned long long)s.executed, (unsigned long long)s.newest);
+    r->view_logged = s.view;
+    r->view_left_logged = !s.in_view;
+}
+
 static void on_engine_timer(uv_timer_t *timer)
 {
     struct replica *r = timer->data;
@@ -268,6 +287,7 @@ static void on_engine_timer(uv_timer_t *timer)
     if (r->timer_at_us && r->now_us >= r->timer_at_us) {
         r->timer_at_us = 0;
         step(r, EVENT_TIMER, 0, (struct slice){NULL, 0});
+        view_log(r);
     }
 }
 

@@ -69,6 +69,8 @@ struct replica {
     void *engine;
     struct actions actions;
     uint64_t timer_at_us, timer_set_us;
+    uint64_t view_logged; /* what the log said last */
+    bool view_left_logged;
     bool dirty; /* frames were given to the engine since the last RUN_END */
     bool stepping;
     uint32_t gone[CLIENTS_MAX]; /* clients whose end the engine has not heard of */

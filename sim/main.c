@@ -172,10 +172,16 @@ static int run_mutant(const struct arguments *a)
     enum mutant mutant = sim_mutant_named(a->mutant);
     if (mutant == MUTANT_NONE)
         wrong_usage(a->mutant, "no such mutant (--mutant list)");
-    bool found = sim_find_mutant(mutant, &a->options, a->given_seed, &totals, &failing);
+    enum sim_search search = sim_find_mutant(mutant, &a->options, a->given_seed, &totals, &failing);
+    bool found = search == SEARCH_FOUND;
     print_failure(&totals, &failing);
     if (a->json)
         print_json(a, &totals);
+    if (search == SEARCH_UNMUTATED)
+        fprintf(stderr,
+                "redoubt: seed %llu fails like this WITHOUT %s too, under the faults that it is looked for "
+                "with: a bug that nobody seeded\n",
+                (unsigned long long)totals.failing_seed, a->mutant);
     fprintf(a->json ? stderr : stdout, "%s: %s after %llu runs\n", a->mutant, found ? "found" : "not found",
             (unsigned long long)totals.runs);
     return found ? 0 : 1;

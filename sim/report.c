@@ -284,8 +284,22 @@ static void aim(struct sim_options *o, enum mutant mutant)
     }
 }
 
-bool sim_find_mutant(enum mutant mutant, const struct sim_options *given, bool given_seed,
-                     struct sim_totals *totals, struct sim_result *failing)
+bool sim_control(const struct sim_options *options, uint64_t seed, struct sim_result *failing)
+{
+    struct sim_options o = *options;
+    struct sim_result control;
+    o.seed = seed;
+    o.mutant = MUTANT_NONE;
+    o.trace = NULL; /* the trace asked for is that of the mutant */
+    world_run(&o, &control);
+    if (!control.violation && !control.stuck)
+        return true;
+    *failing = control;
+    return false;
+}
+
+enum sim_search sim_find_mutant(enum mutant mutant, const struct sim_options *given, bool given_seed,
+                                struct sim_totals *totals, struct sim_result *failing)
 {
     struct sim_options o;
     sim_options_init(&o);
@@ -294,5 +308,7 @@ bool sim_find_mutant(enum mutant mutant, const struct sim_options *given, bool g
     if (given_seed)
         o.seed = given->seed;
     sim_run_many(&o, 100000, 2, 55, totals, failing);
-    return totals->failed && (sim_mutant_is_safety(mutant) ? failing->violation : failing->stuck);
+    if (!totals->failed || !(sim_mutant_is_safety(mutant) ? failing->violation : failing->stuck))
+        return SEARCH_NOT_FOUND;
+    return sim_control(&o, totals->failing_seed, failing) ? SEARCH_FOUND : SEARCH_UNMUTATED;
 }

@@ -356,6 +356,23 @@ static bool kv_keys(const struct redoubt_op *op, struct redoubt_keys *keys)
     return true;
 }
 
+static void kv_expect(const void *state, const struct redoubt_op *ops, size_t count)
+{
+    struct slice key[REDOUBT_EXPECT_MAX];
+    struct kv_request request;
+    size_t keys = 0;
+    for (size_t i = 0; i < count; i++)
+        if (kv_request_decode(&request, ops[i].data, ops[i].bytes) && request.opcode != KV_LIST &&
+            request.opcode != KV_MULTI_GET && request.opcode != KV_BATCH)
+            key[keys++] = request.step.key;
+    kv_store_expect(state, key, keys);
+}
+
+static void kv_expect_leaves(const void *state, const uint64_t *leaves, size_t count)
+{
+    kv_store_expect_leaves(state, leaves, count);
+}
+
 static uint64_t kv_leaf_count(const void *state)
 {
     const struct kv_store *store = state;
@@ -394,4 +411,6 @@ const struct redoubt_service redoubt_service_kv = {
     .leaf_save = kv_service_leaf_save,
     .reset = kv_reset,
     .leaf_load = kv_service_leaf_load,
+    .expect = kv_expect,
+    .expect_leaves = kv_expect_leaves,
 };

@@ -344,6 +344,11 @@ void kv_store_reset(struct kv_store *store, uint64_t leaves)
 
 /* ------------------------------------------------------------------------------------------------- finding, changing */
 
+uint64_t kv_store_leaf_of(const struct kv_store *store, uint64_t hash)
+{
+    return leaf_of(hash, store->leaves);
+}
+
 struct kv_place kv_store_find(const struct kv_store *store, struct slice key)
 {
     struct kv_place place = {0};

@@ -2,7 +2,7 @@
  * The keys and values of the kv service: leaves by linear hashing, an ordered index beside them, and changes that can
  * be taken back.
  *
- *      hash(key) ---> leaf ---> sorted slots: digest | entry | tag | known      (one block per leaf)
+ *      hash(key) ---> leaf ---> sorted slots: entry | tag | known | digest      (one block per leaf)
  *                                              |
  *                        kv_index (AVL) ---> entry: links, key ---> value       (neither ever moves)
  *
@@ -36,7 +36,8 @@
 #define KV_PAGES_MAX     4096u
 #define KV_LEAVES_MAX    ((uint64_t)KV_PAGE_LEAVES * KV_PAGES_MAX)
 
-/* `capacity` slots in one block: digests, entries, tags, marks. No block when the capacity is 0. */
+/* `capacity` slots in one block: entries, tags, marks, digests; what a lookup needs lies together at the front. No block
+ * when the capacity is 0. */
 struct kv_leaf {
     uint8_t *block;
     uint32_t count;
@@ -82,6 +83,8 @@ bool kv_store_init(struct kv_store *store, const struct redoubt_env *env, uint64
 /* Back to `leaves` empty leaves, to be loaded one by one. */
 void kv_store_reset(struct kv_store *store, uint64_t leaves);
 
+/* The leaf of a key with this hash. */
+uint64_t kv_store_leaf_of(const struct kv_store *store, uint64_t hash);
 struct kv_place kv_store_find(const struct kv_store *store, struct slice key);
 struct slice kv_entry_value(const struct kv_entry *entry);
 
@@ -97,6 +100,10 @@ void kv_changes_undo(struct kv_store *store, const struct kv_change *changes, ui
 /* Splits leaves until there are enough of them; at the end of every operation that was committed. */
 void kv_store_grow(struct kv_store *store);
 
+/* kv_expect.c: has what these keys (at most REDOUBT_EXPECT_MAX) or leaves need on its way to the cache. */
+void kv_store_expect(const struct kv_store *store, const struct slice *keys, size_t count);
+void kv_store_expect_leaves(const struct kv_store *store, const uint64_t *leaves, size_t count);
+
 /* The functions of struct redoubt_service of the same names. */
 void kv_leaf_digest(const struct kv_store *store, uint64_t leaf, uint8_t out[REDOUBT_DIGEST_BYTES]);
 void kv_leaf_save(const struct kv_store *store, uint64_t leaf, struct redoubt_sink *sink);
@@ -111,14 +118,9 @@ static inline struct kv_leaf *kv_store_leaf(const struct kv_store *store, uint64
     return &store->page[leaf / KV_PAGE_LEAVES][leaf % KV_PAGE_LEAVES];
 }
 
-static inline uint8_t *kv_leaf_digests(const struct kv_leaf *leaf)
-{
-    return leaf->block;
-}
-
 static inline struct kv_entry **kv_leaf_entries(const struct kv_leaf *leaf)
 {
-    return (struct kv_entry **)(void *)(leaf->block + (size_t)leaf->capacity * REDOUBT_DIGEST_BYTES);
+    return (struct kv_entry **)(void *)leaf->block;
 }
 
 static inline uint32_t *kv_leaf_tags(const struct kv_leaf *leaf)
@@ -130,6 +132,11 @@ static inline uint32_t *kv_leaf_tags(const struct kv_leaf *leaf)
 static inline uint8_t *kv_leaf_known(const struct kv_leaf *leaf)
 {
     return (uint8_t *)(kv_leaf_tags(leaf) + leaf->capacity);
+}
+
+static inline uint8_t *kv_leaf_digests(const struct kv_leaf *leaf)
+{
+    return kv_leaf_known(leaf) + leaf->capacity;
 }
 
 /* Adds a key behind all others of a leaf that is being loaded; false when it does not belong there. */

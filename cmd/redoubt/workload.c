@@ -74,9 +74,8 @@ static bool zipfian_init(struct workload *w)
     size_t n = (size_t)w->keys;
     double *weight = malloc(n * sizeof *weight);
     uint32_t *todo = malloc(n * sizeof *todo);
-    w->threshold = malloc(n * sizeof *w->threshold);
     w->alias = malloc(n * sizeof *w->alias);
-    bool ok = weight && todo && w->threshold && w->alias;
+    bool ok = weight && todo && w->alias;
     double sum = 0;
     double root = 1;
     for (size_t i = 0; ok && i < n; i++) {
@@ -94,8 +93,7 @@ static bool zipfian_init(struct workload *w)
     while (ok && light > 0 && heavy < n) {
         uint32_t small = todo[--light];
         uint32_t large = todo[heavy];
-        w->threshold[small] = (uint32_t)(weight[small] * 4294967295.0);
-        w->alias[small] = large;
+        w->alias[small] = (struct alias){(uint32_t)(weight[small] * 4294967295.0), large};
         weight[large] -= 1 - weight[small];
         if (weight[large] < 1) {
             heavy++;
@@ -104,13 +102,10 @@ static bool zipfian_init(struct workload *w)
     }
     while (ok && light > 0) {
         uint32_t i = todo[--light];
-        w->threshold[i] = UINT32_MAX;
-        w->alias[i] = i;
+        w->alias[i] = (struct alias){UINT32_MAX, i};
     }
-    for (; ok && heavy < n; heavy++) {
-        w->threshold[todo[heavy]] = UINT32_MAX;
-        w->alias[todo[heavy]] = todo[heavy];
-    }
+    for (; ok && heavy < n; heavy++)
+        w->alias[todo[heavy]] = (struct alias){UINT32_MAX, todo[heavy]};
     free(weight);
     free(todo);
     return ok;
@@ -128,9 +123,9 @@ static uint64_t key_draw(const struct workload *w, uint64_t *random)
 {
     uint64_t r = random_next(random);
     uint64_t slot = ((r >> 32) * w->keys) >> 32;
-    if (!w->threshold)
+    if (!w->alias)
         return slot;
-    uint64_t rank = (uint32_t)r <= w->threshold[slot] ? slot : w->alias[slot];
+    uint64_t rank = (uint32_t)r <= w->alias[slot].threshold ? slot : w->alias[slot].other;
     return scatter(rank) % w->keys;
 }
 
@@ -155,7 +150,6 @@ void workload_deinit(struct workload *w)
 {
     free(w->op);
     free(w->text);
-    free(w->threshold);
     free(w->alias);
 }
 

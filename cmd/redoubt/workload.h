@@ -20,6 +20,11 @@ enum workload_kind {
     WORKLOAD_NONE
 };
 
+/* A draw that falls on this place: below the threshold the place itself, else another. */
+struct alias {
+    uint32_t threshold, other;
+};
+
 struct workload {
     enum workload_kind kind;
     uint64_t keys;
@@ -27,9 +32,8 @@ struct workload {
     uint32_t padding_bytes; /* counter: of the request */
     uint32_t reply_bytes;   /* counter; 0: as the service is set */
     uint8_t *text;          /* values are cut from here */
-    uint32_t *threshold;    /* alias tables of the zipfian distribution; NULL: uniform */
-    uint32_t *alias;
-    uint8_t *op; /* the operation made last */
+    struct alias *alias;    /* table of the zipfian distribution; NULL: uniform */
+    uint8_t *op;            /* the operation made last */
     size_t op_cap;
 };
 

@@ -24,6 +24,8 @@
 #define REDOUBT_DIGEST_BYTES 32
 /* An operation (request) and its result are at most this long. */
 #define REDOUBT_OP_MAX_BYTES (1024u * 1024u + 4096u)
+/* Operations or leaves that a service is told of in advance, see `expect`. */
+#define REDOUBT_EXPECT_MAX 16
 /* Keys named by one operation, see struct redoubt_keys. */
 #define REDOUBT_KEYS_MAX 64
 
@@ -114,6 +116,12 @@ struct redoubt_service {
      * engine then drops the state and asks someone else. */
     void (*reset)(void *state, uint64_t leaf_count);
     bool (*leaf_load)(void *state, uint64_t leaf, const uint8_t *data, size_t bytes);
+
+    /* Optional, may be NULL: these operations are about to be executed, these leaves about to be digested, in this
+     * order and at most REDOUBT_EXPECT_MAX of them. A service whose state is larger than the processor's cache can have
+     * all that they need on its way at once, instead of waiting for one piece after the other. They change nothing. */
+    void (*expect)(const void *state, const struct redoubt_op *ops, size_t count);
+    void (*expect_leaves)(const void *state, const uint64_t *leaves, size_t count);
 };
 
 /* A service's own binary defines this symbol (see examples/service.c). */

@@ -251,9 +251,14 @@ static void on_client_gone(struct broker *b, uint32_t connection)
             b->bundle[at - 1].connection = 0; /* the number may be given to somebody else */
 }
 
+/* When it is due before the one that the driver knows. */
 static void arm_timer(struct broker *b)
 {
-    emit(b, &(struct action){.kind = ACTION_TIMER, .at_us = b->next_tick_us});
+    uint64_t due = checkpoints_due(b) < b->next_tick_us ? checkpoints_due(b) : b->next_tick_us;
+    if (due >= b->timer_at_us)
+        return;
+    b->timer_at_us = due;
+    emit(b, &(struct action){.kind = ACTION_TIMER, .at_us = due});
 }
 
 static void broker_step(void *engine, const struct event *event, struct actions *actions)
@@ -281,12 +286,17 @@ static void broker_step(void *engine, const struct event *event, struct actions 
         liveness_send_status(b, event->from);
         break;
     case EVENT_TIMER:
+        b->timer_at_us = UINT64_MAX;
         if (b->now_us >= b->next_tick_us)
             liveness_tick(b);
+        checkpoints_turn(b);
+        checkpoints_nudge(b);
         arm_timer(b);
         break;
     case EVENT_RUN_END:
         ordering_propose(b);
+        checkpoints_turn(b);
+        arm_timer(b);
         break;
     case EVENT_RECONFIG:
         route(b, event->frame, FROM_LAUNCHER, b->config.replica);
@@ -350,6 +360,7 @@ static void broker_start(void *engine, const struct configuration *configuration
     b->actions = actions;
     b->progress_us = now_us;
     b->next_tick_us = now_us + b->timeout_us / TICKS_PER_TIMEOUT;
+    b->timer_at_us = UINT64_MAX;
     arm_timer(b);
 }
 

@@ -5,6 +5,7 @@
  *   broker.c     the routing table, which is the policy: message, permitted from, handler
  *   bundles.c    bundles by digest: queued, proposed, executed
  *   ordering.c   proposing, and handing lists and bodies to E
+ *   checkpoints.c  CHECKPOINTs, kept and handed on without haste
  *   slots.c      what was sent and seen per slot, for retransmission
  *   chain.c      configurations: RECONFIGs, what came of them, and showing it around
  *   liveness.c   timers: signed forms, leaving a view, joining, slow primaries, status, catching up
@@ -27,6 +28,7 @@
 #define ALONE_PIPELINE       4u    /* times as many slots under way for bundles that want one each */
 #define BATCH_BODY_BYTES_MAX (4u * 1024u * 1024u)
 #define CHECKPOINTS_KEPT     4u
+#define CHECKPOINTS_QUEUED   32u /* of one link, waiting to be checked */
 #define BACK_OFF_MAX         64u
 #define RESEND_SLOTS         32u /* per status of a peer that stands still */
 #define TICKS_PER_TIMEOUT    8u
@@ -115,7 +117,7 @@ struct peer {
     slot_no newest;
     slot_no executed_before; /* at its status before: standing still? */
     uint64_t heard_us;       /* last status: is it there at all? */
-    slot_no filled_for;      /* stable slot for which null batches were made for it */
+    slot_no filled_for;      /* checkpoint up to which null batches were made for it */
     view_no parting;         /* highest view + 1 that it parted from, 0: none */
 };
 
@@ -123,6 +125,13 @@ struct peer {
 struct chain_link {
     configuration_no first, last;
     struct blob frame;
+};
+
+/* CHECKPOINTs of one link (own compartments count as one), the oldest in front. */
+struct checkpoint_queue {
+    struct blob frame[CHECKPOINTS_QUEUED];
+    uint32_t first, count;
+    unsigned step; /* of the one in front */
 };
 
 struct origin_links {
@@ -175,6 +184,11 @@ struct broker {
     struct slot_entry *slot; /* LOG_SLOTS */
     struct blob checkpoint[REPLICAS_MAX][CHECKPOINTS_KEPT];
     slot_no checkpoint_slot[REPLICAS_MAX][CHECKPOINTS_KEPT];
+    struct checkpoint_queue checkpoint_queue[REPLICAS_MAX];
+    uint32_t checkpoint_turn; /* whose queue is next */
+    uint32_t checkpoints_waiting;
+    bool digesting;       /* own E has a checkpoint under way */
+    uint64_t nudge_at_us; /* when it is told to go on with it; 0: not, or it was told and has not answered */
     struct blob parting, view_change, new_view;
     struct blob new_view_seen; /* becomes new_view when own P enters it */
     view_no view_change_view, new_view_view, new_view_seen_view;
@@ -184,6 +198,7 @@ struct broker {
     uint64_t timeout_us;
     uint32_t back_off;
     uint64_t next_tick_us;
+    uint64_t timer_at_us; /* as the driver knows it */
     uint64_t tick;
     uint64_t new_view_since_us; /* 2f+1 have left: a NEW-VIEW is due from here on */
     slot_no executed_at_tick;
@@ -265,13 +280,24 @@ struct slot_list *slots_list(struct broker *b, slot_no slot, const struct digest
 void slots_add_list(struct broker *b, slot_no slot, const struct digest *batch, struct slice list);
 void slots_pin_list(struct broker *b, slot_no slot, const struct digest *batch);
 void slots_resend(struct broker *b, replica_id to, slot_no after);
-void slots_resend_stable(struct broker *b, replica_id to, slot_no above);
+
+/* checkpoints.c */
+enum verdict broker_on_checkpoint(struct broker *b, const struct frame *frame, uint32_t from, bool own);
+/* One step of what waits; everything near the end of the window. */
+void checkpoints_turn(struct broker *b);
+/* When the next turn or nudge is due; UINT64_MAX: never. */
+uint64_t checkpoints_due(const struct broker *b);
+/* Own E's word: is a checkpoint under way, and has it executed something since its last word? */
+void checkpoints_progress(struct broker *b, bool digesting, bool executing);
+void checkpoints_tick(struct broker *b);
+/* Own E goes on with its checkpoint though nothing is executed. */
+void checkpoints_nudge(struct broker *b);
+void checkpoints_resend(struct broker *b, replica_id to, slot_no above);
 
 /* ordering.c */
 void ordering_propose(struct broker *b);
 enum verdict broker_on_pre_prepare(struct broker *b, const struct frame *frame, uint32_t from, bool own);
 enum verdict broker_on_vote(struct broker *b, const struct frame *frame, bool own);
-enum verdict broker_on_checkpoint(struct broker *b, const struct frame *frame, uint32_t from, bool own);
 enum verdict broker_on_progress(struct broker *b, const struct frame *frame);
 enum verdict broker_on_need(struct broker *b, const struct frame *frame);
 enum verdict broker_on_fetch(struct broker *b, const struct frame *frame, uint32_t from);

@@ -252,19 +252,23 @@ static void catch_up(struct broker *b)
         fetch_state(b, moving);
 }
 
-/* A peer that must fetch state gets it at a checkpoint: an idle primary fills up to the next one, once for each stable
- * checkpoint that the peer says it lacks. */
+/*
+ * A peer that must fetch state gets it at a checkpoint: an idle primary fills up to the next one, once for each checkpoint and
+ * peer. Not once for each stable one: the peer asks one replica at a time, so those that it asks later need another
+ * checkpoint, and without its signature none may become stable.
+ */
 static void fill_for_laggards(struct broker *b)
 {
+    slot_no next = (b->executed / CHECKPOINT_INTERVAL + 1) * CHECKPOINT_INTERVAL;
     if (b->executed % CHECKPOINT_INTERVAL == 0)
         return;
     for (replica_id r = 0; r < b->configuration->replicas; r++) {
         struct peer *peer = &b->peer[r];
         bool there = peer->known && b->now_us - peer->heard_us < 4 * b->timeout_us;
         if (there && peer->executed < b->stable && peer->executed == peer->executed_before &&
-            peer->filled_for < b->stable) {
-            peer->filled_for = b->stable;
-            b->fill_until = (b->executed / CHECKPOINT_INTERVAL + 1) * CHECKPOINT_INTERVAL;
+            peer->filled_for < next) {
+            peer->filled_for = next;
+            b->fill_until = next;
         }
     }
 }
@@ -305,7 +309,7 @@ enum verdict broker_on_status(struct broker *b, const struct frame *frame, uint3
     if (behind && b->in_view)
         broker_send(b, from, blob_slice(&b->parting));
     if (still || status.stable < b->stable)
-        slots_resend_stable(b, from, status.stable);
+        checkpoints_resend(b, from, status.stable);
     if (still)
         slots_resend(b, from, status.executed);
     return VERDICT_ACCEPT;
@@ -324,6 +328,7 @@ void liveness_tick(struct broker *b)
     await_new_view(b);
     catch_up(b);
     fill_for_laggards(b);
+    checkpoints_tick(b);
     chain_tick(b);
     bundles_forget_old(b);
     bool waiting =

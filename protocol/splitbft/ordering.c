@@ -245,40 +245,6 @@ enum verdict broker_on_vote(struct broker *b, const struct frame *frame, bool ow
     return VERDICT_ACCEPT;
 }
 
-enum verdict broker_on_checkpoint(struct broker *b, const struct frame *frame, uint32_t from, bool own)
-{
-    struct checkpoint checkpoint;
-    enum verdict verdict = checkpoint_check(frame, &checkpoint);
-    if (verdict != VERDICT_ACCEPT)
-        return verdict;
-    if (frame->sender.id >= b->configuration->replicas)
-        return VERDICT_UNKNOWN_SENDER;
-    if (frame->attachment.len || frame->auth.len != SIGNATURE_BYTES)
-        return VERDICT_MALFORMED;
-    if (checkpoint.slot <= b->stable)
-        return VERDICT_STALE;
-    /* Kept only when it is what it says: a forged one for a slot far away would keep true ones out for good. */
-    if (!own)
-        verdict = auth_check_signature_at(b->configuration, frame, checkpoint.slot);
-    if (verdict != VERDICT_ACCEPT)
-        return verdict;
-    /* Kept for retransmission when it comes from its own host and is not from far ahead; others may relay it. */
-    slot_no top =
-        (b->executed > b->stable ? b->executed : b->stable) + CHECKPOINTS_KEPT * CHECKPOINT_INTERVAL;
-    unsigned at = (unsigned)(checkpoint.slot / CHECKPOINT_INTERVAL % CHECKPOINTS_KEPT);
-    bool direct = own || frame->sender.id == from;
-    if (direct && checkpoint.slot <= top && b->checkpoint_slot[frame->sender.id][at] < checkpoint.slot) {
-        blob_set(b, &b->checkpoint[frame->sender.id][at], frame->whole);
-        b->checkpoint_slot[frame->sender.id][at] = checkpoint.slot;
-    }
-    if (own)
-        broker_send(b, PEER_ALL, frame->whole);
-    broker_give(b, KIND_PREPARATION, frame->whole, false);
-    broker_give(b, KIND_CONFIRMATION, frame->whole, false);
-    broker_give(b, KIND_EXECUTION, frame->whole, false);
-    return VERDICT_ACCEPT;
-}
-
 static void slot_executed(struct broker *b, slot_no slot, const struct digest *digest)
 {
     struct slot_list *list = slots_list(b, slot, digest);
@@ -298,6 +264,7 @@ enum verdict broker_on_progress(struct broker *b, const struct frame *frame)
     struct local_progress progress;
     if (!local_progress_decode(frame->body, &progress))
         return VERDICT_MALFORMED;
+    checkpoints_progress(b, progress.digesting, progress.executed > b->executed);
     if (progress.stable > b->stable)
         b->stable = progress.stable;
     b->moved = progress.moved;

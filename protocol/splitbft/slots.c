@@ -72,14 +72,3 @@ void slots_resend(struct broker *b, replica_id to, slot_no after)
         b->counters.retransmissions++;
     }
 }
-
-/* CHECKPOINTs above the peer's stable one: it may lack the certificate, or some of the next. */
-void slots_resend_stable(struct broker *b, replica_id to, slot_no above)
-{
-    if (mutant(MUTANT_PARTING_WITHOUT_CERTIFICATE))
-        return; /* the other way by which a C would come to know: without both, it waits for ever */
-    for (replica_id r = 0; r < b->configuration->replicas; r++)
-        for (unsigned i = 0; i < CHECKPOINTS_KEPT; i++)
-            if (b->checkpoint_slot[r][i] >= b->stable && b->checkpoint_slot[r][i] > above)
-                broker_send(b, to, blob_slice(&b->checkpoint[r][i]));
-}

@@ -174,6 +174,18 @@ enum verdict cluster_give_local(struct cluster *c, enum kind kind, replica_id r,
     return give(c, kind, r, frame, true);
 }
 
+/* As a host does when nothing is executed for a while. */
+static void finish_checkpoint(struct cluster *c, replica_id r)
+{
+    uint8_t body[8];
+    struct writer w = writer_to(body, sizeof body);
+    local_checkpoint_put(&w, &(struct local_checkpoint){.leaves = UINT64_MAX});
+    while (cluster_e(c, r)->freeze.active)
+        CHECK(cluster_give(c, KIND_EXECUTION, r,
+                           cluster_local(c, FRAME_LOCAL_CHECKPOINT, (struct slice){body, w.len},
+                                         (struct slice){NULL, 0})) == VERDICT_ACCEPT);
+}
+
 void cluster_flush(struct cluster *c, enum kind kind, replica_id r)
 {
     struct cell *cell = cell_of(c, kind, r);
@@ -184,6 +196,8 @@ void cluster_flush(struct cluster *c, enum kind kind, replica_id r)
         collect(c, kind, r);
     }
     CHECK(!more);
+    if (kind == KIND_EXECUTION)
+        finish_checkpoint(c, r);
 }
 
 static void *fresh_pages(void *at, size_t bytes)

@@ -94,8 +94,10 @@ static inline void digests_record(struct world *w)
 {
     w->leaves = kv->leaf_count(w->state);
     assert_true(w->leaves <= LEAVES_WATCHED);
-    for (uint64_t i = 0; i < w->leaves; i++)
+    for (uint64_t i = 0; i < w->leaves; i++) {
+        kv->expect_leaves(w->state, &i, 1);
         kv->leaf_digest(w->state, i, w->digest[i]);
+    }
 }
 
 /* A leaf that is not what it was must have been touched. */
@@ -122,6 +124,7 @@ static inline enum redoubt_status run(struct world *w, size_t bytes)
     assert_true(bytes > 0);
     if (w->watch)
         digests_record(w);
+    kv->expect(w->state, &op, 1); /* changes nothing, whatever the operation is */
     enum redoubt_status status = kv->execute(w->state, &op, &w->result);
     if (w->watch)
         digests_compare(w);

@@ -44,7 +44,7 @@ static struct digest naive(uint64_t count)
         for (uint64_t first = 0; first < count; first += MERKLE_ARITY) {
             uint64_t children = count - first < MERKLE_ARITY ? count - first : MERKLE_ARITY;
             struct digest parent;
-            digest_of(&parent, "redoubt node", &node[first], children * sizeof *node);
+            digest_of(&parent, "node", &node[first], children * sizeof *node);
             node[nodes++] = parent;
         }
         count = nodes;

@@ -13,10 +13,11 @@
 #define MESSAGES(M)                                                                                          \
     M(hello, HELLO_FIELDS)                                                                                   \
     M(start, START_FIELDS)                                                                                   \
-    M(reconfig, RECONFIG_FIELDS) M(renewal, RENEWAL_FIELDS) M(chain, CHAIN_FIELDS) M(                        \
-        group_key, GROUP_KEY_FIELDS) M(ask_chain, ASK_CHAIN_FIELDS)                                          \
-        M(local_reconfigured, LOCAL_RECONFIGURED_FIELDS) M(platform, PLATFORM_FIELDS) M(                     \
-            bundle, BUNDLE_FIELDS) M(reply, REPLY_FIELDS) M(fetch_reply, FETCH_REPLY_FIELDS)                 \
+    M(reconfig, RECONFIG_FIELDS)                                                                             \
+    M(renewal, RENEWAL_FIELDS) M(chain, CHAIN_FIELDS) M(group_key, GROUP_KEY_FIELDS)                         \
+        M(ask_chain, ASK_CHAIN_FIELDS) M(local_reconfigured, LOCAL_RECONFIGURED_FIELDS) M(                   \
+            platform, PLATFORM_FIELDS) M(bundle, BUNDLE_FIELDS) M(reply, REPLY_FIELDS) M(fetch_reply,        \
+                                                                                         FETCH_REPLY_FIELDS) \
             M(sign_wanted, SIGN_WANTED_FIELDS) M(vote, VOTE_FIELDS) M(checkpoint, CHECKPOINT_FIELDS) M(      \
                 parting, PARTING_FIELDS) M(view_change, VIEW_CHANGE_FIELDS) M(new_view, NEW_VIEW_FIELDS)     \
                 M(ask_executed, ASK_EXECUTED_FIELDS) M(ask_state, ASK_STATE_FIELDS) M(state, STATE_FIELDS)   \
@@ -27,7 +28,8 @@
                                     M(local_catch_up, LOCAL_CATCH_UP_FIELDS)                                 \
                                         M(local_view, LOCAL_VIEW_FIELDS)                                     \
                                             M(local_settled, LOCAL_SETTLED_FIELDS)                           \
-                                                M(state_head, STATE_HEAD_FIELDS) /* elements of lists */     \
+                                                M(local_checkpoint, LOCAL_CHECKPOINT_FIELDS)                 \
+                                                    M(state_head, STATE_HEAD_FIELDS) /* elements of lists */ \
         M(member, MEMBER_FIELDS) M(origin_entry, ORIGIN_ENTRY_FIELDS) M(sealed, SEALED_FIELDS)               \
             M(batch_entry, BATCH_ENTRY_FIELDS) M(signer, SIGNER_FIELDS) M(slot_view, SLOT_VIEW_FIELDS)       \
                 M(selected, SELECTED_FIELDS) M(mac_entry, MAC_ENTRY_FIELDS)

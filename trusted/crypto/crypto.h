@@ -37,7 +37,7 @@ void crypto_random(void *out, size_t len);
 void crypto_wipe(void *memory, size_t len);
 bool crypto_equal(const void *a, const void *b, size_t len);
 
-/* Collision-resistant digest (BLAKE2b, 32 bytes). `tag` (a string literal) separates domains. */
+/* Collision-resistant digest (BLAKE2b, 32 bytes). `tag` (a string literal of at most 16 characters) separates domains. */
 void digest_of(struct digest *out, const char *tag, const void *data, size_t len);
 void digest_begin(struct digest_state *state, const char *tag);
 void digest_add(struct digest_state *state, const void *data, size_t len);

@@ -27,6 +27,14 @@ void checkpoint_touch(const struct redoubt_env *env, uint64_t leaf)
     e->dirty[leaf / 64] |= 1ull << leaf % 64;
 }
 
+static uint64_t count_pending(const struct execution *e)
+{
+    uint64_t count = 0;
+    for (uint64_t word = 0; word <= e->freeze.leaf_count / 64 && word < LEAVES_MAX / 64; word++)
+        count += (unsigned)__builtin_popcountll(e->pending[word]);
+    return count;
+}
+
 void checkpoint_begin(struct execution *e)
 {
     struct freeze *f = &e->freeze;
@@ -42,6 +50,7 @@ void checkpoint_begin(struct execution *e)
     uint64_t *swap = e->pending;
     e->pending = e->dirty;
     e->dirty = swap;
+    f->quota = count_pending(e) / (CHECKPOINT_INTERVAL / 2) + 1;
     serve_at_checkpoint(e);
 }
 
@@ -58,7 +67,7 @@ void checkpoint_root(struct execution *e, slot_no slot, uint64_t time_us, uint64
     put_u64(&w, leaf_count);
     put_digest(&w, &leaves);
     put_digest(&w, origins);
-    digest_of(root, "redoubt root", input, w.len);
+    digest_of(root, "root", input, w.len);
 }
 
 void checkpoint_sign(struct execution *e, struct outbox *out)
@@ -89,28 +98,68 @@ static void finish(struct execution *e, struct outbox *out)
     checkpoint_sign(e, out);
 }
 
-void checkpoint_advance(struct execution *e, bool all, struct outbox *out)
+/* The next pending leaves at or above the scan, in ascending order; at most `max` of them. Moves the scan behind them. */
+static size_t take_pending(struct execution *e, uint64_t *leaf, size_t max)
 {
     struct freeze *f = &e->freeze;
-    uint64_t budget = all ? UINT64_MAX : LEAVES_PER_FLUSH;
-    if (!f->active)
-        return;
-    while (f->scan < f->leaf_count && budget) {
+    size_t count = 0;
+    while (f->scan < f->leaf_count && count < max) {
         uint64_t word = e->pending[f->scan / 64] >> (f->scan % 64);
         if (!word) {
             f->scan = (f->scan / 64 + 1) * 64;
             continue;
         }
         f->scan += (unsigned)__builtin_ctzll(word);
-        if (f->scan >= f->leaf_count)
-            break;
-        leaf_digest(e, f->scan++);
-        budget--;
+        if (f->scan < f->leaf_count)
+            leaf[count++] = f->scan++;
     }
-    if (f->scan >= f->leaf_count) {
+    if (f->scan > f->leaf_count)
         f->scan = f->leaf_count;
-        finish(e, out);
+    return count;
+}
+
+static void leaves_digest(struct execution *e, const uint64_t *leaf, size_t count)
+{
+    if (e->service->expect_leaves && count > 1)
+        e->service->expect_leaves(e->service_state, leaf, count);
+    for (size_t i = 0; i < count; i++)
+        leaf_digest(e, leaf[i]);
+}
+
+void checkpoint_advance(struct execution *e, uint64_t leaves, struct outbox *out)
+{
+    struct freeze *f = &e->freeze;
+    uint64_t leaf[REDOUBT_EXPECT_MAX];
+    if (!f->active)
+        return;
+    while (f->scan < f->leaf_count && leaves) {
+        size_t count =
+            take_pending(e, leaf, leaves < REDOUBT_EXPECT_MAX ? (size_t)leaves : REDOUBT_EXPECT_MAX);
+        leaves_digest(e, leaf, count);
+        leaves -= count;
     }
+    merkle_settle(&e->leaves, f->leaf_count, f->scan);
+    if (f->scan >= f->leaf_count)
+        finish(e, out);
+}
+
+/* The share of one slot: the state is digested evenly over half the slots to the next checkpoint, so that no operation waits
+ * for all of it. */
+void checkpoint_advance_slot(struct execution *e, struct outbox *out)
+{
+    checkpoint_advance(e, e->freeze.quota, out);
+}
+
+enum verdict execution_on_local_checkpoint(struct execution *e, const struct frame *frame, struct outbox *out)
+{
+    struct local_checkpoint go_on;
+    if (!local_checkpoint_decode(frame->body, &go_on))
+        return VERDICT_MALFORMED;
+    e->progress = true; /* the host waits for this before it says so again */
+    if (!e->freeze.active)
+        return VERDICT_STALE;
+    checkpoint_advance(e, go_on.leaves < LEAVES_PER_NUDGE ? go_on.leaves : LEAVES_PER_NUDGE, out);
+    return VERDICT_ACCEPT;
 }
 
 void execution_truncated(struct execution *e)

@@ -21,6 +21,7 @@ void execution_tell_progress(struct execution *e, struct outbox *out)
         .root = e->root,
         .jumped = e->jumped,
         .moved = e->fetch.moved,
+        .digesting = e->freeze.active,
         .configuration = e->configuration.number,
     };
     e->jumped = false;
@@ -72,30 +73,40 @@ static bool operations_parse(struct slice plaintext)
     return !r.bad && count > 0;
 }
 
-static void operations_run(struct execution *e, origin_id origin, slot_no slot, uint32_t first_index,
-                           const uint8_t seed[32], struct slice plaintext, struct writer *w)
+static void operation_run(struct execution *e, const struct redoubt_op *op, struct writer *w)
+{
+    if (!results_have_room(w)) {
+        put_result_head(w, RESULT_RETRY, 0);
+        return;
+    }
+    struct redoubt_result result = {.data = w->data + w->len + 6, .capacity = OP_MAX, .bytes = 0};
+    enum redoubt_status status = execute_one(e, op, &result);
+    CHECK(result.bytes <= OP_MAX);
+    put_result_head(w, status, result.bytes);
+    CHECK(writer_take(w, result.bytes) != NULL || result.bytes == 0);
+}
+
+/* In groups, so that the service can have what all of a group need on its way from memory at once. `like` is what the
+ * operations have in common. */
+static void operations_run(struct execution *e, const struct redoubt_op *like, struct slice plaintext,
+                           struct writer *w)
 {
     struct reader r = reader_of(plaintext.data, plaintext.len);
-    for (uint32_t i = 0; reader_left(&r); i++) {
-        struct slice data = get_slice(&r);
-        if (!results_have_room(w)) {
-            put_result_head(w, RESULT_RETRY, 0);
-            continue;
+    uint32_t index = like->index;
+    while (reader_left(&r)) {
+        struct redoubt_op op[REDOUBT_EXPECT_MAX];
+        size_t count = 0;
+        for (; count < REDOUBT_EXPECT_MAX && reader_left(&r); count++) {
+            struct slice data = get_slice(&r);
+            op[count] = *like;
+            op[count].data = data.data;
+            op[count].bytes = data.len;
+            op[count].index = index++;
         }
-        struct redoubt_op op = {
-            .data = data.data,
-            .bytes = data.len,
-            .origin = origin,
-            .slot = slot,
-            .index = first_index + i,
-            .time_us = e->time_us,
-            .seed = seed,
-        };
-        struct redoubt_result result = {.data = w->data + w->len + 6, .capacity = OP_MAX, .bytes = 0};
-        enum redoubt_status status = execute_one(e, &op, &result);
-        CHECK(result.bytes <= OP_MAX);
-        put_result_head(w, status, result.bytes);
-        CHECK(writer_take(w, result.bytes) != NULL || result.bytes == 0);
+        if (e->service->expect && count > 1)
+            e->service->expect(e->service_state, op, count);
+        for (size_t i = 0; i < count; i++)
+            operation_run(e, &op[i], w);
     }
 }
 
@@ -144,7 +155,14 @@ static void execute_bundle(struct execution *e, const struct batch_entry *entry,
     if (decrypt(e, frame, bundle, &plaintext)) {
         struct secret_key seed;
         draw_seed(e, index, &seed);
-        operations_run(e, origin, e->executed + 1, index * BUNDLE_OPS_MAX, seed.bytes, plaintext, &w);
+        struct redoubt_op like = {
+            .origin = origin,
+            .slot = e->executed + 1,
+            .index = index * BUNDLE_OPS_MAX,
+            .time_us = e->time_us,
+            .seed = seed.bytes,
+        };
+        operations_run(e, &like, plaintext, &w);
         outcome = REPLY_EXECUTED;
     }
     e->origin[origin].last_slot = e->executed + 1;
@@ -158,12 +176,12 @@ static void slot_finish(struct execution *e, const struct exec_slot *s, struct o
     e->executed++;
     e->in_slot = false;
     e->remembered[e->executed % REMEMBERED_SLOTS] = s->batch;
-    execution_tell_progress(e, out); /* for every slot: the host marks its bundles by it */
+    checkpoint_advance_slot(e, out);
     if (e->executed % CHECKPOINT_INTERVAL == 0) {
-        if (e->freeze.active)
-            checkpoint_advance(e, true, out);
+        checkpoint_advance(e, UINT64_MAX, out); /* long done */
         checkpoint_begin(e);
     }
+    execution_tell_progress(e, out); /* for every slot: the host marks its bundles by it */
 }
 
 /* Makes the next slot's list ready; false when it is not committed or its list is missing. */

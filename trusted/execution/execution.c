@@ -17,7 +17,7 @@ static void env_release(const struct redoubt_env *env, void *memory, size_t byte
 static void env_digest(uint8_t out[REDOUBT_DIGEST_BYTES], const void *data, size_t bytes)
 {
     struct digest digest;
-    digest_of(&digest, "redoubt leaf", data, bytes);
+    digest_of(&digest, "leaf", data, bytes);
     memcpy(out, digest.bytes, sizeof digest.bytes);
 }
 
@@ -127,6 +127,8 @@ static enum verdict execution_step(void *state, const struct compartment_input *
         return execution_on_group_key(e, &frame);
     case FRAME_FETCH_REPLY:
         return execution_on_fetch_reply(e, &frame, out);
+    case FRAME_LOCAL_CHECKPOINT:
+        return execution_on_local_checkpoint(e, &frame, out);
     case FRAME_LOCAL_CATCH_UP:
         return execution_on_catch_up(e, &frame, out);
     case FRAME_ASK_EXECUTED:
@@ -150,11 +152,10 @@ static bool execution_flush(void *state, uint64_t now_us, struct outbox *out)
     size_t before = out->len;
     while (more && out->len - before < 64 * 1024 && out->cap - out->len >= FRAME_MAX)
         more = execution_advance(e, out);
-    checkpoint_advance(e, false, out);
     reconfig_after_stable(e, out);
     if (e->progress)
         execution_tell_progress(e, out);
-    return more || e->freeze.active;
+    return more;
 }
 
 static void execution_validate(const void *state)

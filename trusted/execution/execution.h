@@ -34,7 +34,7 @@
 #endif
 #define BODIES_BYTES_MAX (64u * 1024u * 1024u)
 #define REMEMBERED_SLOTS (2u * WINDOW) /* for EXECUTED */
-#define LEAVES_PER_FLUSH 64u           /* digests per call, so that operations pass in between */
+#define LEAVES_PER_NUDGE 512u          /* digests at the host's word, so that operations pass in between */
 #ifdef REDOUBT_MUTANTS
 #define SESSIONS_MAX 8u /* small in the simulator, so that eviction is seen */
 #else
@@ -128,7 +128,8 @@ struct freeze {
     bool active;
     slot_no slot;
     uint64_t leaf_count;
-    uint64_t scan; /* leaves below are digested */
+    uint64_t scan;  /* leaves below are digested */
+    uint64_t quota; /* leaves to digest per slot */
     struct digest origins;
     uint64_t time_us;
 };
@@ -304,7 +305,11 @@ enum verdict execution_on_fetch_reply(struct execution *e, const struct frame *f
 /* checkpoint.c */
 void checkpoint_begin(struct execution *e);
 /* Digests some more leaves; finishes the checkpoint when all are done (`all`: right now). */
-void checkpoint_advance(struct execution *e, bool all, struct outbox *out);
+/* Digests up to so many leaves of the checkpoint under way, and signs it when that was all. */
+void checkpoint_advance(struct execution *e, uint64_t leaves, struct outbox *out);
+void checkpoint_advance_slot(struct execution *e, struct outbox *out);
+enum verdict execution_on_local_checkpoint(struct execution *e, const struct frame *frame,
+                                           struct outbox *out);
 /* Signs and sends the last one made. */
 void checkpoint_sign(struct execution *e, struct outbox *out);
 void checkpoint_touch(const struct redoubt_env *env, uint64_t leaf);

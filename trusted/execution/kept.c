@@ -47,7 +47,7 @@ void kept_copy(const struct kept_pool *pool, uint32_t handle, size_t len, uint8_
 void kept_digest(const struct kept_pool *pool, uint32_t handle, size_t len, struct digest *digest)
 {
     struct digest_state state;
-    digest_begin(&state, "redoubt kept");
+    digest_begin(&state, KEPT_TAG);
     for (size_t at = 0; at < len; at += KEPT_CHUNK_BYTES, handle = pool->next[handle - 1])
         digest_add(&state, chunk_at(pool, handle), len - at < KEPT_CHUNK_BYTES ? len - at : KEPT_CHUNK_BYTES);
     digest_end(&state, digest);

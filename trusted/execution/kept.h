@@ -11,6 +11,7 @@
 #include "crypto/crypto.h"
 
 #define KEPT_CHUNK_BYTES 512u
+#define KEPT_TAG         "kept" /* of the digest */
 
 struct kept_pool {
     uint8_t *chunk;

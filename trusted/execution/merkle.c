@@ -55,21 +55,30 @@ static void node_compute(struct merkle *tree, unsigned level, uint64_t index, ui
 {
     uint64_t first = index * MERKLE_ARITY;
     uint64_t count = children - first < MERKLE_ARITY ? children - first : MERKLE_ARITY;
-    digest_of(&tree->level[level].node[index], "redoubt node", &tree->level[level - 1].node[first],
+    digest_of(&tree->level[level].node[index], "node", &tree->level[level - 1].node[first],
               count * sizeof(struct digest));
 }
 
-static void level_compute(struct merkle *tree, unsigned level, uint64_t nodes, uint64_t children)
+/* Marked nodes from `first` on and below `nodes`. */
+static void level_compute(struct merkle *tree, unsigned level, uint64_t first, uint64_t nodes,
+                          uint64_t children)
 {
     uint64_t *marked = tree->level[level].marked;
-    for (uint64_t word = 0; word <= (nodes - 1) / 64; word++) {
-        while (marked[word]) {
-            uint64_t index = word * 64 + (unsigned)__builtin_ctzll(marked[word]);
-            marked[word] &= marked[word] - 1;
-            if (index < nodes)
-                node_compute(tree, level, index, children);
-        }
+    for (uint64_t word = first / 64; word * 64 < nodes; word++) {
+        uint64_t below = nodes - word * 64 < 64 ? (1ull << (nodes - word * 64)) - 1 : ~0ull;
+        for (uint64_t todo = marked[word] & below; todo; todo &= todo - 1)
+            node_compute(tree, level, word * 64 + (unsigned)__builtin_ctzll(todo), children);
+        marked[word] &= ~below;
     }
+}
+
+void merkle_settle(struct merkle *tree, uint64_t leaf_count, uint64_t upto)
+{
+    uint64_t nodes = upto / MERKLE_ARITY;
+    CHECK(upto <= leaf_count && leaf_count <= tree->level[0].cap);
+    if (tree->levels > 1 && nodes > tree->settled)
+        level_compute(tree, 1, tree->settled, nodes, leaf_count);
+    tree->settled = nodes;
 }
 
 void merkle_root(struct merkle *tree, uint64_t leaf_count, struct digest *root)
@@ -81,11 +90,12 @@ void merkle_root(struct merkle *tree, uint64_t leaf_count, struct digest *root)
     if (leaf_count != tree->count)
         mark(tree, 1, (leaf_count - 1) / MERKLE_ARITY); /* fewer: its last nodes have lost children */
     tree->count = leaf_count;
+    tree->settled = 0;
     uint64_t children = leaf_count;
     unsigned level = 0;
     while (children > 1) {
         uint64_t nodes = (children + MERKLE_ARITY - 1) / MERKLE_ARITY;
-        level_compute(tree, ++level, nodes, children);
+        level_compute(tree, ++level, 0, nodes, children);
         children = nodes;
     }
     *root = tree->level[level].node[0];

@@ -21,13 +21,16 @@ struct merkle_level {
 struct merkle {
     struct merkle_level level[MERKLE_LEVELS]; /* 0: leaves */
     unsigned levels;
-    uint64_t count; /* leaves under the last root */
+    uint64_t count;   /* leaves under the last root */
+    uint64_t settled; /* nodes of level 1 computed since */
 };
 
 void merkle_init(struct merkle *tree, struct arena *arena, uint64_t leaves_max);
 /* Forgets everything (state replaced). */
 void merkle_reset(struct merkle *tree, uint64_t leaf_count);
 void merkle_set(struct merkle *tree, uint64_t leaf, const struct digest *digest);
+/* Computes the nodes above leaves below `upto`, which are final, while they are in the cache: less is left for the root. */
+void merkle_settle(struct merkle *tree, uint64_t leaf_count, uint64_t upto);
 void merkle_root(struct merkle *tree, uint64_t leaf_count, struct digest *root);
 
 #endif

@@ -194,6 +194,12 @@ static void kept_set(struct execution *e, struct origin_record *record, struct k
     e->kept_bytes += len;
 }
 
+/* What is kept from here on will mostly still be kept when the checkpoint wants its digest. */
+static bool checkpoint_is_near(const struct execution *e)
+{
+    return CHECKPOINT_INTERVAL - e->executed % CHECKPOINT_INTERVAL <= BUNDLE_WINDOW;
+}
+
 void origin_keep(struct execution *e, origin_id origin, uint64_t bundle_no, enum reply_outcome outcome,
                  const uint8_t *results, size_t len)
 {
@@ -203,6 +209,11 @@ void origin_keep(struct execution *e, origin_id origin, uint64_t bundle_no, enum
     *kept = (struct kept_reply){.bundle_no = bundle_no, .slot = e->executed + 1, .outcome = (uint8_t)outcome};
     if (len) {
         kept_set(e, record, kept, results, len);
+        if (checkpoint_is_near(e)) {
+            /* Now, while it is in the cache, and not all of them in the checkpoint's slot. */
+            digest_of(&kept->digest, KEPT_TAG, results, len);
+            kept->digested = true;
+        }
         shrink(e, record);
     }
 }
@@ -219,7 +230,7 @@ static void record_digest(struct execution *e, struct origin_record *record)
     put_u64(&w, record->last_slot);
     put_u32(&w, record->last_index);
     struct digest_state state;
-    digest_begin(&state, "redoubt origin");
+    digest_begin(&state, "origin");
     digest_add(&state, head, w.len);
     for (unsigned i = 0; record->open && i < BUNDLE_WINDOW; i++) {
         struct kept_reply *kept = &record->kept[i];
@@ -242,7 +253,7 @@ static void record_digest(struct execution *e, struct origin_record *record)
 void origins_digest(struct execution *e, struct digest *out)
 {
     struct digest_state state;
-    digest_begin(&state, "redoubt origins");
+    digest_begin(&state, "origins");
     for (origin_id i = 0; i < e->configuration.origins; i++) {
         if (e->origin[i].dirty)
             record_digest(e, &e->origin[i]);

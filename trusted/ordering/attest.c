@@ -23,7 +23,7 @@ void attest_bound(const struct tag16 *cluster, replica_id replica, const struct 
     put_u64(&w, renewal->epoch);
     put_raw(&w, renewal->sign_public.bytes, 32);
     put_raw(&w, renewal->box_public.bytes, 32);
-    digest_of(&bound, "redoubt fresh keys", input, w.len);
+    digest_of(&bound, "redoubt fresh", input, w.len);
     memset(report_data, 0, REPORT_BYTES);
     memcpy(report_data, bound.bytes, 32);
     struct writer nonce = writer_to(report_data + 32, 16);

@@ -69,7 +69,7 @@ void auth_content(const struct tag16 *cluster, enum frame_type type, const struc
     if (!mutant(MUTANT_NO_DOMAIN_SEPARATION))
         put_sender(&w, sender);
     struct digest_state state;
-    digest_begin(&state, "redoubt frame");
+    digest_begin(&state, "frame");
     digest_add(&state, head, w.len);
     digest_add(&state, body.data, body.len);
     digest_end(&state, content);

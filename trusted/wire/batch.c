@@ -17,5 +17,5 @@ bool batch_decode(struct slice attachment, struct batch *batch)
 
 void batch_digest(struct digest *out, struct slice attachment)
 {
-    digest_of(out, "redoubt batch", attachment.data, attachment.len);
+    digest_of(out, "batch", attachment.data, attachment.len);
 }

@@ -18,7 +18,7 @@ enum { BUNDLE_ALONE = 1 }; /* wants a slot of its own (measuring without batchin
 enum verdict bundle_check(const struct frame *frame, struct bundle *bundle);
 
 /* Digest under which an attachment goes into `operations`. */
-#define BUNDLE_OPERATIONS_TAG "redoubt operations"
+#define BUNDLE_OPERATIONS_TAG "operations"
 
 /* Plaintext of the attachment: operations, each a u32 length and its bytes. The AEAD nonce is the bundle number, the
  * associated data origin, epoch and bundle number. */

@@ -51,7 +51,8 @@
     T(LOCAL_CATCH_UP, 55, "local-catch-up")      /* host -> E: ask that peer */                              \
     T(LOCAL_VIEW, 56, "local-view")              /* P, C -> host: the view I am in */                        \
     T(LOCAL_SETTLED, 57, "local-settled")        /* E -> host: this bundle will not be executed (again) */   \
-    T(LOCAL_RECONFIGURED, 58, "local-reconfigured") /* E -> host: a RECONFIG was executed */
+    T(LOCAL_CHECKPOINT, 58, "local-checkpoint")  /* host -> E: go on with the checkpoint under way */        \
+    T(LOCAL_RECONFIGURED, 62, "local-reconfigured") /* E -> host: a RECONFIG was executed */
 
 enum frame_type {
 #define T(name, number, text) FRAME_##name = number,

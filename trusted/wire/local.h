@@ -19,10 +19,12 @@ WIRE_STRUCT(local_leave, LOCAL_LEAVE_FIELDS)
     F(u32, origin) F(u64, bundle_no) F(digest, bundle) F(u8, is_signed) F(u8, verdict)
 WIRE_STRUCT(local_admitted, LOCAL_ADMITTED_FIELDS)
 
-/* After every slot. jumped 1: by a state transfer, not by execution. moved: bytes that a transfer under way took in. */
+/* After every slot. jumped 1: by a state transfer, not by execution. moved: bytes that a transfer under way took in.
+ * digesting 1: a checkpoint is under way. */
 #define LOCAL_PROGRESS_FIELDS(F)                                                                             \
     F(u64, executed)                                                                                         \
-    F(u64, stable) F(digest, batch) F(digest, root) F(u8, jumped) F(u64, moved) F(u64, configuration)
+    F(u64, stable)                                                                                           \
+    F(digest, batch) F(digest, root) F(u8, jumped) F(u64, moved) F(u8, digesting) F(u64, configuration)
 WIRE_STRUCT(local_progress, LOCAL_PROGRESS_FIELDS)
 
 #define LOCAL_NEED_FIELDS(F) F(u8, what) F(u64, slot) F(digest, digest)
@@ -39,6 +41,10 @@ WIRE_STRUCT(local_view, LOCAL_VIEW_FIELDS)
 /* Said when a FETCH-REPLY asks about such a bundle: it was executed, or its epoch is closed, or it is below the window. */
 #define LOCAL_SETTLED_FIELDS(F) F(u32, origin) F(u64, epoch) F(u64, bundle_no)
 WIRE_STRUCT(local_settled, LOCAL_SETTLED_FIELDS)
+
+/* E goes on with the checkpoint under way, by so many leaves: nothing is executed that it could go along with. */
+#define LOCAL_CHECKPOINT_FIELDS(F) F(u64, leaves)
+WIRE_STRUCT(local_checkpoint, LOCAL_CHECKPOINT_FIELDS)
 
 /* Configuration `number` holds from now on, its change is in force above slot `activation`: an idle primary fills up to there. */
 #define LOCAL_RECONFIGURED_FIELDS(F) F(u64, number) F(u64, activation)

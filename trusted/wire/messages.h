@@ -25,7 +25,8 @@
 #define FRAME_BODIES(B)                                                                                      \
     B(HELLO, hello)                                                                                          \
     B(START, start)                                                                                          \
-    B(RECONFIG, reconfig) B(CONFIGURATION, chain) B(GROUP_KEY, group_key) B(ASK_CONFIGURATION, ask_chain)    \
+    B(RECONFIG, reconfig)                                                                                    \
+    B(CONFIGURATION, chain) B(GROUP_KEY, group_key) B(ASK_CONFIGURATION, ask_chain)                          \
         B(LOCAL_RECONFIGURED, local_reconfigured) B(BUNDLE, bundle) B(REPLY, reply)                          \
             B(FETCH_REPLY, fetch_reply) B(SIGN_WANTED, sign_wanted) B(PRE_PREPARE, vote) B(PREPARE, vote)    \
                 B(COMMIT, vote) B(EXECUTED, vote) B(CHECKPOINT, checkpoint) B(PARTING, parting)              \
@@ -35,6 +36,7 @@
                                 B(LOCAL_LEAVE, local_leave) B(LOCAL_ADMITTED, local_admitted)                \
                                     B(LOCAL_PROGRESS, local_progress) B(LOCAL_NEED, local_need)              \
                                         B(LOCAL_CATCH_UP, local_catch_up) B(LOCAL_VIEW, local_view)          \
-                                            B(LOCAL_SETTLED, local_settled)
+                                            B(LOCAL_SETTLED, local_settled)                                  \
+                                                B(LOCAL_CHECKPOINT, local_checkpoint)
 
 #endif

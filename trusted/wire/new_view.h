@@ -17,7 +17,7 @@ WIRE_STRUCT(new_view, NEW_VIEW_FIELDS)
 WIRE_STRUCT(selected, SELECTED_FIELDS)
 WIRE_LIST(selected, SELECTED_FIELDS)
 
-#define NEW_VIEW_VIEW_CHANGES_TAG "redoubt view changes"
+#define NEW_VIEW_VIEW_CHANGES_TAG "view changes"
 
 enum verdict new_view_check(const struct frame *frame, struct new_view *new_view);
 

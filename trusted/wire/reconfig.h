@@ -22,8 +22,9 @@ WIRE_STRUCT(reconfig, RECONFIG_FIELDS)
     F(u32, kind)                                                                                             \
     F(u64, epoch)                                                                                            \
     F(key, sign_public)                                                                                      \
-    F(key, box_public) F(u8, evidence) F(u8, debug) F(u16, version) F(digest, measurement)                   \
-        F(signature, report_data) F(signature, proof)
+    F(key, box_public)                                                                                       \
+    F(u8, evidence) F(u8, debug) F(u16, version) F(digest, measurement) F(signature, report_data)            \
+        F(signature, proof)
 WIRE_STRUCT(renewal, RENEWAL_FIELDS)
 WIRE_LIST(renewal, RENEWAL_FIELDS)
 

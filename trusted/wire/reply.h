@@ -10,8 +10,8 @@
 
 #define REPLY_FIELDS(F)                                                                                      \
     F(u32, origin)                                                                                           \
-    F(u64, epoch) F(u64, bundle_no) F(u64, configuration) F(u64, view) F(u64, slot) F(u64, nonce)            \
-        F(u8, outcome)
+    F(u64, epoch)                                                                                            \
+    F(u64, bundle_no) F(u64, configuration) F(u64, view) F(u64, slot) F(u64, nonce) F(u8, outcome)
 WIRE_STRUCT(reply, REPLY_FIELDS)
 
 enum reply_outcome {
@@ -24,7 +24,7 @@ enum reply_outcome {
  * form 0: the result; form 1: its digest (32 bytes) under RESULT_TAG. */
 enum { RESULT_FULL = 0, RESULT_DIGEST = 1 };
 enum { RESULT_RETRY = 64 }; /* not executed, and known never to be: ask again in another bundle */
-#define RESULT_TAG "redoubt result"
+#define RESULT_TAG "result"
 /* Results up to this length are always sent in full. */
 #define RESULT_SHORT 64u
 

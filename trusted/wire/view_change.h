@@ -10,11 +10,11 @@
 
 #define VIEW_CHANGE_FIELDS(F)                                                                                \
     F(u64, configuration)                                                                                    \
-    F(u64, view) F(u64, stable_slot) F(digest, stable_root) F(slice, signers) F(slice, claims)               \
-        F(digest, partings)
+    F(u64, view)                                                                                             \
+    F(u64, stable_slot) F(digest, stable_root) F(slice, signers) F(slice, claims) F(digest, partings)
 WIRE_STRUCT(view_change, VIEW_CHANGE_FIELDS)
 
-#define VIEW_CHANGE_PARTINGS_TAG "redoubt partings"
+#define VIEW_CHANGE_PARTINGS_TAG "partings"
 
 /* On the message alone: claims strictly ascend by slot, lie in (stable_slot, stable_slot + WINDOW] and in views below
  * `view`; the attachment has the digest named and is a list of at most REPLICAS_MAX frames. */
