@@ -152,6 +152,7 @@ struct broker {
     uint32_t links;                               /* that were added, ever */
     slot_no activation;                  /* of the latest change that own E executed, or that is known */
     configuration_no helped;             /* whose fresh P was followed into its view, once */
+    uint64_t pending_us;                 /* the change that is pending, if any, became known */
     uint64_t entered_us;                 /* own P entered its view */
     configuration_no view_number;        /* that the NEW-VIEW of this view names */
     struct blob group_key[REPLICAS_MAX]; /* own E's, for a fresh E there */

@@ -32,13 +32,20 @@ static unsigned collect(const struct broker *b, configuration_no number, const s
     return count;
 }
 
+static void activation_known(struct broker *b, slot_no activation)
+{
+    if (activation <= b->activation)
+        return;
+    b->activation = activation;
+    b->pending_us = b->now_us;
+}
+
 enum verdict broker_on_configuration(struct broker *b, const struct frame *frame, bool own)
 {
     enum verdict verdict = configuration_follow(&b->held, frame);
     if (verdict == VERDICT_ACCEPT) {
         keep(b, frame);
-        if (configuration_activation(&b->held) > b->activation)
-            b->activation = configuration_activation(&b->held);
+        activation_known(b, configuration_activation(&b->held));
         liveness_send_status(b, PEER_ALL); /* is there more? */
     }
     if (verdict != VERDICT_ACCEPT && verdict != VERDICT_DUPLICATE)
@@ -89,8 +96,7 @@ enum verdict broker_on_reconfigured(struct broker *b, const struct frame *frame)
     struct local_reconfigured m;
     if (!local_reconfigured_decode(frame->body, &m))
         return VERDICT_MALFORMED;
-    if (m.activation > b->activation)
-        b->activation = m.activation;
+    activation_known(b, m.activation);
     chain_tick(b);
     return VERDICT_ACCEPT;
 }
@@ -122,6 +128,8 @@ void chain_entered(struct broker *b)
 static bool fills_not(const struct broker *b)
 {
     uint64_t since_us = b->progress_us > b->entered_us ? b->progress_us : b->entered_us;
+    if (b->pending_us > since_us)
+        since_us = b->pending_us;
     return b->now_us - since_us > 2 * b->timeout_us * b->back_off;
 }
 
