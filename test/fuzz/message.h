@@ -16,10 +16,10 @@
 
 /* Messages with a check of their own. One that is not listed is decoded, encoded and printed. */
 #define CHECKED(C)                                                                                           \
-    C(BUNDLE, bundle)                                                                                        \
-    C(REPLY, reply)                                                                                          \
-    C(PRE_PREPARE, vote) C(PREPARE, vote) C(COMMIT, vote) C(EXECUTED, vote) C(CHECKPOINT, checkpoint)        \
-        C(PARTING, parting) C(VIEW_CHANGE, view_change) C(NEW_VIEW, new_view)
+    C(RECONFIG, reconfig)                                                                                    \
+    C(BUNDLE, bundle) C(REPLY, reply) C(PRE_PREPARE, vote) C(PREPARE, vote) C(COMMIT, vote)                  \
+        C(EXECUTED, vote) C(CHECKPOINT, checkpoint) C(PARTING, parting) C(VIEW_CHANGE, view_change)          \
+            C(NEW_VIEW, new_view)
 
 static enum verdict check(const struct frame *frame)
 {
@@ -33,6 +33,13 @@ static enum verdict check(const struct frame *frame)
     }
         CHECKED(C)
 #undef C
+    case FRAME_CONFIGURATION: {
+        struct chain chain;
+        uint32_t count;
+        enum verdict verdict = chain_check(frame, &chain, &count);
+        need(count <= CHAIN_STEPS_MAX + 1);
+        return verdict;
+    }
     default:
         return VERDICT_UNEXPECTED;
     }
