@@ -40,6 +40,7 @@ struct config {
     char service_options[1024];
     unsigned isolation; /* ISOLATION_* */
     enum durability durability;
+    bool restart; /* `up` starts a replica that died again, and it rejoins */
     enum affinity affinity;
     bool fast_reads;
     bool spin;
@@ -47,7 +48,7 @@ struct config {
     uint32_t request_timeout_ms;
     uint32_t memory_mb;
     uint32_t catch_up_mb; /* MiB of state in a second for replicas that lag */
-    uint32_t log_mb; /* durability sync: the log takes at most this much of the disk */
+    uint32_t log_mb;      /* durability sync: the log takes at most this much of the disk */
     uint32_t replicas;
     struct replica_config replica[REPLICAS_MAX];
 };
