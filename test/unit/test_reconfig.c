@@ -310,6 +310,54 @@ static void a_checkpoint_of_a_number_not_held_is_early(void **state)
     assert_verdict(certificate_check(&held, K, &chain.root, chain.signers), ACCEPT);
 }
 
+/* Durability sync: no platform is named, and not even the administrator renews anything; nor does a chain lead on. */
+static void without_platforms_nothing_is_renewed(void **state)
+{
+    (void)state;
+    uint8_t body[RECONFIG_BYTES_MAX];
+    slot_no r = 10;
+    struct slice bytes = make(&(struct wish){.replica = 3}, body);
+    struct configuration e = held;
+    assert_verdict(execute_body(&e, bytes, r), ACCEPT);
+    struct slice chain = follow_frame(&e, 2, &r, &bytes, 1, K, 3);
+    struct frame frame;
+    assert_true(frame_decode(chain.data, chain.len, &frame));
+    held.fixed = true;
+    assert_verdict(configuration_follow(&held, &frame), UNEXPECTED);
+    assert_verdict(execute(&(struct wish){.replica = 1}, 10), UNEXPECTED);
+    assert_verdict(execute(&(struct wish){.replica = 1, .admin = &cluster->admin}, 10), UNEXPECTED);
+}
+
+/* A resume raises the number, not what CHECKPOINTs name, and changes nothing of the chain's beginning; it names no platform. */
+static void a_resume_keeps_the_chain(void **state)
+{
+    (void)state;
+    struct start manifest = cluster_manifest(cluster);
+    struct configuration founding, resumed;
+    struct frame frame;
+    struct slice bytes = cluster_sign_start(cluster, &manifest, &cluster->admin);
+    assert_true(frame_decode(bytes.data, bytes.len, &frame));
+    assert_verdict(configuration_load(&founding, &frame, cluster->admin.public), ACCEPT);
+    assert_true(founding.fixed);
+    manifest.configuration += 5;
+    manifest.resumed = 5;
+    manifest.view = 9;
+    bytes = cluster_sign_start(cluster, &manifest, &cluster->admin);
+    assert_true(frame_decode(bytes.data, bytes.len, &frame));
+    assert_verdict(configuration_load(&resumed, &frame, cluster->admin.public), ACCEPT);
+    assert_int_equal(resumed.number, founding.number + 5);
+    assert_int_equal(configuration_number_at(&resumed, 1000), founding.number);
+    assert_memory_equal(configuration_step(&resumed, founding.number),
+                        configuration_step(&founding, founding.number), sizeof(struct configuration_step));
+    uint8_t list[platform_BYTES];
+    struct writer w = writer_to(list, sizeof list);
+    platform_put(&w, &(struct platform){.replica = 0});
+    manifest.platforms = (struct slice){list, w.len};
+    bytes = cluster_sign_start(cluster, &manifest, &cluster->admin);
+    assert_true(frame_decode(bytes.data, bytes.len, &frame));
+    assert_verdict(configuration_load(&resumed, &frame, cluster->admin.public), MALFORMED);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -323,6 +371,8 @@ int main(void)
         T(a_correct_e_must_have_executed_it),
         T(steps_are_walked_in_order),
         T(a_checkpoint_of_a_number_not_held_is_early),
+        T(without_platforms_nothing_is_renewed),
+        T(a_resume_keeps_the_chain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,8 +36,9 @@ static void emit(struct execution *e, origin_id origin, uint64_t bundle_no, enum
         .origin = origin,
         .epoch = record->epoch,
         .bundle_no = bundle_no,
-        .configuration = exec_stable_slot(e) ? e->stable.certificate.number
-                                             : configuration_number_at(&e->configuration, 0),
+        .configuration = (exec_stable_slot(e) ? e->stable.certificate.number
+                                              : configuration_number_at(&e->configuration, 0)) +
+                         e->configuration.resumed,
         .view = 0,
         .slot = slot,
         .nonce = ++e->reply_counter,
