@@ -290,7 +290,14 @@ static void steps_are_walked_in_order(void **state)
     assert_verdict(follow(&behind, follow_frame(&held, 3, &slots[1], &bodies[1], 1, K, 3)), EARLY);
     assert_verdict(follow(&behind, follow_frame(&held, 2, slots, bodies, 2, K, 3)), ACCEPT);
     assert_int_equal(behind.number, 3);
-    assert_memory_equal(&behind.member, &held.member, sizeof held.member);
+    for (unsigned kind = 0; kind < MEMBER_KINDS; kind++)
+        for (replica_id r = 0; r < held.replicas; r++) {
+            const struct member_keys *a = &behind.member[kind][r], *b = &held.member[kind][r];
+            assert_true(a->present && a->epoch == b->epoch && a->after == b->after);
+            assert_memory_equal(a->sign_public, b->sign_public, sizeof a->sign_public);
+            assert_memory_equal(a->box_public, b->box_public, sizeof a->box_public);
+            assert_true(digest_equal(&a->measurement, &b->measurement));
+        }
 }
 
 static void a_checkpoint_of_a_number_not_held_is_early(void **state)
@@ -347,8 +354,8 @@ static void a_resume_keeps_the_chain(void **state)
     assert_verdict(configuration_load(&resumed, &frame, cluster->admin.public), ACCEPT);
     assert_int_equal(resumed.number, founding.number + 5);
     assert_int_equal(configuration_number_at(&resumed, 1000), founding.number);
-    assert_memory_equal(configuration_step(&resumed, founding.number),
-                        configuration_step(&founding, founding.number), sizeof(struct configuration_step));
+    assert_true(digest_equal(&configuration_step(&resumed, founding.number)->chain,
+                             &configuration_step(&founding, founding.number)->chain));
     uint8_t list[platform_BYTES];
     struct writer w = writer_to(list, sizeof list);
     platform_put(&w, &(struct platform){.replica = 0});
