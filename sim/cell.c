@@ -206,8 +206,10 @@ void cell_wake(struct world *w, replica_id r, uint32_t k)
     for (size_t i = 0; i < count; i++) {
         struct given given = cell->input[i];
         (void)cell_step(w, r, k, parcel_slice(given.parcel), given.local);
-        parcel_drop(given.parcel);
     }
+    /* Not before: a violation leaves by longjmp, and then all that is listed is dropped. */
+    for (size_t i = 0; i < count; i++)
+        parcel_drop(cell->input[i].parcel);
     memmove(cell->input, cell->input + count, (cell->inputs - count) * sizeof *cell->input);
     cell->inputs -= count;
     if (cell->inputs && !cell->waking) {
