@@ -288,6 +288,7 @@ enum {
     F_ISOLATION,
     F_DURABILITY,
     F_FAST_READS,
+    F_RESTART,
     F_TIMEOUT,
     F_MEMORY,
     F_CATCH_UP,
@@ -299,10 +300,12 @@ enum {
     F_COUNT
 };
 static const struct field top_fields[F_COUNT] = {
-    {"protocol", true},   {"faults", true},       {"service", true},     {"service_options", false},
-    {"isolation", true},  {"durability", true},   {"fast_reads", false}, {"request_timeout_ms", false},
-    {"memory_mb", false}, {"catch_up_mb", false}, {"log_mb", false},     {"affinity", false},
-    {"spin", false},      {"log", false},         {"replicas", true}};
+    {"protocol", true},         {"faults", true},       {"service", true},
+    {"service_options", false}, {"isolation", true},    {"durability", true},
+    {"fast_reads", false},      {"restart", false},     {"request_timeout_ms", false},
+    {"memory_mb", false},       {"catch_up_mb", false}, {"log_mb", false},
+    {"affinity", false},        {"spin", false},        {"log", false},
+    {"replicas", true}};
 
 static bool get_service(struct parse *p, const yaml_node_t *node)
 {
@@ -346,6 +349,11 @@ static bool get_top(struct parse *p, const yaml_node_t *root)
     config->durability = (enum durability)number;
     if (v[F_FAST_READS] && !get_switch(p, v[F_FAST_READS], "fast_reads", &config->fast_reads))
         return false;
+    static const char *const restarts[] = {"never", "rejoin", NULL};
+    number = config->durability == DURABILITY_MEMORY;
+    if (v[F_RESTART] && !get_choice(p, v[F_RESTART], "restart", restarts, 0, &number))
+        return false;
+    config->restart = number == 1;
     if (v[F_TIMEOUT] &&
         !get_number(p, v[F_TIMEOUT], "request_timeout_ms", 10, 600000, &config->request_timeout_ms))
         return false;
@@ -433,6 +441,8 @@ int config_supported(const struct config *config, struct error *error)
     if (config->isolation == ISOLATION_KVM || config->isolation == ISOLATION_SGX)
         return error_set(error, "isolation %s: not built yet: use process",
                          isolation_text(config->isolation));
+    if (config->restart && config->durability == DURABILITY_SYNC)
+        return error_set(error, "restart rejoin: not built yet for durability sync: use never");
     return 0;
 }
 

@@ -40,6 +40,7 @@ struct config {
     char service_options[1024];
     unsigned isolation; /* ISOLATION_* */
     enum durability durability;
+    bool restart; /* `up` starts a replica that died again, and it rejoins */
     enum affinity affinity;
     bool fast_reads;
     bool spin;

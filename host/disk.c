@@ -26,30 +26,6 @@ struct waiting_head {
 
 /* ---------------------------------------------------------------- opening */
 
-static int secret_read(struct replica *r, bool needed, struct error *error)
-{
-    char path[PATH_BYTES];
-    struct file file;
-    if (!path_make(path, "%s/replica-%u/platform.key", r->config.dir, r->options.id))
-        return error_set(error, "%s: name too long", r->config.dir);
-    if (!file_exists(path)) {
-        if (needed)
-            return error_set(error, "%s: it is gone, and the log of replica %u cannot be read without it",
-                             path, r->options.id);
-        crypto_random(r->disk.secret, sizeof r->disk.secret);
-        return file_write(path, r->disk.secret, sizeof r->disk.secret, 0600, error);
-    }
-    if (file_read_secret(&file, path, 4096, error))
-        return -1;
-    int result = 0;
-    if (file.len == sizeof r->disk.secret)
-        memcpy(r->disk.secret, file.data, sizeof r->disk.secret);
-    else
-        result = error_set(error, "%s: not a platform key", path);
-    file_free(&file);
-    return result;
-}
-
 int disk_open(struct replica *r, struct error *error)
 {
     struct disk *d = &r->disk;
@@ -72,7 +48,7 @@ int disk_open(struct replica *r, struct error *error)
     if (stats.cut)
         log_line(LOG_INFO, "the log's last group was not complete (power was lost): it is left out");
     d->found = journal_count(d->journal) > 0;
-    return secret_read(r, d->found, error);
+    return 0;
 }
 
 /* ---------------------------------------------------------------- giving it back */
@@ -221,7 +197,6 @@ int disk_start(struct replica *r, struct error *error)
 
 void disk_close(struct replica *r)
 {
-    crypto_wipe(r->disk.secret, sizeof r->disk.secret);
     journal_close(r->disk.journal);
     saved_close(r->disk.saved);
     buffer_free(&r->disk.waiting);

@@ -23,7 +23,6 @@ struct replica;
 
 struct disk {
     bool on;
-    uint8_t secret[32]; /* the platform's, for the compartments' sealing keys; wiped once they have it */
     struct journal *journal;
     struct saved *saved;
     uv_poll_t journal_poll, saved_poll;
@@ -41,7 +40,7 @@ struct disk {
     bool last_piece;
 };
 
-/* Opens log and checkpoint; a log without its platform key is an error. */
+/* Opens log and checkpoint. */
 int disk_open(struct replica *r, struct error *error);
 /* Gives the compartments what is there, and takes the HELLOs with which they answer: frames[1..3], in `kept`. */
 int disk_recall(struct replica *r, struct slice frames[], uint8_t kept[][65536], struct error *error);

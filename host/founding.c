@@ -45,6 +45,15 @@ static void secrets_put(struct writer *w, const struct config *config, const str
     }
 }
 
+/* A host shows its platform key where a compartment shows its box key. */
+static void platforms_put(struct writer *w, const struct config *config, const struct hellos hellos[])
+{
+    for (replica_id r = 0; r < config->replicas; r++) {
+        struct platform platform = {.replica = r, .public = hellos[r].member[0].hello.box_public};
+        platform_put(w, &platform);
+    }
+}
+
 static struct start start_of(const struct config *config, const struct box_key *group, struct slice members,
                              struct slice origins)
 {
@@ -189,6 +198,13 @@ int founding_sign(struct file *out, const struct config *config, const struct he
     secrets_put(&secrets_writer, config, hellos, &group);
     CHECK(!secrets_writer.bad);
     struct start start = start_of(config, &group, (struct slice){NULL, 0}, origins);
+    uint8_t platforms[REPLICAS_MAX * platform_BYTES];
+    struct writer platforms_writer = writer_to(platforms, sizeof platforms);
+    /* What is on the disks does not go on over a RECONFIG yet; without a platform key there is none. */
+    if (config->durability == DURABILITY_MEMORY)
+        platforms_put(&platforms_writer, config, hellos);
+    CHECK(!platforms_writer.bad);
+    start.platforms = (struct slice){platforms, platforms_writer.len};
     int result =
         manifest_make(out, &start, config, hellos, (struct slice){secrets, secrets_writer.len}, admin, error);
     crypto_wipe(&group, sizeof group);

@@ -38,7 +38,7 @@ int hello_check(struct member_hello *out, struct slice data, enum kind kind, rep
 }
 
 size_t hello_of_host(uint8_t *out, const struct sign_key *key, replica_id replica, epoch_no epoch,
-                     const uint8_t admin_public[32])
+                     const uint8_t platform_public[32], const uint8_t admin_public[32])
 {
     static const struct tag16 no_cluster;
     struct auth *auth = calloc(1, sizeof *auth);
@@ -48,6 +48,7 @@ size_t hello_of_host(uint8_t *out, const struct sign_key *key, replica_id replic
     struct digest content;
     CHECK(auth && "out of memory");
     memcpy(hello.sign_public.bytes, key->public, 32);
+    memcpy(hello.box_public.bytes, platform_public, 32);
     memcpy(hello.admin_public.bytes, admin_public, 32);
     struct writer w = writer_to(body, sizeof body);
     hello_put(&w, &hello);

@@ -22,10 +22,10 @@ struct hellos {
 int hello_check(struct member_hello *out, struct slice frame, enum kind kind, replica_id replica,
                 const uint8_t admin_public[32], struct error *error);
 
-/* The host's own HELLO, by the key of its certificate. Returns the length; `out` has HOST_HELLO_MAX bytes. */
+/* The host's own HELLO, by the key of its certificate; its box key's place holds the platform key. Returns the length; `out` has HOST_HELLO_MAX bytes. */
 #define HOST_HELLO_MAX 512
 size_t hello_of_host(uint8_t *out, const struct sign_key *key, replica_id replica, epoch_no epoch,
-                     const uint8_t admin_public[32]);
+                     const uint8_t platform_public[32], const uint8_t admin_public[32]);
 
 bool hello_path(char *out, const char *dir, replica_id replica);
 int hellos_write(const char *dir, replica_id replica, const struct slice frames[MEMBER_KINDS],

@@ -23,6 +23,7 @@
 #include "engine.h"
 #include "hello_file.h"
 #include "links.h"
+#include "platform.h"
 #include "pages.h"
 
 enum { COMPARTMENTS = 3 }; /* P, C, E: kind - KIND_PREPARATION */
@@ -31,7 +32,8 @@ struct replica_options {
     const char *dir;
     replica_id id;
     bool allow_faults;
-    unsigned wait_ms;                      /* for the manifest */
+    bool rejoin;      /* a cluster whose manifest is there runs already: come back into it */
+    unsigned wait_ms; /* for the manifest */
     const struct redoubt_service *service; /* inline only */
     const char *bin_dir;                   /* where the compartments' executables are */
 };
@@ -59,7 +61,10 @@ struct replica {
     uv_signal_t on_term, on_int;
     struct seat seat[COMPARTMENTS];
     struct hellos hellos; /* its own members */
-    epoch_no epoch;       /* that they are of */
+    epoch_no epoch;       /* of its compartments */
+    struct platform_keys platform;
+    bool rejoined;
+    unsigned rejoin_seconds;
     struct disk disk;
 
     const struct engine_type *engine_type;

@@ -111,18 +111,21 @@ static void report_print(struct replica *r, struct buffer *body)
     buffer_print(
         body,
         "{\"protocol\":\"%s\",\"configuration\":%llu,\"replica\":{\"id\":%u,\"pid\":%ld,\"view\":%llu,"
-        "\"slot\":%llu,\"stable\":%llu,\"lag\":%llu,\"epoch\":%u,\"isolation\":\"%s\",\"durability\":\"%s\",",
-        protocol_name(r->config.protocol), (unsigned long long)(r->started ? r->configuration.number : 0),
-        r->options.id, (long)getpid(), (unsigned long long)s.view, (unsigned long long)s.executed,
-        (unsigned long long)s.stable, (unsigned long long)s.lag, (unsigned)r->hellos.member[0].sender.epoch,
-        isolation_text(r->config.isolation), durability_name(r->config.durability));
+        "\"slot\":%llu,\"stable\":%llu,\"lag\":%llu,\"epoch\":%llu,\"isolation\":\"%s\",\"durability\":\"%"
+        "s\",",
+        protocol_name(r->config.protocol), (unsigned long long)s.configuration, r->options.id, (long)getpid(),
+        (unsigned long long)s.view, (unsigned long long)s.executed, (unsigned long long)s.stable,
+        (unsigned long long)s.lag, (unsigned long long)r->epoch, isolation_text(r->config.isolation),
+        durability_name(r->config.durability));
     disk_print(r, body);
     compartments_print(r, body);
     buffer_print(body, ",\"verdicts\":{");
     for (int v = 0; v < VERDICT_COUNT; v++)
         buffer_print(body, "%s\"%s\":%llu", v ? "," : "", verdict_name((enum verdict)v),
                      (unsigned long long)verdict_count(r, (enum verdict)v));
-    buffer_print(body, "},");
+    buffer_print(body, "},\"configuration\":%llu,\"activation\":%llu,\"pending\":%s,\"full\":%s,",
+                 (unsigned long long)s.configuration, (unsigned long long)s.activation,
+                 s.activation > s.stable ? "true" : "false", s.full ? "true" : "false");
     transfer_print(&s, body);
     buffer_print(body, "\"cache\":{},\"voting\":%s,\"links\":%u,\"clients\":%u,\"fault\":\"%s\"}}\n",
                  r->started && s.voting ? "true" : "false", links_up(&r->links), r->clients.count,

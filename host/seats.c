@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "certificate.h"
-#include "replica.h"
+#include "rejoin.h"
 
 static const char *const binary_names[] = {"redoubt-preparation", "redoubt-confirmation"};
 
@@ -97,7 +97,8 @@ static int seat_open(struct replica *r, int index, int core, const uint8_t domai
     };
     memcpy(spec.config.admin_public, r->admin_public, 32);
     memcpy(spec.config.domain_seed, domain_seed, 32);
-    memcpy(spec.config.sealing_secret, r->disk.secret, sizeof spec.config.sealing_secret);
+    if (r->disk.on)
+        memcpy(spec.config.sealing_secret, r->platform.sealing.bytes, sizeof spec.config.sealing_secret);
     if (kind == KIND_EXECUTION) {
         spec.memory_bytes += (size_t)r->config.memory_mb << 20; /* the service's, beside the engine's own */
         spec.config.service = r->options.service;
@@ -125,21 +126,22 @@ int seats_open(struct replica *r, struct error *error)
     char path[PATH_BYTES];
     uint8_t domain_seed[32] = {0};
     int core, result = 0;
-    if (cores_take(r, &core, error))
+    if (cores_take(r, &core, error) ||
+        platform_keys_open(&r->platform, r->config.dir, r->options.id, r->disk.found, error))
         return -1;
     if (r->config.protocol == PROTOCOL_PBFT) /* one fault domain: the three derive the same keys from it */
         crypto_random(domain_seed, sizeof domain_seed);
     for (int i = 0; i < COMPARTMENTS && result == 0; i++)
         result = seat_open(r, i, core, domain_seed, error);
     crypto_wipe(domain_seed, sizeof domain_seed);
-    crypto_wipe(r->disk.secret, sizeof r->disk.secret);
+    crypto_wipe(&r->platform.sealing, sizeof r->platform.sealing);
     if (result)
         return result;
     if (!path_make(path, "%s/replica-%u/host.key", r->config.dir, r->options.id) ||
         certificate_key_read(&host_key, path, error))
         return -1;
-    frames[0] =
-        (struct slice){kept[0], hello_of_host(kept[0], &host_key, r->options.id, r->epoch, r->admin_public)};
+    frames[0] = (struct slice){kept[0], hello_of_host(kept[0], &host_key, r->options.id, r->epoch,
+                                                      r->platform.attestation.public, r->admin_public)};
     crypto_wipe(&host_key, sizeof host_key);
     for (int i = 0; i < COMPARTMENTS; i++) {
         if (!compartment_take(r->seat[i].compartment, &frames[i + 1]) || frames[i + 1].len > sizeof kept[0])
@@ -152,5 +154,7 @@ int seats_open(struct replica *r, struct error *error)
     for (int i = 0; i < MEMBER_KINDS && result == 0; i++)
         result = hello_check(&r->hellos.member[i], frames[i], (enum kind)(KIND_HOST + i), r->options.id,
                              r->admin_public, error);
-    return result ? result : hellos_write(r->config.dir, r->options.id, frames, error);
+    if (result || r->options.rejoin)
+        return result;
+    return hellos_write(r->config.dir, r->options.id, frames, error);
 }

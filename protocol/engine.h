@@ -27,6 +27,7 @@ enum event_kind {
     EVENT_PEER_UP,     /* link to replica `from` was (re)established */
     EVENT_TIMER,       /* the time asked for by ACTION_TIMER has come */
     EVENT_RUN_END,     /* the driver has delivered all that waited: batching decisions are taken now */
+    EVENT_RECONFIG,    /* a RECONFIG of this replica's own launcher, or the administrator's */
     EVENT_STOP_VOTING, /* a compartment of this replica died, or its disk failed: no more proposals or leaving of views */
     EVENT_VOTE_AGAIN, /* the disk has room again */
 };
@@ -102,13 +103,17 @@ struct engine_status {
     uint64_t state_transfers;
     uint64_t state_bytes_served;
     struct local_transfer transfer; /* of the state that this replica fetches, or fetched last */
+    configuration_no configuration; /* the highest held */
+    slot_no activation;             /* of the latest change; pending while `stable` is below */
+    epoch_no epoch[3];              /* of this replica's P, C and E, as listed */
+    bool full; /* all that is listed is in force, and P has entered a view since it started */
 };
 
 struct engine_type {
     const char *name;
     size_t (*arena_bytes)(const struct engine_config *config);
     void *(*init)(struct arena *arena, const struct engine_config *config);
-    /* The signed manifest, once; before it every event but RUN_END is refused. */
+    /* The signed manifest, once (copied); before it every event but RUN_END is refused. */
     void (*start)(void *engine, const struct configuration *configuration, uint64_t now_us,
                   struct actions *actions);
     /* Between start and the first step, when a cluster is resumed: where own E stands, then lists and bundles of the log. */

@@ -16,7 +16,7 @@ static struct {
     void *memory;
     size_t bytes;
     bool used;
-} pool[4 * REPLICAS_MAX];
+} pool[8 * REPLICAS_MAX];
 
 static void *pool_take(size_t bytes)
 {
@@ -81,14 +81,14 @@ void cell_init(struct world *w, replica_id r, uint32_t k)
     struct compartment_config config = {
         .kind = types[k]->kind,
         .replica = r,
-        .epoch = w->life,
+        .epoch = w->life + w->replica[r].incarnation,
         .durable = w->durable,
         .one_domain = w->pbft,
         .service = k == CELL_E ? &w->service : NULL,
         .service_options = "",
     };
     memcpy(config.admin_public, w->admin.public, 32);
-    struct dice d = dice_from(w->options.seed, 1000 + r + 100 * (w->life - 1));
+    struct dice d = dice_from(w->options.seed, 1000 + r + 100 * (w->life - 1 + w->replica[r].incarnation));
     for (int i = 0; i < 32; i++)
         config.domain_seed[i] = (uint8_t)dice_u64(&d);
     memset(config.sealing_secret, 17 + (int)r, sizeof config.sealing_secret);
@@ -137,11 +137,15 @@ static void tell_refusal(struct world *w, replica_id r, struct cell *cell, struc
     cell->refused |= bit;
 }
 
+static void ghost_step(struct world *w, replica_id r, uint32_t k, struct slice frame);
+
 enum verdict cell_step(struct world *w, replica_id r, uint32_t k, struct slice frame, bool local)
 {
     struct cell *cell = &w->replica[r].cell[k];
     struct compartment_input in = {
         .frame = frame.data, .len = frame.len, .local = local, .now_us = w->now_us};
+    if (k < 2 && w->replica[r].ghost[k].state)
+        ghost_step(w, r, k, frame);
     enum verdict verdict = cell->type->step(cell->state, &in, &w->outbox);
     cell->verdict[verdict]++;
     w->result->events++;
@@ -155,6 +159,28 @@ enum verdict cell_step(struct world *w, replica_id r, uint32_t k, struct slice f
         ledger_observe(w, r);
     drain(w, r, k);
     return verdict;
+}
+
+/* An incarnation that should be gone handles the same frame; what it says goes to everybody. */
+static void ghost_step(struct world *w, replica_id r, uint32_t k, struct slice frame)
+{
+    struct cell *ghost = &w->replica[r].ghost[k];
+    struct compartment_input in = {.frame = frame.data, .len = frame.len, .now_us = w->now_us};
+    size_t at = 0;
+    struct slice out;
+    struct parcel *said[512];
+    size_t count = 0;
+    (void)ghost->type->step(ghost->state, &in, &w->outbox);
+    (void)ghost->type->flush(ghost->state, w->now_us, &w->outbox);
+    while (outbox_next(&w->outbox, &at, &out)) {
+        CHECK(count < sizeof said / sizeof *said);
+        said[count++] = parcel_of(out);
+    }
+    w->outbox.len = 0;
+    for (size_t i = 0; i < count; i++) {
+        rejoin_ghost_output(w, r, said[i]);
+        parcel_drop(said[i]);
+    }
 }
 
 void cell_flush(struct world *w, replica_id r, uint32_t k)
@@ -180,9 +206,10 @@ void cell_wake(struct world *w, replica_id r, uint32_t k)
     for (size_t i = 0; i < count; i++) {
         struct given given = cell->input[i];
         (void)cell_step(w, r, k, parcel_slice(given.parcel), given.local);
-        cell->input[i].parcel = NULL; /* a violation ends the run in any of these steps */
-        parcel_drop(given.parcel);
     }
+    /* Not before: a violation leaves by longjmp, and then all that is listed is dropped. */
+    for (size_t i = 0; i < count; i++)
+        parcel_drop(cell->input[i].parcel);
     memmove(cell->input, cell->input + count, (cell->inputs - count) * sizeof *cell->input);
     cell->inputs -= count;
     if (cell->inputs && !cell->waking) {

@@ -43,7 +43,8 @@ void forge_vote(struct takeover *t, replica_id by, uint32_t cell, enum frame_typ
     struct auth *auth = auth_of(t, by, cell);
     uint8_t body[64];
     struct writer w = writer_to(body, sizeof body);
-    vote_put(&w, &(struct vote){.configuration = 1, .view = view, .slot = slot, .batch = *batch});
+    vote_put(
+        &w, &(struct vote){.configuration = t->w->known.number, .view = view, .slot = slot, .batch = *batch});
     auth_emit_macs(auth, &t->forge, type, (struct slice){body, w.len}, TO_P | TO_C | TO_E, list);
     enter(t, by, cell, to);
 }
@@ -53,7 +54,7 @@ void forge_parting(struct takeover *t, replica_id by, view_no view, struct slice
     struct preparation *p = takeover_p(t, by);
     const struct certificate *c = &p->stable.certificate;
     static uint8_t body[PARTING_BYTES_MAX];
-    struct parting m = {.configuration = 1,
+    struct parting m = {.configuration = t->w->known.number,
                         .view = view,
                         .stable_slot = c->slot,
                         .stable_root = c->root,
@@ -99,7 +100,7 @@ void forge_view_change(struct takeover *t, replica_id by, view_no view, const st
         slot_view_put(&cw, claim);
     struct slice attachment =
         claim ? supporting(t, claim, partings, sizeof partings) : (struct slice){partings, 0};
-    struct view_change m = {.configuration = 1,
+    struct view_change m = {.configuration = t->w->known.number,
                             .view = view,
                             .stable_slot = certificate->slot,
                             .stable_root = certificate->root,
@@ -127,7 +128,7 @@ bool forge_new_view(struct takeover *t, replica_id by, view_no view, const struc
         struct shown_certificate shown;
         struct item *item = &t->item[i];
         if (item->frame.type != FRAME_VIEW_CHANGE || seen >> item->frame.sender.id & 1 ||
-            evidence_view_change(&t->w->configuration, &item->frame, &vc, &shown) != VERDICT_ACCEPT ||
+            evidence_view_change(&t->w->known, &item->frame, &vc, &shown) != VERDICT_ACCEPT ||
             vc.view != view)
             continue;
         seen |= 1u << item->frame.sender.id;
@@ -144,7 +145,7 @@ bool forge_new_view(struct takeover *t, replica_id by, view_no view, const struc
     selection.batch[at] = *instead;
     for (uint32_t i = 0; i < selection.count; i++)
         selected_put(&sw, &(struct selected){.batch = selection.batch[i]});
-    struct new_view m = {.configuration = 1,
+    struct new_view m = {.configuration = t->w->known.number,
                          .view = view,
                          .stable_slot = selection.stable_slot,
                          .selection = {selected, sw.len}};
@@ -162,9 +163,13 @@ bool forge_new_view(struct takeover *t, replica_id by, view_no view, const struc
 
 void forge_checkpoint(struct takeover *t, replica_id by, slot_no slot, const struct digest *root, uint64_t to)
 {
-    uint8_t body[64];
+    uint8_t body[80];
     struct writer w = writer_to(body, sizeof body);
-    checkpoint_put(&w, &(struct checkpoint){.configuration = 1, .slot = slot, .root = *root});
+    configuration_no number = configuration_number_at(&t->w->known, slot);
+    checkpoint_put(&w, &(struct checkpoint){.configuration = number,
+                                            .chain = configuration_step(&t->w->known, number)->chain,
+                                            .slot = slot,
+                                            .root = *root});
     auth_emit_signed(auth_of(t, by, CELL_E), &t->forge, FRAME_CHECKPOINT, (struct slice){body, w.len},
                      (struct slice){NULL, 0});
     enter(t, by, CELL_E, to);

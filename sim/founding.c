@@ -31,6 +31,11 @@ void founding_hello(struct world *w, replica_id r, uint32_t cell, struct slice b
         highest_view = hello.view;
 }
 
+const struct member *founding_member(replica_id r, uint32_t cell)
+{
+    return &member_of[r][cell + 1];
+}
+
 static void host_member(struct world *w, replica_id r)
 {
     struct sign_key sign;
@@ -89,6 +94,14 @@ void founding_start(struct world *w)
     static uint8_t origins[ORIGINS_MAX * origin_entry_BYTES], body[96 * 1024];
     struct writer mw = writer_to(members, sizeof members), sw = writer_to(secrets, sizeof secrets);
     struct writer ow = writer_to(origins, sizeof origins), bw = writer_to(body, sizeof body);
+    uint8_t platforms[REPLICAS_MAX * platform_BYTES];
+    struct writer pw = writer_to(platforms, sizeof platforms);
+    for (replica_id r = 0; r < w->n && !w->durable; r++) {
+        struct platform platform = {.replica = r};
+        sign_keypair(&w->platform[r]);
+        memcpy(platform.public.bytes, w->platform[r].public, 32);
+        platform_put(&pw, &platform);
+    }
     if (w->life == 1) {
         box_keypair(&group);
         crypto_random(cluster.bytes, sizeof cluster.bytes);
@@ -110,6 +123,7 @@ void founding_start(struct world *w)
         .view_timeout_us = w->request_timeout_us,
         .members = {members, mw.len},
         .origins = {origins, ow.len},
+        .platforms = {platforms, pw.len},
     };
     start.cluster = cluster;
     memcpy(start.group_public.bytes, group.public, 32);
@@ -120,6 +134,7 @@ void founding_start(struct world *w)
     struct frame frame;
     CHECK(frame_decode(w->start->data, w->start->len, &frame));
     CHECK(configuration_load(&w->configuration, &frame, w->admin.public) == VERDICT_ACCEPT);
+    w->known = w->configuration;
 }
 
 /* The keys of this life go; a later START names those of E, so that certificates made with them count. */

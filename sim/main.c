@@ -9,7 +9,8 @@
 
 static const char usage[] =
     "usage: redoubt sim [--protocol splitbft|pbft] [--seed N] [--runs R] [--seconds SIMULATED]\n"
-    "                   [--faults none|crash|network|storage|byzantine|all] [--mutant NAME|list] [--trace] "
+    "                   [--faults none|crash|network|storage|byzantine|restart|all] [--mutant NAME|list] "
+    "[--trace] "
     "[--json]\n"
     "                   [--scenario FILE]\n"
     "\n"
@@ -53,8 +54,9 @@ static void set_faults(struct arguments *a, const char *text)
                  {"crash", FAULTS_CRASH},
                  {"network", FAULTS_NETWORK},
                  {"byzantine", FAULTS_BYZANTINE},
+                 {"restart", FAULTS_RESTART},
                  {"storage", FAULTS_STORAGE},
-                 {"all", FAULTS_ALL}};
+                 {"all", FAULTS_ALL | FAULTS_RESTART}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(text, kinds[i].name) == 0) {
             a->options.faults = kinds[i].faults;

@@ -65,6 +65,15 @@ void nemesis_init(struct world *w)
     }
     if (byzantine && w->clients > 3 && dice_chance(d, 0.5) && !w->options.plain_network)
         w->client[w->clients - 1].faulty = true;
+    /* Of those that may crash for good, some come back with nothing instead; with nobody faulty any may. */
+    if (w->options.faults & FAULTS_RESTART && !w->durable) {
+        w->restarts_left = w->crashes_left;
+        bool nobody = !byzantine ||
+                      (w->options.faulty[0] == 0 && w->options.faulty[1] == 0 && w->options.faulty[2] == 0);
+        if (!(w->options.faults & FAULTS_CRASH) && nobody)
+            w->restarts_left = w->f;
+        w->crashes_left = 0;
+    }
     double drawn = dice_chance(d, 0.3) ? 0 : (double)dice_below(d, 1000) / 300;
     w->attacks_per_s = w->options.attacks_per_s >= 0 ? w->options.attacks_per_s : drawn;
     if (w->options.faults && !w->options.plain_network)
@@ -287,17 +296,17 @@ void nemesis_on_due(struct world *w)
         return;
     }
     unsigned kinds[3], count = 0;
+    if (w->options.faults & FAULTS_RESTART && !w->durable)
+        rejoin_fault(w);
     if (w->options.faults & FAULTS_CRASH)
         kinds[count++] = FAULTS_CRASH;
     if (w->options.faults & FAULTS_NETWORK)
         kinds[count++] = FAULTS_NETWORK;
     if (w->options.faults & FAULTS_BYZANTINE)
         kinds[count++] = FAULTS_BYZANTINE;
-    if (!count) {
-        next(w);
-        return;
-    }
-    switch (kinds[dice_below(&w->fault_dice, count)]) {
+    switch (count ? kinds[dice_below(&w->fault_dice, count)] : 0u) {
+    case 0:
+        break;
     case FAULTS_CRASH:
         crash_fault(w);
         break;

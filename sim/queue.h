@@ -21,6 +21,8 @@ enum due_kind {
     DUE_NEMESIS,      /* the next fault */
     DUE_DISK,         /* replica a: a sync of its disk ends; x: life of the disk */
     DUE_SCRIPT,       /* line a of a scenario */
+    DUE_RESTART,      /* replica a comes back, with nothing */
+    DUE_REJOIN,       /* its launcher looks whether it is listed; x: incarnation */
 };
 
 struct due {

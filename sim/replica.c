@@ -103,6 +103,9 @@ void replica_free(struct replica *replica)
 {
     for (uint32_t k = 0; k < CELLS; k++)
         cell_free(&replica->cell[k]);
+    for (uint32_t k = 0; k < 2; k++)
+        if (replica->ghost[k].state)
+            cell_free(&replica->ghost[k]);
     for (size_t i = 0; i < replica->helds; i++)
         parcel_drop(replica->held[i].parcel);
     free(replica->held);
@@ -189,6 +192,7 @@ void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parc
     if (w->options.faults & FAULTS_BYZANTINE)
         remember(w, parcel);
     check_secret(w, r, cell, parcel);
+    rejoin_check_output(w, r, cell, parcel_slice(parcel));
     tell_views(w, r, cell, parcel);
     if (w->in_takeover)
         w->takeover_output(w, r, cell, parcel);

@@ -251,6 +251,7 @@ static void aim(struct sim_options *o, enum mutant mutant)
     /* One client: requests of others would be a reason to leave the view, by which all decide once more. */
     case MUTANT_EXECUTION_ON_COMMITS_ALONE:
     case MUTANT_NO_JOINING:
+        o->seed = mutant == MUTANT_NO_JOINING ? 1180 : o->seed; /* rare: near one that shows it */
         o->faults = FAULTS_CRASH | FAULTS_NETWORK;
         o->end = mutant == MUTANT_NO_JOINING ? END_CRASH_OVER_COMMIT : END_CRASH;
         o->clients = 1;
@@ -276,6 +277,24 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_RETIRED_KEYS_FORGOTTEN:
         o->faults = FAULTS_STORAGE | FAULTS_NETWORK;
         o->seconds = 10;
+        break;
+    case MUTANT_ACTIVATION_WITHOUT_L:
+    case MUTANT_CONFIGURATION_IGNORED:
+    case MUTANT_OLD_EPOCH_VIEW_CHANGE:
+    case MUTANT_REPLY_BEFORE_ACTIVATION:
+    case MUTANT_MORE_THAN_F_PENDING:
+        o->faults = FAULTS_RESTART | FAULTS_NETWORK | FAULTS_BYZANTINE;
+        o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 0;
+        o->hosts = 4;
+        o->attacks_per_s = 0;
+        o->evil_launchers = mutant == MUTANT_MORE_THAN_F_PENDING;
+        o->seed = mutant == MUTANT_CONFIGURATION_IGNORED ? 75 : o->seed; /* rare: near one that shows it */
+        break;
+    case MUTANT_IDLE_NEVER_ACTIVATES:
+        o->faults = FAULTS_RESTART;
+        o->tolerated = 1;
+        o->clients = 1;
+        o->idle = true;
         break;
     default:
         if (safety)

@@ -3,7 +3,7 @@
  *
  *   protocol splitbft|pbft | seed N | clients N | faulty P|C|E R | until MILLISECONDS
  *   at T ms COMMAND:  put C KEY VALUE, get C KEY, add C KEY N   operations of client C on keys a to l
- *                     kill R, cut R, heal, bad-macs C R, equivocate R, attack NAME
+ *                     kill R, restart R, cut R, heal, bad-macs C R, equivocate R, attack NAME
  */
 #include "scenario.h"
 
@@ -173,6 +173,8 @@ static void act(struct world *w, uint32_t number)
     world_story(w, "-- %s %s %s", verb, line->word[1], line->word[2]);
     if (strcmp(verb, "kill") == 0 && a < w->n)
         w->replica[a].crashed = true;
+    else if (strcmp(verb, "restart") == 0 && a < w->n)
+        rejoin_kill(w, a, 50000, false);
     else if (strcmp(verb, "cut") == 0 && a < w->n)
         cut_off(w, a);
     else if (strcmp(verb, "heal") == 0)

@@ -138,6 +138,7 @@ static void build(struct world *w)
     w->disk_dice = dice_from(seed, 7);
     w->durable = w->options.faults & FAULTS_STORAGE && dice_chance(&w->disk_dice, 0.6);
     w->life = 1;
+    w->rejoin_dice = dice_from(seed, 7); /* never both in one world: see nemesis_init */
     w->now_us = 1000000;
     w->heal_at_us = w->now_us + (uint64_t)w->options.seconds * 600000;
     w->end_at_us = w->now_us + (uint64_t)w->options.seconds * 1000000;
@@ -222,6 +223,10 @@ static void on_due(struct world *w, const struct due *due)
     case DUE_NEMESIS:
         nemesis_on_due(w);
         break;
+    case DUE_RESTART:
+    case DUE_REJOIN:
+        rejoin_on_due(w, due);
+        break;
     case DUE_SCRIPT:
         w->on_script(w, due->a);
         break;
@@ -266,7 +271,7 @@ bool world_advance(struct world *w, uint64_t until_us)
         queue_take(&w->queue, &due);
         on_due(w, &due);
         parcel_drop(due.parcel);
-        if (w->now_us >= w->end_at_us && clients_done(w))
+        if (w->now_us >= w->end_at_us && clients_done(w) && rejoin_done(w))
             break;
     }
     return true;
@@ -316,10 +321,13 @@ static void stuck(struct world *w)
                             (unsigned long long)w->ledger.must_finish);
     for (replica_id r = 0; r < w->n && len < sizeof w->result->text - 60; r++) {
         splitbft_engine.status(w->replica[r].engine, &s[r]);
-        len += (size_t)snprintf(w->result->text + len, sizeof w->result->text - len,
-                                " r%u%s v%llu%s s%llu/%llu", r, w->replica[r].crashed ? "(crashed)" : "",
-                                (unsigned long long)s[r].view, s[r].in_view ? "" : "?",
-                                (unsigned long long)s[r].executed, (unsigned long long)s[r].stable);
+        len += (size_t)snprintf(
+            w->result->text + len, sizeof w->result->text - len, " r%u%s v%llu%s s%llu/%llu c%llu", r,
+            w->replica[r].crashed     ? "(crashed)"
+            : w->replica[r].rejoining ? "(rejoining)"
+                                      : "",
+            (unsigned long long)s[r].view, s[r].in_view ? "" : "?", (unsigned long long)s[r].executed,
+            (unsigned long long)s[r].stable, (unsigned long long)s[r].configuration);
     }
 }
 
@@ -330,7 +338,8 @@ void world_run(const struct sim_options *options, struct sim_result *result)
     bool alive = world_open(w, options, result) && world_advance(w, w->end_at_us);
     if (alive && options->safety_only)
         (void)finish(w);
-    else if (alive && world_advance(w, w->end_at_us + PATIENCE_US) && finish(w) && !clients_done(w))
+    else if (alive && world_advance(w, w->end_at_us + PATIENCE_US) && finish(w) &&
+             !(clients_done(w) && rejoin_done(w)))
         stuck(w);
     world_close(w);
 }

@@ -32,7 +32,8 @@ enum sim_faults {
     FAULTS_NETWORK = 2,
     FAULTS_BYZANTINE = 4,
     FAULTS_STORAGE = 8, /* with durability sync: power losses, disks that fail, are full, lose their log */
-    FAULTS_ALL = 15
+    FAULTS_ALL = 15,
+    FAULTS_RESTART = 16 /* with durability memory: a replica comes back with nothing */
 };
 /* Before healing one replica is left out; then, of those who may crash, each does: at once, or over its next COMMIT. */
 enum sim_end { END_ANYHOW = 0, END_CRASH, END_CRASH_OVER_COMMIT };
@@ -58,6 +59,8 @@ struct sim_options {
     bool plain_network;      /* no loss, constant delay: for scenarios */
     const char *only_attack; /* by name, for tests; NULL: any */
     enum sim_end end;        /* of the safety phase */
+    bool idle;               /* clients stop early on */
+    bool evil_launchers;     /* renew keys of running replicas at any moment; with safety_only */
     bool safety_only;        /* whether requests finish is not looked at */
 };
 
@@ -66,7 +69,7 @@ struct sim_result {
     bool stuck;
     char text[400];
     uint64_t ops, events, faults, simulated_us, power_losses;
-    uint64_t slots, view_changes, state_transfers, attacks;
+    uint64_t slots, view_changes, state_transfers, attacks, rejoins;
     uint64_t trace_hash;
 };
 
@@ -113,7 +116,11 @@ struct replica {
     slot_no seen_checkpoint;
     uint64_t seen_transfers;
     struct disk disk;
-    struct held *held; /* what a Byzantine host keeps back from its compartments, until it is healed */
+    uint32_t incarnation; /* restarts with amnesia so far */
+    bool rejoining;       /* restarted, and not full again */
+    uint64_t attempts;    /* RECONFIGs made */
+    struct cell ghost[2]; /* P and C of the incarnation before, kept running by a Byzantine host */
+    struct held *held;    /* what a Byzantine host keeps back from its compartments, until it is healed */
     size_t helds, held_cap;
 };
 
@@ -160,7 +167,9 @@ struct world {
     struct link client_link;
     struct sim_client client[CLIENTS_MAX];
     uint32_t clients;
-    struct configuration configuration; /* as the clients hold it */
+    struct configuration configuration; /* START's: what everybody begins with */
+    struct configuration known;         /* the highest that a correct E announced */
+    struct sign_key platform[REPLICAS_MAX];
     struct sign_key admin;
     struct box_key host_box[REPLICAS_MAX];
     struct parcel *start;
@@ -180,7 +189,9 @@ struct world {
     uint32_t attacks;
     double attacks_per_s;
     uint32_t crashes_left;
-    uint32_t left_out; /* a bit each */
+    uint32_t left_out;      /* a bit each */
+    uint32_t restarts_left; /* replicas that may be restarting at the same time */
+    struct dice rejoin_dice;
     struct sim_result *result;
     jmp_buf failed;
     bool in_takeover;
@@ -220,6 +231,8 @@ static inline bool world_is_faulty(const struct world *w, replica_id r, uint32_t
 void founding_hello(struct world *w, replica_id r, uint32_t cell, struct slice frame);
 /* Signs the START of this life; with `resumes`, one that goes on from the last. */
 void founding_start(struct world *w);
+/* The keys that a compartment showed last. */
+const struct member *founding_member(replica_id r, uint32_t cell);
 
 void founding_retire(struct world *w);
 
@@ -246,6 +259,16 @@ void replica_carry_out(struct world *w, replica_id r, const struct disk_waiting 
 void replica_event(struct world *w, replica_id r, enum event_kind kind, uint32_t from, struct slice frame);
 void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel);
 bool replica_is_up(const struct world *w, replica_id r);
+
+void replica_start(struct world *w, replica_id r);
+
+/* rejoin.c: restarts with amnesia, the launcher's part of coming back, clones of old epochs */
+void rejoin_kill(struct world *w, replica_id r, uint64_t down_us, bool clone);
+void rejoin_on_due(struct world *w, const struct due *due);
+void rejoin_fault(struct world *w);
+void rejoin_ghost_output(struct world *w, replica_id r, struct parcel *parcel);
+void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct slice frame);
+bool rejoin_done(const struct world *w);
 
 /* network.c */
 void network_init(struct world *w);

@@ -110,6 +110,7 @@ void client_core_deinit(struct client_core *core)
         if (core->flight[i])
             flight_free(core, core->flight[i]);
     memory_give(&core->memory, core->spare, sizeof *core->spare);
+    memory_give(&core->memory, core->followed, sizeof *core->followed);
     client_queue_deinit(&core->queue);
     client_bytes_free(&core->opened, &core->memory);
     client_bytes_free(&core->scratch, &core->memory);
@@ -425,10 +426,32 @@ static enum verdict reply_count(struct client_core *core, struct client_flight *
                                   : VERDICT_DUPLICATE;
 }
 
-static enum verdict on_reply(struct client_core *core, const struct frame *frame, uint64_t now_us)
+/* Bounded: a liar makes us ask it once per retransmission interval. */
+static void ask_configuration(struct client_core *core, replica_id replica, uint64_t now_us)
+{
+    uint8_t body[8], bytes[FRAME_HEADER_BYTES + 8];
+    struct writer w = writer_to(body, sizeof body);
+    uint64_t *asked_us = &core->configuration_asked_us[replica];
+    if (*asked_us && now_us - *asked_us < core->options.retry_us)
+        return;
+    *asked_us = now_us;
+    ask_chain_put(&w, &(struct ask_chain){.number = core->configuration->number});
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_ASK_CONFIGURATION, &core->auth.self, AUTH_NONE,
+                              (struct slice){body, w.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    wire_send(core, replica, &(struct slice){bytes, len}, 1);
+}
+
+static enum verdict on_reply(struct client_core *core, replica_id from, const struct frame *frame,
+                             uint64_t now_us)
 {
     struct reply reply;
     enum verdict verdict = reply_check(frame, &reply);
+    /* Of a number that is not held: from nobody who could be counted. What it says is learned from certificates alone. */
+    if (verdict == VERDICT_ACCEPT && reply.configuration > core->configuration->number) {
+        core->counters.newer_configuration++;
+        ask_configuration(core, from, now_us);
+        return VERDICT_EARLY;
+    }
     if (verdict == VERDICT_ACCEPT && (!configuration_member(core->configuration, &frame->sender) ||
                                       !core->reply_key_known[frame->sender.id]))
         verdict = VERDICT_UNKNOWN_SENDER;
@@ -448,10 +471,9 @@ static enum verdict on_reply(struct client_core *core, const struct frame *frame
         core->counters.bad_replies++;
         return VERDICT_BAD_MAC;
     }
-    if (reply.configuration != core->configuration->number) {
-        bool newer = reply.configuration > core->configuration->number;
-        *(newer ? &core->counters.newer_configuration : &core->counters.bad_replies) += 1;
-        return newer ? VERDICT_EARLY : VERDICT_STALE;
+    if (reply.configuration < core->configuration->number) {
+        core->counters.bad_replies++;
+        return VERDICT_STALE;
     }
     return reply_count(core, flight, frame->sender.id, &reply, now_us);
 }
@@ -477,6 +499,28 @@ static enum verdict on_sign_wanted(struct client_core *core, replica_id replica,
     return VERDICT_ACCEPT;
 }
 
+/* Walks on along the chain, in a copy: the caller's may be shared. What is under way goes out again, for who voted may not count
+ * any more. */
+static enum verdict on_configuration(struct client_core *core, const struct frame *frame)
+{
+    if (!core->followed) {
+        core->followed = memory_take(&core->memory, sizeof *core->followed);
+        if (!core->followed)
+            return VERDICT_LIMIT;
+        *core->followed = *core->configuration;
+    }
+    enum verdict verdict = configuration_follow(core->followed, frame);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    if (!client_core_on_configuration(core, core->followed))
+        return VERDICT_MISMATCH;
+    memset(core->configuration_asked_us, 0, sizeof core->configuration_asked_us);
+    for (uint64_t no = core->oldest; no < core->next; no++)
+        if (flight_of(core, no))
+            flight_send(core, flight_of(core, no), CLIENT_TO_ALL);
+    return VERDICT_ACCEPT;
+}
+
 enum verdict client_core_on_frame(struct client_core *core, replica_id replica, const uint8_t *data,
                                   size_t len, uint64_t now_us)
 {
@@ -488,7 +532,9 @@ enum verdict client_core_on_frame(struct client_core *core, replica_id replica, 
         return VERDICT_MALFORMED;
     }
     if (frame.type == FRAME_REPLY)
-        return on_reply(core, &frame, now_us);
+        return on_reply(core, replica, &frame, now_us);
+    if (frame.type == FRAME_CONFIGURATION)
+        return on_configuration(core, &frame);
     if (frame.type == FRAME_SIGN_WANTED)
         return on_sign_wanted(core, replica, &frame);
     return VERDICT_UNEXPECTED;

@@ -57,12 +57,14 @@ struct client_core_counters {
     uint64_t conflicting_replies; /* of a replica that said something else before, or than the quorum */
     uint64_t fetched_results;     /* bundles whose full results had to be asked for */
     uint64_t retried_operations;  /* sent again in another bundle because replicas said so */
-    uint64_t newer_configuration; /* replies that name one which is not held yet */
+    uint64_t newer_configuration; /* replies that name one which is not held yet: it is asked for */
 };
 
 struct client_core {
     struct auth auth;
     const struct configuration *configuration;
+    struct configuration *followed; /* own copy, once a CONFIGURATION came */
+    uint64_t configuration_asked_us[REPLICAS_MAX];
     struct client_memory memory;
     struct client_wire wire;
     struct client_core_options options;

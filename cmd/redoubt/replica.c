@@ -17,10 +17,11 @@ static const char help[] =
     "Runs replica N of the cluster in DIR until SIGTERM: starts its compartments, leaves their keys in\n"
     "DIR/replica-N/hello, and serves once DIR/replica-N/manifest names them (see `redoubt start`).\n\n"
     "  --allow-faults  obey `redoubt fault` (for demos and tests)\n"
+    "  --rejoin        come back into the cluster that runs already, with fresh keys (`redoubt up` does)\n"
     "  --wait S        wait for the manifest at most so long (default 60)\n\n"
     "example: redoubt replica /srv/redoubt --id 2\n";
 
-enum { OPT_ID = 1, OPT_FAULTS, OPT_WAIT, OPT_PARENT, OPT_HELP };
+enum { OPT_ID = 1, OPT_FAULTS, OPT_WAIT, OPT_PARENT, OPT_REJOIN, OPT_HELP };
 
 /* `redoubt up` does not want to leave replicas behind, whatever ends it. */
 static bool die_with(uint64_t parent)
@@ -31,10 +32,13 @@ static bool die_with(uint64_t parent)
 
 int cmd_replica(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"id", required_argument, NULL, OPT_ID},     {"allow-faults", no_argument, NULL, OPT_FAULTS},
-        {"wait", required_argument, NULL, OPT_WAIT}, {"parent", required_argument, NULL, OPT_PARENT},
-        {"help", no_argument, NULL, OPT_HELP},       {0}};
+    static const struct option options[] = {{"id", required_argument, NULL, OPT_ID},
+                                            {"allow-faults", no_argument, NULL, OPT_FAULTS},
+                                            {"wait", required_argument, NULL, OPT_WAIT},
+                                            {"rejoin", no_argument, NULL, OPT_REJOIN},
+                                            {"parent", required_argument, NULL, OPT_PARENT},
+                                            {"help", no_argument, NULL, OPT_HELP},
+                                            {0}};
     struct replica_options replica = {.wait_ms = 60000};
     uint64_t id = UINT64_MAX, wait_s, parent;
     char bin_dir[PATH_BYTES];
@@ -48,6 +52,9 @@ int cmd_replica(int argc, char **argv)
             break;
         case OPT_FAULTS:
             replica.allow_faults = true;
+            break;
+        case OPT_REJOIN:
+            replica.rejoin = true;
             break;
         case OPT_WAIT:
             if (!number_read(optarg, 1, 86400, &wait_s))

@@ -30,22 +30,27 @@ static const char help[] = "usage: redoubt up DIR [--seconds S] [--allow-faults]
                            "  --allow-faults  let `redoubt fault` make replicas misbehave\n\n"
                            "example: redoubt up demo\n";
 
-#define READY_MS 60000u
-#define LOOK_MS  25
-#define GRACE_MS 5000u
+#define READY_MS        60000u
+#define LOOK_MS         25
+#define GRACE_MS        5000u
+#define RESTART_MS      500u   /* then twice as long, up to 64 times ... */
+#define RESTART_CALM_MS 60000u /* ... unless it lasted so long */
 
 struct child {
     pid_t pid; /* 0: ended */
     int log_fd;
     struct buffer line;
     bool ready;
-    char first_error[512]; /* the last "redoubt: ..." line */
+    uint64_t started_ms, restart_ms; /* when; when it is to be started again (0: not) */
+    unsigned restarts;               /* in a row, each soon after the one before */
+    char first_error[512];           /* the last "redoubt: ..." line */
 };
 
 struct up {
     struct config config;
     bool allow_faults, ending, interrupted;
-    bool told; /* why a replica ended has been said */
+    bool running; /* the cluster was ready: who dies now is started again */
+    bool told;    /* why a replica ended has been said */
     uint64_t seconds;
     int signal_fd;
     struct child child[REPLICAS_MAX];
@@ -61,8 +66,9 @@ static uint64_t now_ms(void)
 
 /* ---------------------------------------------------------------- children */
 
-static int child_start(struct up *up, uint32_t id, struct error *error)
+static int child_start(struct up *up, uint32_t id, bool rejoin, struct error *error)
 {
+    unsigned restarts = up->child[id].restarts;
     int pipe_fd[2];
     char number[16], parent[16], self[PATH_BYTES];
     /* Its own name, so that `ps` and `top` show one; where that is gone (an upgrade), what runs is still there. */
@@ -80,8 +86,13 @@ static int child_start(struct up *up, uint32_t id, struct error *error)
         setpgid(0, 0); /* Ctrl-C is ours to pass on */
         dup2(pipe_fd[1], STDERR_FILENO);
         dup2(pipe_fd[1], STDOUT_FILENO);
-        execl(access(self, X_OK) == 0 ? self : "/proc/self/exe", "redoubt", "replica", up->config.dir, "--id",
-              number, "--parent", parent, up->allow_faults ? "--allow-faults" : (char *)NULL, (char *)NULL);
+        const char *args[10] = {"redoubt", "replica", up->config.dir, "--id", number, "--parent", parent};
+        int count = 7;
+        if (up->allow_faults)
+            args[count++] = "--allow-faults";
+        if (rejoin)
+            args[count++] = "--rejoin";
+        execv(access(self, X_OK) == 0 ? self : "/proc/self/exe", (char *const *)(uintptr_t)args);
         _exit(127);
     }
     close(pipe_fd[1]);
@@ -90,7 +101,10 @@ static int child_start(struct up *up, uint32_t id, struct error *error)
         return error_set(error, "replica %u: %s", id, strerror(errno));
     }
     fcntl(pipe_fd[0], F_SETFL, O_NONBLOCK);
-    up->child[id] = (struct child){.pid = pid, .log_fd = pipe_fd[0]};
+    struct buffer old = up->child[id].line;
+    up->child[id] =
+        (struct child){.pid = pid, .log_fd = pipe_fd[0], .started_ms = now_ms(), .restarts = restarts};
+    buffer_free(&old);
     up->alive++;
     return 0;
 }
@@ -146,6 +160,35 @@ static void say_end(struct up *up, uint32_t id, int status)
         fprintf(stderr, "redoubt: replica %u ended: exit status %d\n", id, WEXITSTATUS(status));
 }
 
+/* A replica that died comes back by itself: soon, and less soon each time that it did not last. */
+static void restart_plan(struct up *up, uint32_t id)
+{
+    struct child *child = &up->child[id];
+    if (!up->running || up->ending || !up->config.restart)
+        return;
+    if (now_ms() - child->started_ms > RESTART_CALM_MS)
+        child->restarts = 0;
+    uint64_t delay_ms = RESTART_MS << (child->restarts < 6 ? child->restarts : 6);
+    child->restarts++;
+    child->restart_ms = now_ms() + delay_ms;
+}
+
+static void restart_due(struct up *up)
+{
+    for (uint32_t i = 0; i < up->config.replicas; i++) {
+        struct child *child = &up->child[i];
+        struct error error;
+        if (child->pid || !child->restart_ms || now_ms() < child->restart_ms)
+            continue;
+        child->restart_ms = 0;
+        fprintf(stderr, "redoubt: replica %u starts again\n", i);
+        if (child_start(up, i, true, &error)) {
+            fprintf(stderr, "redoubt: %s\n", error.text);
+            restart_plan(up, i);
+        }
+    }
+}
+
 /* Reports each replica that has ended, once. */
 static void children_reap(struct up *up)
 {
@@ -158,6 +201,7 @@ static void children_reap(struct up *up)
         up->alive--;
         child_read(up, i);
         say_end(up, i, status);
+        restart_plan(up, i);
     }
 }
 
@@ -301,7 +345,7 @@ static int bring_up(struct up *up, struct error *error)
         return -1;
     forget_earlier_start(&up->config, up->config.durability == DURABILITY_SYNC);
     for (uint32_t i = 0; i < up->config.replicas; i++)
-        if (child_start(up, i, error))
+        if (child_start(up, i, false, error))
             return -1;
     if (founding_run(&up->config, 30000, given_up, up, error)) {
         if (up->alive < up->config.replicas)
@@ -342,9 +386,13 @@ int cmd_up(int argc, char **argv)
         puts("ready");
         fflush(stdout);
         uint64_t end = up.seconds ? now_ms() + up.seconds * 1000 : UINT64_MAX;
-        while (!up.interrupted && up.alive > 0 && now_ms() < end) {
+        up.running = true;
+        while (!up.interrupted && (up.alive > 0 || up.config.restart) && now_ms() < end) {
             uint64_t left = end - now_ms();
-            attend(&up, left < 1000 ? (int)left : 1000);
+            attend(&up, left < 200 ? (int)left : 200);
+            restart_due(&up);
+            if (up.alive == 0) /* with nothing kept, nobody is left to rejoin */
+                break;
         }
         if (up.alive == 0)
             result = error_set(&error, "up: all replicas have ended");

@@ -82,12 +82,24 @@ void hub_leave(struct redoubt_client *client)
         hub_free(hub);
 }
 
-/* Every frame for a client has a body that begins with the origin's number. */
+/* A CONFIGURATION is for everybody. */
+static void to_all(struct client_hub *hub, replica_id replica, const uint8_t *data, size_t len)
+{
+    for (origin_id origin = 0; origin < ORIGINS_MAX; origin++)
+        if (hub->of_origin[origin])
+            client_on_frame(hub->of_origin[origin], replica, data, len);
+}
+
+/* Every other frame for a client has a body that begins with the origin's number. */
 void hub_on_frame(struct client_hub *hub, replica_id replica, const uint8_t *data, size_t len)
 {
     struct frame frame;
     if (!frame_decode(data, len, &frame))
         return;
+    if (frame.type == FRAME_CONFIGURATION) {
+        to_all(hub, replica, data, len);
+        return;
+    }
     struct reader r = reader_of(frame.body.data, frame.body.len);
     origin_id origin = get_u32(&r);
     if (!r.bad && origin < ORIGINS_MAX && hub->of_origin[origin])

@@ -1,14 +1,5 @@
 #include "splitbft/broker.h"
 
-/* Where a frame may come from, as bits. */
-enum {
-    FROM_CLIENT = 1,
-    FROM_PEER = 2,
-    FROM_P = 4,
-    FROM_C = 8,
-    FROM_E = 16,
-};
-
 /* --- emitting ------------------------------------------------------------------------------------------------- */
 
 void broker_emit(struct broker *b, const struct action *action)
@@ -128,6 +119,11 @@ struct route {
 /* Message, permitted from. What is not here is refused; the switch below says what becomes of the rest. */
 static const struct route routes[] = {
     {FRAME_BUNDLE, FROM_CLIENT | FROM_PEER},
+    {FRAME_RECONFIG, FROM_LAUNCHER | FROM_PEER},
+    {FRAME_CONFIGURATION, FROM_E | FROM_PEER},
+    {FRAME_ASK_CONFIGURATION, FROM_CLIENT | FROM_PEER},
+    {FRAME_GROUP_KEY, FROM_E | FROM_PEER},
+    {FRAME_LOCAL_RECONFIGURED, FROM_E},
     {FRAME_FETCH_REPLY, FROM_CLIENT},
     {FRAME_PRE_PREPARE, FROM_P | FROM_PEER},
     {FRAME_PREPARE, FROM_P | FROM_PEER},
@@ -167,6 +163,16 @@ static enum verdict dispatch(struct broker *b, const struct frame *frame, unsign
     switch (frame->type) {
     case FRAME_BUNDLE:
         return broker_on_bundle(b, frame, id, from == FROM_CLIENT);
+    case FRAME_RECONFIG:
+        return broker_on_reconfig(b, frame, from == FROM_LAUNCHER);
+    case FRAME_CONFIGURATION:
+        return broker_on_configuration(b, frame, own);
+    case FRAME_ASK_CONFIGURATION:
+        return broker_on_ask_configuration(b, frame, id, from == FROM_CLIENT);
+    case FRAME_GROUP_KEY:
+        return broker_on_group_key(b, frame, own);
+    case FRAME_LOCAL_RECONFIGURED:
+        return broker_on_reconfigured(b, frame);
     case FRAME_FETCH_REPLY:
         return on_fetch_reply(b, frame);
     case FRAME_PRE_PREPARE:
@@ -305,6 +311,9 @@ static void broker_step(void *engine, const struct event *event, struct actions 
         catch_up_serve(b);
         arm_timer(b);
         break;
+    case EVENT_RECONFIG:
+        route(b, event->frame, FROM_LAUNCHER, b->config.replica);
+        break;
     case EVENT_STOP_VOTING:
         b->voting = false;
         break;
@@ -326,7 +335,7 @@ static size_t broker_arena_bytes(const struct engine_config *config)
     /* Address space; what is touched is far less. Bodies: every class of sizes could take the whole budget. Slots: lists and
      * PRE-PREPAREs of all lengths, in a dozen classes. */
     return sizeof(struct broker) + BUNDLES_MAX * (sizeof(struct bundle_entry) + 4) +
-           ORIGINS_MAX * sizeof(struct origin_links) + BODY_CLASSES * body_bytes_max(config) +
+           (ORIGINS_MAX + 1) * sizeof(struct origin_links) + BODY_CLASSES * body_bytes_max(config) +
            LOG_SLOTS * (sizeof(struct slot_entry) + 12 * (LISTS_PER_SLOT + 3) * BATCH_BYTES_MAX) +
            32 * FRAME_MAX;
 }
@@ -347,7 +356,7 @@ static void *broker_init(struct arena *arena, const struct engine_config *config
     b->voting = true;
     size_t body_bytes = BODY_CLASSES * b->config.body_bytes_max;
     arena_init(&b->body_arena, arena_take(arena, body_bytes), body_bytes);
-    b->origin = arena_take(arena, ORIGINS_MAX * sizeof *b->origin);
+    b->origin = arena_take(arena, (ORIGIN_RECONFIG + 1) * sizeof *b->origin);
     b->slot = arena_take(arena, LOG_SLOTS * sizeof *b->slot);
     b->scratch = arena_take(arena, FRAME_MAX);
     bundles_init(b);
@@ -358,7 +367,12 @@ static void broker_start(void *engine, const struct configuration *configuration
                          struct actions *actions)
 {
     struct broker *b = engine;
-    b->configuration = configuration;
+    b->held = *configuration;
+    b->configuration = &b->held;
+    b->activation = configuration_activation(b->configuration);
+    b->view_number = configuration->number;
+    for (unsigned k = 0; k < 3; k++)
+        b->own_number[k] = configuration->number;
     b->cluster = configuration->cluster;
     b->now_us = now_us;
     b->actions = actions;
@@ -404,6 +418,18 @@ static void broker_status(const void *engine, struct engine_status *status)
     status->stable = b->stable;
     status->newest = b->newest;
     status->lag = lag_of(b);
+    if (b->configuration) {
+        bool in_force = true;
+        for (int i = 0; i < 3; i++) {
+            const struct member_keys *keys =
+                &b->held.member[KIND_PREPARATION - KIND_HOST + i][b->config.replica];
+            status->epoch[i] = keys->epoch;
+            in_force = in_force && keys->after <= b->stable;
+        }
+        status->configuration = b->held.number;
+        status->activation = b->activation;
+        status->full = in_force && b->entered_us;
+    }
     status->bodies_held = b->bodies;
     status->body_bytes = b->body_bytes;
     status->transfer = b->transfer;

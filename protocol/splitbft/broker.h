@@ -8,6 +8,7 @@
  *   checkpoints.c  CHECKPOINTs, kept and handed on without haste
  *   slots.c      what was sent and seen per slot, for retransmission
  *   durable.c    what must be on the disk before votes leave, and what comes back from there
+ *   chain.c      configurations: RECONFIGs, what came of them, and showing it around
  *   liveness.c   timers: signed forms, leaving a view, joining, slow primaries, status
  *   catch_up.c   a replica that lags, and the pace at which others give it their state
  */
@@ -37,8 +38,20 @@
 #define ASK_BYTES_MAX        (STATE_ASK_BITS / 8 + 512u)
 #define STATE_RATE           (64u * 1024u * 1024u) /* bytes of state that may leave in a second; by default ... */
 #define STATE_BUSY_PART      8u                    /* ... and a part of it while clients are served */
-#define LAG_PATIENCE         8u  /* times as patient when what is awaited may be no fault of the view's */
-#define OVERDUE_LEAVES_MAX   10u /* doublings */
+#define LAG_PATIENCE         8u   /* times as patient when what is awaited may be no fault of the view's */
+#define OVERDUE_LEAVES_MAX   10u  /* doublings */
+#define CONFIGURATIONS_KEPT  256u /* who is further behind needs a later START */
+#define CONFIGURATIONS_SENT  8u   /* at a time */
+
+/* Where a frame may come from, as bits. */
+enum {
+    FROM_CLIENT = 1,
+    FROM_PEER = 2,
+    FROM_P = 4,
+    FROM_C = 8,
+    FROM_E = 16,
+    FROM_LAUNCHER = 32,
+};
 
 /* Bytes that the broker keeps. */
 struct blob {
@@ -117,6 +130,12 @@ struct peer {
     view_no parting;         /* highest view + 1 that it parted from, 0: none */
 };
 
+/* A CONFIGURATION that led from number `first - 1` or higher to `last`. */
+struct chain_link {
+    configuration_no first, last;
+    struct blob frame;
+};
+
 /* CHECKPOINTs of one link (own compartments count as one), the oldest in front. */
 struct checkpoint_queue {
     struct blob frame[CHECKPOINTS_QUEUED];
@@ -142,7 +161,17 @@ struct broker {
     struct arena *arena;
     struct arena body_arena; /* of its own, so that bodies and votes do not take each other's room */
     struct engine_config config;
-    const struct configuration *configuration;
+    const struct configuration *configuration; /* &held, once started */
+    struct configuration held;
+    struct chain_link chain[CONFIGURATIONS_KEPT]; /* a ring */
+    configuration_no own_number[3];               /* that P, C and E say they hold */
+    uint32_t links;                               /* that were added, ever */
+    slot_no activation;                  /* of the latest change that own E executed, or that is known */
+    configuration_no helped;             /* whose fresh P was followed into its view, once */
+    uint64_t pending_us;                 /* the change that is pending, if any, became known */
+    uint64_t entered_us;                 /* own P entered its view; 0: never one */
+    configuration_no view_number;        /* that the NEW-VIEW of this view names */
+    struct blob group_key[REPLICAS_MAX]; /* own E's, for a fresh E there */
     struct tag16 cluster;
     uint64_t now_us;
     bool voting;
@@ -159,7 +188,6 @@ struct broker {
     uint32_t awaiting_p;
     slot_no fill_until; /* null batches up to here, so that a lagging peer can be served */
     uint64_t fill_since_us;
-    uint64_t entered_us; /* the view */
 
     struct bundle_entry *bundle; /* BUNDLES_MAX */
     uint32_t *bucket;
@@ -259,6 +287,25 @@ void broker_ask_signed(struct broker *b, struct bundle_entry *entry);
 void broker_ask_reply(struct broker *b, origin_id origin, epoch_no epoch, uint64_t bundle_no);
 enum verdict broker_on_settled(struct broker *b, const struct frame *frame);
 bool origin_on_signatures(const struct broker *b, origin_id origin);
+
+enum verdict broker_on_reconfig(struct broker *b, const struct frame *frame, bool own);
+
+/* chain.c */
+enum verdict broker_on_configuration(struct broker *b, const struct frame *frame, bool own);
+enum verdict broker_on_ask_configuration(struct broker *b, const struct frame *frame, uint32_t from,
+                                         bool from_client);
+enum verdict broker_on_group_key(struct broker *b, const struct frame *frame, bool own);
+enum verdict broker_on_reconfigured(struct broker *b, const struct frame *frame);
+/* What a peer that is at this number and slot lacks. */
+void chain_help(struct broker *b, replica_id peer, const struct status *status);
+void chain_entered(struct broker *b);
+/* An own compartment says which number it holds. */
+void chain_own(struct broker *b, enum kind kind, configuration_no number);
+void chain_tick(struct broker *b);
+static inline bool chain_pending(const struct broker *b)
+{
+    return b->activation > b->stable;
+}
 
 /* slots.c */
 struct slot_entry *slots_at(struct broker *b, slot_no slot); /* NULL: not kept */

@@ -186,7 +186,7 @@ static struct bundle_entry *entry_add(struct broker *b, const struct batch_entry
 struct bundle_entry *bundles_want(struct broker *b, const struct batch_entry *wanted, slot_no slot)
 {
     struct bundle_entry *entry = bundles_find(b, &wanted->bundle);
-    if (!entry && wanted->origin < ORIGINS_MAX && b->wanted < WANTED_MAX)
+    if (!entry && wanted->origin <= ORIGIN_RECONFIG && b->wanted < WANTED_MAX)
         entry = entry_add(b, wanted, BUNDLE_WANTED);
     if (entry && slot > entry->slot)
         entry->slot =
@@ -285,6 +285,12 @@ void broker_ask_signed(struct broker *b, struct bundle_entry *entry)
     broker_send_origin(b, entry->origin, frame);
 }
 
+/* A RECONFIG bears its authority in its body. */
+static bool signed_form(const struct frame *frame)
+{
+    return frame->auth_kind == AUTH_SIGNATURE || frame->type == FRAME_RECONFIG;
+}
+
 static bool keep_body(struct broker *b, struct bundle_entry *entry, const struct frame *frame)
 {
     drop_body(b, entry);
@@ -295,7 +301,7 @@ static bool keep_body(struct broker *b, struct bundle_entry *entry, const struct
     entry->frame.len = (uint32_t)frame->whole.len;
     b->body_bytes += stored_bytes(frame->whole.len);
     b->bodies++;
-    entry->is_signed = frame->auth_kind == AUTH_SIGNATURE;
+    entry->is_signed = signed_form(frame);
     entry->signed_ok = false;
     entry->refused = false;
     return true;
@@ -355,7 +361,7 @@ enum verdict broker_on_settled(struct broker *b, const struct frame *frame)
 static enum verdict again(struct broker *b, struct bundle_entry *entry, const struct frame *frame,
                           uint32_t connection, bool from_client)
 {
-    bool is_signed = frame->auth_kind == AUTH_SIGNATURE;
+    bool is_signed = signed_form(frame);
     if (entry->state == BUNDLE_EXECUTED) {
         if (from_client) /* it lacks replies: E has them */
             broker_ask_reply(b, entry->origin, entry->epoch, entry->bundle_no);
@@ -389,6 +395,46 @@ static enum verdict again(struct broker *b, struct bundle_entry *entry, const st
     return VERDICT_ACCEPT;
 }
 
+static enum verdict take(struct broker *b, const struct frame *frame, const struct batch_entry *named,
+                         bool alone, uint32_t from, bool from_client)
+{
+    struct bundle_entry *entry = bundles_find(b, &named->bundle);
+    if (entry)
+        return again(b, entry, frame, from, from_client);
+    if (b->origin[named->origin].pending >= BUNDLES_PER_ORIGIN || !make_room(b, frame->whole.len))
+        return VERDICT_LIMIT;
+    entry = entry_add(b, named, BUNDLE_QUEUED);
+    if (!entry)
+        return VERDICT_LIMIT;
+    charge(b, entry);
+    entry->connection = from_client ? from + 1 : 0;
+    entry->alone = alone;
+    entry->from_client = from_client;
+    if (!keep_body(b, entry, frame)) {
+        entry_remove(b, entry);
+        return VERDICT_LIMIT;
+    }
+    broker_give_stripped(b, KIND_PREPARATION, frame, false);
+    if (!entry->is_signed && origin_on_signatures(b, named->origin))
+        broker_ask_signed(b, entry);
+    return VERDICT_ACCEPT;
+}
+
+/* Ordered like a bundle of a reserved origin. What own P refuses goes at once. */
+enum verdict broker_on_reconfig(struct broker *b, const struct frame *frame, bool own)
+{
+    struct reconfig reconfig;
+    struct batch_entry named = {.origin = ORIGIN_RECONFIG, .bundle_no = RECONFIG_BUNDLE_NO};
+    enum verdict verdict = reconfig_check(frame, &reconfig);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    named.epoch = reconfig.configuration;
+    auth_content(&b->cluster, frame->type, &frame->sender, frame->body, &named.bundle);
+    if (own)
+        broker_send(b, PEER_ALL, frame->whole);
+    return take(b, frame, &named, false, 0, false);
+}
+
 enum verdict broker_on_bundle(struct broker *b, const struct frame *frame, uint32_t from, bool from_client)
 {
     struct bundle bundle;
@@ -405,37 +451,16 @@ enum verdict broker_on_bundle(struct broker *b, const struct frame *frame, uint3
     if (from_client)
         b->origin[origin].claimed = from + 1;
     auth_content(&b->cluster, frame->type, &frame->sender, frame->body, &digest);
-    struct bundle_entry *entry = bundles_find(b, &digest);
-    if (entry)
-        return again(b, entry, frame, from, from_client);
-    if (b->origin[origin].pending >= BUNDLES_PER_ORIGIN || !make_room(b, frame->whole.len))
-        return VERDICT_LIMIT;
-    entry = entry_add(
-        b,
-        &(struct batch_entry){
-            .origin = origin, .epoch = frame->sender.epoch, .bundle_no = bundle.bundle_no, .bundle = digest},
-        BUNDLE_QUEUED);
-    if (!entry)
-        return VERDICT_LIMIT;
-    charge(b, entry);
-    entry->connection = from_client ? from + 1 : 0;
-    entry->alone = bundle.flags & BUNDLE_ALONE;
-    entry->from_client = from_client;
-    if (!keep_body(b, entry, frame)) {
-        entry_remove(b, entry);
-        return VERDICT_LIMIT;
-    }
-    broker_give_stripped(b, KIND_PREPARATION, frame, false);
-    if (!entry->is_signed && origin_on_signatures(b, origin))
-        broker_ask_signed(b, entry);
-    return VERDICT_ACCEPT;
+    struct batch_entry named = {
+        .origin = origin, .epoch = frame->sender.epoch, .bundle_no = bundle.bundle_no, .bundle = digest};
+    return take(b, frame, &named, bundle.flags & BUNDLE_ALONE, from, from_client);
 }
 
 /* Own P's word on a bundle: it came signed, or it was refused. */
 enum verdict broker_on_admitted(struct broker *b, const struct frame *frame)
 {
     struct local_admitted admitted;
-    if (!local_admitted_decode(frame->body, &admitted) || admitted.origin >= ORIGINS_MAX)
+    if (!local_admitted_decode(frame->body, &admitted) || admitted.origin > ORIGIN_RECONFIG)
         return VERDICT_MALFORMED;
     struct bundle_entry *entry = bundles_find(b, &admitted.bundle);
     if (!entry || !in_queue(entry) || entry->is_signed != (admitted.is_signed != 0))

@@ -50,7 +50,7 @@ static unsigned step(struct broker *b, const struct checkpoint_queue *queue, uin
         verdict = look(b, &frame, &checkpoint); /* again: it may have become stable meanwhile */
     /* Kept only when it is what it says: a forged one for a slot far away would keep true ones out for good. */
     if (verdict == VERDICT_ACCEPT && queue->step == CHECK && !own)
-        verdict = auth_check_signature(b->configuration, &frame);
+        verdict = auth_check_signature_at(b->configuration, &frame, checkpoint.slot);
     if (verdict != VERDICT_ACCEPT && verdict != VERDICT_STALE) {
         b->verdict[verdict]++;
         return DONE;

@@ -94,7 +94,7 @@ static void join(struct broker *b)
 
 static void await_new_view(struct broker *b)
 {
-    if (b->in_view)
+    if (b->in_view || heading(b) == 0) /* started anew: it enters with the others, and drives nobody */
         return;
     if (!b->new_view_since_us && others_at_least(b, 2 * b->configuration->faults) >= heading(b))
         b->new_view_since_us = b->now_us;
@@ -240,7 +240,8 @@ void liveness_send_status(struct broker *b, uint32_t to)
                                     .in_view = b->in_view,
                                     .executed = b->executed,
                                     .stable = b->stable,
-                                    .newest = b->newest});
+                                    .newest = b->newest,
+                                    .configuration = b->configuration->number});
     broker_send(b, to, broker_frame(b, FRAME_STATUS, (struct slice){body, w.len}, (struct slice){NULL, 0}));
 }
 
@@ -286,6 +287,7 @@ enum verdict broker_on_status(struct broker *b, const struct frame *frame, uint3
         broker_send(b, from, blob_slice(&b->new_view));
     else if (behind && !b->in_view)
         resend_view_change(b, from);
+    chain_help(b, from, &status);
     if (behind && b->in_view)
         broker_send(b, from, blob_slice(&b->parting));
     if (still || status.stable < b->stable)
@@ -310,8 +312,10 @@ void liveness_tick(struct broker *b)
     fill_for_laggards(b);
     checkpoints_tick(b);
     watch_filling(b);
+    chain_tick(b);
     bundles_forget_old(b);
-    bool waiting = b->queue.head || !b->in_view || b->newest > b->executed || catch_up_behind(b);
+    bool waiting =
+        chain_pending(b) || b->queue.head || !b->in_view || b->newest > b->executed || catch_up_behind(b);
     if (waiting || b->tick % TICKS_PER_TIMEOUT == 0)
         liveness_send_status(b, PEER_ALL);
     if (!b->in_view)
@@ -326,6 +330,7 @@ enum verdict broker_on_view(struct broker *b, const struct frame *frame, enum ki
     struct local_view view;
     if (!local_view_decode(frame->body, &view))
         return VERDICT_MALFORMED;
+    chain_own(b, from, view.configuration);
     if (from != KIND_PREPARATION)
         return VERDICT_ACCEPT; /* C follows by the same messages */
     if (b->awaiting_p)
@@ -337,7 +342,6 @@ enum verdict broker_on_view(struct broker *b, const struct frame *frame, enum ki
     b->proposed = view.next_slot ? view.next_slot - 1 : 0;
     if (!entered)
         return VERDICT_ACCEPT;
-    b->entered_us = b->now_us;
     b->new_view_since_us = 0;
     b->latency_us = 0;
     b->latency_samples = 0;
@@ -351,6 +355,7 @@ enum verdict broker_on_view(struct broker *b, const struct frame *frame, enum ki
         b->new_view_view = b->view;
         b->new_view_seen = (struct blob){0};
     }
+    chain_entered(b);
     ordering_entered(b);
     return VERDICT_ACCEPT;
 }

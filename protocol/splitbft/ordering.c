@@ -273,6 +273,7 @@ enum verdict broker_on_progress(struct broker *b, const struct frame *frame)
     checkpoints_progress(b, progress.digesting, progress.executed > b->executed);
     if (progress.stable > b->stable)
         b->stable = progress.stable;
+    chain_own(b, KIND_EXECUTION, progress.configuration);
     if (progress.executed <= b->executed)
         return VERDICT_ACCEPT;
     bool jump = progress.jumped || progress.executed != b->executed + 1;

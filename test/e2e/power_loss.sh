@@ -54,6 +54,10 @@ curl -s "http://127.0.0.1:$((base + 6))/metrics" >"$tmp/metrics"
 grep -q '^redoubt_log_bytes [1-9]' "$tmp/metrics" || fail "no size of the log in /metrics"
 expect ok call put last word
 down_cluster
+refuses 1 'rejoin: not built yet for durability sync' "$redoubt" replica "$dir" --id 1 --rejoin
+echo "restart: rejoin" >>"$dir/cluster.yaml"
+refuses 1 'restart rejoin: not built yet for durability sync' "$redoubt" up "$dir" --seconds 20
+sed -i '$d' "$dir/cluster.yaml"
 
 # One replica's log is gone: the others go on from theirs.
 rm -rf "$dir/replica-2/log" "$dir/replica-2/checkpoint"

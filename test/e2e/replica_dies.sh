@@ -3,6 +3,7 @@
 . "$(dirname "$0")/lib_cluster.sh"
 
 init_cluster one
+echo "restart: never" >>"$dir/cluster.yaml"
 up_cluster
 expect ok call put a 1
 victim=$(status 's["replicas"][3]["pid"]')

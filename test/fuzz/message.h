@@ -16,6 +16,7 @@
 
 /* Messages with a check of their own. One that is not listed is decoded, encoded and printed. */
 #define CHECKED(C)                                                                                           \
+    C(RECONFIG, reconfig)                                                                                    \
     C(BUNDLE, bundle)                                                                                        \
     C(REPLY, reply)                                                                                          \
     C(PRE_PREPARE, vote) C(PREPARE, vote) C(COMMIT, vote) C(EXECUTED, vote) C(CHECKPOINT, checkpoint)        \
@@ -33,6 +34,13 @@ static enum verdict check(const struct frame *frame)
     }
         CHECKED(C)
 #undef C
+    case FRAME_CONFIGURATION: {
+        struct chain chain;
+        uint32_t count;
+        enum verdict verdict = chain_check(frame, &chain, &count);
+        need(count <= CHAIN_STEPS_MAX + 1);
+        return verdict;
+    }
     default:
         return VERDICT_UNEXPECTED;
     }
@@ -78,7 +86,7 @@ static void read_on(const struct frame *frame)
     if (TYPE == FRAME_NEW_VIEW && new_view_decode(frame->body, &nv))
         LOOK_AT_LIST(selected, nv.selection, WINDOW)
     if (TYPE == FRAME_START && start_decode(frame->body, &start)) {
-        LOOK_AT_LIST(member, start.members, 4 * REPLICAS_MAX)
+        LOOK_AT_LIST(member, start.members, 16 * REPLICAS_MAX)
         LOOK_AT_LIST(origin_entry, start.origins, ORIGINS_MAX)
         LOOK_AT_LIST(sealed, frame->attachment, REPLICAS_MAX)
     }

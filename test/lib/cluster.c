@@ -809,7 +809,11 @@ struct slice forge_vote(struct cluster *c, enum frame_type type, replica_id from
 
 struct slice forge_checkpoint(struct cluster *c, replica_id from, slot_no slot, const struct digest *root)
 {
-    struct checkpoint checkpoint = {.configuration = c->configuration.number, .slot = slot, .root = *root};
+    struct checkpoint checkpoint = {.configuration = c->configuration.number,
+                                    .chain =
+                                        configuration_step(&c->configuration, c->configuration.number)->chain,
+                                    .slot = slot,
+                                    .root = *root};
     return forge_signed(c, cluster_auth(c, KIND_EXECUTION, from), FRAME_CHECKPOINT,
                         cluster_body(c, checkpoint, &checkpoint), (struct slice){NULL, 0});
 }

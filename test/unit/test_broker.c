@@ -230,14 +230,35 @@ static void only_what_is_permitted_passes(void **state)
         enum frame_type type;
         unsigned from; /* 1 client, 2 peer, 4 P, 8 C, 16 E */
     } table[] = {
-        {FRAME_BUNDLE, 3},        {FRAME_FETCH_REPLY, 1},     {FRAME_PRE_PREPARE, 6},
-        {FRAME_PREPARE, 6},       {FRAME_COMMIT, 10},         {FRAME_CHECKPOINT, 18},
-        {FRAME_PARTING, 6},       {FRAME_VIEW_CHANGE, 10},    {FRAME_NEW_VIEW, 6},
-        {FRAME_EXECUTED, 18},     {FRAME_ASK_EXECUTED, 18},   {FRAME_ASK_STATE, 18},
-        {FRAME_STATE, 18},        {FRAME_REPLY, 16},          {FRAME_STATUS, 2},
-        {FRAME_FETCH, 2},         {FRAME_BATCH, 2},           {FRAME_LOCAL_ADMITTED, 4},
-        {FRAME_LOCAL_VIEW, 12},   {FRAME_LOCAL_PROGRESS, 16}, {FRAME_LOCAL_NEED, 16},
-        {FRAME_LOCAL_SEALED, 28}, {FRAME_LOCAL_SETTLED, 16},  {FRAME_LOCAL_TRANSFER, 16},
+        {FRAME_BUNDLE, 3},
+        {FRAME_FETCH_REPLY, 1},
+        {FRAME_PRE_PREPARE, 6},
+        {FRAME_PREPARE, 6},
+        {FRAME_COMMIT, 10},
+        {FRAME_CHECKPOINT, 18},
+        {FRAME_PARTING, 6},
+        {FRAME_VIEW_CHANGE, 10},
+        {FRAME_NEW_VIEW, 6},
+        {FRAME_EXECUTED, 18},
+        {FRAME_ASK_EXECUTED, 18},
+        {FRAME_ASK_STATE, 18},
+        {FRAME_STATE, 18},
+        {FRAME_REPLY, 16},
+        {FRAME_STATUS, 2},
+        {FRAME_FETCH, 2},
+        {FRAME_BATCH, 2},
+        {FRAME_LOCAL_ADMITTED, 4},
+        {FRAME_LOCAL_VIEW, 12},
+        {FRAME_LOCAL_PROGRESS, 16},
+        {FRAME_LOCAL_NEED, 16},
+        {FRAME_LOCAL_SEALED, 28},
+        {FRAME_LOCAL_SETTLED, 16},
+        {FRAME_LOCAL_TRANSFER, 16},
+        {FRAME_RECONFIG, 2},
+        {FRAME_CONFIGURATION, 18},
+        {FRAME_GROUP_KEY, 18},
+        {FRAME_ASK_CONFIGURATION, 3},
+        {FRAME_LOCAL_RECONFIGURED, 16},
     };
     static const struct {
         enum event_kind kind;
@@ -553,7 +574,7 @@ static void odd_statuses_do_no_harm(void **state)
     for (size_t i = 0; i < 6; i++)
         for (size_t k = 0; k < 6; k++)
             for (unsigned twice = 0; twice < 2; twice++) {
-                struct status status = {odd[k], 1, odd[i], odd[k], odd[i]};
+                struct status status = {odd[k], 1, odd[i], odd[k], odd[i], 1};
                 assert_verdict(
                     peer(2, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &status), SLICE_NONE)),
                     ACCEPT);

@@ -329,7 +329,7 @@ static void options_out_of_range_are_refused(void **state)
 
 /* ------------------------------------------------------------------------------------------------ one loop, many clients */
 
-struct chain {
+struct chained {
     struct redoubt_client *client;
     atomic_uint *left;
     unsigned todo;
@@ -337,7 +337,7 @@ struct chain {
 
 static void chain_done(void *context, const struct redoubt_outcome *outcome)
 {
-    struct chain *chain = context;
+    struct chained *chain = context;
     assert_int_equal(outcome->kind, REDOUBT_COMMITTED);
     if (--chain->todo)
         redoubt_submit(chain->client, &chain->todo, sizeof chain->todo, 10000, chain_done, chain);
@@ -354,14 +354,14 @@ static void callbacks_may_submit_and_clients_share_a_loop(void **state)
         struct client_loop *loop;
         struct error error;
         struct redoubt_client *client[3];
-        struct chain chain[30];
+        struct chained chain[30];
         atomic_uint left = 30;
         assert_int_equal(client_loop_new(&loop, &options, &error), 0);
         for (int i = 0; i < 3; i++)
             assert_int_equal(client_open_on(&client[i], loop, f->dir, NULL), 0);
         uint64_t begin = client_clock_us();
         for (int i = 0; i < 30; i++) {
-            chain[i] = (struct chain){client[i % 3], &left, delayed ? 5 : 100};
+            chain[i] = (struct chained){client[i % 3], &left, delayed ? 5 : 100};
             chain_done(&chain[i], &(struct redoubt_outcome){.kind = REDOUBT_COMMITTED});
         }
         while (atomic_load(&left))

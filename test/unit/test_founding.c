@@ -161,7 +161,7 @@ static void a_hello_stands_for_its_sender_only(void **state)
     sign_keypair(&admin);
     sign_keypair(&key);
     sign_keypair(&other);
-    struct slice whole = {frame, hello_of_host(frame, &key, 2, 1, admin.public)};
+    struct slice whole = {frame, hello_of_host(frame, &key, 2, 1, key.public, admin.public)};
     assert_int_equal(hello_check(&out, whole, KIND_HOST, 2, admin.public, &error), 0);
     assert_memory_equal(out.hello.sign_public.bytes, key.public, 32);
     assert_int_equal(hello_check(&out, whole, KIND_HOST, 1, admin.public, &error), -1);

@@ -98,9 +98,11 @@ static void every_bit_of_a_checkpoint_counts(void **state)
     }
     for (size_t len = 0; len < good.len; len++)
         assert_refused(add_bytes((struct slice){good.data, len}, &advanced), len);
-    struct slice by_p =
-        forge_signed(cluster, cluster_auth(cluster, KIND_PREPARATION, 0), FRAME_CHECKPOINT,
-                     cluster_body(cluster, checkpoint, &(struct checkpoint){1, K, root}), SLICE_NONE);
+    struct slice by_p = forge_signed(
+        cluster, cluster_auth(cluster, KIND_PREPARATION, 0), FRAME_CHECKPOINT,
+        cluster_body(cluster, checkpoint,
+                     &(struct checkpoint){1, configuration_step(&cluster->configuration, 1)->chain, K, root}),
+        SLICE_NONE);
     assert_verdict(add_bytes(by_p, &advanced), WRONG_KIND);
     assert_verdict(add_bytes(good, &advanced), ACCEPT);
 }
@@ -137,11 +139,17 @@ static void configurations_do_not_mix(void **state)
     bool advanced = false;
     assert_verdict(add(0, K, &root, &advanced), ACCEPT);
     assert_verdict(add(1, K, &root, &advanced), ACCEPT);
-    struct slice body = cluster_body(cluster, checkpoint, &(struct checkpoint){2, K, root});
+    struct slice body = cluster_body(cluster, checkpoint, &(struct checkpoint){2, {{0}}, K, root});
     assert_verdict(add_bytes(forge_signed(cluster, cluster_auth(cluster, KIND_EXECUTION, 2), FRAME_CHECKPOINT,
                                           body, SLICE_NONE),
                              &advanced),
-                   ACCEPT);
+                   EARLY); /* of one that is not held here */
+    assert_false(advanced);
+    body = cluster_body(cluster, checkpoint, &(struct checkpoint){1, {{0}}, K, root});
+    assert_verdict(add_bytes(forge_signed(cluster, cluster_auth(cluster, KIND_EXECUTION, 2), FRAME_CHECKPOINT,
+                                          body, SLICE_NONE),
+                             &advanced),
+                   MISMATCH); /* of one with the same number and another history */
     assert_false(advanced);
 }
 

@@ -23,6 +23,8 @@
 #define BATCH_BUNDLES_MAX   256u  /* bundles in one batch (slot) */
 #endif
 
+#define ORIGIN_RECONFIG ORIGINS_MAX /* the reserved origin: RECONFIGs, which nobody's table has a row for */
+
 #define BUNDLE_WINDOW  64u   /* bundles of one origin that E remembers; more cannot be in flight */
 #define BUNDLE_OPS_MAX 1024u /* operations in one bundle */
 #define OP_MAX         (1024u * 1024u + 4096u) /* one operation: a 1 MiB value and its key */

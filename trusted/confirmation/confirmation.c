@@ -32,9 +32,11 @@ static enum verdict confirmation_on_start(struct confirmation *c, const struct f
 
 void confirmation_tell_view(const struct confirmation *c, struct outbox *out)
 {
-    uint8_t body[17];
+    uint8_t body[25];
     struct writer w = writer_to(body, sizeof body);
-    local_view_put(&w, &(struct local_view){.view = c->view, .in_view = c->entered == c->view});
+    local_view_put(&w, &(struct local_view){.view = c->view,
+                                            .in_view = c->entered == c->view,
+                                            .configuration = c->configuration.number});
     auth_emit_plain(&c->auth, out, FRAME_LOCAL_VIEW, (struct slice){body, w.len}, (struct slice){NULL, 0});
 }
 
@@ -70,6 +72,8 @@ static enum verdict confirmation_step(void *state, const struct compartment_inpu
         return confirmation_on_new_view(c, &frame, out);
     case FRAME_CHECKPOINT:
         return confirmation_on_checkpoint(c, &frame, out);
+    case FRAME_CONFIGURATION:
+        return confirmation_on_configuration(c, &frame, out);
     default:
         return VERDICT_UNEXPECTED;
     }
@@ -92,7 +96,7 @@ static void confirmation_validate(const void *state)
         CHECK(s->slot == 0 || (s->slot % WINDOW == i && s->slot > conf_stable_slot(c)));
         CHECK(!s->prepared || s->view <= c->view);
     }
-    CHECK(c->view_change_due <= c->view && c->entered <= c->view);
+    CHECK(c->view_change_due <= c->view && c->view_change_out <= c->view && c->entered <= c->view);
 }
 
 const struct compartment_type confirmation_type = {

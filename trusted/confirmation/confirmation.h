@@ -7,6 +7,7 @@
  *   new-view               adopt its h                                 -> new_view.c
  *   checkpoint             truncate                                    -> checkpoint.c
  *   recall                 what an earlier life promised               -> recall.c
+ *   configuration          RECONFIGs that were executed                -> configuration.c
  *
  * C's view only rises: committing in a view leaves all lower ones. Votes are counted by sender, one each: per slot and P the
  * vote of the highest view.
@@ -43,6 +44,8 @@ struct conf_slot {
 
 struct conf_parting {
     bool present;
+    struct sender sender;
+    configuration_no configuration;
     view_no view;
     uint32_t len;
     uint8_t *frame;
@@ -57,6 +60,8 @@ struct confirmation {
     view_no view;            /* all lower views are left */
     view_no entered;         /* highest view whose NEW-VIEW was accepted */
     view_no view_change_due; /* a VIEW-CHANGE for this view waits for PARTINGs; 0: none */
+    view_no
+        view_change_out; /* one for this view was sent, and the view is neither entered nor committed in; 0: none */
     struct conf_slot slot[WINDOW];
     struct conf_parting parting[REPLICAS_MAX];
     uint8_t *scratch; /* CONF_SCRATCH_BYTES: VIEW-CHANGE attachment, a record */
@@ -86,6 +91,8 @@ enum verdict confirmation_on_parting(struct confirmation *c, const struct frame 
 enum verdict confirmation_on_new_view(struct confirmation *c, const struct frame *frame, struct outbox *out);
 enum verdict confirmation_on_checkpoint(struct confirmation *c, const struct frame *frame,
                                         struct outbox *out);
+enum verdict confirmation_on_configuration(struct confirmation *c, const struct frame *frame,
+                                           struct outbox *out);
 
 enum verdict confirmation_on_recall(struct confirmation *c, const struct frame *frame, struct outbox *out);
 

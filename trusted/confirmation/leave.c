@@ -14,10 +14,22 @@ enum verdict confirmation_on_leave(struct confirmation *c, const struct frame *f
         return VERDICT_STALE;
     c->view = leave.view;
     c->view_change_due = leave.view;
+    c->view_change_out = 0;
     confirmation_write_view(c, out);
     confirmation_tell_view(c, out);
     confirmation_try_view_change(c, out);
     return VERDICT_ACCEPT;
+}
+
+/* A later epoch's, so that the earlier one, kept running, pushes nothing out; of a higher view; or signed again. */
+static bool supersedes(const struct conf_parting *stored, const struct frame *frame,
+                       const struct parting *parting)
+{
+    if (frame->sender.epoch != stored->sender.epoch)
+        return frame->sender.epoch > stored->sender.epoch;
+    if (parting->view != stored->view)
+        return parting->view > stored->view;
+    return parting->configuration > stored->configuration;
 }
 
 enum verdict confirmation_on_parting(struct confirmation *c, const struct frame *frame, struct outbox *out)
@@ -25,17 +37,20 @@ enum verdict confirmation_on_parting(struct confirmation *c, const struct frame 
     struct parting parting;
     if (!parting_decode(frame->body, &parting))
         return VERDICT_MALFORMED;
-    if (!configuration_member(&c->configuration, &frame->sender) || frame->sender.kind != KIND_PREPARATION)
+    if (frame->sender.kind != KIND_PREPARATION ||
+        !configuration_member_ever(&c->configuration, &frame->sender))
         return VERDICT_UNKNOWN_SENDER;
     if (frame->whole.len > PARTING_BYTES_MAX)
         return VERDICT_LIMIT;
     struct conf_parting *stored = &c->parting[frame->sender.id];
-    if (stored->present && stored->view >= parting.view)
+    if (stored->present && !supersedes(stored, frame, &parting))
         return VERDICT_DUPLICATE;
     enum verdict verdict = evidence_parting(&c->configuration, frame, &parting);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     stored->present = true;
+    stored->sender = frame->sender;
+    stored->configuration = parting.configuration;
     stored->view = parting.view;
     stored->len = (uint32_t)frame->whole.len;
     memcpy(stored->frame, frame->whole.data, frame->whole.len);
@@ -73,7 +88,8 @@ static bool support(const struct confirmation *c, struct stored_partings *stored
     uint32_t have = 0;
     bool listing[REPLICAS_MAX] = {false};
     for (replica_id r = 0; r < c->configuration.replicas && have < need; r++) {
-        listing[r] = stored->usable[r] && parting_lists(&stored->parting[r], claim);
+        listing[r] = stored->usable[r] &&
+                     parting_supports(&c->configuration, &c->parting[r].sender, &stored->parting[r], claim);
         have += listing[r];
     }
     if (have < need)
@@ -111,6 +127,10 @@ void confirmation_try_view_change(struct confirmation *c, struct outbox *out)
 {
     if (c->view_change_due == 0)
         return;
+    /* It could not say anything about what lies below: nobody would count it. */
+    slot_no above = auth_counts_above(&c->auth);
+    if (conf_stable_slot(c) < above && !mutant(MUTANT_OLD_EPOCH_VIEW_CHANGE))
+        return;
     struct stored_partings stored;
     uint8_t claims[WINDOW * slot_view_BYTES];
     struct writer claims_writer = writer_to(claims, sizeof claims);
@@ -132,6 +152,7 @@ void confirmation_try_view_change(struct confirmation *c, struct outbox *out)
     struct writer w = writer_to(body, sizeof body);
     view_change_put(&w, &vc);
     CHECK(!w.bad);
+    c->view_change_out = c->view_change_due;
     c->view_change_due = 0;
     auth_emit_signed(&c->auth, out, FRAME_VIEW_CHANGE, (struct slice){body, w.len}, attachment);
 }

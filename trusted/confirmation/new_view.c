@@ -21,6 +21,7 @@ enum verdict confirmation_on_new_view(struct confirmation *c, const struct frame
     c->entered = nv.view;
     if (c->view_change_due && c->view_change_due <= nv.view)
         c->view_change_due = 0;
+    c->view_change_out = 0;
     if (!mutant(MUTANT_NEW_VIEW_H_NOT_ADOPTED) &&
         stable_adopt(&c->stable, highest.slot, &highest.root, highest.signers))
         confirmation_truncated(c);

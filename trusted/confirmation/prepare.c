@@ -39,6 +39,8 @@ static void commit(struct confirmation *c, struct conf_slot *s, const struct vot
     /* Prepared in that view already: a VIEW-CHANGE for it would have to claim its own view. */
     if (c->view_change_due <= vote->view)
         c->view_change_due = 0;
+    if (c->view_change_out <= vote->view)
+        c->view_change_out = 0;
     confirmation_write_prepared(c, vote, out);
     struct vote mine = *vote;
     mine.configuration = c->configuration.number;
@@ -66,7 +68,7 @@ enum verdict confirmation_on_vote(struct confirmation *c, const struct frame *fr
         return VERDICT_DUPLICATE;
     bool co_located = local && c->config.one_domain && frame->sender.id == c->config.replica;
     if (!co_located)
-        verdict = auth_check_mac(&c->auth, frame);
+        verdict = auth_check_mac_at(&c->auth, frame, vote.slot);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     if (known_view && !mutant(MUTANT_VOTES_BY_MESSAGE))

@@ -26,6 +26,8 @@ enum verdict execution_on_catch_up(struct execution *e, const struct frame *fram
         return VERDICT_UNEXPECTED;
     /* Ask the host again for whatever it should have brought. */
     e->slot[(e->executed + 1) % WINDOW].need_told = false;
+    if (!e->group_known)
+        return VERDICT_EARLY; /* sessions could not be restored without it */
     if (catch_up.state) {
         if (mutant(MUTANT_NO_STATE_TRANSFER) || (!state_unusable(e) && !later_state_known(e))) {
             e->fetch.phase = TRANSFER_NONE;

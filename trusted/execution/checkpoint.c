@@ -65,7 +65,7 @@ void checkpoint_root_of(const struct execution *e, slot_no slot, uint64_t time_u
     uint8_t input[32 + 4 * 8 + 32];
     struct writer w = writer_to(input, sizeof input);
     put_u64(&w, slot);
-    put_u64(&w, e->configuration.base);
+    put_u64(&w, configuration_number_at(&e->configuration, slot));
     put_u64(&w, time_us);
     put_u64(&w, leaf_count);
     put_digest(&w, leaves);
@@ -84,11 +84,14 @@ void checkpoint_root(struct execution *e, slot_no slot, uint64_t time_us, uint64
 void checkpoint_sign(struct execution *e, struct outbox *out)
 {
     execution_write_executed(e, out);
-    if (!e->started || e->save.behind)
+    if (!e->started || e->save.behind || !execution_counts(e))
         return;
-    struct checkpoint checkpoint = {
-        .configuration = e->configuration.base, .slot = e->checkpoint_slot, .root = e->root};
-    uint8_t body[64];
+    configuration_no number = configuration_number_at(&e->configuration, e->checkpoint_slot);
+    struct checkpoint checkpoint = {.configuration = number,
+                                    .chain = configuration_step(&e->configuration, number)->chain,
+                                    .slot = e->checkpoint_slot,
+                                    .root = e->root};
+    uint8_t body[80];
     struct writer w = writer_to(body, sizeof body);
     checkpoint_put(&w, &checkpoint);
     auth_emit_signed(&e->auth, out, FRAME_CHECKPOINT, (struct slice){body, w.len}, (struct slice){NULL, 0});

@@ -39,7 +39,7 @@ enum verdict execution_on_commit(struct execution *e, const struct frame *frame,
         return VERDICT_DUPLICATE;
     bool co_located = local && e->config.one_domain && frame->sender.id == e->config.replica;
     if (!co_located)
-        verdict = auth_check_mac(&e->auth, frame);
+        verdict = auth_check_mac_at(&e->auth, frame, vote.slot);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     if (known_view && !mutant(MUTANT_VOTES_BY_MESSAGE))

@@ -25,6 +25,7 @@ void execution_tell_progress(struct execution *e, struct outbox *out)
         .root = e->root,
         .jumped = e->jumped,
         .digesting = e->freeze.active,
+        .configuration = e->configuration.number,
     };
     e->jumped = false;
     uint8_t body[128];
@@ -225,7 +226,7 @@ static void repeat(struct execution *e, const struct batch_entry *entry, struct 
 
 bool execution_advance(struct execution *e, struct outbox *out)
 {
-    if (e->state_bad || e->fetch.active || e->save.active || e->executed >= exec_stable_slot(e) + WINDOW)
+    if (state_unusable(e) || e->save.active || e->executed >= exec_stable_slot(e) + WINDOW)
         return false;
     struct exec_slot *s = &e->slot[(e->executed + 1) % WINDOW];
     struct batch batch;
@@ -257,6 +258,8 @@ bool execution_advance(struct execution *e, struct outbox *out)
         struct bundle bundle;
         if (!origin_needs_body(e, &entry)) {
             repeat(e, &entry, out);
+        } else if (entry.origin == ORIGIN_RECONFIG && reconfig_execute(e, &entry, out)) {
+            s->need_told = false;
         } else if (!body_ready(e, &entry, &frame, &bundle)) {
             /* Pushed out since. */
             if (!s->need_told)

@@ -84,14 +84,8 @@ static bool group_key_open(struct execution *e, const struct frame *start)
     for (uint32_t i = 0; i < sealed_count(start->attachment); i++) {
         const uint8_t *at = start->attachment.data + (size_t)i * sealed_BYTES;
         struct sealed sealed = sealed_at(start->attachment, i);
-        uint8_t secret[32];
-        if (sealed.replica != e->config.replica)
-            continue;
-        if (!box_open(secret, &e->auth.box, at + 4, 32 + SEAL_BYTES))
-            return false;
-        box_keypair_from(&e->group, secret);
-        crypto_wipe(secret, sizeof secret);
-        return memcmp(e->group.public, e->configuration.group_public, 32) == 0;
+        if (sealed.replica == e->config.replica)
+            return group_key_set(e, at + 4);
     }
     return false;
 }
@@ -107,11 +101,14 @@ static enum verdict execution_on_start(struct execution *e, const struct frame *
         return verdict;
     if (!execution_start_follows(e, &e->configuration, &cluster))
         return VERDICT_MISMATCH;
-    if (!e->based && !group_key_open(e, frame))
-        return VERDICT_MISMATCH;
     auth_start(&e->auth, &e->configuration);
+    /* One that resumed has the key; one that started anew is not listed yet: it comes from another E, once it is. */
+    if (!e->based && auth_counts_above(&e->auth) != UINT64_MAX && !group_key_open(e, frame))
+        return VERDICT_MISMATCH;
     if (!execution_keep_start(e, frame->whole))
         return VERDICT_LIMIT;
+    e->announced = e->configuration.number;
+    e->counted = execution_counts(e);
     for (origin_id i = 0; !e->based && i < ORIGINS_MAX; i++)
         e->origin[i].dirty = true;
     e->started = true;
@@ -147,6 +144,12 @@ static enum verdict execution_step(void *state, const struct compartment_input *
         return execution_on_bundle(e, &frame);
     case FRAME_CHECKPOINT:
         return execution_on_checkpoint(e, &frame);
+    case FRAME_RECONFIG:
+        return execution_on_reconfig(e, &frame);
+    case FRAME_CONFIGURATION:
+        return execution_on_configuration(e, &frame, out);
+    case FRAME_GROUP_KEY:
+        return execution_on_group_key(e, &frame);
     case FRAME_FETCH_REPLY:
         return execution_on_fetch_reply(e, &frame, out);
     case FRAME_LOCAL_CHECKPOINT:
@@ -181,6 +184,7 @@ static bool execution_flush(void *state, uint64_t now_us, struct outbox *out)
     while (more && out->len - before < 64 * 1024 && out->cap - out->len >= FRAME_MAX)
         more = execution_advance(e, out);
     execution_write_executed(e, out);
+    reconfig_after_stable(e, out);
     save_first_piece(e, out);
     serve_flush(e, out);
     bool preparing = fetch_flush(e, out);

@@ -8,6 +8,7 @@
  *   checkpoint          every K slots: Merkle root over leaves and origins     -> checkpoint.c, merkle.c
  *   ask-state, state    leaf-wise transfer between E compartments              -> state_serve.c, state_fetch.c
  *   fetch-reply, ...    the host's and origins' questions                      -> reply.c, catch_up.c
+ *   reconfig, ...       fresh keys of members; the group key for a fresh E     -> reconfig.c
  *
  * E needs no view: a batch is named by its digest, and a digest is executed because 2f+1 C committed to it in one view.
  */
@@ -122,6 +123,16 @@ struct body_store {
     uint32_t oldest; /* scan position for making room */
     size_t bytes;
 };
+
+/* RECONFIGs that this E executed, for the CONFIGURATION that it makes when a certificate vouches for them. */
+#define STEP_BODIES 16u
+struct step_body {
+    configuration_no number;
+    slot_no slot;
+    uint32_t len;
+    uint8_t body[RECONFIG_BYTES_MAX];
+};
+static_assert(STEP_BODIES > CHAIN_STEPS_MAX, "all that can be pending");
 
 /* A checkpoint under way: the state is frozen by digesting (or saving) a leaf before it changes again. */
 struct freeze {
@@ -248,9 +259,13 @@ struct execution {
     struct configuration configuration;
     bool started;
     struct auth auth;
+    bool group_known; /* a fresh E waits for another's GROUP-KEY, and until then for everything else */
     struct box_key group;
     struct secret_key seed_key; /* randomness for services: the same at every E, unknown to P and hosts */
     struct stable stable;
+    struct step_body step_body[STEP_BODIES]; /* by number modulo */
+    configuration_no announced;              /* a CONFIGURATION up to this number was made, or came */
+    bool counted;                            /* what it says counted when last looked at */
     struct redoubt_env env;
     const struct redoubt_service *service;
     void *service_state;
@@ -367,6 +382,22 @@ bool origin_saved_digest(struct slice saved, struct digest *out);
 bool origin_load(struct execution *e, origin_id origin, struct slice saved);
 void origin_clear(struct execution *e, origin_id origin);
 
+/* reconfig.c */
+enum verdict execution_on_reconfig(struct execution *e, const struct frame *frame);
+enum verdict execution_on_configuration(struct execution *e, const struct frame *frame, struct outbox *out);
+enum verdict execution_on_group_key(struct execution *e, const struct frame *frame);
+/* `group` is right: what is made from it. */
+void group_key_known(struct execution *e);
+bool group_key_set(struct execution *e, const uint8_t sealed[32 + SEAL_BYTES]);
+bool reconfig_needs_body(const struct execution *e, const struct batch_entry *entry);
+/* Executes what lies at this place of the slot under way; false when its body is not here. */
+bool reconfig_execute(struct execution *e, const struct batch_entry *entry, struct outbox *out);
+/* After the stable checkpoint may have risen: makes the CONFIGURATION that is due, and signs what waited for it. */
+void reconfig_after_stable(struct execution *e, struct outbox *out);
+/* A fresh E answers and signs only once a checkpoint at or above the slot from which it is in force is stable; as it signs
+ * none before, without its own vote. */
+bool execution_counts(const struct execution *e);
+
 /* reply.c */
 void reply_emit(struct execution *e, origin_id origin, uint64_t bundle_no, bool in_full, struct outbox *out);
 enum verdict execution_on_fetch_reply(struct execution *e, const struct frame *frame, struct outbox *out);
@@ -449,7 +480,7 @@ uint64_t fetch_next(const struct execution *e, uint64_t from);
 /* Half-loaded, or refused: nothing is executed, answered or served from it. */
 static inline bool state_unusable(const struct execution *e)
 {
-    return e->state_bad || e->fetch.active;
+    return e->state_bad || e->fetch.active || !e->group_known;
 }
 
 #endif

@@ -103,6 +103,8 @@ static bool origin_open(struct execution *e, origin_id origin, epoch_no epoch,
 /* Does executing this entry of a batch take its body? What was executed, is too old or of a closed epoch does not. */
 bool origin_needs_body(const struct execution *e, const struct batch_entry *entry)
 {
+    if (entry->origin == ORIGIN_RECONFIG)
+        return reconfig_needs_body(e, entry);
     if (entry->origin >= e->configuration.origins || !e->configuration.origin[entry->origin].present)
         return false;
     const struct origin_record *record = &e->origin[entry->origin];

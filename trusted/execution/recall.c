@@ -79,13 +79,14 @@ void execution_write_executed(struct execution *e, struct outbox *out)
     sealing_emit(&e->sealing, &e->auth, out, RECORD_EXECUTED, e->executed, (struct slice){body, w.len});
 }
 
-static void seed_key_make(struct execution *e)
+void group_key_known(struct execution *e)
 {
     struct secret_key group;
     memcpy(group.bytes, e->group.secret, 32);
     key_derive(&e->seed_key, &group, "redoubt randomness", e->auth.cluster.bytes,
                sizeof e->auth.cluster.bytes);
     crypto_wipe(&group, sizeof group);
+    e->group_known = true;
 }
 
 bool execution_keep_start(struct execution *e, struct slice start)
@@ -96,7 +97,6 @@ bool execution_keep_start(struct execution *e, struct slice start)
         e->start = arena_take(e->arena, START_BYTES_MAX);
     memmove(e->start, start.data, start.len);
     e->start_len = start.len;
-    seed_key_make(e);
     return true;
 }
 
@@ -130,6 +130,7 @@ static bool take_base(struct execution *e, struct slice plain, struct outbox *ou
     for (origin_id i = 0; !e->based && i < ORIGINS_MAX; i++)
         e->origin[i].dirty = true;
     e->based = true;
+    group_key_known(e);
     e->recalled_configuration = e->configuration.number;
     return execution_keep_start(e, base.start);
 }

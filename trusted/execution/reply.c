@@ -36,7 +36,9 @@ static void emit(struct execution *e, origin_id origin, uint64_t bundle_no, enum
         .origin = origin,
         .epoch = record->epoch,
         .bundle_no = bundle_no,
-        .configuration = e->configuration.number,
+        .configuration = (exec_stable_slot(e) ? e->stable.certificate.number
+                                              : configuration_number_at(&e->configuration, 0)) +
+                         e->configuration.resumed,
         .view = 0,
         .slot = slot,
         .nonce = ++e->reply_counter,
@@ -67,7 +69,7 @@ void reply_emit(struct execution *e, origin_id origin, uint64_t bundle_no, bool 
 {
     const struct kept_reply *kept = origin_kept(e, origin, bundle_no);
     struct slice none = {NULL, 0};
-    if (!e->origin[origin].open || !e->started)
+    if (!e->origin[origin].open || !e->started || !execution_counts(e))
         return;
     if (!kept || (kept->outcome == REPLY_EXECUTED && !kept->present)) {
         emit(e, origin, bundle_no, REPLY_STALE, 0, none, out);

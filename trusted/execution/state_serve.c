@@ -317,6 +317,9 @@ static void want_snapshot(struct execution *e, const struct ask_state *ask, repl
     struct serve *s = &e->serve;
     bool old =
         s->active && e->executed - s->slot > WINDOW && e->executed - last_asked(s) > CHECKPOINT_INTERVAL;
+    if (s->slot <= ask->slot)
+        s->asked[by] =
+            0; /* it is through with this one; else two who wait for the next would each keep it for the other */
     if (s->active && ((s->slot > ask->slot && !old) || !replaceable(e, by)))
         return;
     s->wanted = true;

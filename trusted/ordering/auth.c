@@ -46,6 +46,18 @@ void auth_start(struct auth *auth, const struct configuration *configuration)
         memset(auth->origin, 0, ORIGINS_MAX * sizeof *auth->origin);
 }
 
+bool auth_has_keys(const struct auth *auth, const struct member_keys *keys)
+{
+    return memcmp(keys->sign_public, auth->sign.public, 32) == 0 &&
+           memcmp(keys->box_public, auth->box.public, 32) == 0;
+}
+
+slot_no auth_counts_above(const struct auth *auth)
+{
+    const struct member_keys *me = configuration_member_ever(auth->configuration, &auth->self);
+    return me && auth_has_keys(auth, me) ? me->after : UINT64_MAX;
+}
+
 void auth_content(const struct tag16 *cluster, enum frame_type type, const struct sender *sender,
                   struct slice body, struct digest *content)
 {
@@ -72,7 +84,8 @@ static const struct secret_key *pair_key(struct auth *auth, struct pair_key *pai
 {
     if (pair->known && pair->epoch == peer->epoch)
         return &pair->key;
-    if (!pair->agreed && !box_agree(&pair->shared, &auth->box, peer_public))
+    bool fresh_keys = peer->kind != KIND_ORIGIN; /* an origin's keys stay, whatever its epoch */
+    if ((!pair->agreed || fresh_keys) && !box_agree(&pair->shared, &auth->box, peer_public))
         return NULL;
     pair->agreed = true;
     /* In one fault domain the compartments of a replica share their keys: the kind must not matter. */
@@ -94,6 +107,18 @@ static const struct secret_key *pair_key(struct auth *auth, struct pair_key *pai
     return &pair->key;
 }
 
+/* Where the key with this incarnation is, or goes: in place of the older one. Only listed epochs come here. */
+static const struct secret_key *member_pair_key(struct auth *auth, const struct sender *peer,
+                                                const struct member_keys *keys)
+{
+    struct pair_key *pairs = auth->member[peer->kind - KIND_HOST][peer->id];
+    for (int i = 0; i < 2; i++)
+        if (pairs[i].known && pairs[i].epoch == peer->epoch)
+            return &pairs[i].key;
+    bool second = pairs[0].known && (!pairs[1].known || pairs[1].epoch < pairs[0].epoch);
+    return pair_key(auth, &pairs[second], peer, keys->box_public);
+}
+
 const struct secret_key *auth_pair_key(struct auth *auth, enum kind kind, replica_id replica)
 {
     if (!auth->configuration || kind < KIND_HOST || kind > KIND_EXECUTION ||
@@ -101,7 +126,7 @@ const struct secret_key *auth_pair_key(struct auth *auth, enum kind kind, replic
         return NULL;
     const struct member_keys *keys = &auth->configuration->member[kind - KIND_HOST][replica];
     struct sender peer = {.kind = kind, .id = replica, .epoch = keys->epoch};
-    return pair_key(auth, &auth->member[kind - KIND_HOST][replica], &peer, keys->box_public);
+    return member_pair_key(auth, &peer, keys);
 }
 
 /* Covers the receiver too, so that equal keys on two of its compartments would still not be confused. */
@@ -144,7 +169,8 @@ void auth_put_vector(struct auth *auth, const struct digest *content, unsigned k
     }
 }
 
-static const struct secret_key *sender_key(struct auth *auth, const struct sender *sender)
+static const struct secret_key *sender_key(struct auth *auth, const struct sender *sender,
+                                           const struct member_keys *keys)
 {
     const struct configuration *c = auth->configuration;
     if (sender->kind == KIND_ORIGIN) {
@@ -152,13 +178,10 @@ static const struct secret_key *sender_key(struct auth *auth, const struct sende
             return NULL;
         return pair_key(auth, &auth->origin[sender->id], sender, c->origin[sender->id].box_public);
     }
-    const struct member_keys *keys = configuration_member(c, sender);
-    if (!keys)
-        return NULL;
-    return pair_key(auth, &auth->member[sender->kind - KIND_HOST][sender->id], sender, keys->box_public);
+    return keys ? member_pair_key(auth, sender, keys) : NULL;
 }
 
-enum verdict auth_check_mac(struct auth *auth, const struct frame *frame)
+static enum verdict check_mac(struct auth *auth, const struct frame *frame, const struct member_keys *keys)
 {
     if (frame->auth_kind != AUTH_MACS || !mac_entry_list_ok(frame->auth, MAC_VECTOR_MAX))
         return VERDICT_BAD_MAC;
@@ -167,7 +190,7 @@ enum verdict auth_check_mac(struct auth *auth, const struct frame *frame)
         const uint8_t *at = frame->auth.data + (size_t)i * mac_entry_BYTES;
         if (at[0] != my_kind || at[1] != auth->self.id)
             continue;
-        const struct secret_key *key = sender_key(auth, &frame->sender);
+        const struct secret_key *key = sender_key(auth, &frame->sender, keys);
         if (!key)
             return VERDICT_UNKNOWN_SENDER;
         struct digest content;
@@ -177,6 +200,16 @@ enum verdict auth_check_mac(struct auth *auth, const struct frame *frame)
         return mac_check(at + 2, key, input, sizeof input) ? VERDICT_ACCEPT : VERDICT_BAD_MAC;
     }
     return VERDICT_BAD_MAC;
+}
+
+enum verdict auth_check_mac(struct auth *auth, const struct frame *frame)
+{
+    return check_mac(auth, frame, configuration_member(auth->configuration, &frame->sender));
+}
+
+enum verdict auth_check_mac_at(struct auth *auth, const struct frame *frame, slot_no slot)
+{
+    return check_mac(auth, frame, configuration_member_at(auth->configuration, &frame->sender, slot));
 }
 
 /* What is signed: the digest under a prefix of its own, so that no other use of the key can produce it. */
@@ -203,23 +236,39 @@ bool auth_signature_ok(const uint8_t signature[SIGNATURE_BYTES], const uint8_t p
     return sign_check(signature, public, input, sizeof input);
 }
 
-enum verdict auth_check_signature(const struct configuration *c, const struct frame *frame)
+static enum verdict check_signature(const struct configuration *c, const struct frame *frame,
+                                    const uint8_t *public)
 {
-    const uint8_t *public = NULL;
     if (frame->auth_kind != AUTH_SIGNATURE || frame->auth.len != SIGNATURE_BYTES)
         return VERDICT_BAD_SIGNATURE;
-    if (frame->sender.kind == KIND_ORIGIN) {
-        if (frame->sender.id < c->origins && c->origin[frame->sender.id].present)
-        public = c->origin[frame->sender.id].sign_public;
-    } else {
-        const struct member_keys *keys = configuration_member(c, &frame->sender);
-        public = keys ? keys->sign_public : NULL;
-    }
     if (!public)
         return VERDICT_UNKNOWN_SENDER;
     struct digest content;
     auth_content(&c->cluster, frame->type, &frame->sender, frame->body, &content);
     return auth_signature_ok(frame->auth.data, public, &content) ? VERDICT_ACCEPT : VERDICT_BAD_SIGNATURE;
+}
+
+enum verdict auth_check_signature(const struct configuration *c, const struct frame *frame)
+{
+    const struct sender *sender = &frame->sender;
+    if (sender->kind == KIND_ORIGIN) {
+        bool known = sender->id < c->origins && c->origin[sender->id].present;
+        return check_signature(c, frame, known ? c->origin[sender->id].sign_public : NULL);
+    }
+    const struct member_keys *keys = configuration_member(c, sender);
+    return check_signature(c, frame, keys ? keys->sign_public : NULL);
+}
+
+enum verdict auth_check_signature_at(const struct configuration *c, const struct frame *frame, slot_no slot)
+{
+    const struct member_keys *keys = configuration_member_at(c, &frame->sender, slot);
+    return check_signature(c, frame, keys ? keys->sign_public : NULL);
+}
+
+enum verdict auth_check_signature_ever(const struct configuration *c, const struct frame *frame)
+{
+    const struct member_keys *keys = configuration_member_ever(c, &frame->sender);
+    return check_signature(c, frame, keys ? keys->sign_public : NULL);
 }
 
 static void emit(struct auth *auth, struct outbox *out, enum frame_type type, enum auth_kind auth_kind,

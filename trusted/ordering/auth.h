@@ -21,7 +21,7 @@ WIRE_LIST(mac_entry, MAC_ENTRY_FIELDS)
 
 struct pair_key {
     bool known;
-    bool agreed;    /* `shared` holds the key agreement, which epochs do not change */
+    bool agreed;    /* `shared` holds the key agreement, which epochs of an origin do not change */
     epoch_no epoch; /* of the peer, for which `key` was derived */
     struct secret_key shared;
     struct secret_key key;
@@ -34,7 +34,7 @@ struct auth {
     struct sign_key sign;
     struct box_key box;
     const struct configuration *configuration;
-    struct pair_key member[MEMBER_KINDS][REPLICAS_MAX];
+    struct pair_key member[MEMBER_KINDS][REPLICAS_MAX][2]; /* of its two latest epochs that were met */
     struct pair_key *origin; /* ORIGINS_MAX of them, or NULL where no origin is ever authenticated by MAC */
 };
 
@@ -49,18 +49,29 @@ void auth_init_with_keys(struct auth *auth, struct sender self, const struct sig
 /* From now on messages of this configuration verify. */
 void auth_start(struct auth *auth, const struct configuration *configuration);
 
+/* Are these its own public keys? */
+bool auth_has_keys(const struct auth *auth, const struct member_keys *keys);
+/* What it says counts for slots above this one; UINT64_MAX: it is not listed (yet). */
+slot_no auth_counts_above(const struct auth *auth);
+
 void auth_content(const struct tag16 *cluster, enum frame_type type, const struct sender *sender,
                   struct slice body, struct digest *content);
 
-/* Appends the MACs for these kinds at every replica (one's own compartments included, unless one_domain). */
+/* Appends the MACs for these kinds at every replica, for the latest epoch of each (one's own compartments included, unless one_domain). */
 void auth_put_vector(struct auth *auth, const struct digest *content, unsigned kinds, struct writer *w);
 /* Appends one MAC, for one compartment. */
 void auth_put_mac(struct auth *auth, const struct digest *content, enum kind kind, replica_id replica,
                   struct writer *w);
-/* The MAC meant for this compartment, from a member of the configuration or from an origin. */
+/* The MAC meant for this compartment, from a member of the configuration (its latest epoch) or from an origin. */
 enum verdict auth_check_mac(struct auth *auth, const struct frame *frame);
-/* The signature, by the sender's key in the configuration. */
+/* ... from a member whose epoch is in force at `slot`: votes. */
+enum verdict auth_check_mac_at(struct auth *auth, const struct frame *frame, slot_no slot);
+/* The signature, by the sender's key in the configuration (its latest epoch). */
 enum verdict auth_check_signature(const struct configuration *configuration, const struct frame *frame);
+enum verdict auth_check_signature_at(const struct configuration *configuration, const struct frame *frame,
+                                     slot_no slot);
+/* ... of any epoch that is still listed: what it is worth is for the caller to say. */
+enum verdict auth_check_signature_ever(const struct configuration *configuration, const struct frame *frame);
 
 /* Signs a content digest as this sender. */
 void auth_sign_content(const struct auth *auth, const struct digest *content,
@@ -68,7 +79,7 @@ void auth_sign_content(const struct auth *auth, const struct digest *content,
 bool auth_signature_ok(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32],
                        const struct digest *content);
 
-/* Pairwise key with a member (session keys, state transfer); NULL when there is no such member. */
+/* Pairwise key with the latest epoch of a member (state transfer); NULL when there is no such member. */
 const struct secret_key *auth_pair_key(struct auth *auth, enum kind kind, replica_id replica);
 
 /*

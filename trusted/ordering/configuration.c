@@ -1,6 +1,10 @@
 #include "ordering/configuration.h"
 
+#include "base/check.h"
+#include "ordering/attest.h"
 #include "ordering/auth.h"
+#include "ordering/mutant.h"
+#include "ordering/stable.h"
 
 void configuration_content(const struct frame *start, struct digest *content)
 {
@@ -8,24 +12,59 @@ void configuration_content(const struct frame *start, struct digest *content)
     auth_content(&no_cluster, start->type, &start->sender, start->body, content);
 }
 
+/* A later incarnation; what it follows stays listed for a while. */
+static void member_push(struct configuration *c, unsigned kind, replica_id r, const struct member_keys *next)
+{
+    struct member_keys *latest = &c->member[kind][r];
+    struct member_keys *earlier = c->earlier[kind][r];
+    if (latest->present) {
+        memmove(&earlier[1], &earlier[0], (EPOCHS_KEPT - 1) * sizeof *earlier);
+        earlier[0] = *latest;
+    }
+    *latest = *next;
+}
+
 static bool members_load(struct configuration *c, struct slice members)
 {
-    if (!member_list_ok(members, MEMBER_KINDS * REPLICAS_MAX))
+    uint32_t present = 0;
+    if (!member_list_ok(members, MEMBER_KINDS * REPLICAS_MAX * (1 + EPOCHS_KEPT)))
         return false;
     for (uint32_t i = 0; i < member_count(members); i++) {
         struct member m = member_at(members, i);
         if (m.kind < KIND_HOST || m.kind > KIND_EXECUTION || m.replica >= c->replicas)
             return false;
-        struct member_keys *keys = &c->member[m.kind - KIND_HOST][m.replica];
-        if (keys->present)
+        struct member_keys *known = &c->member[m.kind - KIND_HOST][m.replica];
+        if (known->present && (m.epoch <= known->epoch || m.after <= known->after))
             return false;
-        keys->present = true;
-        keys->epoch = m.epoch;
-        memcpy(keys->sign_public, m.sign_public.bytes, 32);
-        memcpy(keys->box_public, m.box_public.bytes, 32);
-        keys->head = m.head;
+        if (c->earlier[m.kind - KIND_HOST][m.replica][EPOCHS_KEPT - 1].present)
+            return false;
+        present += !known->present;
+        struct member_keys keys = {.present = true,
+                                   .epoch = m.epoch,
+                                   .after = m.after,
+                                   .measurement = m.measurement,
+                                   .head = m.head};
+        memcpy(keys.sign_public, m.sign_public.bytes, 32);
+        memcpy(keys.box_public, m.box_public.bytes, 32);
+        member_push(c, m.kind - KIND_HOST, m.replica, &keys);
     }
-    return member_count(members) == MEMBER_KINDS * c->replicas;
+    return present == MEMBER_KINDS * c->replicas;
+}
+
+static bool platforms_load(struct configuration *c, struct slice platforms)
+{
+    if (!platform_list_ok(platforms, REPLICAS_MAX))
+        return false;
+    c->fixed = true;
+    for (uint32_t i = 0; i < platform_count(platforms); i++) {
+        struct platform p = platform_at(platforms, i);
+        if (p.replica >= c->replicas || c->platform[p.replica].present)
+            return false;
+        c->platform[p.replica].present = true;
+        c->fixed = false;
+        memcpy(c->platform[p.replica].public, p.public.bytes, 32);
+    }
+    return true;
 }
 
 static bool origins_load(struct configuration *c, struct slice origins)
@@ -53,8 +92,9 @@ static bool retired_load(struct configuration *c, struct slice retired)
         return false;
     for (uint32_t i = 0; i < retired_count(retired); i++) {
         struct retired r = retired_at(retired, i);
-        if (r.replica >= c->replicas ||
-            configuration_execution_key(c, r.replica, r.epoch)) /* of now, or named twice */
+        struct sender sender = {.kind = KIND_EXECUTION, .id = r.replica, .epoch = r.epoch};
+        if (r.replica >= c->replicas || configuration_member_ever(c, &sender) ||
+            configuration_retired_key(c, r.replica, r.epoch)) /* of now, or named twice */
             return false;
         struct retired_keys *keys = &c->retired[c->retired_count++];
         *keys = (struct retired_keys){.replica = r.replica, .epoch = r.epoch};
@@ -68,23 +108,34 @@ static bool resume_possible(const struct start *m)
 {
     if (m->resumed == 0)
         return m->view == 0 && m->retired.len == 0;
-    return m->configuration > m->resumed && m->view > 0;
+    return m->configuration > m->resumed && m->view > 0 && m->platforms.len == 0;
 }
 
 /* In one fault domain the three compartments share their keys, and the pairwise keys of a replica are those. */
-static bool one_domain_unify(struct configuration *c)
+static bool one_domain_unify(struct configuration *c, replica_id r)
 {
-    for (replica_id r = 0; r < c->replicas; r++) {
-        const struct member_keys *p = &c->member[KIND_PREPARATION - KIND_HOST][r];
-        for (int k = KIND_CONFIRMATION - KIND_HOST; k < MEMBER_KINDS; k++) {
-            const struct member_keys *other = &c->member[k][r];
-            if (other->epoch != p->epoch || memcmp(other->box_public, p->box_public, 32) != 0)
-                return false;
-        }
-        struct member_keys *host = &c->member[0][r];
-        host->epoch = p->epoch;
-        memcpy(host->box_public, p->box_public, 32);
+    const struct member_keys *p = &c->member[KIND_PREPARATION - KIND_HOST][r];
+    for (int k = KIND_CONFIRMATION - KIND_HOST; k < MEMBER_KINDS; k++) {
+        const struct member_keys *other = &c->member[k][r];
+        if (other->epoch != p->epoch || memcmp(other->box_public, p->box_public, 32) != 0)
+            return false;
     }
+    struct member_keys host = c->member[0][r];
+    host.epoch = p->epoch;
+    host.after = p->after;
+    memcpy(host.box_public, p->box_public, 32);
+    if (host.after)
+        member_push(c, 0, r, &host);
+    else
+        c->member[0][r] = host;
+    return true;
+}
+
+static bool one_domain_unify_all(struct configuration *c)
+{
+    for (replica_id r = 0; r < c->replicas; r++)
+        if (!one_domain_unify(c, r))
+            return false;
     return true;
 }
 
@@ -96,6 +147,29 @@ static bool quorums_possible(const struct configuration *c)
     if (c->read_quorum == 0)
         return c->write_quorum == quorum_one_correct(c);
     return c->write_quorum == quorum_vote(c) && c->read_quorum == quorum_vote(c);
+}
+
+static configuration_no ordered_number(const struct configuration *c)
+{
+    return c->number - c->resumed;
+}
+
+/*
+ * Where the chain digest begins: what a resume does not change, so that certificates of before still verify after it. (Not
+ * START's content. The administrator signs one founding per cluster id, and a cluster that can be resumed knows no
+ * RECONFIG; so what differs between its STARTs, the keys, is all that a digest over more would add.)
+ */
+static void chain_begin(struct configuration *c)
+{
+    configuration_no number = ordered_number(c);
+    struct configuration_step *first = &c->step[number % STEPS_KEPT];
+    uint8_t begin[sizeof c->cluster.bytes + 8 + 32];
+    struct writer w = writer_to(begin, sizeof begin);
+    put_raw(&w, c->cluster.bytes, sizeof c->cluster.bytes);
+    put_u64(&w, number);
+    put_raw(&w, c->group_public, sizeof c->group_public);
+    *first = (struct configuration_step){.number = number};
+    digest_of(&first->chain, "chain begins", begin, w.len);
 }
 
 enum verdict configuration_load(struct configuration *c, const struct frame *start,
@@ -115,7 +189,6 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
     c->cluster = m.cluster;
     c->number = m.configuration;
     c->resumed = m.resumed;
-    c->base = m.configuration - m.resumed;
     c->view = m.view;
     c->protocol = m.protocol;
     c->faults = m.faults;
@@ -124,32 +197,267 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
     c->read_quorum = m.read_quorum;
     c->view_timeout_us = m.view_timeout_us;
     memcpy(c->group_public, m.group_public.bytes, 32);
+    memcpy(c->admin_public, admin_public, 32);
+    if (c->number <= c->resumed)
+        return VERDICT_MALFORMED;
+    chain_begin(c);
     if (m.protocol != PROTOCOL_SPLITBFT && m.protocol != PROTOCOL_PBFT)
         return VERDICT_MALFORMED;
     if (!quorums_possible(c) || !members_load(c, m.members) || !origins_load(c, m.origins) ||
-        !resume_possible(&m) || !retired_load(c, m.retired))
+        !platforms_load(c, m.platforms) || !resume_possible(&m) || !retired_load(c, m.retired))
         return VERDICT_MALFORMED;
-    if (m.protocol == PROTOCOL_PBFT && !one_domain_unify(c))
+    if (m.protocol == PROTOCOL_PBFT && !one_domain_unify_all(c))
         return VERDICT_MISMATCH;
     return VERDICT_ACCEPT;
 }
 
+const uint8_t *configuration_retired_key(const struct configuration *c, replica_id replica, epoch_no epoch)
+{
+    for (uint32_t i = 0; i < c->retired_count; i++)
+        if (c->retired[i].replica == replica && c->retired[i].epoch == epoch)
+            return c->retired[i].sign_public;
+    return NULL;
+}
+
+static bool sender_possible(const struct configuration *c, const struct sender *sender)
+{
+    return sender->kind >= KIND_HOST && sender->kind <= KIND_EXECUTION && sender->id < c->replicas;
+}
+
 const struct member_keys *configuration_member(const struct configuration *c, const struct sender *sender)
 {
-    if (sender->kind < KIND_HOST || sender->kind > KIND_EXECUTION || sender->id >= c->replicas)
+    if (!sender_possible(c, sender))
         return NULL;
     const struct member_keys *keys = &c->member[sender->kind - KIND_HOST][sender->id];
     return keys->present && keys->epoch == sender->epoch ? keys : NULL;
 }
 
-const uint8_t *configuration_execution_key(const struct configuration *c, replica_id replica, epoch_no epoch)
+const struct member_keys *configuration_member_ever(const struct configuration *c,
+                                                    const struct sender *sender)
 {
-    const struct member_keys *keys =
-        configuration_member(c, &(struct sender){.kind = KIND_EXECUTION, .id = replica, .epoch = epoch});
-    if (keys)
-        return keys->sign_public;
-    for (uint32_t i = 0; i < c->retired_count; i++)
-        if (c->retired[i].replica == replica && c->retired[i].epoch == epoch)
-            return c->retired[i].sign_public;
+    const struct member_keys *keys = configuration_member(c, sender);
+    if (keys || !sender_possible(c, sender))
+        return keys;
+    for (unsigned i = 0; i < EPOCHS_KEPT; i++) {
+        keys = &c->earlier[sender->kind - KIND_HOST][sender->id][i];
+        if (keys->present && keys->epoch == sender->epoch)
+            return keys;
+    }
     return NULL;
+}
+
+const struct member_keys *configuration_member_at(const struct configuration *c, const struct sender *sender,
+                                                  slot_no slot)
+{
+    if (!sender_possible(c, sender))
+        return NULL;
+    const struct member_keys *keys = &c->member[sender->kind - KIND_HOST][sender->id];
+    for (unsigned i = 0; keys->present && keys->after && slot <= keys->after; i++) {
+        if (i == EPOCHS_KEPT)
+            return NULL;
+        keys = &c->earlier[sender->kind - KIND_HOST][sender->id][i];
+    }
+    return keys->present && keys->epoch == sender->epoch ? keys : NULL;
+}
+
+const struct configuration_step *configuration_step(const struct configuration *c, configuration_no number)
+{
+    const struct configuration_step *step = &c->step[number % STEPS_KEPT];
+    return number && step->number == number ? step : NULL;
+}
+
+configuration_no configuration_number_at(const struct configuration *c, slot_no slot)
+{
+    configuration_no number = ordered_number(c);
+    const struct configuration_step *step = configuration_step(c, number);
+    while (step && step->slot > slot && configuration_step(c, number - 1))
+        step = configuration_step(c, --number);
+    return number;
+}
+
+slot_no activation_slot(slot_no slot)
+{
+    if (!mutant(MUTANT_ACTIVATION_WITHOUT_L))
+        slot += WINDOW;
+    return (slot + CHECKPOINT_INTERVAL - 1) / CHECKPOINT_INTERVAL * CHECKPOINT_INTERVAL;
+}
+
+slot_no configuration_activation(const struct configuration *c)
+{
+    const struct configuration_step *step = configuration_step(c, ordered_number(c));
+    return step ? step->activation : 0;
+}
+
+/* The administrator signs cluster and body up to the signature (whose length comes before it). */
+static bool admin_signed(const struct configuration *c, const struct reconfig *m)
+{
+    uint8_t body[RECONFIG_BYTES_MAX];
+    struct writer w = writer_to(body, sizeof body);
+    struct reconfig bare = *m;
+    struct digest_state state;
+    struct digest content;
+    bare.signature = (struct slice){NULL, 0};
+    reconfig_put(&w, &bare);
+    digest_begin(&state, RECONFIG_TAG);
+    digest_add(&state, c->cluster.bytes, sizeof c->cluster.bytes);
+    digest_add(&state, body, w.len);
+    digest_end(&state, &content);
+    return !w.bad && auth_signature_ok(m->signature.data, c->admin_public, &content);
+}
+
+/* For a mere restart the launcher's evidence will do: its own replica, what is running already, fresh keys. */
+static enum verdict launcher_vouches(const struct configuration *c, const struct reconfig *m,
+                                     const struct renewal *renewal)
+{
+    uint8_t report_data[REPORT_BYTES];
+    struct evidence evidence = evidence_of(renewal);
+    struct attest_policy policy = {
+        .software_key = c->platform[m->replica].present ? c->platform[m->replica].public : NULL,
+        .measurement = &c->member[renewal->kind - KIND_HOST][m->replica].measurement,
+    };
+    attest_bound(&c->cluster, m->replica, renewal, m->configuration, m->attempt, report_data);
+    return attest_verify(&evidence, &policy, report_data);
+}
+
+enum verdict reconfig_admissible(const struct configuration *c, const struct reconfig *m)
+{
+    if (c->fixed)
+        return VERDICT_UNEXPECTED;
+    if (m->replica >= c->replicas)
+        return VERDICT_UNKNOWN_SENDER;
+    bool admin = m->signature.len == SIGNATURE_BYTES;
+    if (admin && !admin_signed(c, m))
+        return VERDICT_BAD_SIGNATURE;
+    if (c->protocol == PROTOCOL_PBFT && renewal_count(m->members) != 3)
+        return VERDICT_MALFORMED; /* one fault domain: all or none */
+    for (uint32_t i = 0; i < renewal_count(m->members); i++) {
+        struct renewal renewal = renewal_at(m->members, i);
+        struct renewal first = renewal_at(m->members, 0);
+        if (renewal.epoch <= c->member[renewal.kind - KIND_HOST][m->replica].epoch)
+            return VERDICT_STALE;
+        if (c->protocol == PROTOCOL_PBFT &&
+            (renewal.epoch != first.epoch || memcmp(&renewal.box_public, &first.box_public, 32) != 0))
+            return VERDICT_MALFORMED;
+        enum verdict verdict = admin ? VERDICT_ACCEPT : launcher_vouches(c, m, &renewal);
+        if (verdict != VERDICT_ACCEPT)
+            return verdict;
+    }
+    return VERDICT_ACCEPT;
+}
+
+static void chain_add(struct digest *chain, struct slice body, slot_no slot)
+{
+    struct digest_state state;
+    uint8_t number[8];
+    struct writer w = writer_to(number, sizeof number);
+    put_u64(&w, slot);
+    digest_begin(&state, "redoubt chain");
+    digest_add(&state, chain->bytes, sizeof chain->bytes);
+    digest_add(&state, number, sizeof number);
+    digest_add(&state, body.data, body.len);
+    digest_end(&state, chain);
+}
+
+static void apply(struct configuration *c, const struct reconfig *m, struct slice body, slot_no slot)
+{
+    struct configuration_step next = *configuration_step(c, c->number);
+    next.number++;
+    next.slot = slot;
+    next.activation = activation_slot(slot);
+    chain_add(&next.chain, body, slot);
+    c->number = next.number;
+    c->step[next.number % STEPS_KEPT] = next;
+    for (uint32_t i = 0; i < renewal_count(m->members); i++) {
+        struct renewal renewal = renewal_at(m->members, i);
+        struct member_keys keys = {.present = true,
+                                   .epoch = renewal.epoch,
+                                   .after = next.activation,
+                                   .measurement = renewal.measurement};
+        memcpy(keys.sign_public, renewal.sign_public.bytes, 32);
+        memcpy(keys.box_public, renewal.box_public.bytes, 32);
+        member_push(c, renewal.kind - KIND_HOST, m->replica, &keys);
+    }
+    if (c->protocol == PROTOCOL_PBFT)
+        (void)one_domain_unify(c, m->replica);
+}
+
+/* Members of a kind whose latest change is not in force at `slot` yet. */
+static uint32_t pending_count(const struct configuration *c, unsigned kind, slot_no slot)
+{
+    uint32_t count = 0;
+    for (replica_id r = 0; r < c->replicas; r++)
+        count += c->member[kind - KIND_HOST][r].after >= slot;
+    return count;
+}
+
+enum verdict configuration_reconfigure(struct configuration *c, const struct reconfig *m, struct slice body,
+                                       slot_no slot)
+{
+    if (c->fixed)
+        return VERDICT_UNEXPECTED;
+    if (m->configuration != c->number || slot <= configuration_step(c, c->number)->slot)
+        return VERDICT_STALE;
+    enum verdict verdict = reconfig_admissible(c, m);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    for (uint32_t i = 0; i < renewal_count(m->members); i++) {
+        uint32_t kind = renewal_at(m->members, i).kind;
+        if (c->member[kind - KIND_HOST][m->replica].after >= slot)
+            return VERDICT_EARLY;
+        if (pending_count(c, kind, slot) >= c->faults && !mutant(MUTANT_MORE_THAN_F_PENDING))
+            return VERDICT_LIMIT;
+    }
+    apply(c, m, body, slot);
+    return VERDICT_ACCEPT;
+}
+
+/* The digest over the steps that are new here, and whether they lie where the certificate can vouch for them: it is counted by
+ * members in force at its slot, so that must not be above the activation slot of any of them. */
+static enum verdict chain_continue(const struct configuration *c, const struct chain *m, struct digest *chain)
+{
+    size_t at = 0;
+    struct chain_step step;
+    configuration_no number = m->first;
+    while (chain_step_next(m->steps, &at, &step)) {
+        if (number++ <= c->number)
+            continue;
+        if (step.slot <= configuration_step(c, c->number)->slot || m->slot > activation_slot(step.slot))
+            return VERDICT_MALFORMED;
+        chain_add(chain, step.body, step.slot);
+    }
+    return VERDICT_ACCEPT;
+}
+
+enum verdict configuration_follow(struct configuration *c, const struct frame *frame)
+{
+    struct chain m;
+    uint32_t count;
+    enum verdict verdict = chain_check(frame, &m, &count);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    if (c->fixed)
+        return VERDICT_UNEXPECTED;
+    configuration_no last = m.first + count - 1;
+    if (last <= c->number)
+        return VERDICT_DUPLICATE;
+    if (m.first > c->number + 1)
+        return VERDICT_EARLY;
+    struct digest chain = configuration_step(c, c->number)->chain;
+    verdict = chain_continue(c, &m, &chain);
+    if (verdict == VERDICT_ACCEPT)
+        verdict = signers_check(c, m.slot, &m.root, m.signers, last, &chain, quorum_one_correct(c));
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    size_t at = 0;
+    struct chain_step step;
+    for (configuration_no number = m.first; chain_step_next(m.steps, &at, &step); number++) {
+        struct reconfig reconfig;
+        if (number <= c->number)
+            continue;
+        CHECK(reconfig_body_check(step.body, &reconfig) == VERDICT_ACCEPT);
+        if (reconfig.replica >= c->replicas)
+            return VERDICT_MALFORMED; /* 2f+1 E would have had to execute it */
+        apply(c, &reconfig, step.body, step.slot);
+    }
+    return VERDICT_ACCEPT;
 }

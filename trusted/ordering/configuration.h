@@ -1,6 +1,20 @@
 /*
- * The configuration in force: a START manifest, checked and unpacked for look-up. Whoever holds one (compartment, host,
- * client) got it by configuration_load, so it is signed by the administrator and consistent.
+ * The configuration: a START manifest, checked and unpacked for look-up, and what RECONFIGs made of it since. Whoever
+ * holds one (compartment, host, client) got it by configuration_load, so it is signed by the administrator and consistent.
+ *
+ * Epochs have slots. A RECONFIG executed at slot r raises the configuration *number* and takes effect for slots above
+ * a = the first checkpoint slot at or after r + L: for slots up to a only the earlier incarnation counts, above a only the
+ * new one. Everything follows from START and the list of (RECONFIG, slot); the *chain digest* over that list is what
+ * CHECKPOINTs carry, so 2f+1 of them vouch for a configuration with all its pending changes.
+ *
+ *   Why L: who votes at a slot s > a has a stable checkpoint h >= s - L > r, whose certificate names the new number, and nobody
+ *   takes a certificate of a number that it does not hold (configuration_chain fails). So nobody counts the earlier
+ *   incarnation above a, nor the new one up to a.
+ *
+ * A resume (durability sync, wire/start.h) raises the number too, but not what the ordered state knows: steps, CHECKPOINTs and
+ * certificates name `number - resumed`. A cluster that can be resumed orders no RECONFIG (`fixed`), so its chain has one step.
+ *
+ * Bounded: EPOCHS_KEPT earlier incarnations of a member (for certificates that old E signed), STEPS_KEPT numbers.
  */
 #ifndef ORDERING_CONFIGURATION_H
 #define ORDERING_CONFIGURATION_H
@@ -10,14 +24,20 @@
 
 enum { MEMBER_KINDS = 4 }; /* host, P, C, E */
 
+#define EPOCHS_KEPT 3u
+#define STEPS_KEPT  32u
+
 struct member_keys {
     bool present;
     epoch_no epoch;
+    slot_no after; /* in force for slots above */
     uint8_t sign_public[32];
     uint8_t box_public[32];
+    struct digest measurement;
     struct digest head; /* of its records, at a resume */
 };
 
+/* An E of an earlier START. */
 struct retired_keys {
     replica_id replica;
     epoch_no epoch;
@@ -31,20 +51,36 @@ struct origin_keys {
     uint8_t box_public[32];
 };
 
+/* How a number came about. The first is START's, at slot 0. */
+struct configuration_step {
+    configuration_no number; /* 0: unused */
+    slot_no slot;            /* of the RECONFIG */
+    slot_no activation;
+    struct digest chain;
+};
+
 struct configuration {
     struct tag16 cluster;
-    configuration_no number;
-    configuration_no base; /* of the ordered state: what CHECKPOINTs name; resumes do not raise it */
-    uint64_t resumed;      /* STARTs since the founding */
-    view_no view;          /* first one, entered by NEW-VIEW; 0: at the founding */
+    configuration_no number; /* the highest known: START's, and what RECONFIGs added */
+    uint64_t resumed; /* STARTs since the founding; `number - resumed` is what the ordered state knows */
+    view_no view;     /* first one, entered by NEW-VIEW; 0: at the founding */
+    bool fixed;       /* no RECONFIG can be ordered: START names no platform */
     unsigned protocol;
     uint32_t faults;
     uint32_t replicas;
     uint32_t write_quorum;    /* equal replies that complete an operation */
     uint32_t read_quorum;     /* equal answers that complete an unordered read; 0: not allowed */
     uint64_t view_timeout_us; /* P refuses batch times that lag its clock by more */
+    uint8_t admin_public[32];
     uint8_t group_public[32];
-    struct member_keys member[MEMBER_KINDS][REPLICAS_MAX];
+    struct member_keys member[MEMBER_KINDS][REPLICAS_MAX]; /* the latest known ... */
+    struct member_keys earlier[MEMBER_KINDS][REPLICAS_MAX]
+                              [EPOCHS_KEPT];    /* ... and those before it, latest first */
+    struct configuration_step step[STEPS_KEPT]; /* by number modulo */
+    struct {
+        bool present;
+        uint8_t public[32];
+    } platform[REPLICAS_MAX];
     struct origin_keys origin[ORIGINS_MAX];
     uint32_t origins;                         /* numbers below this may be present */
     struct retired_keys retired[RETIRED_MAX]; /* E of earlier STARTs */
@@ -58,13 +94,48 @@ enum verdict configuration_load(struct configuration *configuration, const struc
 /* Content digest of a START (it names the cluster itself, so it is made with an all-zero cluster id). */
 void configuration_content(const struct frame *start, struct digest *content);
 
-/* The keys of a sender whose epoch is the one in force; NULL otherwise. */
+/* The keys of a sender that is the latest known incarnation; NULL otherwise. */
 const struct member_keys *configuration_member(const struct configuration *configuration,
                                                const struct sender *sender);
+/* The keys of a sender whose epoch is the one in force at `slot`; NULL otherwise. */
+const struct member_keys *configuration_member_at(const struct configuration *configuration,
+                                                  const struct sender *sender, slot_no slot);
+/* ... of any incarnation that is still listed. */
+const struct member_keys *configuration_member_ever(const struct configuration *configuration,
+                                                    const struct sender *sender);
 
-/* The signing key of an Execution compartment, of this START or of an earlier one; NULL when there is none. */
-const uint8_t *configuration_execution_key(const struct configuration *configuration, replica_id replica,
-                                           epoch_no epoch);
+/* The number that an E that executed `slot` and nothing above has reached. */
+configuration_no configuration_number_at(const struct configuration *configuration, slot_no slot);
+/* How a number came about; NULL when it is not known (yet, or any more). */
+const struct configuration_step *configuration_step(const struct configuration *configuration,
+                                                    configuration_no number);
+
+/* The activation slot of a RECONFIG executed at `slot`. */
+slot_no activation_slot(slot_no slot);
+
+/* The highest activation slot of changes known: pending while nothing at or above it is stable. 0: there never was one. */
+slot_no configuration_activation(const struct configuration *configuration);
+
+/* May this RECONFIG be ordered? Authority, evidence and epochs, by what is known; not whether its time has come. */
+enum verdict reconfig_admissible(const struct configuration *configuration, const struct reconfig *reconfig);
+
+/*
+ * Executes a RECONFIG at `slot`, whose number builds on the one reached just below: ACCEPT when the number rose. Not more than
+ * f members of a kind are pending (their activation slot not passed yet), no member twice, one RECONFIG a slot.
+ */
+enum verdict configuration_reconfigure(struct configuration *configuration, const struct reconfig *reconfig,
+                                       struct slice body, slot_no slot);
+
+/*
+ * Walks on along a CONFIGURATION: DUPLICATE when it says nothing new, EARLY when something between is missing. f+1 E
+ * vouch for it, so a correct one executed those RECONFIGs; that is final. (2f+1 would be a stable checkpoint, and could be
+ * out of reach: the E that is missing may lag, and be unable to believe any later state before it knows the configuration.)
+ */
+enum verdict configuration_follow(struct configuration *configuration, const struct frame *frame);
+
+/* The signing key of an Execution compartment of an earlier START; NULL when there is none. */
+const uint8_t *configuration_retired_key(const struct configuration *configuration, replica_id replica,
+                                         epoch_no epoch);
 
 static inline uint32_t quorum_vote(const struct configuration *c)
 {

@@ -15,6 +15,12 @@ enum verdict evidence_parting(const struct configuration *configuration, const s
 
 /* Does the PARTING list (slot, batch) for `view` or a later one? */
 bool parting_lists(const struct parting *parting, const struct slot_view *claim);
+/* ... and does it count? What an epoch says counts for slots at which it is in force. */
+bool parting_supports(const struct configuration *configuration, const struct sender *sender,
+                      const struct parting *parting, const struct slot_view *claim);
+
+/* The number that a VIEW-CHANGE or NEW-VIEW names must be the one held: EARLY above, STALE below. */
+enum verdict evidence_number(const struct configuration *configuration, configuration_no number);
 
 /* Highest stable certificate that a VIEW-CHANGE shows: its own, or one inside its PARTINGs. */
 struct shown_certificate {
@@ -23,7 +29,8 @@ struct shown_certificate {
     struct slice signers;
 };
 
-/* VIEW-CHANGE: message, signature, certificate, PARTINGs, f+1 of them behind every claim. */
+/* VIEW-CHANGE: message, configuration number, signature by the latest epoch of that C, certificate (at or above the slot
+ * from which that epoch is in force: what it does not claim below it cannot know), PARTINGs, f+1 of them behind every claim. */
 enum verdict evidence_view_change(const struct configuration *configuration, const struct frame *frame,
                                   struct view_change *vc, struct shown_certificate *highest);
 

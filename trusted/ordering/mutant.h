@@ -46,7 +46,13 @@
     M(SILENT_PEER_KEPT, "silent-peer-kept", "liveness")                                                      \
     M(SEND_BEFORE_PERSIST, "send-before-persist", "safety")                                                  \
     M(FSYNC_ERROR_IGNORED, "fsync-error-ignored", "safety")                                                  \
-    M(RETIRED_KEYS_FORGOTTEN, "retired-keys-forgotten", "liveness")
+    M(RETIRED_KEYS_FORGOTTEN, "retired-keys-forgotten", "liveness")                                          \
+    M(ACTIVATION_WITHOUT_L, "activation-without-l", "safety")                                                \
+    M(MORE_THAN_F_PENDING, "more-than-f-pending", "safety")                                                  \
+    M(CONFIGURATION_IGNORED, "configuration-ignored", "safety")                                              \
+    M(OLD_EPOCH_VIEW_CHANGE, "old-epoch-view-change", "safety")                                              \
+    M(REPLY_BEFORE_ACTIVATION, "reply-before-activation", "safety")                                          \
+    M(IDLE_NEVER_ACTIVATES, "idle-never-activates", "liveness")
 
 enum mutant {
     MUTANT_NONE,

@@ -24,15 +24,15 @@ enum verdict window_check(slot_no stable_slot, slot_no slot)
     return slot - stable_slot > WINDOW ? VERDICT_EARLY : VERDICT_ACCEPT;
 }
 
-static void make_certificate(struct stable *stable, const struct stable_candidate *like)
+static void make_certificate(const struct stable *stable, const struct stable_candidate *like,
+                             struct certificate *c)
 {
-    struct certificate *c = &stable->certificate;
     struct writer w = writer_to(c->signers, sizeof c->signers);
     for (replica_id r = 0; r < REPLICAS_MAX; r++) {
         const struct stable_candidate *k =
             &stable->candidate[r][like->slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
         if (k->slot != like->slot || !digest_equal(&k->root, &like->root) ||
-            k->configuration != like->configuration)
+            k->configuration != like->configuration || !digest_equal(&k->chain, &like->chain))
             continue;
         struct signer signer = {.replica = r, .epoch = k->epoch, .configuration = k->configuration};
         memcpy(signer.signature.bytes, k->signature, SIGNATURE_BYTES);
@@ -41,6 +41,7 @@ static void make_certificate(struct stable *stable, const struct stable_candidat
     CHECK(!w.bad);
     c->slot = like->slot;
     c->root = like->root;
+    c->number = like->configuration;
     c->signers_len = w.len;
 }
 
@@ -51,7 +52,7 @@ static uint32_t count_equal(const struct stable *stable, const struct stable_can
         const struct stable_candidate *k =
             &stable->candidate[r][like->slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
         count += k->slot == like->slot && digest_equal(&k->root, &like->root) &&
-                 k->configuration == like->configuration;
+                 k->configuration == like->configuration && digest_equal(&k->chain, &like->chain);
     }
     return count;
 }
@@ -69,6 +70,20 @@ bool stable_vouched(const struct stable *stable, slot_no slot, uint32_t need, st
     return false;
 }
 
+bool stable_shows_number(const struct stable *stable, configuration_no above, uint32_t need,
+                         struct certificate *shown)
+{
+    for (replica_id r = 0; r < REPLICAS_MAX; r++)
+        for (unsigned i = 0; i < STABLE_CANDIDATES; i++) {
+            const struct stable_candidate *k = &stable->candidate[r][i];
+            if (!k->slot || k->configuration <= above || count_equal(stable, k) < need)
+                continue;
+            make_certificate(stable, k, shown);
+            return true;
+        }
+    return false;
+}
+
 enum verdict stable_add(struct stable *stable, const struct auth *auth, const struct frame *frame,
                         bool *advanced)
 {
@@ -79,13 +94,18 @@ enum verdict stable_add(struct stable *stable, const struct auth *auth, const st
         return verdict;
     if (checkpoint.slot <= stable->certificate.slot)
         return VERDICT_STALE;
-    if (!configuration_member(auth->configuration, &frame->sender))
+    if (checkpoint.configuration > auth->configuration->number - auth->configuration->resumed)
+        return VERDICT_EARLY; /* who could not tell who votes above must not go on */
+    const struct configuration_step *step = configuration_step(auth->configuration, checkpoint.configuration);
+    if (!step || !digest_equal(&step->chain, &checkpoint.chain))
+        return VERDICT_MISMATCH;
+    if (!configuration_member_at(auth->configuration, &frame->sender, checkpoint.slot))
         return VERDICT_UNKNOWN_SENDER;
     struct stable_candidate *candidate =
         &stable->candidate[frame->sender.id][checkpoint.slot / CHECKPOINT_INTERVAL % STABLE_CANDIDATES];
     if (candidate->slot == checkpoint.slot && digest_equal(&candidate->root, &checkpoint.root))
         return VERDICT_DUPLICATE;
-    verdict = auth_check_signature(auth->configuration, frame);
+    verdict = auth_check_signature_at(auth->configuration, frame, checkpoint.slot);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     if (candidate->slot == checkpoint.slot)
@@ -95,20 +115,33 @@ enum verdict stable_add(struct stable *stable, const struct auth *auth, const st
     candidate->slot = checkpoint.slot;
     candidate->root = checkpoint.root;
     candidate->configuration = checkpoint.configuration;
+    candidate->chain = checkpoint.chain;
     candidate->epoch = frame->sender.epoch;
     memcpy(candidate->signature, frame->auth.data, SIGNATURE_BYTES);
     if (count_equal(stable, candidate) >= quorum_stable(auth->configuration)) {
-        make_certificate(stable, candidate);
+        make_certificate(stable, candidate, &stable->certificate);
         *advanced = true;
     }
     return VERDICT_ACCEPT;
 }
 
-enum verdict certificate_check(const struct configuration *c, slot_no slot, const struct digest *root,
-                               struct slice signers)
+/* The signer may be of an earlier START: a resumed cluster goes on from certificates of before. */
+static bool checkpoint_signed(const struct configuration *c, const struct frame *frame, slot_no slot)
+{
+    const uint8_t *key = configuration_retired_key(c, frame->sender.id, frame->sender.epoch);
+    struct digest content;
+    if (!key)
+        return auth_check_signature_at(c, frame, slot) == VERDICT_ACCEPT;
+    auth_content(&c->cluster, frame->type, &frame->sender, frame->body, &content);
+    return auth_signature_ok(frame->auth.data, key, &content);
+}
+
+enum verdict signers_check(const struct configuration *c, slot_no slot, const struct digest *root,
+                           struct slice signers, configuration_no number, const struct digest *chain,
+                           uint32_t need)
 {
     if (slot == 0)
-        return VERDICT_ACCEPT;
+        return VERDICT_MALFORMED;
     if (slot % CHECKPOINT_INTERVAL != 0 || !signer_list_ok(signers, REPLICAS_MAX))
         return VERDICT_MALFORMED;
     bool seen[REPLICAS_MAX] = {false};
@@ -118,26 +151,41 @@ enum verdict certificate_check(const struct configuration *c, slot_no slot, cons
         if (signer.replica >= c->replicas || seen[signer.replica])
             return VERDICT_MALFORMED;
         seen[signer.replica] = true;
-        uint8_t body[48];
+        uint8_t body[80];
         struct writer w = writer_to(body, sizeof body);
         checkpoint_put(
-            &w, &(struct checkpoint){.configuration = signer.configuration, .slot = slot, .root = *root});
+            &w, &(struct checkpoint){
+                    .configuration = signer.configuration, .chain = *chain, .slot = slot, .root = *root});
         struct frame frame = {
             .type = FRAME_CHECKPOINT,
             .sender = {.kind = KIND_EXECUTION, .id = signer.replica, .epoch = signer.epoch},
+            .auth_kind = AUTH_SIGNATURE,
             .body = {body, w.len},
+            .auth = {signer.signature.bytes, SIGNATURE_BYTES},
         };
-        /* The signer may be of an earlier START: a resumed cluster goes on from certificates of before. */
-        const uint8_t *key = configuration_execution_key(c, signer.replica, signer.epoch);
-        struct digest content;
-        auth_content(&c->cluster, frame.type, &frame.sender, frame.body, &content);
-        if (signer.configuration != signer_at(signers, 0).configuration || !key ||
-            !auth_signature_ok(signer.signature.bytes, key, &content))
+        CHECK(!w.bad);
+        if (signer.configuration != number || !checkpoint_signed(c, &frame, slot))
             return VERDICT_BAD_SIGNATURE;
-        if (++valid >= quorum_stable(c))
+        if (++valid >= need)
             return VERDICT_ACCEPT;
     }
     return VERDICT_MISMATCH;
+}
+
+enum verdict certificate_check(const struct configuration *c, slot_no slot, const struct digest *root,
+                               struct slice signers)
+{
+    if (slot == 0)
+        return VERDICT_ACCEPT;
+    if (!signer_list_ok(signers, REPLICAS_MAX))
+        return VERDICT_MALFORMED;
+    if (signer_count(signers) == 0)
+        return VERDICT_MISMATCH;
+    configuration_no number = signer_at(signers, 0).configuration;
+    const struct configuration_step *step = configuration_step(c, number);
+    if (!step)
+        return number > c->number - c->resumed ? VERDICT_EARLY : VERDICT_STALE;
+    return signers_check(c, slot, root, signers, number, &step->chain, quorum_stable(c));
 }
 
 bool stable_adopt(struct stable *stable, slot_no slot, const struct digest *root, struct slice signers)
@@ -147,6 +195,7 @@ bool stable_adopt(struct stable *stable, slot_no slot, const struct digest *root
         return false;
     c->slot = slot;
     c->root = *root;
+    c->number = signer_count(signers) ? signer_at(signers, 0).configuration : 0;
     memcpy(c->signers, signers.data, signers.len);
     c->signers_len = signers.len;
     return true;

@@ -16,6 +16,7 @@ struct stable_candidate {
     slot_no slot; /* 0: none */
     struct digest root;
     configuration_no configuration;
+    struct digest chain;
     epoch_no epoch;
     uint8_t signature[SIGNATURE_BYTES];
 };
@@ -24,6 +25,7 @@ struct stable_candidate {
 struct certificate {
     slot_no slot;
     struct digest root;
+    configuration_no number;            /* of the configuration that its signers name */
     uint8_t signers[REPLICAS_MAX * 84]; /* list of struct signer */
     size_t signers_len;
 };
@@ -35,13 +37,23 @@ struct stable {
 
 void stable_init(struct stable *stable);
 
-/* Adds a CHECKPOINT frame (checks message and signature). *advanced says whether the certificate rose. */
+/* Adds a CHECKPOINT frame (checks message and signature, by the epoch in force at its slot). One of a configuration that is
+ * not held yet is EARLY. *advanced says whether the certificate rose. */
 enum verdict stable_add(struct stable *stable, const struct auth *auth, const struct frame *frame,
                         bool *advanced);
 
-/* Checks a certificate that came inside another message. */
+/* Checks a certificate that came inside another message: 2f+1 E in force at its slot, all naming the same configuration,
+ * which is held here (EARLY: not yet). */
 enum verdict certificate_check(const struct configuration *configuration, slot_no slot,
                                const struct digest *root, struct slice signers);
+/* Did `need` distinct E in force at `slot` sign this, naming `number` with that chain digest? */
+enum verdict signers_check(const struct configuration *configuration, slot_no slot, const struct digest *root,
+                           struct slice signers, configuration_no number, const struct digest *chain,
+                           uint32_t need);
+/* A CHECKPOINT signed by at least `need` E that names a higher number; false when there is none. f+1: a correct E executed
+ * the RECONFIGs that led there. */
+bool stable_shows_number(const struct stable *stable, configuration_no above, uint32_t need,
+                         struct certificate *shown);
 /* Takes over a checked certificate if it is higher; true when it was. */
 bool stable_adopt(struct stable *stable, slot_no slot, const struct digest *root, struct slice signers);
 

@@ -27,6 +27,8 @@ bool preparation_is_admitted(const struct preparation *p, const struct batch_ent
 {
     if (mutant(MUTANT_ADMISSION_SKIPPED))
         return true;
+    if (entry->origin == ORIGIN_RECONFIG)
+        return reconfig_is_admitted(p, entry);
     if (entry->origin >= ORIGINS_MAX)
         return false;
     const struct prep_origin *origin = &p->origin[entry->origin];

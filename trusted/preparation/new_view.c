@@ -65,6 +65,8 @@ enum verdict preparation_on_new_view(struct preparation *p, const struct frame *
         return VERDICT_STALE;
     if (nv.view == p->view && p->in_view)
         return VERDICT_DUPLICATE;
+    if (auth_counts_above(&p->auth) == UINT64_MAX)
+        return VERDICT_EARLY; /* a fresh epoch enters by a NEW-VIEW whose configuration lists it */
     enum verdict verdict = evidence_new_view(&p->configuration, frame, &nv, &selection, &highest);
     if (verdict == VERDICT_ACCEPT)
         preparation_enter(p, nv.view, &selection, &highest, out);

@@ -49,7 +49,7 @@ enum verdict preparation_on_pre_prepare(struct preparation *p, const struct fram
     bool voted = s->voted && s->voted_view == vote.view;
     if (voted && digest_equal(&s->voted_batch, &vote.batch))
         return VERDICT_DUPLICATE;
-    verdict = auth_check_mac(&p->auth, frame);
+    verdict = auth_check_mac_at(&p->auth, frame, vote.slot);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     if (voted && !mutant(MUTANT_P_VOTES_TWICE))

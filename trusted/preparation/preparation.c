@@ -37,10 +37,12 @@ enum verdict preparation_on_start(struct preparation *p, const struct frame *fra
 
 void preparation_tell_view(const struct preparation *p, struct outbox *out)
 {
-    uint8_t body[17];
+    uint8_t body[25];
     struct writer w = writer_to(body, sizeof body);
-    local_view_put(&w,
-                   &(struct local_view){.view = p->view, .in_view = p->in_view, .next_slot = p->next_slot});
+    local_view_put(&w, &(struct local_view){.view = p->view,
+                                            .in_view = p->in_view,
+                                            .next_slot = p->next_slot,
+                                            .configuration = p->configuration.number});
     auth_emit_plain(&p->auth, out, FRAME_LOCAL_VIEW, (struct slice){body, w.len}, (struct slice){NULL, 0});
 }
 
@@ -71,6 +73,10 @@ static enum verdict preparation_step(void *state, const struct compartment_input
         return preparation_on_new_view(p, &frame, out);
     case FRAME_CHECKPOINT:
         return preparation_on_checkpoint(p, &frame);
+    case FRAME_RECONFIG:
+        return preparation_on_reconfig(p, &frame, out);
+    case FRAME_CONFIGURATION:
+        return preparation_on_configuration(p, &frame, out);
     default:
         return VERDICT_UNEXPECTED;
     }

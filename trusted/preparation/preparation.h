@@ -9,6 +9,7 @@
  *   new-view      enter it, vote for what it selects           -> new_view.c
  *   checkpoint    truncate                                     -> checkpoint.c
  *   recall        what an earlier life promised                -> recall.c
+ *   reconfig, configuration   fresh keys; what was executed    -> reconfig.c
  *
  * P trusts nobody else's view: it votes in a view only after a valid NEW-VIEW (view 0 excepted), never again in a view it
  * parted from, and its view only rises. It keeps, per slot above its stable checkpoint, every (batch, latest view) that it
@@ -59,6 +60,12 @@ struct prep_origin {
     struct prep_admitted admitted[2][BUNDLE_WINDOW];
 };
 
+/* The last admissible RECONFIG for each replica. */
+struct prep_reconfig {
+    configuration_no number; /* 0: none */
+    struct digest digest;
+};
+
 struct prep_view_change {
     view_no view; /* 0: none */
     configuration_no configuration;
@@ -85,6 +92,7 @@ struct preparation {
     bool admitted_more;
     struct prep_origin *origin; /* ORIGINS_MAX */
     struct prep_view_change view_change[REPLICAS_MAX];
+    struct prep_reconfig reconfig[REPLICAS_MAX];
     uint8_t *scratch; /* FRAME_MAX, for NEW-VIEW */
     struct sealing sealing;
     bool write_all; /* the checkpoint rose: before the next vote everything is written anew */
@@ -125,6 +133,9 @@ enum verdict preparation_on_leave(struct preparation *p, const struct frame *fra
 enum verdict preparation_on_view_change(struct preparation *p, const struct frame *frame, struct outbox *out);
 enum verdict preparation_on_new_view(struct preparation *p, const struct frame *frame, struct outbox *out);
 enum verdict preparation_on_checkpoint(struct preparation *p, const struct frame *frame);
+enum verdict preparation_on_reconfig(struct preparation *p, const struct frame *frame, struct outbox *out);
+enum verdict preparation_on_configuration(struct preparation *p, const struct frame *frame,
+                                          struct outbox *out);
 
 enum verdict preparation_on_recall(struct preparation *p, const struct frame *frame, struct outbox *out);
 
@@ -150,6 +161,7 @@ void preparation_vote(struct preparation *p, slot_no slot, const struct digest *
 void preparation_enter(struct preparation *p, view_no view, const struct selection *selection,
                        const struct shown_certificate *certificate, struct outbox *out);
 void preparation_truncated(struct preparation *p);
+bool reconfig_is_admitted(const struct preparation *p, const struct batch_entry *entry);
 void preparation_tell_view(const struct preparation *p, struct outbox *out);
 
 #endif

@@ -149,9 +149,10 @@ enum verdict preparation_resume(struct preparation *p, struct outbox *out)
         return VERDICT_MISMATCH;
     p->started = true;
     p->view = p->configuration.view;
-    p->in_view = p->view == 0; /* view 0 needs no NEW-VIEW: these are the first epochs */
+    /* View 0 needs no NEW-VIEW, for the first epochs only: who starts anew may have voted there. */
+    p->in_view = p->view == 0 && auth_counts_above(&p->auth) == 0;
     preparation_write_all(p, out);
-    if (!p->in_view)
+    if (p->view)
         preparation_part(p, out);
     preparation_tell_view(p, out);
     return VERDICT_ACCEPT;

@@ -31,7 +31,8 @@ static struct prep_view_change *next_shortest(struct preparation *p, view_no vie
     struct prep_view_change *best = NULL;
     for (replica_id r = 0; r < p->configuration.replicas; r++) {
         struct prep_view_change *stored = &p->view_change[r];
-        bool fits = stored->view == view && stored->configuration == p->configuration.number && !taken[r];
+        bool fits = stored->view == view && !taken[r] &&
+                    evidence_number(&p->configuration, stored->configuration) == VERDICT_ACCEPT;
         if (fits && (!best || stored->len < best->len))
             best = stored;
     }
@@ -119,9 +120,10 @@ enum verdict preparation_on_view_change(struct preparation *p, const struct fram
         return VERDICT_UNEXPECTED;
     if (vc.view < p->view || (vc.view == p->view && p->in_view) || vc.view <= p->new_view_made)
         return VERDICT_STALE;
-    if (!configuration_member(&p->configuration, &frame->sender))
+    if (!configuration_member_ever(&p->configuration, &frame->sender))
         return VERDICT_UNKNOWN_SENDER;
-    if (p->view_change[frame->sender.id].view >= vc.view)
+    const struct prep_view_change *stored = &p->view_change[frame->sender.id];
+    if (stored->view > vc.view || (stored->view == vc.view && stored->configuration >= vc.configuration))
         return VERDICT_DUPLICATE;
     enum verdict verdict = evidence_view_change(&p->configuration, frame, &vc, &shown);
     if (verdict == VERDICT_ACCEPT)

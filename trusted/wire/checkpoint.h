@@ -1,5 +1,6 @@
 /*
- * CHECKPOINT: E signs the root of its state after a slot. 2f+1 equal ones are a stable certificate.
+ * CHECKPOINT: E signs the root of its state after a slot, and the chain digest of the configuration that is known by then
+ * (with all its pending changes). 2f+1 equal ones are a stable certificate.
  */
 #ifndef WIRE_CHECKPOINT_H
 #define WIRE_CHECKPOINT_H
@@ -7,7 +8,7 @@
 #include "base/limits.h"
 #include "wire/frame.h"
 
-#define CHECKPOINT_FIELDS(F) F(u64, configuration) F(u64, slot) F(digest, root)
+#define CHECKPOINT_FIELDS(F) F(u64, configuration) F(digest, chain) F(u64, slot) F(digest, root)
 WIRE_STRUCT(checkpoint, CHECKPOINT_FIELDS)
 
 /* A signer of a certificate; with slot and root of the certificate it makes a CHECKPOINT again. */

@@ -19,40 +19,45 @@
 
 /* The numbers are part of the wire format. */
 #define FRAME_TYPES(T)                                                                                       \
-    T(HELLO, 1, "hello")                        /* compartment -> start: public keys, evidence */            \
-    T(START, 2, "start")                        /* admin -> compartments: the manifest */                    \
-    T(BUNDLE, 10, "bundle")                     /* origin -> hosts, P and E */                               \
-    T(REPLY, 11, "reply")                       /* E -> origin */                                            \
-    T(FETCH_REPLY, 12, "fetch-reply")           /* origin -> E: the reply again, in full */                  \
-    T(SIGN_WANTED, 13, "sign-wanted")           /* host -> origin: that bundle signed, please */             \
-    T(PRE_PREPARE, 20, "pre-prepare")           /* P of primary -> P, C, E */                                \
-    T(PREPARE, 21, "prepare")                   /* P -> C */                                                 \
-    T(COMMIT, 22, "commit")                     /* C -> E */                                                 \
-    T(EXECUTED, 23, "executed")                 /* E -> an E that asks */                                    \
-    T(CHECKPOINT, 24, "checkpoint")             /* E -> P, C, E */                                           \
-    T(PARTING, 25, "parting")                   /* P -> C, P */                                              \
-    T(VIEW_CHANGE, 26, "view-change")           /* C -> P */                                                 \
-    T(NEW_VIEW, 27, "new-view")                 /* P of primary -> P, C */                                   \
-    T(ASK_EXECUTED, 30, "ask-executed")         /* E -> E: your EXECUTED for these slots, please */          \
-    T(ASK_STATE, 31, "ask-state")               /* E -> E: leaves of your state at a checkpoint */           \
-    T(STATE, 32, "state")                       /* E -> E: some leaves, encrypted */                         \
-    T(STATUS, 40, "status")                     /* host -> hosts: where I am, so send me what I lack */      \
-    T(FETCH, 41, "fetch")                       /* host -> host: a batch or bundle by digest */              \
-    T(BATCH, 42, "batch")                       /* host -> host: a batch (the attachment) */                 \
-    T(LOCAL_PROPOSE, 50, "local-propose")       /* host -> P: put these bundles into the next slot */        \
-    T(LOCAL_LEAVE, 51, "local-leave")           /* host -> P, C: leave all views below this one */           \
-    T(LOCAL_ADMITTED, 52, "local-admitted")     /* P -> host: verdict on a bundle */                         \
-    T(LOCAL_PROGRESS, 53, "local-progress")     /* E -> host: executed up to here, stable up to here */      \
-    T(LOCAL_NEED, 54, "local-need")             /* E -> host: give me this batch or bundle */                \
-    T(LOCAL_CATCH_UP, 55, "local-catch-up")     /* host -> E: ask that peer */                               \
-    T(LOCAL_VIEW, 56, "local-view")             /* P, C -> host: the view I am in */                         \
-    T(LOCAL_SETTLED, 57, "local-settled")       /* E -> host: this bundle will not be executed (again) */    \
-    T(LOCAL_CHECKPOINT, 58, "local-checkpoint") /* host -> E: go on with the checkpoint under way */         \
-    T(LOCAL_TRANSFER, 59, "local-transfer")     /* E -> host: how catching up by state goes */               \
-    T(LOCAL_SEALED, 70, "local-sealed")         /* P, C, E -> host: a record, durable before what follows */ \
-    T(LOCAL_RECALL, 71, "local-recall")         /* host -> P, C, E: a record of an earlier life */           \
-    T(LOCAL_SAVE, 72, "local-save")             /* host -> E: save a checkpoint */                           \
-    T(LOCAL_SAVED, 73, "local-saved")           /* E -> host: a piece of a checkpoint to be stored */
+    T(HELLO, 1, "hello")                 /* compartment -> start: public keys, evidence */                   \
+    T(START, 2, "start")                 /* admin -> compartments: the manifest */                           \
+    T(RECONFIG, 3, "reconfig")           /* admin or launcher -> hosts, P and E: fresh keys */               \
+    T(CONFIGURATION, 4, "configuration") /* E -> P, C, E, hosts, origins: RECONFIGs that were executed */    \
+    T(GROUP_KEY, 5, "group-key")         /* E -> a fresh E */                                                \
+    T(ASK_CONFIGURATION, 6, "ask-configuration") /* host, origin -> host: what comes after number N? */      \
+    T(BUNDLE, 10, "bundle")                      /* origin -> hosts, P and E */                              \
+    T(REPLY, 11, "reply")                        /* E -> origin */                                           \
+    T(FETCH_REPLY, 12, "fetch-reply")            /* origin -> E: the reply again, in full */                 \
+    T(SIGN_WANTED, 13, "sign-wanted")            /* host -> origin: that bundle signed, please */            \
+    T(PRE_PREPARE, 20, "pre-prepare")            /* P of primary -> P, C, E */                               \
+    T(PREPARE, 21, "prepare")                    /* P -> C */                                                \
+    T(COMMIT, 22, "commit")                      /* C -> E */                                                \
+    T(EXECUTED, 23, "executed")                  /* E -> an E that asks */                                   \
+    T(CHECKPOINT, 24, "checkpoint")              /* E -> P, C, E */                                          \
+    T(PARTING, 25, "parting")                    /* P -> C, P */                                             \
+    T(VIEW_CHANGE, 26, "view-change")            /* C -> P */                                                \
+    T(NEW_VIEW, 27, "new-view")                  /* P of primary -> P, C */                                  \
+    T(ASK_EXECUTED, 30, "ask-executed")          /* E -> E: your EXECUTED for these slots, please */         \
+    T(ASK_STATE, 31, "ask-state")                /* E -> E: leaves of your state at a checkpoint */          \
+    T(STATE, 32, "state")                        /* E -> E: some leaves, encrypted */                        \
+    T(STATUS, 40, "status")                      /* host -> hosts: where I am, so send me what I lack */     \
+    T(FETCH, 41, "fetch")                        /* host -> host: a batch or bundle by digest */             \
+    T(BATCH, 42, "batch")                        /* host -> host: a batch (the attachment) */                \
+    T(LOCAL_PROPOSE, 50, "local-propose")        /* host -> P: put these bundles into the next slot */       \
+    T(LOCAL_LEAVE, 51, "local-leave")            /* host -> P, C: leave all views below this one */          \
+    T(LOCAL_ADMITTED, 52, "local-admitted")      /* P -> host: verdict on a bundle */                        \
+    T(LOCAL_PROGRESS, 53, "local-progress")      /* E -> host: executed up to here, stable up to here */     \
+    T(LOCAL_NEED, 54, "local-need")              /* E -> host: give me this batch or bundle */               \
+    T(LOCAL_CATCH_UP, 55, "local-catch-up")      /* host -> E: ask that peer */                              \
+    T(LOCAL_VIEW, 56, "local-view")              /* P, C -> host: the view I am in */                        \
+    T(LOCAL_SETTLED, 57, "local-settled")        /* E -> host: this bundle will not be executed (again) */   \
+    T(LOCAL_CHECKPOINT, 58, "local-checkpoint")  /* host -> E: go on with the checkpoint under way */        \
+    T(LOCAL_RECONFIGURED, 62, "local-reconfigured") /* E -> host: a RECONFIG was executed */                 \
+    T(LOCAL_TRANSFER, 59, "local-transfer")         /* E -> host: how catching up by state goes */           \
+    T(LOCAL_SEALED, 70, "local-sealed") /* P, C, E -> host: a record, durable before what follows */         \
+    T(LOCAL_RECALL, 71, "local-recall") /* host -> P, C, E: a record of an earlier life */                   \
+    T(LOCAL_SAVE, 72, "local-save")     /* host -> E: save a checkpoint */                                   \
+    T(LOCAL_SAVED, 73, "local-saved")   /* E -> host: a piece of a checkpoint to be stored */
 
 enum frame_type {
 #define T(name, number, text) FRAME_##name = number,

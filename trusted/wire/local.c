@@ -17,3 +17,4 @@ const char *transfer_phase_name(unsigned phase)
                                                        "nodes", "leaves", "origins"};
     return phase < TRANSFER_PHASES ? names[phase] : "unknown";
 }
+WIRE_CODE(local_reconfigured, LOCAL_RECONFIGURED_FIELDS)

@@ -21,7 +21,9 @@ WIRE_STRUCT(local_admitted, LOCAL_ADMITTED_FIELDS)
 
 /* After every slot. jumped 1: by a state transfer, not by execution. digesting 1: a checkpoint is under way. */
 #define LOCAL_PROGRESS_FIELDS(F)                                                                             \
-    F(u64, executed) F(u64, stable) F(digest, batch) F(digest, root) F(u8, jumped) F(u8, digesting)
+    F(u64, executed)                                                                                         \
+    F(u64, stable)                                                                                           \
+    F(digest, batch) F(digest, root) F(u8, jumped) F(u8, digesting) F(u64, configuration)
 WIRE_STRUCT(local_progress, LOCAL_PROGRESS_FIELDS)
 
 /* How a state transfer goes: phase is an enum transfer_phase; towards the state at `slot`; bytes that were asked for and
@@ -53,7 +55,7 @@ WIRE_STRUCT(local_need, LOCAL_NEED_FIELDS)
 WIRE_STRUCT(local_catch_up, LOCAL_CATCH_UP_FIELDS)
 
 /* in_view 0: parted, waiting for a NEW-VIEW of `view`. */
-#define LOCAL_VIEW_FIELDS(F) F(u64, view) F(u8, in_view) F(u64, next_slot)
+#define LOCAL_VIEW_FIELDS(F) F(u64, view) F(u8, in_view) F(u64, next_slot) F(u64, configuration)
 WIRE_STRUCT(local_view, LOCAL_VIEW_FIELDS)
 
 /* Said when a FETCH-REPLY asks about such a bundle: it was executed, or its epoch is closed, or it is below the window. */
@@ -63,5 +65,9 @@ WIRE_STRUCT(local_settled, LOCAL_SETTLED_FIELDS)
 /* E goes on with the checkpoint under way, by so many leaves: nothing is executed that it could go along with. */
 #define LOCAL_CHECKPOINT_FIELDS(F) F(u64, leaves)
 WIRE_STRUCT(local_checkpoint, LOCAL_CHECKPOINT_FIELDS)
+
+/* Configuration `number` holds from now on, its change is in force above slot `activation`: an idle primary fills up to there. */
+#define LOCAL_RECONFIGURED_FIELDS(F) F(u64, number) F(u64, activation)
+WIRE_STRUCT(local_reconfigured, LOCAL_RECONFIGURED_FIELDS)
 
 #endif

@@ -23,13 +23,16 @@
     F(u16, faults)                                                                                           \
     F(u64, configuration) F(u32, replicas) F(u32, write_quorum) F(u32, read_quorum) F(u64, view_timeout_us)  \
         F(key, group_public) F(slice, members) F(slice, origins) F(u64, resumed) F(u64, view)                \
-            F(slice, retired)
+            F(slice, retired) F(slice, platforms)
 WIRE_STRUCT(start, START_FIELDS)
 
-/* One compartment (or host) of the configuration. */
+/* One incarnation of a compartment (or a host): in force for slots above `after`, until a later one of the same compartment
+ * is. Several of one compartment stand in rising order of epoch and `after`. */
 #define MEMBER_FIELDS(F)                                                                                     \
     F(u32, replica)                                                                                          \
-    F(u32, kind) F(u64, epoch) F(key, sign_public) F(key, box_public) F(digest, measurement) F(digest, head)
+    F(u32, kind)                                                                                             \
+    F(u64, epoch) F(u64, after) F(key, sign_public) F(key, box_public) F(digest, measurement)                \
+        F(digest, head)
 WIRE_STRUCT(member, MEMBER_FIELDS)
 WIRE_LIST(member, MEMBER_FIELDS)
 
@@ -37,6 +40,12 @@ WIRE_LIST(member, MEMBER_FIELDS)
 #define RETIRED_FIELDS(F) F(u32, replica) F(u64, epoch) F(key, sign_public)
 WIRE_STRUCT(retired, RETIRED_FIELDS)
 WIRE_LIST(retired, RETIRED_FIELDS)
+
+/* Key with which the launcher of a replica vouches for that replica's compartments when they start anew. None of any replica: no
+ * compartment can be renewed, and the configuration changes by a later START only; with durability sync it is so. */
+#define PLATFORM_FIELDS(F) F(u32, replica) F(key, public)
+WIRE_STRUCT(platform, PLATFORM_FIELDS)
+WIRE_LIST(platform, PLATFORM_FIELDS)
 
 /* One native client. `access` bit 0: may write; bit 1: may read. */
 #define ORIGIN_ENTRY_FIELDS(F) F(u32, id) F(u32, access) F(key, sign_public) F(key, box_public)

@@ -7,7 +7,8 @@
 #include "base/limits.h"
 #include "wire/frame.h"
 
-#define STATUS_FIELDS(F) F(u64, view) F(u8, in_view) F(u64, executed) F(u64, stable) F(u64, newest)
+#define STATUS_FIELDS(F)                                                                                     \
+    F(u64, view) F(u8, in_view) F(u64, executed) F(u64, stable) F(u64, newest) F(u64, configuration)
 WIRE_STRUCT(status, STATUS_FIELDS)
 
 /* what 0: a batch; 1: a bundle. */

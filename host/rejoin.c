@@ -1,0 +1,57 @@
+#include "rejoin.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "log.h"
+#include "ordering/attest.h"
+
+#define RETRY_SECONDS 2u /* the number that it built on may be an old one, or another one is pending */
+
+static size_t reconfig_make(struct replica *r, configuration_no number, uint8_t *out)
+{
+    uint8_t members[RENEWALS_MAX * renewal_BYTES], body[RECONFIG_BYTES_MAX], report_data[REPORT_BYTES];
+    struct writer mw = writer_to(members, sizeof members), bw = writer_to(body, sizeof body);
+    struct sender admin = {.kind = KIND_ADMIN};
+    for (int i = 1; i < MEMBER_KINDS; i++) {
+        const struct member_hello *h = &r->hellos.member[i];
+        struct renewal renewal = {.kind = (uint32_t)h->sender.kind,
+                                  .epoch = h->sender.epoch,
+                                  .sign_public = h->hello.sign_public,
+                                  .box_public = h->hello.box_public,
+                                  .measurement = h->hello.measurement};
+        attest_bound(&r->configuration.cluster, r->options.id, &renewal, number, r->now_us, report_data);
+        attest_software(&renewal, &r->platform.attestation, report_data);
+        renewal_put(&mw, &renewal);
+    }
+    struct reconfig reconfig = {.configuration = number,
+                                .replica = r->options.id,
+                                .attempt = r->now_us,
+                                .members = {members, mw.len}};
+    reconfig_put(&bw, &reconfig);
+    CHECK(!mw.bad && !bw.bad);
+    return frame_encode(out, RECONFIG_BYTES_MAX + 64, FRAME_RECONFIG, &admin, AUTH_NONE,
+                        (struct slice){body, bw.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
+}
+
+size_t rejoin_due(struct replica *r, uint8_t *out)
+{
+    struct engine_status s;
+    memset(&s, 0, sizeof s);
+    if (!r->started || !r->options.rejoin || r->rejoined)
+        return 0;
+    r->engine_type->status(r->engine, &s);
+    if (s.epoch[0] < r->epoch) {
+        if (links_up(&r->links) == 0 || r->rejoin_seconds++ % RETRY_SECONDS != 0)
+            return 0;
+        log_line(LOG_INFO, "asks to be admitted under epoch %llu, on configuration %llu",
+                 (unsigned long long)r->epoch, (unsigned long long)s.configuration);
+        return reconfig_make(r, s.configuration, out);
+    }
+    if (s.full && s.lag < CHECKPOINT_INTERVAL) {
+        r->rejoined = true;
+        log_line(LOG_INFO, "full again: epoch %llu, configuration %llu", (unsigned long long)r->epoch,
+                 (unsigned long long)s.configuration);
+    }
+    return 0;
+}

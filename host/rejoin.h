@@ -1,0 +1,10 @@
+/* A replica that comes back: the RECONFIG by which its fresh compartments are admitted again. */
+#ifndef HOST_REJOIN_H
+#define HOST_REJOIN_H
+
+#include "replica.h"
+
+/* The RECONFIG that is due now (a frame in `out`, of RECONFIG_BYTES_MAX + 64 bytes); 0: none. To be asked every second. */
+size_t rejoin_due(struct replica *r, uint8_t *out);
+
+#endif

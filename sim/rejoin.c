@@ -1,0 +1,267 @@
+/*
+ * Restarts with amnesia: a replica loses everything, comes back with fresh keys under a new epoch, and its launcher brings a
+ * RECONFIG until it is full again. A Byzantine host keeps P and C of the incarnation before running beside it: they are fed
+ * all that the new ones are fed, and what they say goes to everybody.
+ *
+ * Not more than f replicas are restarting, crashed or faulty at a time: else the others, who must order the RECONFIG and have
+ * the state, could not.
+ */
+#include "world.h"
+
+#include "ordering/attest.h"
+
+void sim_arena_free(struct arena *arena);
+
+static void ghosts_free(struct replica *replica)
+{
+    for (uint32_t k = 0; k < 2; k++)
+        if (replica->ghost[k].state)
+            cell_free(&replica->ghost[k]);
+}
+
+void rejoin_kill(struct world *w, replica_id r, uint64_t down_us, bool clone)
+{
+    struct replica *replica = &w->replica[r];
+    replica->crashed = true;
+    replica->rejoining = true;
+    world_fault(w);
+    world_trace(w, "fault: replica %u loses everything%s", r, clone ? ", a clone goes on" : "");
+    world_story(w, "r%u is killed, and loses everything", r);
+    world_later(w, down_us, DUE_RESTART, r, clone, 0, NULL);
+}
+
+/* What the ledger compares this E with begins anew. */
+static void forget(struct world *w, replica_id r)
+{
+    struct replica *replica = &w->replica[r];
+    replica->seen_executed = replica->seen_checkpoint = 0;
+    replica->seen_transfers = 0;
+    w->ledger.time_us[r] = 0;
+    for (uint64_t s = 0; s < w->ledger.slots; s++)
+        w->ledger.slot[s].done[r] = 0;
+}
+
+static void restart(struct world *w, replica_id r, bool clone)
+{
+    struct replica *replica = &w->replica[r];
+    ghosts_free(replica);
+    for (uint32_t k = 0; k < CELLS; k++) {
+        if (k < 2 && clone)
+            replica->ghost[k] = replica->cell[k];
+        else
+            cell_free(&replica->cell[k]);
+        replica->cell[k] = (struct cell){0};
+    }
+    for (size_t i = 0; i < replica->helds; i++)
+        parcel_drop(replica->held[i].parcel);
+    replica->helds = 0;
+    sim_arena_free(&replica->arena);
+    replica->incarnation++;
+    replica->crashed = false;
+    replica->run_ending = false;
+    replica->timer_set++;
+    forget(w, r);
+    replica_init(w, r);
+    replica_start(w, r);
+    world_trace(w, "r%u starts anew, incarnation %u", r, replica->incarnation);
+    world_story(w, "r%u starts anew", r);
+    for (replica_id peer = 0; peer < w->n; peer++) {
+        if (peer == r)
+            continue;
+        world_later(w, 1000, DUE_PEER_UP, r, peer, 0, NULL);
+        world_later(w, 1000, DUE_PEER_UP, peer, r, 0, NULL);
+    }
+    for (uint32_t c = 0; c < w->clients; c++)
+        if (w->client[c].alive)
+            world_later(w, 5000, DUE_CONNECTED, c, r, w->client[c].incarnation * CLIENTS_MAX + c, NULL);
+    world_later(w, w->request_timeout_us, DUE_REJOIN, r, 0, replica->incarnation, NULL);
+}
+
+/* The launcher's part: evidence for fresh keys, on the number that its host knows. `bogus`: keys that nobody has. */
+static void submit(struct world *w, replica_id r, configuration_no number, bool bogus)
+{
+    uint8_t members[RENEWALS_MAX * renewal_BYTES], body[RECONFIG_BYTES_MAX], frame[RECONFIG_BYTES_MAX + 64];
+    uint8_t report_data[REPORT_BYTES];
+    struct writer mw = writer_to(members, sizeof members), bw = writer_to(body, sizeof body);
+    for (uint32_t k = 0; k < CELLS; k++) {
+        const struct member *m = founding_member(r, k);
+        struct renewal renewal = {
+            .kind = m->kind, .epoch = m->epoch, .sign_public = m->sign_public, .box_public = m->box_public};
+        if (bogus) {
+            struct box_key box;
+            box_keypair(&box);
+            renewal.epoch += w->replica[r].attempts + 1;
+            memcpy(renewal.box_public.bytes, box.public, 32);
+        }
+        attest_bound(&w->configuration.cluster, r, &renewal, number, w->replica[r].attempts + 1, report_data);
+        attest_software(&renewal, &w->platform[r], report_data);
+        renewal_put(&mw, &renewal);
+    }
+    struct reconfig reconfig = {.configuration = number,
+                                .replica = r,
+                                .attempt = ++w->replica[r].attempts,
+                                .members = {members, mw.len}};
+    reconfig_put(&bw, &reconfig);
+    CHECK(!mw.bad && !bw.bad);
+    struct sender admin = {.kind = KIND_ADMIN};
+    size_t len = frame_encode(frame, sizeof frame, FRAME_RECONFIG, &admin, AUTH_NONE,
+                              (struct slice){body, bw.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    CHECK(len > 0);
+    world_trace(w, "r%u launcher: %sRECONFIG on %llu", r, bogus ? "bogus " : "", (unsigned long long)number);
+    replica_event(w, r, EVENT_RECONFIG, 0, (struct slice){frame, len});
+}
+
+static void launcher(struct world *w, replica_id r)
+{
+    struct replica *replica = &w->replica[r];
+    struct engine_status status = {0};
+    splitbft_engine.status(replica->engine, &status);
+    if (status.epoch[0] < 1 + replica->incarnation && replica_is_up(w, r))
+        submit(w, r, status.configuration, false);
+    if (status.epoch[0] == 1 + replica->incarnation && status.full && replica->rejoining) {
+        replica->rejoining = false;
+        w->restarts_left++;
+        w->result->rejoins++;
+        world_trace(w, "r%u is full again", r);
+        world_story(w, "r%u is full again", r);
+        return;
+    }
+    world_later(w, 2 * w->request_timeout_us, DUE_REJOIN, r, 0, replica->incarnation, NULL);
+}
+
+void rejoin_on_due(struct world *w, const struct due *due)
+{
+    if (due->kind == DUE_RESTART)
+        restart(w, due->a, due->b);
+    else if (due->x == w->replica[due->a].incarnation && !w->replica[due->a].crashed)
+        launcher(w, due->a);
+}
+
+static bool usable(const struct world *w, replica_id r)
+{
+    bool used = w->replica[r].crashed || w->replica[r].rejoining;
+    for (uint32_t k = 0; k < CELLS; k++)
+        used = used || w->replica[r].cell[k].faulty;
+    return !used;
+}
+
+/* Launchers that renew what runs: it is locked out by it. As many at once as the dice want. */
+static void evil_launchers(struct world *w)
+{
+    for (replica_id r = 0; r < w->n; r++)
+        if (replica_is_up(w, r) && dice_chance(&w->rejoin_dice, 0.3))
+            submit(w, r, w->known.number, true);
+}
+
+void rejoin_fault(struct world *w)
+{
+    struct dice *d = &w->rejoin_dice;
+    if (w->options.evil_launchers)
+        evil_launchers(w);
+    replica_id r = dice_below(d, w->n);
+    bool clone = w->options.faults & FAULTS_BYZANTINE && dice_chance(d, 0.5) && !w->pbft;
+    uint64_t down_us = dice_between(d, 1000, 3000000);
+    if (!w->restarts_left || !usable(w, r) || !dice_chance(d, 0.2))
+        return;
+    w->restarts_left--;
+    rejoin_kill(w, r, down_us, clone);
+}
+
+void rejoin_ghost_output(struct world *w, replica_id r, struct parcel *parcel)
+{
+    struct frame frame;
+    if (w->healing && !w->replica[r].host_faulty && dice_chance(&w->rejoin_dice, 0.5))
+        return;
+    if (!frame_decode(parcel->data, parcel->len, &frame) || frame.type >= FRAME_LOCAL_PROPOSE)
+        return;
+    for (replica_id peer = 0; peer < w->n; peer++)
+        if (peer != r)
+            network_send(w, r, peer, parcel);
+}
+
+/* ------------------------------------------------------------------------------------------------ rules */
+
+/* Whoever votes above an activation slot knows the configuration that it belongs to: that is what L is for. */
+static void check_vote(struct world *w, replica_id r, const struct frame *frame,
+                       const struct configuration *held)
+{
+    struct vote vote;
+    if (!vote_decode(frame->body, &vote))
+        return;
+    for (configuration_no n = held->number + 1; n <= w->known.number; n++) {
+        const struct configuration_step *step = configuration_step(&w->known, n);
+        if (step && vote.slot > step->activation)
+            world_violation(w, "replica %u votes in slot %llu by configuration %llu, where %llu is in force",
+                            r, (unsigned long long)vote.slot, (unsigned long long)held->number,
+                            (unsigned long long)n);
+    }
+}
+
+/* A correct primary builds a NEW-VIEW on VIEW-CHANGEs of its own number, by the epochs that it knows to be the latest. */
+static void check_new_view(struct world *w, replica_id r, const struct frame *frame,
+                           const struct configuration *held)
+{
+    size_t at = 0;
+    struct slice bytes;
+    while (frame_list_next(frame->attachment, &at, &bytes)) {
+        struct frame inner;
+        struct view_change vc;
+        CHECK(frame_decode(bytes.data, bytes.len, &inner) && view_change_decode(inner.body, &vc));
+        const struct member_keys *keys = configuration_member(held, &inner.sender);
+        if (vc.configuration != held->number)
+            world_violation(w, "replica %u builds a NEW-VIEW on configuration %llu, and knows %llu", r,
+                            (unsigned long long)vc.configuration, (unsigned long long)held->number);
+        if (!keys || keys->after > vc.stable_slot)
+            world_violation(w, "replica %u builds a NEW-VIEW on a VIEW-CHANGE of an epoch that has no say",
+                            r);
+    }
+}
+
+/* A correct fresh E says nothing to anybody before a checkpoint at or above its activation slot is stable. */
+static void check_execution(struct world *w, replica_id r, const struct frame *frame,
+                            const struct execution *e)
+{
+    bool speaks = frame->type == FRAME_REPLY || frame->type == FRAME_CHECKPOINT;
+    if (speaks && exec_stable_slot(e) < auth_counts_above(&e->auth))
+        world_violation(
+            w, "replica %u: a fresh Execution compartment speaks before its activation slot is stable", r);
+    uint32_t pending[MEMBER_KINDS] = {0};
+    for (unsigned k = 0; k < MEMBER_KINDS; k++)
+        for (replica_id m = 0; m < w->n; m++)
+            pending[k] += e->configuration.member[k][m].after > e->executed;
+    for (unsigned k = 1; k < MEMBER_KINDS; k++)
+        if (pending[k] > w->f &&
+            configuration_number_at(&e->configuration, e->executed) == e->configuration.number)
+            world_violation(w, "%u members of a kind are pending at once", pending[k]);
+}
+
+/* The rules of PROTOCOL.md that no wrong answer shows at once are looked at where they are kept or broken. */
+void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct slice bytes)
+{
+    struct frame frame;
+    if (w->replica[r].cell[cell].faulty || !frame_decode(bytes.data, bytes.len, &frame))
+        return;
+    const struct preparation *p = w->replica[r].cell[CELL_P].state;
+    const struct confirmation *c = w->replica[r].cell[CELL_C].state;
+    const struct execution *e = w->replica[r].cell[CELL_E].state;
+    if (!p || !c || !e)
+        return; /* being born */
+    if (cell == CELL_E && frame.type == FRAME_CONFIGURATION)
+        (void)configuration_follow(&w->known, &frame);
+    if (cell == CELL_E && e->started)
+        check_execution(w, r, &frame, e);
+    if (frame.type == FRAME_COMMIT)
+        check_vote(w, r, &frame, &c->configuration);
+    if (frame.type == FRAME_PREPARE || frame.type == FRAME_PRE_PREPARE)
+        check_vote(w, r, &frame, &p->configuration);
+    if (frame.type == FRAME_NEW_VIEW)
+        check_new_view(w, r, &frame, &p->configuration);
+}
+
+bool rejoin_done(const struct world *w)
+{
+    for (replica_id r = 0; r < w->n; r++)
+        if (w->replica[r].rejoining && !w->replica[r].cell[CELL_P].faulty)
+            return false;
+    return true;
+}

@@ -1,0 +1,385 @@
+/*
+ * RECONFIG and the chain: who may renew what, from which slot on an epoch counts, and what it takes to believe that a RECONFIG
+ * was executed.
+ */
+#include "testing.h"
+
+#include "cluster.h"
+#include "ordering/attest.h"
+#include "ordering/stable.h"
+
+#define K CHECKPOINT_INTERVAL
+#define L WINDOW
+
+static struct cluster *cluster;
+static struct configuration held;
+static struct sign_key platform[4];
+
+static int setup(void **state)
+{
+    (void)state;
+    uint8_t list[4 * platform_BYTES];
+    struct writer w = writer_to(list, sizeof list);
+    cluster = cluster_new(&(struct cluster_options){.unstarted = true});
+    for (replica_id r = 0; r < 4; r++) {
+        struct platform p = {.replica = r};
+        sign_keypair(&platform[r]);
+        memcpy(p.public.bytes, platform[r].public, 32);
+        platform_put(&w, &p);
+    }
+    struct start manifest = cluster_manifest(cluster);
+    manifest.platforms = (struct slice){list, w.len};
+    struct slice bytes = cluster_sign_start(cluster, &manifest, &cluster->admin);
+    struct frame frame;
+    assert_true(frame_decode(bytes.data, bytes.len, &frame));
+    assert_verdict(configuration_load(&held, &frame, cluster->admin.public), ACCEPT);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    cluster_free(cluster);
+    return 0;
+}
+
+/* What a RECONFIG is to say; what is left out is as a correct launcher has it. */
+struct wish {
+    replica_id replica;
+    configuration_no number; /* 0: the one held */
+    enum kind first, last;   /* 0: P to E */
+    epoch_no epoch;          /* 0: one higher */
+    const struct sign_key *by;
+    const struct sign_key *admin;
+    bool other_measurement;
+};
+
+static struct slice make(const struct wish *wish, uint8_t body[RECONFIG_BYTES_MAX])
+{
+    static uint8_t members[RENEWALS_MAX * renewal_BYTES], signature[64];
+    uint8_t report_data[REPORT_BYTES];
+    struct writer mw = writer_to(members, sizeof members), w = writer_to(body, RECONFIG_BYTES_MAX);
+    struct reconfig m = {
+        .configuration = wish->number ? wish->number : held.number, .replica = wish->replica, .attempt = 7};
+    enum kind first = wish->first ? wish->first : KIND_PREPARATION;
+    enum kind last = wish->last ? wish->last : KIND_EXECUTION;
+    for (enum kind kind = first; kind <= last; kind++) {
+        struct sign_key sign;
+        struct box_key box;
+        struct renewal renewal = {
+            .kind = kind,
+            .epoch = wish->epoch ? wish->epoch : held.member[kind - KIND_HOST][wish->replica].epoch + 1};
+        sign_keypair(&sign);
+        box_keypair(&box);
+        memcpy(renewal.sign_public.bytes, sign.public, 32);
+        memcpy(renewal.box_public.bytes, box.public, 32);
+        renewal.measurement.bytes[0] = wish->other_measurement;
+        attest_bound(&held.cluster, wish->replica, &renewal, m.configuration, m.attempt, report_data);
+        attest_software(&renewal, wish->by ? wish->by : &platform[wish->replica], report_data);
+        renewal_put(&mw, &renewal);
+    }
+    m.members = (struct slice){members, mw.len};
+    if (wish->admin) {
+        struct digest_state state;
+        struct digest content;
+        struct writer bare = writer_to(body, RECONFIG_BYTES_MAX);
+        struct auth auth = {.sign = *wish->admin};
+        reconfig_put(&bare, &m);
+        digest_begin(&state, RECONFIG_TAG);
+        digest_add(&state, held.cluster.bytes, sizeof held.cluster.bytes);
+        digest_add(&state, body, bare.len);
+        digest_end(&state, &content);
+        auth_sign_content(&auth, &content, signature);
+        m.signature = (struct slice){signature, sizeof signature};
+    }
+    reconfig_put(&w, &m);
+    assert_false(w.bad || mw.bad);
+    return (struct slice){body, w.len};
+}
+
+static enum verdict execute_body(struct configuration *c, struct slice body, slot_no slot)
+{
+    struct reconfig m;
+    enum verdict verdict = reconfig_body_check(body, &m);
+    return verdict == VERDICT_ACCEPT ? configuration_reconfigure(c, &m, body, slot) : verdict;
+}
+
+static enum verdict execute(const struct wish *wish, slot_no slot)
+{
+    uint8_t body[RECONFIG_BYTES_MAX];
+    return execute_body(&held, make(wish, body), slot);
+}
+
+static void an_epoch_counts_by_slot(void **state)
+{
+    (void)state;
+    slot_no r = 3 * K + 5, a = 4 * K + L;
+    struct sender old = {KIND_CONFIRMATION, 2, held.member[KIND_CONFIRMATION - KIND_HOST][2].epoch};
+    struct sender fresh = old;
+    fresh.epoch++;
+    assert_verdict(execute(&(struct wish){.replica = 2}, r), ACCEPT);
+    assert_int_equal(held.number, 2);
+    assert_int_equal(configuration_activation(&held), a);
+    assert_int_equal(configuration_number_at(&held, r - 1), 1);
+    assert_int_equal(configuration_number_at(&held, r), 2);
+    assert_non_null(configuration_member_at(&held, &old, a));
+    assert_null(configuration_member_at(&held, &old, a + 1));
+    assert_null(configuration_member_at(&held, &fresh, a));
+    assert_non_null(configuration_member_at(&held, &fresh, a + 1));
+    assert_null(configuration_member(&held, &old));
+    assert_non_null(configuration_member(&held, &fresh));
+    assert_non_null(configuration_member_ever(&held, &old));
+    /* On a checkpoint slot: that one, and L. */
+    assert_int_equal(activation_slot(3 * K), 3 * K + L);
+    assert_int_equal(activation_slot(3 * K + 1), 4 * K + L);
+}
+
+static void a_repetition_is_a_no_op(void **state)
+{
+    (void)state;
+    uint8_t body[RECONFIG_BYTES_MAX];
+    struct slice bytes = make(&(struct wish){.replica = 2}, body);
+    assert_verdict(execute_body(&held, bytes, 10), ACCEPT);
+    struct digest chain = configuration_step(&held, 2)->chain;
+    assert_verdict(execute_body(&held, bytes, 11), STALE);
+    assert_verdict(execute_body(&held, bytes, 10 + 10 * L), STALE);
+    assert_int_equal(held.number, 2);
+    assert_memory_equal(&configuration_step(&held, 2)->chain, &chain, sizeof chain);
+}
+
+static void every_byte_counts(void **state)
+{
+    (void)state;
+    uint8_t body[RECONFIG_BYTES_MAX];
+    struct slice bytes = make(&(struct wish){.replica = 1}, body);
+    struct configuration copy;
+    for (size_t at = 0; at < bytes.len; at++) {
+        copy = held;
+        body[at] ^= (uint8_t)(1u << at % 8);
+        assert_refused(execute_body(&copy, bytes, 10), at);
+        body[at] ^= (uint8_t)(1u << at % 8);
+    }
+    for (size_t len = 0; len < bytes.len; len++)
+        assert_refused(execute_body(&held, (struct slice){body, len}, 10), len);
+    assert_verdict(execute_body(&held, bytes, 10), ACCEPT);
+}
+
+static void a_launcher_renews_its_own_and_the_same(void **state)
+{
+    (void)state;
+    assert_verdict(execute(&(struct wish){.replica = 1, .by = &platform[0]}, 10), BAD_SIGNATURE);
+    assert_verdict(execute(&(struct wish){.replica = 1, .other_measurement = true}, 10), MISMATCH);
+    assert_verdict(execute(&(struct wish){.replica = 1, .number = 2}, 10), STALE);
+    assert_verdict(execute(&(struct wish){.replica = 1, .epoch = 1}, 10), STALE);
+    held.platform[1].present = false; /* a policy that does not name it */
+    assert_verdict(execute(&(struct wish){.replica = 1}, 10), WRONG_KIND);
+    assert_int_equal(held.number, 1);
+}
+
+static void the_administrator_may_do_more(void **state)
+{
+    (void)state;
+    struct sign_key other;
+    sign_keypair(&other);
+    struct wish wish = {.replica = 1, .other_measurement = true, .admin = &other};
+    assert_verdict(execute(&wish, 10), BAD_SIGNATURE);
+    wish.admin = &cluster->admin;
+    assert_verdict(execute(&wish, 10), ACCEPT);
+}
+
+static void at_most_f_of_a_kind_are_pending(void **state)
+{
+    (void)state;
+    assert_verdict(execute(&(struct wish){.replica = 1, .last = KIND_CONFIRMATION}, 10), ACCEPT);
+    slot_no a = configuration_activation(&held);
+    assert_verdict(execute(&(struct wish){.replica = 1}, 20), EARLY);
+    assert_verdict(execute(&(struct wish){.replica = 2}, 20), LIMIT);
+    assert_verdict(execute(&(struct wish){.replica = 2}, a), LIMIT);
+    /* Another kind has its own f. */
+    assert_verdict(execute(&(struct wish){.replica = 2, .first = KIND_EXECUTION}, 20), ACCEPT);
+    assert_verdict(execute(&(struct wish){.replica = 2, .last = KIND_CONFIRMATION}, a + 1), ACCEPT);
+}
+
+/* --- the chain ---------------------------------------------------------------------------------------------------- */
+
+/* A CONFIGURATION over `steps` bodies, signed at `slot` by E 0 .. count-1, who hold `as`. */
+static struct slice follow_frame(const struct configuration *as, configuration_no first, const slot_no *slots,
+                                 const struct slice *bodies, uint32_t steps, slot_no slot, uint32_t count)
+{
+    static uint8_t frame[8192];
+    uint8_t list[4096], signers[4 * signer_BYTES], body[8192];
+    struct writer lw = writer_to(list, sizeof list), sw = writer_to(signers, sizeof signers);
+    struct writer w = writer_to(body, sizeof body);
+    struct digest root = {{9}}, content;
+    for (uint32_t i = 0; i < steps; i++) {
+        put_u64(&lw, slots[i]);
+        put_slice(&lw, bodies[i]);
+    }
+    for (replica_id r = 0; r < count; r++) {
+        uint8_t said[80];
+        struct writer c = writer_to(said, sizeof said);
+        struct auth *e = cluster_auth(cluster, KIND_EXECUTION, r);
+        struct signer signer = {.replica = r, .epoch = e->self.epoch, .configuration = as->number};
+        checkpoint_put(&c, &(struct checkpoint){.configuration = as->number,
+                                                .chain = configuration_step(as, as->number)->chain,
+                                                .slot = slot,
+                                                .root = root});
+        auth_content(&held.cluster, FRAME_CHECKPOINT, &e->self, (struct slice){said, c.len}, &content);
+        auth_sign_content(e, &content, signer.signature.bytes);
+        signer_put(&sw, &signer);
+    }
+    chain_put(&w, &(struct chain){.first = first,
+                                  .steps = {list, lw.len},
+                                  .slot = slot,
+                                  .root = root,
+                                  .signers = {signers, sw.len}});
+    assert_false(lw.bad || sw.bad || w.bad);
+    struct sender self = {.kind = KIND_EXECUTION};
+    size_t len = frame_encode(frame, sizeof frame, FRAME_CONFIGURATION, &self, AUTH_NONE,
+                              (struct slice){body, w.len}, SLICE_NONE, SLICE_NONE);
+    return (struct slice){frame, len};
+}
+
+static enum verdict follow(struct configuration *c, struct slice bytes)
+{
+    struct frame frame;
+    return frame_decode(bytes.data, bytes.len, &frame) ? configuration_follow(c, &frame) : VERDICT_MALFORMED;
+}
+
+static void a_correct_e_must_have_executed_it(void **state)
+{
+    (void)state;
+    uint8_t body[RECONFIG_BYTES_MAX];
+    struct slice bytes = make(&(struct wish){.replica = 3}, body);
+    slot_no r = 10, a = activation_slot(r);
+    struct configuration e = held, behind = held;
+    assert_verdict(execute_body(&e, bytes, r), ACCEPT);
+    assert_verdict(follow(&behind, follow_frame(&e, 2, &r, &bytes, 1, K, 1)), MISMATCH); /* f only */
+    assert_verdict(follow(&behind, follow_frame(&e, 2, &r, &bytes, 1, a + K, 3)), MALFORMED);
+    slot_no elsewhere = r + 1; /* where it was executed is what they signed */
+    assert_verdict(follow(&behind, follow_frame(&e, 2, &elsewhere, &bytes, 1, K, 3)), BAD_SIGNATURE);
+    assert_verdict(follow(&behind, follow_frame(&held, 2, &r, &bytes, 1, K, 3)), BAD_SIGNATURE);
+    assert_int_equal(behind.number, 1);
+    struct slice good = follow_frame(&e, 2, &r, &bytes, 1, K, 2);
+    uint8_t *tampered = (uint8_t *)(uintptr_t)good.data;
+    for (size_t at = FRAME_HEADER_BYTES; at < good.len; at++) {
+        struct configuration copy = behind;
+        tampered[at] ^= (uint8_t)(1u << at % 8);
+        assert_refused(follow(&copy, good), at);
+        tampered[at] ^= (uint8_t)(1u << at % 8);
+    }
+    assert_verdict(follow(&behind, good), ACCEPT);
+    assert_memory_equal(configuration_step(&behind, 2), configuration_step(&e, 2),
+                        sizeof(struct configuration_step));
+    assert_verdict(follow(&behind, good), DUPLICATE);
+}
+
+static void steps_are_walked_in_order(void **state)
+{
+    (void)state;
+    uint8_t body[2][RECONFIG_BYTES_MAX];
+    slot_no slots[2] = {10, 20};
+    struct slice bodies[2];
+    struct configuration start = held;
+    bodies[0] = make(&(struct wish){.replica = 3, .last = KIND_PREPARATION}, body[0]);
+    assert_verdict(execute_body(&held, bodies[0], slots[0]), ACCEPT);
+    bodies[1] =
+        make(&(struct wish){.replica = 2, .first = KIND_CONFIRMATION, .last = KIND_CONFIRMATION}, body[1]);
+    assert_verdict(execute_body(&held, bodies[1], slots[1]), ACCEPT);
+    struct configuration behind = start;
+    assert_verdict(follow(&behind, follow_frame(&held, 3, &slots[1], &bodies[1], 1, K, 3)), EARLY);
+    assert_verdict(follow(&behind, follow_frame(&held, 2, slots, bodies, 2, K, 3)), ACCEPT);
+    assert_int_equal(behind.number, 3);
+    for (unsigned kind = 0; kind < MEMBER_KINDS; kind++)
+        for (replica_id r = 0; r < held.replicas; r++) {
+            const struct member_keys *a = &behind.member[kind][r], *b = &held.member[kind][r];
+            assert_true(a->present && a->epoch == b->epoch && a->after == b->after);
+            assert_memory_equal(a->sign_public, b->sign_public, sizeof a->sign_public);
+            assert_memory_equal(a->box_public, b->box_public, sizeof a->box_public);
+            assert_true(digest_equal(&a->measurement, &b->measurement));
+        }
+}
+
+static void a_checkpoint_of_a_number_not_held_is_early(void **state)
+{
+    (void)state;
+    uint8_t body[RECONFIG_BYTES_MAX];
+    slot_no r = 10;
+    struct slice bytes = make(&(struct wish){.replica = 3}, body);
+    struct configuration e = held;
+    assert_verdict(execute_body(&e, bytes, r), ACCEPT);
+    struct slice frame_bytes = follow_frame(&e, 2, &r, &bytes, 1, K, 3);
+    struct frame frame;
+    struct chain chain;
+    assert_true(frame_decode(frame_bytes.data, frame_bytes.len, &frame) && chain_decode(frame.body, &chain));
+    assert_verdict(certificate_check(&held, K, &chain.root, chain.signers), EARLY);
+    assert_verdict(configuration_follow(&held, &frame), ACCEPT);
+    assert_verdict(certificate_check(&held, K, &chain.root, chain.signers), ACCEPT);
+}
+
+/* Durability sync: no platform is named, and not even the administrator renews anything; nor does a chain lead on. */
+static void without_platforms_nothing_is_renewed(void **state)
+{
+    (void)state;
+    uint8_t body[RECONFIG_BYTES_MAX];
+    slot_no r = 10;
+    struct slice bytes = make(&(struct wish){.replica = 3}, body);
+    struct configuration e = held;
+    assert_verdict(execute_body(&e, bytes, r), ACCEPT);
+    struct slice chain = follow_frame(&e, 2, &r, &bytes, 1, K, 3);
+    struct frame frame;
+    assert_true(frame_decode(chain.data, chain.len, &frame));
+    held.fixed = true;
+    assert_verdict(configuration_follow(&held, &frame), UNEXPECTED);
+    assert_verdict(execute(&(struct wish){.replica = 1}, 10), UNEXPECTED);
+    assert_verdict(execute(&(struct wish){.replica = 1, .admin = &cluster->admin}, 10), UNEXPECTED);
+}
+
+/* A resume raises the number, not what CHECKPOINTs name, and changes nothing of the chain's beginning; it names no platform. */
+static void a_resume_keeps_the_chain(void **state)
+{
+    (void)state;
+    struct start manifest = cluster_manifest(cluster);
+    struct configuration founding, resumed;
+    struct frame frame;
+    struct slice bytes = cluster_sign_start(cluster, &manifest, &cluster->admin);
+    assert_true(frame_decode(bytes.data, bytes.len, &frame));
+    assert_verdict(configuration_load(&founding, &frame, cluster->admin.public), ACCEPT);
+    assert_true(founding.fixed);
+    manifest.configuration += 5;
+    manifest.resumed = 5;
+    manifest.view = 9;
+    bytes = cluster_sign_start(cluster, &manifest, &cluster->admin);
+    assert_true(frame_decode(bytes.data, bytes.len, &frame));
+    assert_verdict(configuration_load(&resumed, &frame, cluster->admin.public), ACCEPT);
+    assert_int_equal(resumed.number, founding.number + 5);
+    assert_int_equal(configuration_number_at(&resumed, 1000), founding.number);
+    assert_true(digest_equal(&configuration_step(&resumed, founding.number)->chain,
+                             &configuration_step(&founding, founding.number)->chain));
+    uint8_t list[platform_BYTES];
+    struct writer w = writer_to(list, sizeof list);
+    platform_put(&w, &(struct platform){.replica = 0});
+    manifest.platforms = (struct slice){list, w.len};
+    bytes = cluster_sign_start(cluster, &manifest, &cluster->admin);
+    assert_true(frame_decode(bytes.data, bytes.len, &frame));
+    assert_verdict(configuration_load(&resumed, &frame, cluster->admin.public), MALFORMED);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(an_epoch_counts_by_slot),
+        T(a_repetition_is_a_no_op),
+        T(every_byte_counts),
+        T(a_launcher_renews_its_own_and_the_same),
+        T(the_administrator_may_do_more),
+        T(at_most_f_of_a_kind_are_pending),
+        T(a_correct_e_must_have_executed_it),
+        T(steps_are_walked_in_order),
+        T(a_checkpoint_of_a_number_not_held_is_early),
+        T(without_platforms_nothing_is_renewed),
+        T(a_resume_keeps_the_chain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

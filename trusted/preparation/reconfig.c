@@ -1,0 +1,70 @@
+/*
+ * RECONFIGs: P admits them to the order by their signature or evidence, and learns from a CONFIGURATION which of them were
+ * executed. What it signed while it had left its view it then signs again, with the new number.
+ */
+#include "preparation/preparation.h"
+
+static void tell_host(const struct preparation *p, const struct digest *digest, enum verdict verdict,
+                      struct outbox *out)
+{
+    struct local_admitted admitted = {.origin = ORIGIN_RECONFIG,
+                                      .bundle_no = RECONFIG_BUNDLE_NO,
+                                      .bundle = *digest,
+                                      .is_signed = 1,
+                                      .verdict = (uint8_t)verdict};
+    uint8_t body[64];
+    struct writer w = writer_to(body, sizeof body);
+    local_admitted_put(&w, &admitted);
+    auth_emit_plain(&p->auth, out, FRAME_LOCAL_ADMITTED, (struct slice){body, w.len},
+                    (struct slice){NULL, 0});
+}
+
+bool reconfig_is_admitted(const struct preparation *p, const struct batch_entry *entry)
+{
+    if (entry->bundle_no != RECONFIG_BUNDLE_NO)
+        return false;
+    for (replica_id r = 0; r < p->configuration.replicas; r++)
+        if (p->reconfig[r].number && p->reconfig[r].number == entry->epoch &&
+            digest_equal(&p->reconfig[r].digest, &entry->bundle))
+            return true;
+    return false;
+}
+
+enum verdict preparation_on_reconfig(struct preparation *p, const struct frame *frame, struct outbox *out)
+{
+    struct reconfig reconfig;
+    struct digest digest;
+    enum verdict verdict = reconfig_check(frame, &reconfig);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    auth_content(&p->auth.cluster, frame->type, &frame->sender, frame->body, &digest);
+    /* E may be ahead of what this P knows, never behind it. */
+    if (reconfig.configuration < p->configuration.number)
+        verdict = VERDICT_STALE;
+    if (verdict == VERDICT_ACCEPT)
+        verdict = reconfig_admissible(&p->configuration, &reconfig);
+    if (verdict == VERDICT_ACCEPT) {
+        p->reconfig[reconfig.replica] =
+            (struct prep_reconfig){.number = reconfig.configuration, .digest = digest};
+        p->admitted_more = true;
+    }
+    tell_host(p, &digest, verdict, out);
+    return verdict;
+}
+
+enum verdict preparation_on_configuration(struct preparation *p, const struct frame *frame,
+                                          struct outbox *out)
+{
+    struct chain chain;
+    enum verdict verdict = configuration_follow(&p->configuration, frame);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    CHECK(chain_decode(frame->body, &chain));
+    if (certificate_check(&p->configuration, chain.slot, &chain.root, chain.signers) == VERDICT_ACCEPT &&
+        stable_adopt(&p->stable, chain.slot, &chain.root, chain.signers))
+        preparation_truncated(p);
+    preparation_tell_view(p, out);
+    if (!p->in_view && p->view)
+        preparation_part(p, out);
+    return VERDICT_ACCEPT;
+}
