@@ -32,7 +32,7 @@ static const char help[] =
     "certificates.\n"
     "DIR/replica-N holds the secrets of replica N alone. Refuses to overwrite anything.\n\n"
     "  --protocol P      splitbft (default), pbft\n"
-    "  --faults F        faults to survive, 1 (default) to 4; there will be 3F+1 replicas\n"
+    "  --faults F        faults to survive, 1 (default) to 3; there will be 3F+1 replicas\n"
     "  --service S       kv (default), counter\n"
     "  --isolation I     process (default), inline (default for pbft, which knows no other)\n"
     "  --durability D    memory (default), sync: on the disk before it counts\n"

@@ -13,7 +13,7 @@
 extern const struct redoubt_service redoubt_service_kv, redoubt_service_counter;
 
 static const char help[] =
-    "usage: redoubt replica DIR --id N [--allow-faults] [--wait S]\n\n"
+    "usage: redoubt replica DIR --id N [--allow-faults] [--wait S] [--rejoin]\n\n"
     "Runs replica N of the cluster in DIR until SIGTERM: starts its compartments, leaves their keys in\n"
     "DIR/replica-N/hello, and serves once DIR/replica-N/manifest names them (see `redoubt start`).\n\n"
     "  --allow-faults  obey `redoubt fault` (for demos and tests)\n"
