@@ -381,7 +381,13 @@ static uint64_t kv_leaf_count(const void *state)
 
 static void kv_service_leaf_digest(const void *state, uint64_t leaf, uint8_t out[REDOUBT_DIGEST_BYTES])
 {
-    kv_leaf_digest(state, leaf, out);
+    kv_leaves_digest(state, &leaf, 1, (uint8_t(*)[REDOUBT_DIGEST_BYTES])out);
+}
+
+static void kv_service_leaf_digests(const void *state, const uint64_t *leaves, size_t count,
+                                    uint8_t (*out)[REDOUBT_DIGEST_BYTES])
+{
+    kv_leaves_digest(state, leaves, count, out);
 }
 
 static void kv_service_leaf_save(const void *state, uint64_t leaf, struct redoubt_sink *sink)
@@ -420,4 +426,5 @@ const struct redoubt_service redoubt_service_kv = {
     .leaf_load = kv_service_leaf_load,
     .expect = kv_expect,
     .expect_leaves = kv_expect_leaves,
+    .leaf_digests = kv_service_leaf_digests,
 };

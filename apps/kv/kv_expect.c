@@ -10,10 +10,11 @@
 #include "base/check.h"
 #include "kv_store.h"
 
-#define LINE          64u
-#define KEYS_MIN      8192u /* a smaller store is in the cache anyway */
-#define VALUE_AHEAD   512u  /* bytes of a value; what is longer comes by itself, as it is read in order */
-#define DIGESTS_AHEAD 1024u
+#define LINE         64u
+#define KEYS_MIN     8192u /* a smaller store is in the cache anyway */
+#define GROUP_BYTES  (KV_GROUP_SLOTS * REDOUBT_DIGEST_BYTES)
+#define GROUPS_AHEAD (KV_KEYS_PER_LEAF / KV_GROUP_SLOTS * REDOUBT_DIGEST_BYTES)
+#define VALUE_AHEAD  512u /* bytes of a value; what is longer comes by itself, as it is read in order */
 
 /* Inlined by force: the compiler takes a function that only prefetches for one without effect, and drops its calls. */
 __attribute__((always_inline)) static inline void fetch(const void *from, size_t bytes)
@@ -103,12 +104,13 @@ void kv_store_expect_leaves(const struct kv_store *store, const uint64_t *leaves
             fetch(kv_leaf_entries(leaf[i]), leaf[i]->count * sizeof(struct kv_entry *));
         }
     for (size_t i = 0; i < count; i++) {
-        size_t digests = (size_t)leaf[i]->count * REDOUBT_DIGEST_BYTES;
         if (leaf[i]->count)
-            fetch(kv_leaf_digests(leaf[i]), digests < DIGESTS_AHEAD ? digests : DIGESTS_AHEAD);
+            fetch(kv_leaf_group_digests(leaf[i]), GROUPS_AHEAD);
         for (uint32_t slot = 0; slot < leaf[i]->count; slot++)
-            if (!kv_leaf_known(leaf[i])[slot])
+            if (!kv_leaf_known(leaf[i])[slot]) {
+                fetch(kv_leaf_digests(leaf[i]) + slot / KV_GROUP_SLOTS * GROUP_BYTES, GROUP_BYTES);
                 fetch(kv_leaf_entries(leaf[i])[slot], sizeof(struct kv_entry) + LINE / 4);
+            }
     }
     for (size_t i = 0; i < count; i++)
         for (uint32_t slot = 0; slot < leaf[i]->count; slot++)

@@ -5,7 +5,8 @@
  *   every leaf: u32 count, (u16 key_len, u32 value_len, key, value)*     ascending by (tag, key)
  *
  *   entry digest = H(u16 key_len, u32 value_len, key, value)             value up to 2 KiB, else H(value) in its place
- *   leaf digest  = H(entry digests), leaf 0: H(u8 hash_known, hash_key, H(entry digests))
+ *   group digest = H(entry digests)                                      of four entries, the last group of the rest
+ *   leaf digest  = H(group digests), leaf 0: H(u8 hash_known, hash_key, H(group digests))
  *
  * Two different contents with the same digest are a collision of H: the lengths say where a key ends and a value begins,
  * and whether a value or its digest stands there; which of the two forms a leaf has follows from its number.
@@ -13,19 +14,20 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/check.h"
 #include "kv_codec.h"
 #include "kv_store.h"
 
 #define VALUE_INLINE_MAX 2048u
 #define ENTRY_HEAD       6u
-#define PREFETCH_BYTES   1024u
+#define WANTED           32u
+#define WANTED_TEXT      256u /* an entry that is longer is digested alone */
 #define LEAF0_HEAD       (1u + KV_HASH_KEY_BYTES)
 
-static void pair_digest(const struct kv_store *store, struct slice key, struct slice value,
-                        uint8_t out[REDOUBT_DIGEST_BYTES])
+static size_t pair_text(const struct kv_store *store, struct slice key, struct slice value, uint8_t *text,
+                        size_t cap)
 {
-    uint8_t text[ENTRY_HEAD + KV_KEY_MAX + VALUE_INLINE_MAX];
-    struct writer w = writer_to(text, sizeof text);
+    struct writer w = writer_to(text, cap);
     put_u16(&w, (uint16_t)key.len);
     put_u32(&w, (uint32_t)value.len);
     put_raw(&w, key.data, key.len);
@@ -36,37 +38,110 @@ static void pair_digest(const struct kv_store *store, struct slice key, struct s
         store->env->digest(digest, value.data, value.len);
         put_raw(&w, digest, sizeof digest);
     }
-    store->env->digest(out, text, w.len);
+    return w.len;
 }
 
-static void entry_digest(const struct kv_store *store, const struct kv_entry *entry,
-                         uint8_t out[REDOUBT_DIGEST_BYTES])
+static void pair_digest(const struct kv_store *store, struct slice key, struct slice value,
+                        uint8_t out[REDOUBT_DIGEST_BYTES])
 {
-    pair_digest(store, (struct slice){entry->key, entry->key_len}, kv_entry_value(entry), out);
+    uint8_t text[ENTRY_HEAD + KV_KEY_MAX + VALUE_INLINE_MAX];
+    store->env->digest(out, text, pair_text(store, key, value, text, sizeof text));
 }
 
-/* Fills in entry digests that are not known yet: a cache, so the state does not change in any way that can be seen. */
-void kv_leaf_digest(const struct kv_store *store, uint64_t number, uint8_t out[REDOUBT_DIGEST_BYTES])
+/* Digests that are wanted, made together: see redoubt_env. */
+struct wanted {
+    const struct kv_store *store;
+    size_t count;
+    struct redoubt_bytes in[WANTED];
+    uint8_t *out[WANTED];
+    uint8_t text[WANTED][WANTED_TEXT];
+};
+
+static void wanted_finish(struct wanted *w)
 {
-    const struct kv_leaf *leaf = kv_store_leaf(store, number);
-    uint8_t text[LEAF0_HEAD + REDOUBT_DIGEST_BYTES];
-    for (size_t at = 0; at < (size_t)leaf->count * REDOUBT_DIGEST_BYTES && at < PREFETCH_BYTES; at += 64)
-        __builtin_prefetch(kv_leaf_digests(leaf) + at); /* needed at the end; the entries come first */
+    uint8_t digest[WANTED][REDOUBT_DIGEST_BYTES];
+    w->store->env->digests(digest, w->in, w->count);
+    for (size_t i = 0; i < w->count; i++)
+        memcpy(w->out[i], digest[i], REDOUBT_DIGEST_BYTES);
+    w->count = 0;
+}
+
+static void wanted_add(struct wanted *w, const uint8_t *data, size_t bytes, uint8_t *out)
+{
+    w->in[w->count] = (struct redoubt_bytes){data, bytes};
+    w->out[w->count++] = out;
+    if (w->count == WANTED)
+        wanted_finish(w);
+}
+
+/* Digests that are not known yet are filled in: a cache, so the state does not change in any way that can be seen. */
+static void entries_wanted(struct wanted *w, const struct kv_leaf *leaf)
+{
     for (uint32_t i = 0; i < leaf->count; i++) {
-        if (kv_leaf_known(leaf)[i])
+        if (kv_leaf_known(leaf)[i] & KV_DIGEST_KNOWN)
             continue;
-        entry_digest(store, kv_leaf_entries(leaf)[i],
-                     kv_leaf_digests(leaf) + (size_t)i * REDOUBT_DIGEST_BYTES);
-        kv_leaf_known(leaf)[i] = 1;
+        const struct kv_entry *entry = kv_leaf_entries(leaf)[i];
+        struct slice key = {entry->key, entry->key_len}, value = kv_entry_value(entry);
+        uint8_t *out = kv_leaf_digests(leaf) + (size_t)i * REDOUBT_DIGEST_BYTES, *text = w->text[w->count];
+        if (ENTRY_HEAD + key.len + value.len > WANTED_TEXT)
+            pair_digest(w->store, key, value, out);
+        else
+            wanted_add(w, text, pair_text(w->store, key, value, text, WANTED_TEXT), out);
+        kv_leaf_known(leaf)[i] |= KV_DIGEST_KNOWN;
     }
-    const uint8_t *digests = leaf->count ? kv_leaf_digests(leaf) : text;
-    store->env->digest(out, digests, (size_t)leaf->count * REDOUBT_DIGEST_BYTES);
-    if (number == 0) {
-        text[0] = store->hash_known;
-        memcpy(text + 1, store->hash_key, KV_HASH_KEY_BYTES);
-        memcpy(text + LEAF0_HEAD, out, REDOUBT_DIGEST_BYTES);
-        store->env->digest(out, text, sizeof text);
+}
+
+/* The groups of a leaf, whose entries' digests are known by now. */
+static void groups_wanted(struct wanted *w, const struct kv_leaf *leaf)
+{
+    uint8_t *known = leaf->count ? kv_leaf_known(leaf) : NULL;
+    for (uint32_t first = 0; first < leaf->count; first += KV_GROUP_SLOTS) {
+        uint32_t slots = leaf->count - first < KV_GROUP_SLOTS ? leaf->count - first : KV_GROUP_SLOTS;
+        bool true_yet = true;
+        for (uint32_t i = first; i < first + slots; i++) {
+            true_yet &= (known[i] & KV_GROUP_KNOWN) != 0;
+            known[i] |= KV_GROUP_KNOWN;
+        }
+        if (!true_yet)
+            wanted_add(w, kv_leaf_digests(leaf) + (size_t)first * REDOUBT_DIGEST_BYTES,
+                       slots * REDOUBT_DIGEST_BYTES,
+                       kv_leaf_group_digests(leaf) + (size_t)(first / KV_GROUP_SLOTS) * REDOUBT_DIGEST_BYTES);
     }
+}
+
+static void first_leaf_digest(const struct redoubt_env *env, bool hash_known,
+                              const uint8_t hash_key[KV_HASH_KEY_BYTES], uint8_t digest[REDOUBT_DIGEST_BYTES])
+{
+    uint8_t text[LEAF0_HEAD + REDOUBT_DIGEST_BYTES];
+    text[0] = hash_known;
+    memcpy(text + 1, hash_key, KV_HASH_KEY_BYTES);
+    memcpy(text + LEAF0_HEAD, digest, REDOUBT_DIGEST_BYTES);
+    env->digest(digest, text, sizeof text);
+}
+
+void kv_leaves_digest(const struct kv_store *store, const uint64_t *leaves, size_t count,
+                      uint8_t (*out)[REDOUBT_DIGEST_BYTES])
+{
+    struct redoubt_bytes in[REDOUBT_EXPECT_MAX];
+    struct wanted wanted;
+    wanted.store = store;
+    wanted.count = 0;
+    CHECK(count <= REDOUBT_EXPECT_MAX);
+    for (size_t i = 0; i < count; i++)
+        entries_wanted(&wanted, kv_store_leaf(store, leaves[i]));
+    wanted_finish(&wanted);
+    for (size_t i = 0; i < count; i++)
+        groups_wanted(&wanted, kv_store_leaf(store, leaves[i]));
+    wanted_finish(&wanted);
+    for (size_t i = 0; i < count; i++) {
+        const struct kv_leaf *leaf = kv_store_leaf(store, leaves[i]);
+        in[i].data = leaf->count ? kv_leaf_group_digests(leaf) : NULL;
+        in[i].bytes = (size_t)kv_groups(leaf->count) * REDOUBT_DIGEST_BYTES;
+    }
+    store->env->digests(out, in, count);
+    for (size_t i = 0; i < count; i++)
+        if (leaves[i] == 0)
+            first_leaf_digest(store->env, store->hash_known, store->hash_key, out[i]);
 }
 
 void kv_leaf_save(const struct kv_store *store, uint64_t number, struct redoubt_sink *sink)
@@ -132,12 +207,24 @@ static bool digests_of(const struct kv_store *store, struct reader *r, uint32_t 
     return reader_done(r);
 }
 
+/* Puts the digests of the groups in the place of those of the entries; returns their bytes. */
+static size_t groups_of(const struct redoubt_env *env, uint8_t *digests, uint32_t count)
+{
+    for (uint32_t first = 0; first < count; first += KV_GROUP_SLOTS) {
+        uint32_t slots = count - first < KV_GROUP_SLOTS ? count - first : KV_GROUP_SLOTS;
+        uint8_t digest[REDOUBT_DIGEST_BYTES];
+        env->digest(digest, digests + (size_t)first * REDOUBT_DIGEST_BYTES, slots * REDOUBT_DIGEST_BYTES);
+        memcpy(digests + (size_t)(first / KV_GROUP_SLOTS) * REDOUBT_DIGEST_BYTES, digest, sizeof digest);
+    }
+    return (size_t)kv_groups(count) * REDOUBT_DIGEST_BYTES;
+}
+
 bool kv_leaf_saved_digest(const struct kv_store *store, uint64_t number, const uint8_t *data, size_t bytes,
                           uint8_t out[REDOUBT_DIGEST_BYTES])
 {
     struct reader r = reader_of(data, bytes);
     struct leaf_head head = {0};
-    uint8_t few[4 * KV_KEYS_PER_LEAF * REDOUBT_DIGEST_BYTES], text[LEAF0_HEAD + REDOUBT_DIGEST_BYTES];
+    uint8_t few[4 * KV_KEYS_PER_LEAF * REDOUBT_DIGEST_BYTES];
     if (number == 0 && !read_head(&head, &r))
         return false;
     uint32_t count = get_u32(&r);
@@ -147,13 +234,9 @@ bool kv_leaf_saved_digest(const struct kv_store *store, uint64_t number, const u
     uint8_t *digests = room <= sizeof few ? few : store->env->alloc(store->env, room);
     bool good = digests && digests_of(store, &r, count, digests);
     if (good)
-        store->env->digest(out, digests, room);
-    if (good && number == 0) {
-        text[0] = head.hash_known;
-        memcpy(text + 1, head.hash_key, KV_HASH_KEY_BYTES);
-        memcpy(text + LEAF0_HEAD, out, REDOUBT_DIGEST_BYTES);
-        store->env->digest(out, text, sizeof text);
-    }
+        store->env->digest(out, digests, groups_of(store->env, digests, count));
+    if (good && number == 0)
+        first_leaf_digest(store->env, head.hash_known, head.hash_key, out);
     if (digests && digests != few)
         store->env->release(store->env, digests, room);
     return good;

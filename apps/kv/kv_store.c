@@ -5,15 +5,17 @@
 
 #include "base/check.h"
 
-#define SLOT_BYTES (REDOUBT_DIGEST_BYTES + sizeof(struct kv_entry *) + sizeof(uint32_t) + 1)
+#define SLOT_BYTES                                                                                           \
+    (REDOUBT_DIGEST_BYTES + sizeof(struct kv_entry *) + sizeof(uint32_t) + 1) /* without its group */
 /* Bound of a key's share of its leaf: the block may be 5/4 of what it holds and 3/2 of what it should be (see
  * leaf_trim), and 1/16 of struct kv_leaf. */
-#define SLOT_CHARGE 96u
+#define SLOT_CHARGE 112u
 #define PAGE_BYTES  (KV_PAGE_LEAVES * sizeof(struct kv_leaf))
-#define MOVES       2u /* mark in kv_leaf_known during a split */
+#define MOVES       0x80u /* mark in kv_leaf_known during a split */
 
 static_assert(sizeof(struct kv_leaf) == 16, "a page is 64 KiB");
-static_assert(SLOT_BYTES * 15 / 8 + 1 <= SLOT_CHARGE, "a key is charged for all its memory");
+static_assert((SLOT_BYTES + REDOUBT_DIGEST_BYTES / KV_GROUP_SLOTS) * 15 / 8 + 1 <= SLOT_CHARGE,
+              "a key is charged for all its memory");
 
 /* -------------------------------------------------------------------------------------------------------- memory */
 
@@ -37,9 +39,23 @@ static size_t value_size(size_t value_len)
     return value_len ? kv_size(value_len) : 0;
 }
 
+static size_t slots_bytes(uint32_t slots)
+{
+    return slots * SLOT_BYTES + (size_t)kv_groups(slots) * REDOUBT_DIGEST_BYTES;
+}
+
 static size_t block_size(uint32_t slots)
 {
-    return kv_size(slots * SLOT_BYTES);
+    return kv_size(slots_bytes(slots));
+}
+
+/* How many slots a block of this size holds. */
+static uint32_t block_slots(size_t bytes)
+{
+    uint32_t slots = (uint32_t)(bytes / SLOT_BYTES);
+    while (slots_bytes(slots) > bytes)
+        slots--;
+    return slots;
 }
 
 static uint64_t charge(size_t key_len, size_t value_len)
@@ -109,12 +125,14 @@ static bool leaf_resize(const struct kv_store *store, struct kv_leaf *leaf, uint
     struct kv_leaf fresh = {.block = take(store, bytes), .count = leaf->count};
     if (!fresh.block)
         return false;
-    fresh.capacity = (uint32_t)(bytes / SLOT_BYTES);
+    fresh.capacity = block_slots(bytes);
     if (leaf->count) {
         memcpy(kv_leaf_digests(&fresh), kv_leaf_digests(leaf), (size_t)leaf->count * REDOUBT_DIGEST_BYTES);
         memcpy(kv_leaf_entries(&fresh), kv_leaf_entries(leaf), leaf->count * sizeof(struct kv_entry *));
         memcpy(kv_leaf_tags(&fresh), kv_leaf_tags(leaf), leaf->count * sizeof(uint32_t));
         memcpy(kv_leaf_known(&fresh), kv_leaf_known(leaf), leaf->count);
+        memcpy(kv_leaf_group_digests(&fresh), kv_leaf_group_digests(leaf),
+               (size_t)kv_groups(leaf->count) * REDOUBT_DIGEST_BYTES);
     }
     give_back(store, leaf->block, leaf->block ? block_size(leaf->capacity) : 0);
     *leaf = fresh;
@@ -141,6 +159,13 @@ static bool leaf_reserve(const struct kv_store *store, struct kv_leaf *leaf)
     return leaf->count < leaf->capacity || leaf_resize(store, leaf, leaf->count + 1);
 }
 
+/* The digests of the groups from that of `slot` on are no longer true. */
+static void groups_forget(struct kv_leaf *leaf, uint32_t slot)
+{
+    for (uint32_t i = slot / KV_GROUP_SLOTS * KV_GROUP_SLOTS; i < leaf->count; i++)
+        kv_leaf_known(leaf)[i] &= (uint8_t)~KV_GROUP_KNOWN;
+}
+
 /* Opens a slot; there must be room. */
 static void leaf_insert(struct kv_leaf *leaf, uint32_t slot, struct kv_entry *entry, uint32_t tag)
 {
@@ -158,6 +183,7 @@ static void leaf_insert(struct kv_leaf *leaf, uint32_t slot, struct kv_entry *en
     *tags = tag;
     *known = 0;
     leaf->count++;
+    groups_forget(leaf, slot);
 }
 
 static void leaf_remove(struct kv_leaf *leaf, uint32_t slot)
@@ -173,6 +199,7 @@ static void leaf_remove(struct kv_leaf *leaf, uint32_t slot)
     memmove(tags, tags + 1, behind * sizeof *tags);
     memmove(known, known + 1, behind);
     leaf->count--;
+    groups_forget(leaf, slot);
 }
 
 static int slot_compare(const struct kv_leaf *leaf, uint32_t slot, uint32_t tag, struct slice key)
@@ -253,10 +280,10 @@ static void slot_copy(struct kv_leaf *to, uint32_t at, const struct kv_leaf *fro
             kv_leaf_digests(from) + (size_t)slot * REDOUBT_DIGEST_BYTES, REDOUBT_DIGEST_BYTES);
     kv_leaf_entries(to)[at] = kv_leaf_entries(from)[slot];
     kv_leaf_tags(to)[at] = kv_leaf_tags(from)[slot];
-    kv_leaf_known(to)[at] = kv_leaf_known(from)[slot] & 1u;
+    kv_leaf_known(to)[at] = kv_leaf_known(from)[slot] & KV_DIGEST_KNOWN;
 }
 
-/* Both halves keep their order, and digests stay true: an entry's digest does not depend on its leaf. */
+/* Both halves keep their order, and digests of entries stay true: they do not depend on the leaf. */
 static void split_move(struct kv_leaf *from, struct kv_leaf *to)
 {
     uint32_t stay = 0;
@@ -601,7 +628,7 @@ static void leaf_validate(const struct kv_store *store, uint64_t number)
         CHECK(leaf_of(hash, store->leaves) == number);
         CHECK(kv_leaf_tags(leaf)[i] == (uint32_t)(hash >> 32));
         CHECK(i == 0 || slot_compare(leaf, i - 1, (uint32_t)(hash >> 32), key) < 0);
-        CHECK(kv_leaf_known(leaf)[i] <= 1);
+        CHECK(kv_leaf_known(leaf)[i] <= (KV_DIGEST_KNOWN | KV_GROUP_KNOWN));
     }
 }
 

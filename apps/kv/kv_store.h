@@ -2,7 +2,7 @@
  * The keys and values of the kv service: leaves by linear hashing, an ordered index beside them, and changes that can
  * be taken back.
  *
- *      hash(key) ---> leaf ---> sorted slots: entry | tag | known | digest      (one block per leaf)
+ *      hash(key) ---> leaf ---> sorted slots: entry | tag | known | digest | groups' digests     (one block per leaf)
  *                                              |
  *                        kv_index (AVL) ---> entry: links, key ---> value       (neither ever moves)
  *
@@ -16,9 +16,10 @@
  * keys beforehand, the same at every replica, and part of the state (leaf 0). Someone who learns it can still fill one
  * leaf; lookups stay logarithmic then, and only digests, splits and saves of that leaf grow with what he stored.
  *
- * Digests. An entry's digest covers its lengths, key and value; a leaf's digest covers its entries' digests in the
- * order of (tag, key), tag being the upper half of the hash. Entry digests are kept, and recomputed when asked for after
- * a change: one changed key in a leaf costs one entry and 16 * 32 bytes, wherever the rest of the leaf lies in memory.
+ * Digests. An entry's digest covers its lengths, key and value; a leaf's digest covers those of its
+ * groups, each of which covers those of four entries, in the order of (tag, key), tag being the upper half of the hash.
+ * Digests of entries and groups are kept, and recomputed when asked for after a change: one changed key in a leaf costs one
+ * entry, 4 * 32 and 4 * 32 bytes, wherever the rest of the leaf lies in memory.
  *
  * Memory. Every allocation has one of the sizes of kv_size(), four per power of two. `used` charges each key with what it
  * holds and a bound of what it costs in its leaf, from lengths alone, so that every replica finds the store full at the
@@ -36,8 +37,14 @@
 #define KV_PAGES_MAX     4096u
 #define KV_LEAVES_MAX    ((uint64_t)KV_PAGE_LEAVES * KV_PAGES_MAX)
 
-/* `capacity` slots in one block: entries, tags, marks, digests; what a lookup needs lies together at the front. No block
- * when the capacity is 0. */
+/* Four slots are a group, which has a digest of its own. */
+#define KV_GROUP_SLOTS 4u
+/* Marks of a slot: its digest is that of its entry; its digest stands in that of its group. */
+#define KV_DIGEST_KNOWN 1u
+#define KV_GROUP_KNOWN  2u
+
+/* `capacity` slots in one block: entries, tags, marks, digests, digests of groups; what a lookup needs lies together at the
+ * front. No block when the capacity is 0. */
 struct kv_leaf {
     uint8_t *block;
     uint32_t count;
@@ -107,7 +114,8 @@ void kv_store_expect(const struct kv_store *store, const struct slice *keys, siz
 void kv_store_expect_leaves(const struct kv_store *store, const uint64_t *leaves, size_t count);
 
 /* The functions of struct redoubt_service of the same names. */
-void kv_leaf_digest(const struct kv_store *store, uint64_t leaf, uint8_t out[REDOUBT_DIGEST_BYTES]);
+void kv_leaves_digest(const struct kv_store *store, const uint64_t *leaves, size_t count,
+                      uint8_t (*out)[REDOUBT_DIGEST_BYTES]);
 void kv_leaf_save(const struct kv_store *store, uint64_t leaf, struct redoubt_sink *sink);
 bool kv_leaf_saved_digest(const struct kv_store *store, uint64_t leaf, const uint8_t *data, size_t bytes,
                           uint8_t out[REDOUBT_DIGEST_BYTES]);
@@ -132,7 +140,12 @@ static inline uint32_t *kv_leaf_tags(const struct kv_leaf *leaf)
     return (uint32_t *)(void *)(kv_leaf_entries(leaf) + leaf->capacity);
 }
 
-/* 1: the slot's digest is that of its entry. */
+static inline uint32_t kv_groups(uint32_t slots)
+{
+    return (slots + KV_GROUP_SLOTS - 1) / KV_GROUP_SLOTS;
+}
+
+/* The marks. */
 static inline uint8_t *kv_leaf_known(const struct kv_leaf *leaf)
 {
     return (uint8_t *)(kv_leaf_tags(leaf) + leaf->capacity);
@@ -141,6 +154,11 @@ static inline uint8_t *kv_leaf_known(const struct kv_leaf *leaf)
 static inline uint8_t *kv_leaf_digests(const struct kv_leaf *leaf)
 {
     return kv_leaf_known(leaf) + leaf->capacity;
+}
+
+static inline uint8_t *kv_leaf_group_digests(const struct kv_leaf *leaf)
+{
+    return kv_leaf_digests(leaf) + (size_t)leaf->capacity * REDOUBT_DIGEST_BYTES;
 }
 
 /* Adds a key behind all others of a leaf that is being loaded; false when it does not belong there, or memory is lacking.

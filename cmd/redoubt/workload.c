@@ -119,10 +119,23 @@ static uint64_t scatter(uint64_t rank)
     return hash;
 }
 
-static uint64_t key_draw(const struct workload *w, uint64_t *random)
+static uint64_t place_of(const struct workload *w, uint64_t draw)
 {
-    uint64_t r = random_next(random);
-    uint64_t slot = ((r >> 32) * w->keys) >> 32;
+    return ((draw >> 32) * w->keys) >> 32;
+}
+
+static void draw_ahead(struct workload *w)
+{
+    uint64_t draw = w->ahead[w->drawn++ % WORKLOAD_AHEAD] = random_next(&w->random);
+    if (w->alias)
+        __builtin_prefetch(&w->alias[place_of(w, draw)]);
+}
+
+static uint64_t key_draw(struct workload *w)
+{
+    uint64_t r = w->ahead[w->drawn % WORKLOAD_AHEAD];
+    draw_ahead(w); /* takes its place */
+    uint64_t slot = place_of(w, r);
     if (!w->alias)
         return slot;
     uint64_t rank = (uint32_t)r <= w->alias[slot].threshold ? slot : w->alias[slot].other;
@@ -143,7 +156,11 @@ bool workload_init(struct workload *w)
         w->text[i] = (uint8_t)('a' + random_next(&random) % 26);
     bool zipfian = w->kind == WORKLOAD_YCSB_A || w->kind == WORKLOAD_YCSB_B || w->kind == WORKLOAD_YCSB_C ||
                    w->kind == WORKLOAD_YCSB_F;
-    return !zipfian || zipfian_init(w);
+    if (zipfian && !zipfian_init(w))
+        return false;
+    for (unsigned i = 0; i < WORKLOAD_AHEAD; i++)
+        draw_ahead(w);
+    return true;
 }
 
 void workload_deinit(struct workload *w)
@@ -192,7 +209,7 @@ size_t workload_next(struct workload *w, struct workload_caller *caller)
     if (w->kind == WORKLOAD_COUNTER)
         return counter_next(w);
     if (!caller->writes_next)
-        caller->key = key_draw(w, &caller->random);
+        caller->key = key_draw(w);
     key_write(key, caller->key);
     if (caller->writes_next || writes(w->kind, &caller->random))
         return kv_put_encode(w->op, w->op_cap, key, sizeof key, value_draw(w, &caller->random),

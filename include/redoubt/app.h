@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REDOUBT_APP_ABI      2u
+#define REDOUBT_APP_ABI      3u
 #define REDOUBT_DIGEST_BYTES 32
 /* An operation (request) and its result are at most this long. */
 #define REDOUBT_OP_MAX_BYTES (1024u * 1024u + 4096u)
@@ -39,6 +39,12 @@ enum redoubt_status {
     REDOUBT_FULL = 5       /* the service's memory limit is reached, nothing was changed */
 };
 
+/* Borrowed bytes. */
+struct redoubt_bytes {
+    const void *data;
+    size_t bytes;
+};
+
 /* What the engine gives a service; lives as long as the service. */
 struct redoubt_env {
     void *engine; /* the engine's own */
@@ -49,6 +55,8 @@ struct redoubt_env {
                   uint64_t leaf); /* before a leaf changes, appears or vanishes */
     void (*digest)(uint8_t out[REDOUBT_DIGEST_BYTES], const void *data,
                    size_t bytes); /* collision-resistant */
+    /* `count` digests, each as `digest` gives it, for less than one after the other. */
+    void (*digests)(uint8_t (*out)[REDOUBT_DIGEST_BYTES], const struct redoubt_bytes *in, size_t count);
 };
 
 /* One operation in its place in the total order. */
@@ -134,6 +142,9 @@ struct redoubt_service {
      * all that they need on its way at once, instead of waiting for one piece after the other. They change nothing. */
     void (*expect)(const void *state, const struct redoubt_op *ops, size_t count);
     void (*expect_leaves)(const void *state, const uint64_t *leaves, size_t count);
+    /* Optional, may be NULL: leaf_digest of at most REDOUBT_EXPECT_MAX leaves. */
+    void (*leaf_digests)(const void *state, const uint64_t *leaves, size_t count,
+                         uint8_t (*out)[REDOUBT_DIGEST_BYTES]);
 };
 
 /* A service's own binary defines this symbol (see examples/service.c). */

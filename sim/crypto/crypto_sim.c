@@ -206,6 +206,12 @@ void digest_of(struct digest *out, const char *tag, const void *data, size_t len
     hash_of(out->bytes, NULL, tag, data, len);
 }
 
+void digest_many(struct digest *out, const char *tag, const struct slice *in, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        digest_of(&out[i], tag, in[i].data, in[i].len);
+}
+
 void mac_make(uint8_t out[MAC_BYTES], const struct secret_key *key, const void *data, size_t len)
 {
     uint8_t full[32];

@@ -59,6 +59,13 @@ static void fake_digest(uint8_t out[REDOUBT_DIGEST_BYTES], const void *data, siz
     crypto_generichash(out, REDOUBT_DIGEST_BYTES, data, bytes, NULL, 0);
 }
 
+static void fake_digests_of(uint8_t (*out)[REDOUBT_DIGEST_BYTES], const struct redoubt_bytes *in,
+                            size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        fake_digest(out[i], in[i].data, in[i].bytes);
+}
+
 void fake_env_init(struct fake_env *fake)
 {
     if (sodium_init() < 0)
@@ -69,7 +76,8 @@ void fake_env_init(struct fake_env *fake)
                                      .alloc = fake_alloc,
                                      .release = fake_release,
                                      .touch = fake_touch,
-                                     .digest = fake_digest};
+                                     .digest = fake_digest,
+                                     .digests = fake_digests_of};
 }
 
 static void fake_sink_write(struct redoubt_sink *sink, const void *data, size_t bytes)

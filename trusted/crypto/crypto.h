@@ -39,6 +39,8 @@ bool crypto_equal(const void *a, const void *b, size_t len);
 
 /* Collision-resistant digest (BLAKE2b, 32 bytes). `tag` (a string literal of at most 16 characters) separates domains. */
 void digest_of(struct digest *out, const char *tag, const void *data, size_t len);
+/* `count` digests, which together cost less than one after the other; `out` does not overlap what is digested. */
+void digest_many(struct digest *out, const char *tag, const struct slice *in, size_t count);
 void digest_begin(struct digest_state *state, const char *tag);
 void digest_add(struct digest_state *state, const void *data, size_t len);
 void digest_end(struct digest_state *state, struct digest *out);

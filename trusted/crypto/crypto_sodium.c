@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "crypto/crypto.h"
+#include "crypto/lanes.h"
 
 static_assert(sizeof(crypto_generichash_state) <= sizeof(((struct digest_state *)0)->opaque), "state fits");
 
@@ -35,14 +36,21 @@ static crypto_generichash_state *hash_state(struct digest_state *state)
     return (crypto_generichash_state *)(void *)state->opaque;
 }
 
+static const uint8_t salt[crypto_generichash_blake2b_SALTBYTES] = "redoubt 1";
+
+/* In BLAKE2's own parameter for it: as good as a prefix, and a short message stays one block. */
+static void put_tag(uint8_t personal[crypto_generichash_blake2b_PERSONALBYTES], const char *tag)
+{
+    size_t len = strlen(tag);
+    CHECK(len <= crypto_generichash_blake2b_PERSONALBYTES);
+    memset(personal, 0, crypto_generichash_blake2b_PERSONALBYTES);
+    memcpy(personal, tag, len);
+}
+
 void digest_begin(struct digest_state *state, const char *tag)
 {
-    /* In BLAKE2's own parameter for it: as good as a prefix, and a short message stays one block. */
-    static const uint8_t salt[crypto_generichash_blake2b_SALTBYTES] = "redoubt 1";
-    uint8_t personal[crypto_generichash_blake2b_PERSONALBYTES] = {0};
-    size_t len = strlen(tag);
-    CHECK(len <= sizeof personal);
-    memcpy(personal, tag, len);
+    uint8_t personal[crypto_generichash_blake2b_PERSONALBYTES];
+    put_tag(personal, tag);
     crypto_generichash_blake2b_init_salt_personal(hash_state(state), NULL, 0, sizeof(struct digest), salt,
                                                   personal);
 }
@@ -64,6 +72,23 @@ void digest_of(struct digest *out, const char *tag, const void *data, size_t len
     digest_begin(&state, tag);
     digest_add(&state, data, len);
     digest_end(&state, out);
+}
+
+void digest_many(struct digest *out, const char *tag, const struct slice *in, size_t count)
+{
+    uint8_t personal[crypto_generichash_blake2b_PERSONALBYTES];
+    put_tag(personal, tag);
+    size_t i = 0;
+    for (; lanes_supported() && count - i >= LANES_PAY; i += count - i < LANES ? count - i : LANES) {
+        struct slice lane[LANES] = {{NULL, 0}};
+        struct digest digest[LANES];
+        size_t here = count - i < LANES ? count - i : LANES;
+        memcpy(lane, in + i, here * sizeof *lane);
+        lanes_digest(digest, lane, salt, personal);
+        memcpy(out + i, digest, here * sizeof *digest);
+    }
+    for (; i < count; i++)
+        digest_of(&out[i], tag, in[i].data, in[i].len);
 }
 
 void mac_make(uint8_t out[MAC_BYTES], const struct secret_key *key, const void *data, size_t len)

@@ -9,12 +9,19 @@ static bool bit(const uint64_t *map, uint64_t i)
     return map[i / 64] >> (i % 64) & 1;
 }
 
-static void leaf_digest(struct execution *e, uint64_t leaf)
+static void leaf_digested(struct execution *e, uint64_t leaf, const uint8_t bytes[REDOUBT_DIGEST_BYTES])
 {
     struct digest digest;
-    e->service->leaf_digest(e->service_state, leaf, digest.bytes);
+    memcpy(digest.bytes, bytes, sizeof digest.bytes);
     merkle_set(&e->leaves, leaf, &digest);
     e->pending[leaf / 64] &= ~(1ull << leaf % 64);
+}
+
+static void leaf_digest(struct execution *e, uint64_t leaf)
+{
+    uint8_t digest[REDOUBT_DIGEST_BYTES];
+    e->service->leaf_digest(e->service_state, leaf, digest);
+    leaf_digested(e, leaf, digest);
 }
 
 void checkpoint_touch(const struct redoubt_env *env, uint64_t leaf)
@@ -134,8 +141,15 @@ static void leaves_digest(struct execution *e, const uint64_t *leaf, size_t coun
 {
     if (e->service->expect_leaves && count > 1)
         e->service->expect_leaves(e->service_state, leaf, count);
-    for (size_t i = 0; i < count; i++)
-        leaf_digest(e, leaf[i]);
+    if (e->service->leaf_digests) {
+        uint8_t digest[REDOUBT_EXPECT_MAX][REDOUBT_DIGEST_BYTES];
+        e->service->leaf_digests(e->service_state, leaf, count, digest);
+        for (size_t i = 0; i < count; i++)
+            leaf_digested(e, leaf[i], digest[i]);
+    } else {
+        for (size_t i = 0; i < count; i++)
+            leaf_digest(e, leaf[i]);
+    }
 }
 
 void checkpoint_advance(struct execution *e, uint64_t leaves, struct outbox *out)

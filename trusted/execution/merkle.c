@@ -5,6 +5,8 @@
 #include "base/check.h"
 #include "crypto/crypto.h"
 
+#define NODE_TAG "node"
+
 void merkle_init(struct merkle *tree, struct arena *arena, uint64_t leaves_max)
 {
     uint64_t cap = leaves_max;
@@ -51,11 +53,24 @@ void merkle_set(struct merkle *tree, uint64_t leaf, const struct digest *digest)
     mark(tree, 1, leaf / MERKLE_ARITY);
 }
 
-static void node_compute(struct merkle *tree, unsigned level, uint64_t index, uint64_t children)
+/* Up to 64 nodes, those in `todo` from `base` on. */
+static void nodes_compute(struct merkle *tree, unsigned level, uint64_t base, uint64_t todo,
+                          uint64_t children)
 {
-    uint64_t first = index * MERKLE_ARITY;
-    uint64_t count = children - first < MERKLE_ARITY ? children - first : MERKLE_ARITY;
-    merkle_node(&tree->level[level].node[index], &tree->level[level - 1].node[first], (uint32_t)count);
+    struct slice in[64];
+    struct digest out[64];
+    size_t count = 0;
+    for (uint64_t left = todo; left; left &= left - 1) {
+        uint64_t first = (base + (unsigned)__builtin_ctzll(left)) * MERKLE_ARITY;
+        uint64_t here = children - first < MERKLE_ARITY ? children - first : MERKLE_ARITY;
+        in[count++] = (struct slice){tree->level[level - 1].node[first].bytes, here * sizeof(struct digest)};
+    }
+    if (!count)
+        return;
+    digest_many(out, NODE_TAG, in, count);
+    count = 0;
+    for (uint64_t left = todo; left; left &= left - 1)
+        tree->level[level].node[base + (unsigned)__builtin_ctzll(left)] = out[count++];
 }
 
 /* Marked nodes from `first` on and below `nodes`. */
@@ -65,8 +80,7 @@ static void level_compute(struct merkle *tree, unsigned level, uint64_t first, u
     uint64_t *marked = tree->level[level].marked;
     for (uint64_t word = first / 64; word * 64 < nodes; word++) {
         uint64_t below = nodes - word * 64 < 64 ? (1ull << (nodes - word * 64)) - 1 : ~0ull;
-        for (uint64_t todo = marked[word] & below; todo; todo &= todo - 1)
-            node_compute(tree, level, word * 64 + (unsigned)__builtin_ctzll(todo), children);
+        nodes_compute(tree, level, word * 64, marked[word] & below, children);
         marked[word] &= ~below;
     }
 }
@@ -125,7 +139,7 @@ uint32_t merkle_children(uint64_t leaf_count, unsigned level, uint64_t index)
 
 void merkle_node(struct digest *out, const struct digest *children, uint32_t count)
 {
-    digest_of(out, "node", children, count * sizeof *children);
+    digest_of(out, NODE_TAG, children, count * sizeof *children);
 }
 
 void merkle_copy(struct merkle *to, const struct merkle *from, uint64_t leaf_count)
