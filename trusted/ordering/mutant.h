@@ -46,6 +46,7 @@
     M(SILENT_PEER_KEPT, "silent-peer-kept", "liveness")                                                      \
     M(SEND_BEFORE_PERSIST, "send-before-persist", "safety")                                                  \
     M(FSYNC_ERROR_IGNORED, "fsync-error-ignored", "safety")                                                  \
+    M(DAMAGE_TAKEN_FOR_END, "damage-taken-for-end", "safety")                                                \
     M(RETIRED_KEYS_FORGOTTEN, "retired-keys-forgotten", "liveness")                                          \
     M(ACTIVATION_WITHOUT_L, "activation-without-l", "safety")                                                \
     M(MORE_THAN_F_PENDING, "more-than-f-pending", "safety")                                                  \
