@@ -74,6 +74,7 @@ void nemesis_init(struct world *w)
             w->restarts_left = w->f;
         w->crashes_left = 0;
     }
+    storage_init(w);
     double drawn = dice_chance(d, 0.3) ? 0 : (double)dice_below(d, 1000) / 300;
     w->attacks_per_s = w->options.attacks_per_s >= 0 ? w->options.attacks_per_s : drawn;
     if (w->options.faults && !w->options.plain_network)

@@ -110,6 +110,7 @@ void replica_free(struct replica *replica)
         parcel_drop(replica->held[i].parcel);
     free(replica->held);
     disk_free(&replica->disk);
+    storage_free(replica);
     sim_arena_free(&replica->arena);
     memset(replica, 0, sizeof *replica);
 }
@@ -136,7 +137,7 @@ void replica_start(struct world *w, replica_id r)
     for (uint32_t k = 0; k < CELLS; k++)
         cell_give(w, r, k, w->start, false);
     splitbft_engine.start(w->replica[r].engine, &w->configuration, w->now_us, &actions.actions);
-    if (w->life > 1)
+    if (w->life > 1 && !w->replica[r].disk.damaged)
         disk_resume_engine(w, r);
 }
 
@@ -145,8 +146,10 @@ void replica_reborn(struct world *w, replica_id r)
     struct replica *replica = &w->replica[r];
     struct replica old = *replica;
     memset(&replica->disk, 0, sizeof replica->disk); /* it stays */
+    replica->earlier = NULL;
     replica_free(replica);
     replica->disk = old.disk;
+    replica->earlier = old.earlier;
     replica->host_faulty = old.host_faulty;
     replica->mischief = old.mischief;
     replica->timer_set = old.timer_set + 1;
@@ -155,7 +158,8 @@ void replica_reborn(struct world *w, replica_id r)
         replica->cell[k].faulty = old.cell[k].faulty;
         replica->cell[k].omits = old.cell[k].omits;
     }
-    disk_recall(w, r);
+    if (!replica->disk.damaged)
+        disk_recall(w, r);
 }
 
 static void remember(struct world *w, struct parcel *parcel)

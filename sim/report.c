@@ -274,6 +274,13 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->attacks_per_s = 0;
         o->seconds = 10;
         break;
+    case MUTANT_DAMAGE_TAKEN_FOR_END:
+        o->faults = FAULTS_STORAGE | FAULTS_NETWORK;
+        o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = -1;
+        o->attacks_per_s = 0;
+        o->seconds = 10;
+        o->rot_everywhere = true;
+        break;
     case MUTANT_RETIRED_KEYS_FORGOTTEN:
         o->faults = FAULTS_STORAGE | FAULTS_NETWORK;
         o->seconds = 10;

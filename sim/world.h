@@ -59,6 +59,7 @@ struct sim_options {
     bool plain_network;      /* no loss, constant delay: for scenarios */
     const char *only_attack; /* by name, for tests; NULL: any */
     enum sim_end end;        /* of the safety phase */
+    bool rot_everywhere;     /* every disk, not f; with safety_only */
     bool idle;               /* clients stop early on */
     bool evil_launchers;     /* renew keys of running replicas at any moment; with safety_only */
     bool safety_only;        /* whether requests finish is not looked at */
@@ -116,6 +117,7 @@ struct replica {
     slot_no seen_checkpoint;
     uint64_t seen_transfers;
     struct disk disk;
+    struct disk *earlier; /* a state that it had: may come again */
     uint32_t incarnation; /* restarts with amnesia so far */
     bool rejoining;       /* restarted, and not full again */
     uint64_t attempts;    /* RECONFIGs made */
@@ -189,6 +191,7 @@ struct world {
     uint32_t attacks;
     double attacks_per_s;
     uint32_t crashes_left;
+    uint32_t forgetful;     /* replicas whose disks may give back less than they had; a bit each */
     uint32_t left_out;      /* a bit each */
     uint32_t restarts_left; /* replicas that may be restarting at the same time */
     struct dice rejoin_dice;
@@ -238,6 +241,14 @@ void founding_retire(struct world *w);
 
 /* power.c */
 void power_loss(struct world *w);
+
+/* storage.c: disks that give back something else than they were given */
+void storage_init(struct world *w);
+void storage_power_loss(struct world *w, replica_id r);
+/* After each sync. */
+void storage_synced(struct world *w, replica_id r);
+void storage_free(struct replica *replica);
+bool storage_is_forgetful(const struct world *w, replica_id r);
 
 /* cell.c */
 void cell_init(struct world *w, replica_id r, uint32_t cell);
