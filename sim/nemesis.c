@@ -317,9 +317,7 @@ void nemesis_on_due(struct world *w)
     default:
         byzantine_fault(w);
     }
-    /* A take-over carries frames past the hosts, so lists would not be on their disks: more than f of them would have lost a part
-     * of their logs, which a resume does not promise to survive. */
-    if (w->options.faults & FAULTS_BYZANTINE && w->attacks_per_s > 0 && !w->durable &&
+    if (w->options.faults & FAULTS_BYZANTINE && w->attacks_per_s > 0 &&
         dice_chance(&w->fault_dice, w->attacks_per_s / 2))
         takeover_run(w);
     next(w);
