@@ -101,11 +101,11 @@ void replica_init(struct world *w, replica_id r)
 
 void replica_free(struct replica *replica)
 {
-    for (uint32_t k = 0; k < CELLS; k++)
+    for (uint32_t k = 0; k < CELLS; k++) {
         cell_free(&replica->cell[k]);
-    for (uint32_t k = 0; k < 2; k++)
         if (replica->ghost[k].state)
             cell_free(&replica->ghost[k]);
+    }
     for (size_t i = 0; i < replica->helds; i++)
         parcel_drop(replica->held[i].parcel);
     free(replica->held);
@@ -181,7 +181,7 @@ static void tell_views(struct world *w, replica_id r, uint32_t cell, const struc
                 (unsigned long long)view.view);
 }
 
-static void check_secret(struct world *w, replica_id r, uint32_t cell, const struct parcel *parcel)
+void replica_check_secret(struct world *w, replica_id r, uint32_t cell, const struct parcel *parcel)
 {
     static const char secret[] = "CONFIDENTIAL";
     if (cell == CELL_E && memmem(parcel->data, parcel->len, secret, sizeof secret - 1))
@@ -195,7 +195,7 @@ void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parc
         world_trace_frame(w, kind_name(w->replica[r].cell[cell].type->kind), r, parcel_slice(parcel), NULL);
     if (w->options.faults & FAULTS_BYZANTINE)
         remember(w, parcel);
-    check_secret(w, r, cell, parcel);
+    replica_check_secret(w, r, cell, parcel);
     rejoin_check_output(w, r, cell, parcel_slice(parcel));
     tell_views(w, r, cell, parcel);
     if (w->in_takeover)

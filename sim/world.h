@@ -83,7 +83,7 @@ struct given {
 struct cell {
     const struct compartment_type *type;
     void *state;
-    struct arena arena;
+    struct arena *arena; /* stays where it is when the cell becomes a ghost */
     struct given *input;
     size_t inputs, input_cap;
     bool waking;
@@ -121,7 +121,7 @@ struct replica {
     uint32_t incarnation; /* restarts with amnesia so far */
     bool rejoining;       /* restarted, and not full again */
     uint64_t attempts;    /* RECONFIGs made */
-    struct cell ghost[2]; /* P and C of the incarnation before, kept running by a Byzantine host */
+    struct cell ghost[CELLS]; /* the incarnation before, kept running by a Byzantine host */
     struct held *held;    /* what a Byzantine host keeps back from its compartments, until it is healed */
     size_t helds, held_cap;
 };
@@ -269,6 +269,8 @@ void replica_start(struct world *w, replica_id r);
 void replica_carry_out(struct world *w, replica_id r, const struct disk_waiting *waiting);
 void replica_event(struct world *w, replica_id r, enum event_kind kind, uint32_t from, struct slice frame);
 void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel);
+/* No plaintext leaves an E. */
+void replica_check_secret(struct world *w, replica_id r, uint32_t cell, const struct parcel *parcel);
 bool replica_is_up(const struct world *w, replica_id r);
 
 void replica_start(struct world *w, replica_id r);
@@ -277,7 +279,7 @@ void replica_start(struct world *w, replica_id r);
 void rejoin_kill(struct world *w, replica_id r, uint64_t down_us, bool clone);
 void rejoin_on_due(struct world *w, const struct due *due);
 void rejoin_fault(struct world *w);
-void rejoin_ghost_output(struct world *w, replica_id r, struct parcel *parcel);
+void rejoin_ghost_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel);
 void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct slice frame);
 bool rejoin_done(const struct world *w);
 
