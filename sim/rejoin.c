@@ -116,9 +116,10 @@ static void launcher(struct world *w, replica_id r)
     struct replica *replica = &w->replica[r];
     struct engine_status status = {0};
     splitbft_engine.status(replica->engine, &status);
-    if (status.epoch[0] < 1 + replica->incarnation && replica_is_up(w, r))
+    epoch_no own = founding_member(r, CELL_P)->epoch;
+    if (status.epoch[0] < own && replica_is_up(w, r))
         submit(w, r, status.configuration, false);
-    if (status.epoch[0] == 1 + replica->incarnation && status.full && replica->rejoining) {
+    if (status.epoch[0] == own && status.full && replica->rejoining) {
         replica->rejoining = false;
         w->restarts_left++;
         w->result->rejoins++;
@@ -161,7 +162,10 @@ void rejoin_fault(struct world *w)
     replica_id r = dice_below(d, w->n);
     bool clone = w->options.faults & FAULTS_BYZANTINE && dice_chance(d, 0.5) && !w->pbft;
     uint64_t down_us = dice_between(d, 1000, 3000000);
-    if (!w->restarts_left || !usable(w, r) || !dice_chance(d, 0.2))
+    bool now = dice_chance(d, 0.2) || w->options.restless;
+    if (w->options.restless)
+        down_us = 1 + down_us / 100;
+    if (!w->restarts_left || !usable(w, r) || !now)
         return;
     w->restarts_left--;
     rejoin_kill(w, r, down_us, clone);

@@ -285,6 +285,7 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->faults = FAULTS_STORAGE | FAULTS_NETWORK;
         o->seconds = 10;
         break;
+    case MUTANT_SEALED_KEY_VOTES:
     case MUTANT_ACTIVATION_WITHOUT_L:
     case MUTANT_CONFIGURATION_IGNORED:
     case MUTANT_OLD_EPOCH_VIEW_CHANGE:
@@ -294,6 +295,7 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 0;
         o->hosts = 4;
         o->attacks_per_s = 0;
+        o->restless = mutant == MUTANT_SEALED_KEY_VOTES;
         o->evil_launchers = mutant == MUTANT_MORE_THAN_F_PENDING;
         o->seed = mutant == MUTANT_CONFIGURATION_IGNORED ? 75 : o->seed; /* rare: near one that shows it */
         break;
