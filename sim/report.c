@@ -295,9 +295,12 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 0;
         o->hosts = 4;
         o->attacks_per_s = 0;
-        o->restless = mutant == MUTANT_SEALED_KEY_VOTES;
+        o->restless = mutant == MUTANT_SEALED_KEY_VOTES || mutant == MUTANT_OLD_EPOCH_VIEW_CHANGE;
+        o->rules_unchecked = o->restless; /* these show as wrong answers, too */
         o->evil_launchers = mutant == MUTANT_MORE_THAN_F_PENDING;
-        o->seed = mutant == MUTANT_CONFIGURATION_IGNORED ? 75 : o->seed; /* rare: near one that shows it */
+        o->seed = mutant == MUTANT_CONFIGURATION_IGNORED   ? 75 /* rare: near one that shows it */
+                  : mutant == MUTANT_OLD_EPOCH_VIEW_CHANGE ? 100
+                                                           : o->seed;
         break;
     case MUTANT_IDLE_NEVER_ACTIVATES:
         o->faults = FAULTS_RESTART;
