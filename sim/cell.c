@@ -94,8 +94,10 @@ void cell_init(struct world *w, replica_id r, uint32_t k)
     memset(config.sealing_secret, 17 + (int)r, sizeof config.sealing_secret);
     cell->type = types[k];
     size_t bytes = types[k]->arena_bytes;
-    sim_arena_init(&cell->arena, bytes);
-    cell->state = types[k]->init(&cell->arena, &config, &w->outbox);
+    cell->arena = calloc(1, sizeof *cell->arena);
+    CHECK(cell->arena != NULL);
+    sim_arena_init(cell->arena, bytes);
+    cell->state = types[k]->init(cell->arena, &config, &w->outbox);
     size_t at = 0;
     struct slice hello;
     CHECK(cell->state && outbox_next(&w->outbox, &at, &hello));
@@ -108,7 +110,9 @@ void cell_free(struct cell *cell)
     for (size_t i = 0; i < cell->inputs; i++)
         parcel_drop(cell->input[i].parcel);
     free(cell->input);
-    sim_arena_free(&cell->arena);
+    if (cell->arena)
+        sim_arena_free(cell->arena);
+    free(cell->arena);
     memset(cell, 0, sizeof *cell);
 }
 
@@ -144,7 +148,7 @@ enum verdict cell_step(struct world *w, replica_id r, uint32_t k, struct slice f
     struct cell *cell = &w->replica[r].cell[k];
     struct compartment_input in = {
         .frame = frame.data, .len = frame.len, .local = local, .now_us = w->now_us};
-    if (k < 2 && w->replica[r].ghost[k].state)
+    if (w->replica[r].ghost[k].state)
         ghost_step(w, r, k, frame);
     enum verdict verdict = cell->type->step(cell->state, &in, &w->outbox);
     cell->verdict[verdict]++;
@@ -171,14 +175,15 @@ static void ghost_step(struct world *w, replica_id r, uint32_t k, struct slice f
     struct parcel *said[512];
     size_t count = 0;
     (void)ghost->type->step(ghost->state, &in, &w->outbox);
-    (void)ghost->type->flush(ghost->state, w->now_us, &w->outbox);
+    for (unsigned i = 0; i < 100 && ghost->type->flush(ghost->state, w->now_us, &w->outbox); i++)
+        ;
     while (outbox_next(&w->outbox, &at, &out)) {
         CHECK(count < sizeof said / sizeof *said);
         said[count++] = parcel_of(out);
     }
     w->outbox.len = 0;
     for (size_t i = 0; i < count; i++) {
-        rejoin_ghost_output(w, r, said[i]);
+        rejoin_ghost_output(w, r, k, said[i]);
         parcel_drop(said[i]);
     }
 }

@@ -31,28 +31,66 @@ static void waiting_clear(struct disk *d)
     d->waitings = 0;
 }
 
-static void cut_to(struct disk *d, uint64_t number)
+void disk_cut(struct disk *d, uint64_t number)
 {
     while (d->count && next_number(d) > number)
         parcel_drop(d->bytes[--d->count]);
+    d->durable = d->durable < next_number(d) ? d->durable : next_number(d);
+}
+
+void disk_keep(struct disk *d, const struct resume_record *record, uint64_t group, struct parcel *bytes)
+{
+    if (d->count == d->cap) {
+        d->cap = d->cap ? 2 * d->cap : 256;
+        d->record = realloc(d->record, d->cap * sizeof *d->record);
+        d->bytes = realloc(d->bytes, d->cap * sizeof *d->bytes);
+        d->group = realloc(d->group, d->cap * sizeof *d->group);
+        CHECK(d->record && d->bytes && d->group);
+    }
+    d->record[d->count] = *record;
+    d->group[d->count] = group;
+    d->bytes[d->count++] = bytes;
+}
+
+static void log_free(struct disk *d)
+{
+    disk_cut(d, d->first);
+    free(d->record);
+    free(d->bytes);
+    free(d->group);
+}
+
+void disk_take_log(struct disk *d, struct disk *from)
+{
+    log_free(d);
+    d->record = from->record;
+    d->bytes = from->bytes;
+    d->group = from->group;
+    d->first = from->first;
+    d->count = from->count;
+    d->cap = from->cap;
+    d->durable = next_number(d);
+    from->record = NULL;
+    from->bytes = NULL;
+    from->group = NULL;
+    from->count = from->cap = 0;
 }
 
 void disk_wipe(struct disk *d)
 {
-    cut_to(d, d->first);
+    disk_cut(d, d->first);
     rows_clear(&d->saved);
     d->saved_slot = 0;
     d->durable = next_number(d);
+    d->damaged = false;
 }
 
 void disk_free(struct disk *d)
 {
     waiting_clear(d);
-    cut_to(d, d->first);
+    log_free(d);
     rows_clear(&d->saved);
     rows_clear(&d->staged);
-    free(d->record);
-    free(d->bytes);
     free(d->waiting);
     free(d->saved.row);
     free(d->staged.row);
@@ -84,12 +122,6 @@ void disk_append(struct world *w, replica_id r, const struct action *action)
     struct disk *d = &w->replica[r].disk;
     if (d->ignored_failure)
         return;
-    if (d->count == d->cap) {
-        d->cap = d->cap ? 2 * d->cap : 256;
-        d->record = realloc(d->record, d->cap * sizeof *d->record);
-        d->bytes = realloc(d->bytes, d->cap * sizeof *d->bytes);
-        CHECK(d->record && d->bytes);
-    }
     uint64_t number = next_number(d);
     if (action->full && action->to == PERSIST_EXECUTION) {
         d->base_slot = action->slot;
@@ -98,11 +130,11 @@ void disk_append(struct world *w, replica_id r, const struct action *action)
     } else if (action->full) {
         d->full_at[action->to - PERSIST_PREPARATION] = number;
     }
-    d->record[d->count] = (struct resume_record){.kind = (enum persist_kind)action->to,
-                                                 .full = action->full,
-                                                 .slot = action->slot,
-                                                 .digest = action->digest};
-    d->bytes[d->count++] = parcel_new(action->parts, 2);
+    struct resume_record record = {.kind = (enum persist_kind)action->to,
+                                   .full = action->full,
+                                   .slot = action->slot,
+                                   .digest = action->digest};
+    disk_keep(d, &record, d->syncing ? d->syncing : d->durable, parcel_new(action->parts, 2));
     sync_begin(w, r);
 }
 
@@ -164,6 +196,7 @@ static void truncate(struct world *w, replica_id r)
         parcel_drop(d->bytes[i]);
     memmove(d->record, d->record + drop, (d->count - drop) * sizeof *d->record);
     memmove(d->bytes, d->bytes + drop, (d->count - drop) * sizeof *d->bytes);
+    memmove(d->group, d->group + drop, (d->count - drop) * sizeof *d->group);
     d->count -= drop;
     d->first = to;
 }
@@ -196,6 +229,7 @@ void disk_on_due(struct world *w, replica_id r, uint64_t life)
     }
     d->durable = d->syncing > d->durable ? d->syncing : d->durable;
     d->syncing = 0;
+    storage_synced(w, r);
     release(w, r);
     truncate(w, r);
     if (!d->save_asked && next_number(d) - d->records_at_save > 300) {
@@ -203,6 +237,16 @@ void disk_on_due(struct world *w, replica_id r, uint64_t life)
         give_save(w, r, 0);
     }
     sync_begin(w, r);
+}
+
+bool disk_sync_now(struct world *w, replica_id r)
+{
+    struct disk *d = &w->replica[r].disk;
+    if (d->failed || d->full_until_us > w->now_us)
+        return false;
+    d->durable = next_number(d);
+    release(w, r);
+    return true;
 }
 
 void disk_fill(struct world *w, replica_id r, uint64_t for_us)
@@ -219,7 +263,7 @@ void disk_fail(struct world *w, replica_id r)
     struct disk *d = &w->replica[r].disk;
     if (mutant(MUTANT_FSYNC_ERROR_IGNORED)) {
         /* What waits is taken for written, and nothing is any more. */
-        cut_to(d, d->durable);
+        disk_cut(d, d->durable);
         d->ignored_failure = true;
         d->durable = d->syncing = 0;
         d->durable = next_number(d);
@@ -310,13 +354,10 @@ bool disk_takes_piece(struct world *w, replica_id r, struct parcel *parcel)
 
 /* ------------------------------------------------------------------------------------------------ power */
 
-void disk_power_loss(struct world *w, replica_id r)
+void disk_power_loss(struct disk *d)
 {
-    struct disk *d = &w->replica[r].disk;
-    uint64_t left = next_number(d) - d->durable;
-    uint64_t keep = d->durable + (left ? dice_below(&w->disk_dice, (uint32_t)left + 1) : 0);
-    cut_to(d, d->ignored_failure ? d->durable : keep);
-    d->durable = next_number(d);
+    uint64_t written = d->syncing > d->durable ? d->syncing : d->durable;
+    disk_cut(d, d->ignored_failure ? d->durable : written);
     d->syncing = 0;
     d->life++;
     d->failed = false;
@@ -326,6 +367,13 @@ void disk_power_loss(struct world *w, replica_id r)
     d->base_slot = UINT64_MAX; /* of this life, once it is written */
     waiting_clear(d);
     rows_clear(&d->staged);
+}
+
+void disk_reopened(struct disk *d)
+{
+    d->durable = next_number(d);
+    d->full_at[0] = d->full_at[1] = d->first;
+    d->records_at_save = d->durable;
 }
 
 struct reading {

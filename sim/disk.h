@@ -1,6 +1,6 @@
 /*
  * A replica's disk in the simulator: the log of records, what waits for them to be durable, and the saved checkpoint. A power loss
- * leaves what was synced and, of the rest, as much from its beginning as chance will have.
+ * leaves what was synced and, of the group under way, what chance will have (disk_image.c); some disks lose more (storage.c).
  */
 #ifndef SIM_DISK_H
 #define SIM_DISK_H
@@ -30,9 +30,25 @@ struct disk_rows {
     size_t count, cap;
 };
 
+enum disk_fault {
+    DISK_SOUND,
+    DISK_ROT,
+    DISK_OLD_ROT, /* in a group that another followed */
+    DISK_LOST_WRITE,
+    DISK_MISDIRECTED_WRITE,
+    DISK_ROLLED_BACK,
+    DISK_OLD_LOG,
+    DISK_OLD_CHECKPOINT,
+    DISK_SHORTENED,
+    DISK_WIPED,
+    DISK_ROTTEN_CHECKPOINT,
+    DISK_FAULTS
+};
+
 struct disk {
     struct resume_record *record;
     struct parcel **bytes;
+    uint64_t *group;     /* number of the first record of its group commit */
     uint64_t first;      /* number of record[0] */
     uint64_t count, cap; /* kept */
     uint64_t durable;    /* records below this number are */
@@ -41,6 +57,7 @@ struct disk {
     struct disk_waiting *waiting;
     size_t waitings, waiting_cap;
     uint64_t life;
+    bool damaged;         /* its log is, as was found when it was read */
     bool failed;          /* a sync did: this replica votes no more */
     bool ignored_failure; /* only a mutant: what is written from now on is lost */
     uint64_t full_until_us;
@@ -66,8 +83,18 @@ bool disk_takes_piece(struct world *w, uint32_t r, struct parcel *parcel);
 void disk_fail(struct world *w, uint32_t r);
 /* No room for so long: EVENT_STOP_VOTING, and EVENT_VOTE_AGAIN at the end. */
 void disk_fill(struct world *w, uint32_t r, uint64_t for_us);
-void disk_power_loss(struct world *w, uint32_t r);
+/* Makes everything durable that waits for it, at once; false: the disk cannot. */
+bool disk_sync_now(struct world *w, uint32_t r);
+/* What is in memory only is gone. */
+void disk_power_loss(struct disk *disk);
+/* The log was read back: all that it has is durable. */
+void disk_reopened(struct disk *disk);
 void disk_wipe(struct disk *disk);
+/* For what happens to a disk: keeps a record (the bytes are the disk's from now on), drops those from a number on, takes over
+ * another's log. */
+void disk_keep(struct disk *disk, const struct resume_record *record, uint64_t group, struct parcel *bytes);
+void disk_cut(struct disk *disk, uint64_t number);
+void disk_take_log(struct disk *disk, struct disk *from);
 /* To the compartments, before START; to the engine, after it. */
 void disk_recall(struct world *w, uint32_t r);
 void disk_resume_engine(struct world *w, uint32_t r);

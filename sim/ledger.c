@@ -228,6 +228,14 @@ static void check_leaves(struct world *w, replica_id r, const struct execution *
     }
 }
 
+/* A transfer that was begun for a later state and ended with an earlier one, because nobody could serve the other: what is
+ * above it will be executed once more, and the same. */
+static void execute_again(struct world *w, replica_id r, slot_no after)
+{
+    for (uint64_t i = after + 1; i < w->ledger.slots; i++)
+        w->ledger.slot[i].done[r] = 0;
+}
+
 void ledger_observe(struct world *w, replica_id r)
 {
     struct replica *replica = &w->replica[r];
@@ -246,6 +254,7 @@ void ledger_observe(struct world *w, replica_id r)
                             r, (unsigned long long)e->checkpoint_slot);
         rooted(w, r, e->checkpoint_slot, &e->root);
         check_leaves(w, r, e);
+        execute_again(w, r, e->checkpoint_slot);
         w->ledger.time_us[r] = e->time_us;
     }
     if (!e->fetch.active && !e->state_bad) {

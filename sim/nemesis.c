@@ -74,6 +74,7 @@ void nemesis_init(struct world *w)
             w->restarts_left = w->f;
         w->crashes_left = 0;
     }
+    storage_init(w);
     double drawn = dice_chance(d, 0.3) ? 0 : (double)dice_below(d, 1000) / 300;
     w->attacks_per_s = w->options.attacks_per_s >= 0 ? w->options.attacks_per_s : drawn;
     if (w->options.faults && !w->options.plain_network)
@@ -316,9 +317,7 @@ void nemesis_on_due(struct world *w)
     default:
         byzantine_fault(w);
     }
-    /* A take-over carries frames past the hosts, so lists would not be on their disks: more than f of them would have lost a part
-     * of their logs, which a resume does not promise to survive. */
-    if (w->options.faults & FAULTS_BYZANTINE && w->attacks_per_s > 0 && !w->durable &&
+    if (w->options.faults & FAULTS_BYZANTINE && w->attacks_per_s > 0 &&
         dice_chance(&w->fault_dice, w->attacks_per_s / 2))
         takeover_run(w);
     next(w);

@@ -18,13 +18,15 @@ void power_loss(struct world *w)
     founding_retire(w);
     w->life++;
     for (replica_id r = 0; r < w->n; r++) {
-        disk_power_loss(w, r);
+        storage_power_loss(w, r);
         ledger_forget_replica(w, r);
         replica_reborn(w, r);
     }
     founding_start(w);
-    for (replica_id r = 0; r < w->n; r++)
+    for (replica_id r = 0; r < w->n; r++) {
         replica_start(w, r);
+        w->replica[r].crashed = w->replica[r].disk.damaged;
+    }
     for (uint32_t c = 0; c < w->clients; c++)
         if (was_alive[c])
             client_start(w, c);

@@ -1,7 +1,7 @@
 /*
  * Restarts with amnesia: a replica loses everything, comes back with fresh keys under a new epoch, and its launcher brings a
- * RECONFIG until it is full again. A Byzantine host keeps P and C of the incarnation before running beside it: they are fed
- * all that the new ones are fed, and what they say goes to everybody.
+ * RECONFIG until it is full again. A Byzantine host keeps P, C and E of the incarnation before running beside it: they are fed
+ * all that the new ones are fed, and what they say goes to everybody, and to clients.
  *
  * Not more than f replicas are restarting, crashed or faulty at a time: else the others, who must order the RECONFIG and have
  * the state, could not.
@@ -14,7 +14,7 @@ void sim_arena_free(struct arena *arena);
 
 static void ghosts_free(struct replica *replica)
 {
-    for (uint32_t k = 0; k < 2; k++)
+    for (uint32_t k = 0; k < CELLS; k++)
         if (replica->ghost[k].state)
             cell_free(&replica->ghost[k]);
 }
@@ -46,7 +46,7 @@ static void restart(struct world *w, replica_id r, bool clone)
     struct replica *replica = &w->replica[r];
     ghosts_free(replica);
     for (uint32_t k = 0; k < CELLS; k++) {
-        if (k < 2 && clone)
+        if (clone)
             replica->ghost[k] = replica->cell[k];
         else
             cell_free(&replica->cell[k]);
@@ -116,9 +116,10 @@ static void launcher(struct world *w, replica_id r)
     struct replica *replica = &w->replica[r];
     struct engine_status status = {0};
     splitbft_engine.status(replica->engine, &status);
-    if (status.epoch[0] < 1 + replica->incarnation && replica_is_up(w, r))
+    epoch_no own = founding_member(r, CELL_P)->epoch;
+    if (status.epoch[0] < own && replica_is_up(w, r))
         submit(w, r, status.configuration, false);
-    if (status.epoch[0] == 1 + replica->incarnation && status.full && replica->rejoining) {
+    if (status.epoch[0] == own && status.full && replica->rejoining) {
         replica->rejoining = false;
         w->restarts_left++;
         w->result->rejoins++;
@@ -161,19 +162,37 @@ void rejoin_fault(struct world *w)
     replica_id r = dice_below(d, w->n);
     bool clone = w->options.faults & FAULTS_BYZANTINE && dice_chance(d, 0.5) && !w->pbft;
     uint64_t down_us = dice_between(d, 1000, 3000000);
-    if (!w->restarts_left || !usable(w, r) || !dice_chance(d, 0.2))
+    bool now = dice_chance(d, 0.2) || w->options.restless;
+    if (w->options.restless)
+        down_us = 1 + down_us / 100;
+    if (!w->restarts_left || !usable(w, r) || !now)
         return;
     w->restarts_left--;
     rejoin_kill(w, r, down_us, clone);
 }
 
-void rejoin_ghost_output(struct world *w, replica_id r, struct parcel *parcel)
+static void ghost_reply(struct world *w, replica_id r, const struct frame *frame, struct parcel *parcel)
+{
+    struct reply reply;
+    if (!reply_decode(frame->body, &reply))
+        return;
+    for (uint32_t c = 0; c < w->clients; c++)
+        if (w->client[c].number == reply.origin && w->client[c].alive)
+            client_send_to(w, r, w->client[c].incarnation * CLIENTS_MAX + c, parcel);
+}
+
+void rejoin_ghost_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel)
 {
     struct frame frame;
+    replica_check_secret(w, r, cell, parcel);
     if (w->healing && !w->replica[r].host_faulty && dice_chance(&w->rejoin_dice, 0.5))
         return;
     if (!frame_decode(parcel->data, parcel->len, &frame) || frame.type >= FRAME_LOCAL_PROPOSE)
         return;
+    if (frame.type == FRAME_REPLY) {
+        ghost_reply(w, r, &frame, parcel);
+        return;
+    }
     for (replica_id peer = 0; peer < w->n; peer++)
         if (peer != r)
             network_send(w, r, peer, parcel);
@@ -248,6 +267,8 @@ void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct sl
         return; /* being born */
     if (cell == CELL_E && frame.type == FRAME_CONFIGURATION)
         (void)configuration_follow(&w->known, &frame);
+    if (w->options.rules_unchecked)
+        return;
     if (cell == CELL_E && e->started)
         check_execution(w, r, &frame, e);
     if (frame.type == FRAME_COMMIT)

@@ -101,15 +101,16 @@ void replica_init(struct world *w, replica_id r)
 
 void replica_free(struct replica *replica)
 {
-    for (uint32_t k = 0; k < CELLS; k++)
+    for (uint32_t k = 0; k < CELLS; k++) {
         cell_free(&replica->cell[k]);
-    for (uint32_t k = 0; k < 2; k++)
         if (replica->ghost[k].state)
             cell_free(&replica->ghost[k]);
+    }
     for (size_t i = 0; i < replica->helds; i++)
         parcel_drop(replica->held[i].parcel);
     free(replica->held);
     disk_free(&replica->disk);
+    storage_free(replica);
     sim_arena_free(&replica->arena);
     memset(replica, 0, sizeof *replica);
 }
@@ -136,7 +137,7 @@ void replica_start(struct world *w, replica_id r)
     for (uint32_t k = 0; k < CELLS; k++)
         cell_give(w, r, k, w->start, false);
     splitbft_engine.start(w->replica[r].engine, &w->configuration, w->now_us, &actions.actions);
-    if (w->life > 1)
+    if (w->life > 1 && !w->replica[r].disk.damaged)
         disk_resume_engine(w, r);
 }
 
@@ -145,8 +146,10 @@ void replica_reborn(struct world *w, replica_id r)
     struct replica *replica = &w->replica[r];
     struct replica old = *replica;
     memset(&replica->disk, 0, sizeof replica->disk); /* it stays */
+    replica->earlier = NULL;
     replica_free(replica);
     replica->disk = old.disk;
+    replica->earlier = old.earlier;
     replica->host_faulty = old.host_faulty;
     replica->mischief = old.mischief;
     replica->timer_set = old.timer_set + 1;
@@ -155,7 +158,8 @@ void replica_reborn(struct world *w, replica_id r)
         replica->cell[k].faulty = old.cell[k].faulty;
         replica->cell[k].omits = old.cell[k].omits;
     }
-    disk_recall(w, r);
+    if (!replica->disk.damaged)
+        disk_recall(w, r);
 }
 
 static void remember(struct world *w, struct parcel *parcel)
@@ -177,7 +181,7 @@ static void tell_views(struct world *w, replica_id r, uint32_t cell, const struc
                 (unsigned long long)view.view);
 }
 
-static void check_secret(struct world *w, replica_id r, uint32_t cell, const struct parcel *parcel)
+void replica_check_secret(struct world *w, replica_id r, uint32_t cell, const struct parcel *parcel)
 {
     static const char secret[] = "CONFIDENTIAL";
     if (cell == CELL_E && memmem(parcel->data, parcel->len, secret, sizeof secret - 1))
@@ -191,7 +195,7 @@ void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parc
         world_trace_frame(w, kind_name(w->replica[r].cell[cell].type->kind), r, parcel_slice(parcel), NULL);
     if (w->options.faults & FAULTS_BYZANTINE)
         remember(w, parcel);
-    check_secret(w, r, cell, parcel);
+    replica_check_secret(w, r, cell, parcel);
     rejoin_check_output(w, r, cell, parcel_slice(parcel));
     tell_views(w, r, cell, parcel);
     if (w->in_takeover)

@@ -274,10 +274,18 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->attacks_per_s = 0;
         o->seconds = 10;
         break;
+    case MUTANT_DAMAGE_TAKEN_FOR_END:
+        o->faults = FAULTS_STORAGE | FAULTS_NETWORK;
+        o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = -1;
+        o->attacks_per_s = 0;
+        o->seconds = 10;
+        o->rot_everywhere = true;
+        break;
     case MUTANT_RETIRED_KEYS_FORGOTTEN:
         o->faults = FAULTS_STORAGE | FAULTS_NETWORK;
         o->seconds = 10;
         break;
+    case MUTANT_SEALED_KEY_VOTES:
     case MUTANT_ACTIVATION_WITHOUT_L:
     case MUTANT_CONFIGURATION_IGNORED:
     case MUTANT_OLD_EPOCH_VIEW_CHANGE:
@@ -287,8 +295,12 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 0;
         o->hosts = 4;
         o->attacks_per_s = 0;
+        o->restless = mutant == MUTANT_SEALED_KEY_VOTES || mutant == MUTANT_OLD_EPOCH_VIEW_CHANGE;
+        o->rules_unchecked = o->restless; /* these show as wrong answers, too */
         o->evil_launchers = mutant == MUTANT_MORE_THAN_F_PENDING;
-        o->seed = mutant == MUTANT_CONFIGURATION_IGNORED ? 75 : o->seed; /* rare: near one that shows it */
+        o->seed = mutant == MUTANT_CONFIGURATION_IGNORED   ? 75 /* rare: near one that shows it */
+                  : mutant == MUTANT_OLD_EPOCH_VIEW_CHANGE ? 100
+                                                           : o->seed;
         break;
     case MUTANT_IDLE_NEVER_ACTIVATES:
         o->faults = FAULTS_RESTART;

@@ -23,6 +23,13 @@ static void *wrapped_create(const struct redoubt_env *env, const char *options)
     return s->inner ? s : NULL;
 }
 
+/* Of an Execution compartment that should be gone: what it does is not that of a correct one. */
+static bool of_ghost(const struct wrapped *s)
+{
+    const struct execution *ghost = s->w->replica[s->replica].ghost[CELL_E].state;
+    return ghost && ghost->service_state == s;
+}
+
 static enum redoubt_status wrapped_execute(void *state, const struct redoubt_op *op,
                                            struct redoubt_result *result)
 {
@@ -32,7 +39,7 @@ static enum redoubt_status wrapped_execute(void *state, const struct redoubt_op 
     inner.data += skip;
     inner.bytes -= skip;
     enum redoubt_status status = s->w->inner->execute(s->inner, &inner, result);
-    if (!world_is_faulty(s->w, s->replica, CELL_E))
+    if (!world_is_faulty(s->w, s->replica, CELL_E) && !of_ghost(s))
         ledger_executed(s->w, s->replica, op, status, result);
     return status;
 }

@@ -74,6 +74,71 @@ struct item *takeover_add_forged(struct takeover *t, struct parcel *parcel, repl
     return item;
 }
 
+/* ------------------------------------------------------------------------------------------------ hosts' part */
+
+static const struct parcel *body_on_disk(const struct disk *d, const struct digest *digest)
+{
+    for (uint64_t i = d->count; i-- > 0;)
+        if (d->record[i].kind == PERSIST_BUNDLE && digest_equal(&d->record[i].digest, digest))
+            return d->bytes[i];
+    return NULL;
+}
+
+/* Has its host got this body on its disk? If not, it asks the others. */
+static bool host_keeps_body(struct takeover *t, replica_id r, const struct digest *digest)
+{
+    struct world *w = t->w;
+    for (replica_id i = 0; i < w->n; i++) {
+        const struct parcel *body = body_on_disk(&w->replica[(r + i) % w->n].disk, digest);
+        if (body && i > 0)
+            disk_append(w, r,
+                        &(struct action){.kind = ACTION_PERSIST,
+                                         .to = PERSIST_BUNDLE,
+                                         .digest = *digest,
+                                         .parts = {parcel_slice(body)}});
+        if (body)
+            return true;
+    }
+    return false;
+}
+
+/* Who shows a compartment a batch writes list and bodies down first: with durability sync that is a host's duty, and attackers who
+ * hold more than f hosts do it, too. False: it does not have a body, so it does not show the batch. */
+static bool host_keeps(struct takeover *t, replica_id r, const struct frame *frame)
+{
+    struct vote vote;
+    struct batch batch;
+    struct digest digest;
+    if (!t->w->durable || frame->type != FRAME_PRE_PREPARE || frame->attachment.len == 0 ||
+        !vote_decode(frame->body, &vote) || !batch_decode(frame->attachment, &batch))
+        return true;
+    for (uint32_t i = 0; i < batch_entry_count(batch.entries); i++) {
+        struct batch_entry entry = batch_entry_at(batch.entries, i);
+        if (!host_keeps_body(t, r, &entry.bundle))
+            return false;
+    }
+    batch_digest(&digest, frame->attachment);
+    const struct disk *d = &t->w->replica[r].disk;
+    for (uint64_t i = d->count; i-- > 0;)
+        if (d->record[i].kind == PERSIST_LIST && d->record[i].slot == vote.slot &&
+            digest_equal(&d->record[i].digest, &digest))
+            return true;
+    disk_append(t->w, r,
+                &(struct action){.kind = ACTION_PERSIST,
+                                 .to = PERSIST_LIST,
+                                 .slot = vote.slot,
+                                 .digest = digest,
+                                 .parts = {frame->attachment}});
+    return true;
+}
+
+/* What leaves a replica is on its disk. */
+static bool may_leave(struct takeover *t, const struct item *item)
+{
+    return !t->w->durable || item->forged || mutant(MUTANT_SEND_BEFORE_PERSIST) ||
+           disk_sync_now(t->w, item->from);
+}
+
 /* E asks its host for a list or a body. */
 static void serve_need(struct takeover *t, replica_id r, const struct frame *frame)
 {
@@ -123,7 +188,8 @@ static void on_output(struct world *w, replica_id from, uint32_t cell, struct pa
 
 void takeover_deliver(struct takeover *t, replica_id to, uint32_t cell, struct slice frame)
 {
-    if (!takeover_up(t, to))
+    struct frame shown;
+    if (!takeover_up(t, to) || (frame_decode(frame.data, frame.len, &shown) && !host_keeps(t, to, &shown)))
         return;
     struct parcel *hold = parcel_of(frame);
     (void)cell_step(t->w, to, cell, parcel_slice(hold), false);
@@ -141,12 +207,15 @@ static void arrive(struct takeover *t, uint32_t index, replica_id to, uint32_t c
     /* Its host hears it first: a host that is carried away by an attack still holds what its compartments were given. */
     bool first = !(item->done & 7ull << CELLS * to);
     bool body = item->frame.type == FRAME_PRE_PREPARE;
+    struct frame frame = item->frame;
     item->done |= takeover_bit(to, cell);
     t->steps++;
     if (to != from && first && (forged || body || takeover_faulty(t, from, item->cell)))
         replica_event(t->w, to, EVENT_PEER, from, parcel_slice(parcel));
-    (void)cell_step(t->w, to, cell, parcel_slice(parcel), local);
-    cell_flush(t->w, to, cell);
+    if (cell == CELL_C || host_keeps(t, to, &frame)) {
+        (void)cell_step(t->w, to, cell, parcel_slice(parcel), local);
+        cell_flush(t->w, to, cell);
+    }
     parcel_drop(parcel);
 }
 
@@ -175,7 +244,8 @@ void takeover_settle(struct takeover *t, takeover_rule rule)
                 unsigned bit = (unsigned)__builtin_ctzll(left);
                 replica_id to = bit / CELLS;
                 uint32_t cell = bit % CELLS;
-                if (!takeover_up(t, to) || !rule(t, &t->item[i], to, cell))
+                if (!takeover_up(t, to) || !rule(t, &t->item[i], to, cell) ||
+                    !may_leave(t, &t->item[i]))
                     continue;
                 arrive(t, i, to, cell);
                 moved = true;

@@ -59,6 +59,9 @@ struct sim_options {
     bool plain_network;      /* no loss, constant delay: for scenarios */
     const char *only_attack; /* by name, for tests; NULL: any */
     enum sim_end end;        /* of the safety phase */
+    bool rules_unchecked;    /* of reconfiguration, see rejoin.c: only what follows from breaking them counts */
+    bool restless;           /* whoever may restart does, and is back soon */
+    bool rot_everywhere;     /* every disk, not f; with safety_only */
     bool idle;               /* clients stop early on */
     bool evil_launchers;     /* renew keys of running replicas at any moment; with safety_only */
     bool safety_only;        /* whether requests finish is not looked at */
@@ -82,7 +85,7 @@ struct given {
 struct cell {
     const struct compartment_type *type;
     void *state;
-    struct arena arena;
+    struct arena *arena; /* stays where it is when the cell becomes a ghost */
     struct given *input;
     size_t inputs, input_cap;
     bool waking;
@@ -116,10 +119,11 @@ struct replica {
     slot_no seen_checkpoint;
     uint64_t seen_transfers;
     struct disk disk;
+    struct disk *earlier; /* a state that it had: may come again */
     uint32_t incarnation; /* restarts with amnesia so far */
     bool rejoining;       /* restarted, and not full again */
     uint64_t attempts;    /* RECONFIGs made */
-    struct cell ghost[2]; /* P and C of the incarnation before, kept running by a Byzantine host */
+    struct cell ghost[CELLS]; /* the incarnation before, kept running by a Byzantine host */
     struct held *held;    /* what a Byzantine host keeps back from its compartments, until it is healed */
     size_t helds, held_cap;
 };
@@ -189,6 +193,7 @@ struct world {
     uint32_t attacks;
     double attacks_per_s;
     uint32_t crashes_left;
+    uint32_t forgetful;     /* replicas whose disks may give back less than they had; a bit each */
     uint32_t left_out;      /* a bit each */
     uint32_t restarts_left; /* replicas that may be restarting at the same time */
     struct dice rejoin_dice;
@@ -239,6 +244,14 @@ void founding_retire(struct world *w);
 /* power.c */
 void power_loss(struct world *w);
 
+/* storage.c: disks that give back something else than they were given */
+void storage_init(struct world *w);
+void storage_power_loss(struct world *w, replica_id r);
+/* After each sync. */
+void storage_synced(struct world *w, replica_id r);
+void storage_free(struct replica *replica);
+bool storage_is_forgetful(const struct world *w, replica_id r);
+
 /* cell.c */
 void cell_init(struct world *w, replica_id r, uint32_t cell);
 void cell_free(struct cell *cell);
@@ -258,6 +271,8 @@ void replica_start(struct world *w, replica_id r);
 void replica_carry_out(struct world *w, replica_id r, const struct disk_waiting *waiting);
 void replica_event(struct world *w, replica_id r, enum event_kind kind, uint32_t from, struct slice frame);
 void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel);
+/* No plaintext leaves an E. */
+void replica_check_secret(struct world *w, replica_id r, uint32_t cell, const struct parcel *parcel);
 bool replica_is_up(const struct world *w, replica_id r);
 
 void replica_start(struct world *w, replica_id r);
@@ -266,7 +281,7 @@ void replica_start(struct world *w, replica_id r);
 void rejoin_kill(struct world *w, replica_id r, uint64_t down_us, bool clone);
 void rejoin_on_due(struct world *w, const struct due *due);
 void rejoin_fault(struct world *w);
-void rejoin_ghost_output(struct world *w, replica_id r, struct parcel *parcel);
+void rejoin_ghost_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel);
 void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct slice frame);
 bool rejoin_done(const struct world *w);
 

@@ -12,34 +12,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/bytes.h"
 #include "base/check.h"
 #include "buffer.h"
-#include "crypto/crypto.h"
 #include "file.h"
+#include "log_format.h"
 
-#define MAGIC        0x31676f6c74627264u /* "drbtlog1" */
-#define HEADER_BYTES 64u
-#define HEAD_BYTES   96u
-#define CHECK_BYTES  16u
-#define PAYLOAD_MAX  (8u * 1024u * 1024u)
-#define FILES_MAX    4096u
-#define RETRY_MS     100
-#define SPARE_FILES  2u /* kept for use again */
+#define FILES_MAX   4096u
+#define RETRY_MS    100
+#define SPARE_FILES 2u /* kept for use again */
 
 struct segment {
     uint64_t number;
     uint64_t first; /* sequence of its first record */
-};
-
-struct head {
-    uint32_t len;
-    uint8_t kind;
-    uint8_t full;
-    uint64_t sequence;
-    uint64_t group; /* sequence of the first record of its group */
-    slot_no slot;
-    struct digest digest;
 };
 
 struct found {
@@ -109,91 +93,6 @@ static int file_allocate(int fd, uint64_t len)
 
 const struct journal_files journal_files = {file_write_at, file_sync, file_allocate};
 
-/* ---------------------------------------------------------------- formats */
-
-static uint64_t padded(uint64_t len)
-{
-    return (len + 7) & ~7ull;
-}
-
-static void head_put(uint8_t out[HEAD_BYTES], const struct head *head)
-{
-    struct writer w = writer_to(out, HEAD_BYTES);
-    memset(out, 0, HEAD_BYTES);
-    put_u32(&w, head->len);
-    put_u8(&w, head->kind);
-    put_u8(&w, head->full);
-    put_u16(&w, 0);
-    put_u64(&w, head->sequence);
-    put_u64(&w, head->group);
-    put_u64(&w, head->slot);
-    put_digest(&w, &head->digest);
-}
-
-static void head_get(const uint8_t *data, struct head *head)
-{
-    struct reader r = reader_of(data, HEAD_BYTES);
-    head->len = get_u32(&r);
-    head->kind = get_u8(&r);
-    head->full = get_u8(&r);
-    (void)get_u16(&r);
-    head->sequence = get_u64(&r);
-    head->group = get_u64(&r);
-    head->slot = get_u64(&r);
-    head->digest = get_digest(&r);
-}
-
-/* Over everything but itself, and the place. */
-static void checksum(uint8_t out[CHECK_BYTES], uint64_t number, uint64_t at, const uint8_t *head,
-                     size_t head_len, const uint8_t *payload, size_t len)
-{
-    uint8_t place[16];
-    struct writer w = writer_to(place, sizeof place);
-    struct digest_state state;
-    struct digest digest;
-    put_u64(&w, number);
-    put_u64(&w, at);
-    digest_begin(&state, "redoubt log");
-    digest_add(&state, place, sizeof place);
-    digest_add(&state, head, head_len);
-    digest_add(&state, payload, len);
-    digest_end(&state, &digest);
-    memcpy(out, digest.bytes, CHECK_BYTES);
-}
-
-#define HEAD_CHECKED (HEAD_BYTES - CHECK_BYTES)
-
-static bool record_good(uint64_t number, uint64_t at, const uint8_t *file, uint64_t size, struct head *head)
-{
-    uint8_t check[CHECK_BYTES];
-    if (size - at < HEAD_BYTES)
-        return false;
-    head_get(file + at, head);
-    if (head->len > PAYLOAD_MAX || head->len > size - at - HEAD_BYTES || head->sequence == 0)
-        return false;
-    checksum(check, number, at, file + at, HEAD_CHECKED, file + at + HEAD_BYTES, head->len);
-    return memcmp(check, file + at + HEAD_CHECKED, CHECK_BYTES) == 0;
-}
-
-static void header_put(uint8_t out[HEADER_BYTES], uint64_t number, uint64_t first)
-{
-    struct writer w = writer_to(out, HEADER_BYTES);
-    memset(out, 0, HEADER_BYTES);
-    put_u64(&w, MAGIC);
-    put_u64(&w, number);
-    put_u64(&w, first);
-    checksum(out + HEADER_BYTES - CHECK_BYTES, number, 0, out, HEADER_BYTES - CHECK_BYTES, NULL, 0);
-}
-
-static bool header_good(const uint8_t *data, uint64_t number, uint64_t *first)
-{
-    uint8_t expected[HEADER_BYTES];
-    struct reader r = reader_of(data + 16, 8);
-    *first = get_u64(&r);
-    header_put(expected, number, *first);
-    return memcmp(expected, data, HEADER_BYTES) == 0;
-}
-
 static bool spare_path(char *out, const struct journal *j, uint32_t index)
 {
     return path_make(out, "%s/spare-%u", j->dir, index);
@@ -234,8 +133,15 @@ static int numbers_list(const struct journal *j, uint64_t *numbers, uint32_t *co
     return 0;
 }
 
-static void found_add(struct journal *j, uint64_t number, uint64_t at, const struct head *head)
+struct finding {
+    struct journal *journal;
+    uint64_t number;
+};
+
+static void found_add(void *context, const struct log_head *head, uint64_t at)
 {
+    const struct finding *finding = context;
+    struct journal *j = finding->journal;
     if (j->count == j->cap) {
         j->cap = j->cap ? 2 * j->cap : 1024;
         j->found = realloc(j->found, j->cap * sizeof *j->found);
@@ -243,75 +149,52 @@ static void found_add(struct journal *j, uint64_t number, uint64_t at, const str
     }
     j->found[j->count++] = (struct found){
         .record = {.kind = head->kind, .full = head->full, .slot = head->slot, .digest = head->digest},
-        .number = number,
+        .number = finding->number,
         .at = at,
         .len = head->len};
 }
 
-/* Something at `at` is no record. Does a later one show that it had been synced, or is this where writing stopped? */
-static bool was_synced(const uint8_t *file, uint64_t size, uint64_t number, uint64_t at, uint64_t expected)
+/* What scanning found out about a file, as an error or in the journal. */
+static int scanned(struct journal *j, const char *path, uint64_t number, enum log_verdict verdict,
+                   const struct log_scan *scan, struct error *error)
 {
-    for (uint64_t look = at + 8; look + HEAD_BYTES <= size; look += 8) {
-        struct head head;
-        head_get(file + look, &head);
-        if (head.sequence <= expected || head.group <= expected || head.group > head.sequence)
-            continue;
-        if (record_good(number, look, file, size, &head))
-            return true;
+    switch (verdict) {
+    case LOG_UNBEGUN:
+        unlink(path);
+        return 0;
+    case LOG_NO_HEADER:
+        return error_set(error, "%s: damaged at offset 0: the log cannot be trusted", path);
+    case LOG_GAP:
+        return error_set(error,
+                         "%s: it begins with record %llu, but %llu comes next: a part of the log is lost",
+                         path, (unsigned long long)scan->begin, (unsigned long long)j->next);
+    case LOG_DAMAGED:
+        return error_set(error, "%s: damaged at offset %llu: the log cannot be trusted", path,
+                         (unsigned long long)scan->at);
+    case LOG_GOOD:
+        break;
     }
-    return false;
+    j->next = scan->next;
+    j->at = scan->at;
+    j->stats.cut = scan->torn;
+    j->segment[j->segments++] = (struct segment){number, scan->begin};
+    return 0;
 }
 
-static bool all_zero(const uint8_t *data, uint64_t len)
-{
-    for (uint64_t i = 0; i < len; i++)
-        if (data[i])
-            return false;
-    return true;
-}
-
-/* Reads one file's records. *ended: its last one was not followed by another, though there was room. */
 static int segment_scan(struct journal *j, uint64_t number, bool last, struct error *error)
 {
     char path[PATH_BYTES];
     struct file file;
-    struct head head;
-    uint64_t first, at = HEADER_BYTES;
+    struct finding finding = {j, number};
+    struct log_scan scan = {.found = found_add, .context = &finding, .next = j->next};
     if (!segment_path(path, j, number))
         return error_set(error, "%s: name too long", j->dir);
     if (file_read(&file, path, j->file_bytes, error))
         return -1;
-    int result = 0;
-    if (file.len < HEADER_BYTES || !header_good(file.data, number, &first)) {
-        /* Made, and not begun: a spare, or power went before its header was written. */
-        if (!last || (file.len >= HEADER_BYTES + HEAD_BYTES &&
-                      record_good(number, HEADER_BYTES, file.data, file.len, &head)))
-            result = error_set(error, "%s: damaged at offset 0: the log cannot be trusted", path);
-        else
-            unlink(path);
-        file_free(&file);
-        return result;
-    }
-    if (j->segments > 0 && first != j->next)
-        result =
-            error_set(error, "%s: it begins with record %llu, but %llu comes next: a part of the log is lost",
-                      path, (unsigned long long)first, (unsigned long long)j->next);
-    j->next = first;
-    while (result == 0 && record_good(number, at, file.data, file.len, &head) && head.sequence == j->next) {
-        found_add(j, number, at, &head);
-        at += padded(HEAD_BYTES + head.len);
-        j->next++;
-    }
-    if (result == 0 && was_synced(file.data, file.len, number, at, j->next))
-        result = error_set(error, "%s: damaged at offset %llu: the log cannot be trusted", path,
-                           (unsigned long long)at);
-    uint64_t rest = file.len > at ? file.len - at : 0;
-    if (result == 0 && last && !all_zero(file.data + at, rest))
-        j->stats.cut = rest;
-    j->segment[j->segments++] = (struct segment){number, first};
-    j->at = at;
+    struct log_file bytes = {number, file.data, file.len, j->segments == 0, last};
+    enum log_verdict verdict = log_scan(&bytes, &scan);
     file_free(&file);
-    return result;
+    return scanned(j, path, number, verdict, &scan, error);
 }
 
 static int scan(struct journal *j, struct error *error)
@@ -385,7 +268,7 @@ struct slice journal_read(struct journal *j, uint32_t index)
         return (struct slice){&empty, 0};
     buffer_consume(&j->payload, j->payload.len);
     uint8_t *to = buffer_reserve(&j->payload, f->len);
-    if (pread(j->read_fd, to, f->len, (off_t)(f->at + HEAD_BYTES)) != (ssize_t)f->len)
+    if (pread(j->read_fd, to, f->len, (off_t)(f->at + LOG_HEAD_BYTES)) != (ssize_t)f->len)
         return none;
     return (struct slice){to, f->len};
 }
@@ -519,7 +402,7 @@ static bool file_open(struct journal *j, uint64_t number, int *result)
 /* The next file. The one before it was synced, so that the end of the log is always in the last. */
 static bool segment_begin(struct journal *j, uint64_t first)
 {
-    uint8_t header[HEADER_BYTES];
+    uint8_t header[LOG_HEADER_BYTES];
     uint64_t number = j->segments ? j->segment[j->segments - 1].number + 1 : 1;
     int result;
     if (j->fd >= 0) {
@@ -541,9 +424,9 @@ static bool segment_begin(struct journal *j, uint64_t first)
         if (j->state == JOURNAL_FAILED || !wait_for_room(j, "no room for the log", result))
             return false;
     }
-    header_put(header, number, first);
+    log_header_put(header, number, first);
     j->segment[j->segments++] = (struct segment){number, first};
-    j->at = HEADER_BYTES;
+    j->at = LOG_HEADER_BYTES;
     return write_all(j, header, sizeof header, 0) && sync_now(j) && dir_sync(j);
 }
 
@@ -554,9 +437,9 @@ static bool group_write(struct journal *j)
     size_t left = j->group.bytes.len, run = 0;
     uint64_t sequence = j->group.first, at = j->at;
     while (left > 0) {
-        struct head head;
-        head_get(data + run, &head);
-        uint64_t bytes = padded(HEAD_BYTES + head.len);
+        struct log_head head;
+        log_head_get(data + run, &head);
+        uint64_t bytes = log_record_bytes(head.len);
         if (j->fd < 0 || at + bytes > j->file_bytes) {
             if (run && !write_all(j, data, run, j->at))
                 return false;
@@ -566,8 +449,7 @@ static bool group_write(struct journal *j)
                 return false;
             at = j->at;
         }
-        checksum(data + run + HEAD_CHECKED, j->segment[j->segments - 1].number, at, data + run, HEAD_CHECKED,
-                 data + run + HEAD_BYTES, head.len);
+        log_seal(data + run, j->segment[j->segments - 1].number, at);
         run += bytes;
         left -= bytes;
         at += bytes;
@@ -655,22 +537,22 @@ uint64_t journal_append(struct journal *j, const struct journal_record *record, 
                         unsigned count)
 {
     static const uint8_t zeroes[8];
-    uint8_t bytes[HEAD_BYTES];
-    struct head head = {.kind = record->kind,
-                        .full = record->full,
-                        .sequence = j->next,
-                        .group = j->open.first,
-                        .slot = record->slot,
-                        .digest = record->digest};
+    uint8_t bytes[LOG_HEAD_BYTES];
+    struct log_head head = {.kind = record->kind,
+                            .full = record->full,
+                            .sequence = j->next,
+                            .group = j->open.first,
+                            .slot = record->slot,
+                            .digest = record->digest};
     CHECK(j->begun);
     for (unsigned i = 0; i < count; i++)
         head.len += (uint32_t)parts[i].len;
-    CHECK(head.len <= PAYLOAD_MAX && padded(HEAD_BYTES + head.len) <= j->file_bytes - HEADER_BYTES);
-    head_put(bytes, &head);
+    CHECK(head.len <= LOG_PAYLOAD_MAX && log_record_bytes(head.len) <= j->file_bytes - LOG_HEADER_BYTES);
+    log_head_put(bytes, &head);
     buffer_append(&j->open.bytes, bytes, sizeof bytes);
     for (unsigned i = 0; i < count; i++)
         buffer_append(&j->open.bytes, parts[i].data, parts[i].len);
-    buffer_append(&j->open.bytes, zeroes, padded(HEAD_BYTES + head.len) - HEAD_BYTES - head.len);
+    buffer_append(&j->open.bytes, zeroes, log_record_bytes(head.len) - LOG_HEAD_BYTES - head.len);
     j->stats.records++;
     j->open.next = ++j->next;
     return head.sequence;

@@ -1,9 +1,7 @@
 /*
  * A replica's log: records appended in order, durable in groups, cut off at the beginning. Preallocated files of one size
  * (`dir`/00000001.log, ...), written and synced by a thread of their own so that the loop goes on.
- *
- *   file    header (64 bytes: magic, number, first sequence, checksum), records, zeroes
- *   record  head (96 bytes: lengths, kind, sequence, where its group began, slot, digest, checksum), payload, padding to 8
+ * The format is protocol/log_format.h's.
  *
  * A checksum covers head, payload, and the place where the record stands, so what was written elsewhere by mistake, or lies there from an
  * earlier use of the file, does not pass for it. What does not pass is the torn end of the log if it can belong to the last

@@ -5,8 +5,8 @@
 . "$(dirname "$0")/lib_cluster.sh"
 
 if [ "$(id -u)" -ne 0 ] || ! ip netns add "rdb$$probe" 2>/dev/null; then
-    echo "skipped: network namespaces need root"
-    exit 0
+    echo "SKIP: network namespaces need root"
+    exit 77
 fi
 ip netns del "rdb$$probe"
 

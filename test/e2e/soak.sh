@@ -2,11 +2,13 @@
 # tools/soak: a short run against a cluster, and its checker on histories that are wrong.
 . "$(dirname "$0")/lib_cluster.sh"
 
-TMPDIR=$tmp "$root/tools/soak" "$bin" --minutes 0.2 --faults pause,kill --threads 4 >"$tmp/soak.out" 2>"$tmp/soak.log" || fail "soak"
+TMPDIR=$tmp "$root/tools/soak" "$bin" --kills 3 --faults pause,kill,wipe --threads 4 --json >"$tmp/soak.out" 2>"$tmp/soak.log" || fail "soak"
 python3 - "$tmp/soak.out" "$root/tools/soak" <<'PY' || fail "the checker"
 import importlib.machinery, importlib.util, json, sys
 said = json.load(open(sys.argv[1]))
-assert said["committed"] > 100 and said["faults"].get("kill", 0) > 0 and not said["wrong"], said
+assert said["committed"] > 100 and not said["wrong"], said
+assert said["faults"].get("kill", 0) + said["faults"].get("wipe", 0) == 3, said
+assert sum(entry["count"] for entry in said["gaps"].values()) == sum(said["faults"].values()), said
 loader = importlib.machinery.SourceFileLoader("soak", sys.argv[2])
 soak = importlib.util.module_from_spec(importlib.util.spec_from_loader("soak", loader))
 sys.dont_write_bytecode = True

@@ -70,6 +70,27 @@ static void write_replays(const char *target)
     }
 }
 
+/* What only hosts and disks say, which the recorded cluster has none of. */
+static void write_local(struct cluster *c)
+{
+    static const uint8_t record[64] = {1, 2, 3};
+    struct slice none = {NULL, 0}, attached = {record, sizeof record};
+    struct slice body = cluster_body(c, local_checkpoint, &(struct local_checkpoint){.leaves = 256});
+    write_frame(cluster_local(c, FRAME_LOCAL_CHECKPOINT, body, none));
+    for (unsigned what = RECALL_RECORD; what <= RECALL_LEAF; what++) {
+        body = cluster_body(c, local_recall, &(struct local_recall){.what = (uint8_t)what, .number = what});
+        write_frame(cluster_local(c, FRAME_LOCAL_RECALL, body, attached));
+    }
+    for (uint8_t full = 0; full < 2; full++) {
+        body = cluster_body(c, local_sealed, &(struct local_sealed){.full = full, .slot = 16});
+        write_frame(cluster_local(c, FRAME_LOCAL_SEALED, body, attached));
+    }
+    body = cluster_body(c, local_save, &(struct local_save){.number = 1});
+    write_frame(cluster_local(c, FRAME_LOCAL_SAVE, body, none));
+    body = cluster_body(c, local_saved, &(struct local_saved){.number = 1, .slot = 16, .leaf_count = 1});
+    write_frame(cluster_local(c, FRAME_LOCAL_SAVED, body, none));
+}
+
 int main(int argc, char **argv)
 {
     struct recording recording = {0};
@@ -82,6 +103,7 @@ int main(int argc, char **argv)
     struct slice wanted =
         cluster_body(newborn, sign_wanted, &(struct sign_wanted){.origin = 3, .bundle_no = 7});
     write_frame(cluster_local(newborn, FRAME_SIGN_WANTED, wanted, (struct slice){NULL, 0}));
+    write_local(newborn);
     cluster_free(newborn);
     write_frame(recorded_cluster->start);
     for (size_t i = 0; i < recording.count; i++)

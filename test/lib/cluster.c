@@ -196,7 +196,7 @@ void cluster_flush(struct cluster *c, enum kind kind, replica_id r)
         collect(c, kind, r);
     }
     CHECK(!more);
-    if (kind == KIND_EXECUTION)
+    if (kind == KIND_EXECUTION && !c->no_nudges)
         finish_checkpoint(c, r);
 }
 
@@ -223,6 +223,17 @@ void cluster_reborn(struct cluster *c, enum kind kind, replica_id r)
     CHECK(cluster_give(c, kind, r, c->start) == VERDICT_ACCEPT);
 }
 
+void cluster_restarted(struct cluster *c, enum kind kind, replica_id r)
+{
+    struct cell *cell = cell_of(c, kind, r);
+    (void)fresh_pages(cell->memory, cell->type->arena_bytes);
+    arena_init(&cell->arena, cell->memory, cell->type->arena_bytes);
+    cell->out.len = 0;
+    cell->config.epoch++;
+    cell->state = cell->type->init(&cell->arena, &cell->config, &cell->out);
+    collect(c, kind, r);
+}
+
 static void cell_init(struct cluster *c, enum kind kind, replica_id r, const uint8_t domain_seed[32])
 {
     struct cell *cell = cell_of(c, kind, r);
@@ -236,11 +247,13 @@ static void cell_init(struct cluster *c, enum kind kind, replica_id r, const uin
         .replica = r,
         .epoch = 100 + r,
         .one_domain = c->options.protocol == PROTOCOL_PBFT,
+        .durable = c->options.durable,
         .service = c->options.service,
         .service_options = c->options.service_options,
     };
     memcpy(cell->config.admin_public, c->admin.public, 32);
     memcpy(cell->config.domain_seed, domain_seed, 32);
+    memset(cell->config.sealing_secret, 0x30 + (int)r, sizeof cell->config.sealing_secret);
     cell->state = cell->type->init(&cell->arena, &cell->config, &cell->out);
     cell->type->validate(cell->state);
     collect(c, kind, r);

@@ -23,6 +23,7 @@ struct cluster_options {
     const struct redoubt_service *service; /* NULL: counter */
     const char *service_options;           /* NULL: "" */
     bool unstarted;                        /* HELLOs only */
+    bool durable;                          /* durability: sync; sealed records stay in `sent` */
     bool reads_ordered;                    /* no unordered reads: write quorum f+1 */
 };
 
@@ -82,6 +83,7 @@ struct cluster {
     size_t scratches, scratch_cap;
 
     void (*seen)(const struct sent *sent); /* when set: told of every frame that a compartment leaves */
+    bool no_nudges;                        /* no LOCAL-CHECKPOINT is said, as when slots follow each other */
     bool no_help;                          /* LOCAL-NEED stays unanswered */
     /* When set, asked before a frame is carried: true keeps it from that compartment. */
     bool (*drop)(const struct cluster *cluster, const struct sent *sent, enum kind to, replica_id replica);
@@ -96,6 +98,9 @@ void cluster_random_fixed(uint64_t seed);
 
 /* A compartment as it was right after its START, with the keys that it has; everything else of it is forgotten. */
 void cluster_reborn(struct cluster *cluster, enum kind kind, replica_id replica);
+
+/* A compartment that was started anew: fresh keys, one epoch higher, its HELLO is in `sent`. It has had no START. */
+void cluster_restarted(struct cluster *cluster, enum kind kind, replica_id replica);
 
 struct preparation *cluster_p(struct cluster *cluster, replica_id replica);
 struct confirmation *cluster_c(struct cluster *cluster, replica_id replica);

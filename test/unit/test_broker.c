@@ -694,6 +694,38 @@ static void own_e_is_told_to_go_on_with_its_checkpoint_only_when_idle(void **sta
     assert_int_equal(count(ACTION_GIVE, E, FRAME_LOCAL_CHECKPOINT), 0);
 }
 
+static void a_word_to_own_e_that_was_lost_is_said_again(void **state)
+{
+    (void)state;
+    struct local_progress progress = {.digesting = 1, .executed = CHECKPOINT_INTERVAL};
+    assert_verdict(own(E, cluster_local(c, FRAME_LOCAL_PROGRESS, cluster_body(c, local_progress, &progress),
+                                        SLICE_NONE)),
+                   ACCEPT);
+    time_passes(20000);
+    assert_true(count(ACTION_GIVE, E, FRAME_LOCAL_CHECKPOINT) > 0);
+    for (unsigned i = 0; i < 3; i++) {
+        forget();
+        time_passes(TIMEOUT);
+        assert_true(count(ACTION_GIVE, E, FRAME_LOCAL_CHECKPOINT) > 0);
+    }
+}
+
+static void checkpoints_that_were_handed_on_leave_no_memory_behind(void **state)
+{
+    (void)state;
+    size_t live = 0;
+    for (unsigned round = 0; round < 5; round++) { /* the first ones are kept for others */
+        hear_checkpoints(CHECKPOINT_INTERVAL);
+        if (round > 0)
+            assert_true(arena.live > live);
+        turns(100);
+        assert_int_equal(checkpoints_given(), 9 * (round + 1));
+        if (round > 0)
+            assert_int_equal(arena.live, live);
+        live = arena.live;
+    }
+}
+
 static void forged_checkpoints_do_not_keep_true_ones_out(void **state)
 {
     (void)state;
@@ -968,6 +1000,8 @@ int main(void)
         T(what_is_stable_for_own_e_still_goes_to_own_p_and_c),
         T(a_link_queues_only_so_many_checkpoints),
         T(own_e_is_told_to_go_on_with_its_checkpoint_only_when_idle),
+        T(a_word_to_own_e_that_was_lost_is_said_again),
+        T(checkpoints_that_were_handed_on_leave_no_memory_behind),
         T(forged_checkpoints_do_not_keep_true_ones_out),
         T(unsigned_bundles_change_no_view),
         T(a_signed_bundle_that_waits_changes_the_view),

@@ -870,6 +870,30 @@ static void kept_results_are_bounded(void **state)
     assert_int_equal(exec_stable_slot(cluster_e(c, 3)), K);
 }
 
+/* One that has the table by transfer computes all digests anew; what was digested and then dropped must not be in them. */
+static void the_table_has_no_digest_of_what_was_dropped(void **state)
+{
+    (void)state;
+    struct execution *e = cluster_e(c, 1);
+    struct digest before, after;
+    for (uint64_t n = 1; n <= 8; n++) {
+        struct test_bundle *b = cluster_incr(c, 3, n, 1);
+        cluster_order(c, &b, 1);
+        cluster_forget(c);
+        origins_digest(e, &before); /* all that is kept now is digested */
+    }
+    unsigned dropped = 0;
+    for (unsigned k = 0; k < BUNDLE_WINDOW; k++) {
+        struct kept_reply *kept = &e->origin[3].kept[k];
+        dropped += kept->bundle_no != 0 && !kept->present;
+        kept->digested = false;
+    }
+    assert_true(dropped > 0);
+    e->origin[3].dirty = true;
+    origins_digest(e, &after);
+    assert_memory_equal(&after, &before, 32);
+}
+
 static void one_clients_results_are_bounded(void **state)
 {
     (void)state;
@@ -952,6 +976,25 @@ static void all_sign_the_same_root(void **state)
         assert_memory_equal(last_checkpoint(r).root.bytes, last_checkpoint(0).root.bytes, 32);
     struct digest second = last_checkpoint(0).root;
     assert_memory_not_equal(&first, &second, 32);
+}
+
+/* Slots follow each other without a pause, so nobody tells E to go on: every slot pays its share, and half an interval later
+ * the checkpoint is there. */
+static void slots_pay_for_the_checkpoint_before_them(void **state)
+{
+    (void)state;
+    for (uint64_t n = 1; n <= 20; n++) {
+        struct test_bundle *b[2] = {cluster_incr(c, 0, n, n), cluster_incr(c, 3, n, 2 * n)};
+        cluster_order(c, b, 2);
+    }
+    c->no_nudges = true;
+    cluster_fill(c, K);
+    fill_and_keep(K + K / 2 + 1);
+    for (replica_id r = 0; r < 4; r++) {
+        assert_false(cluster_e(c, r)->freeze.active);
+        assert_int_equal(cluster_e(c, r)->checkpoint_slot, K);
+        assert_int_equal(exec_stable_slot(cluster_e(c, r)), K);
+    }
 }
 
 /* The root after slot K when the first slot held one increment, or this other thing. */
@@ -1044,6 +1087,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(results_beyond_the_limit_are_to_be_asked_again, setup_huge_results,
                                         teardown),
         cmocka_unit_test_setup_teardown(kept_results_are_bounded, setup_huge_results, teardown),
+        cmocka_unit_test_setup_teardown(the_table_has_no_digest_of_what_was_dropped, setup_huge_results, teardown),
+        cmocka_unit_test_setup_teardown(slots_pay_for_the_checkpoint_before_them, setup, teardown),
         cmocka_unit_test_setup_teardown(one_clients_results_are_bounded, setup_huge_results, teardown),
         T(time_never_falls_and_null_keeps_it),
         cmocka_unit_test_setup_teardown(operations_are_numbered_within_their_batch, setup_noting, teardown),

@@ -27,7 +27,12 @@ void auth_init(struct auth *auth, struct sender self, const uint8_t *domain_seed
 {
     memset(auth, 0, sizeof *auth);
     auth->self = self;
-    if (domain_seed) {
+    if (mutant(MUTANT_SEALED_KEY_VOTES)) { /* as if its keys and its epoch came back with it */
+        uint8_t sealed[32] = {(uint8_t)self.kind, (uint8_t)self.id, 77};
+        auth->self.epoch = 1;
+        sign_keypair_from(&auth->sign, sealed);
+        box_keypair_from(&auth->box, sealed);
+    } else if (domain_seed) {
         sign_keypair_from(&auth->sign, domain_seed);
         box_keypair_from(&auth->box, domain_seed);
     } else {

@@ -46,7 +46,9 @@
     M(SILENT_PEER_KEPT, "silent-peer-kept", "liveness")                                                      \
     M(SEND_BEFORE_PERSIST, "send-before-persist", "safety")                                                  \
     M(FSYNC_ERROR_IGNORED, "fsync-error-ignored", "safety")                                                  \
+    M(DAMAGE_TAKEN_FOR_END, "damage-taken-for-end", "safety")                                                \
     M(RETIRED_KEYS_FORGOTTEN, "retired-keys-forgotten", "liveness")                                          \
+    M(SEALED_KEY_VOTES, "sealed-key-votes", "safety")                                                        \
     M(ACTIVATION_WITHOUT_L, "activation-without-l", "safety")                                                \
     M(MORE_THAN_F_PENDING, "more-than-f-pending", "safety")                                                  \
     M(CONFIGURATION_IGNORED, "configuration-ignored", "safety")                                              \
