@@ -152,7 +152,7 @@ int disk_recall(struct replica *r, struct slice frames[], uint8_t kept[][65536],
     sink.order = calloc(count + 1, sizeof *sink.order);
     CHECK(sink.scratch && sink.order && "out of memory");
     error->text[0] = 0;
-    resume_compartments(&log, saved_slot(d->saved), &sink);
+    resume_compartments(&log, saved_slot(d->saved), r->options.rejoin, &sink);
     wait_for_answers(&at);
     free(sink.order);
     free(sink.scratch);

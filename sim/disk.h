@@ -44,6 +44,7 @@ struct disk {
     bool failed;          /* a sync did: this replica votes no more */
     bool ignored_failure; /* only a mutant: what is written from now on is lost */
     uint64_t full_until_us;
+    struct writer chain; /* CONFIGURATIONs: u32 length and frame each, CHAIN_BYTES_MAX */
     /* Saving. */
     struct disk_rows saved, staged;
     slot_no saved_slot, base_slot;
@@ -68,8 +69,10 @@ void disk_fail(struct world *w, uint32_t r);
 void disk_fill(struct world *w, uint32_t r, uint64_t for_us);
 void disk_power_loss(struct world *w, uint32_t r);
 void disk_wipe(struct disk *disk);
+/* What a START that resumes makes needless. */
+void disk_chain_cut(struct disk *disk);
 /* To the compartments, before START; to the engine, after it. */
-void disk_recall(struct world *w, uint32_t r);
+void disk_recall(struct world *w, uint32_t r, bool rejoins);
 void disk_resume_engine(struct world *w, uint32_t r);
 
 #endif

@@ -290,6 +290,13 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->evil_launchers = mutant == MUTANT_MORE_THAN_F_PENDING;
         o->seed = mutant == MUTANT_CONFIGURATION_IGNORED ? 75 : o->seed; /* rare: near one that shows it */
         break;
+    case MUTANT_DEAD_KEYS_INSTALLED:
+    case MUTANT_LEARNER_COUNTS:
+    case MUTANT_LEARNER_WRITES:
+    case MUTANT_CHAIN_NOT_KEPT:
+        o->faults = FAULTS_STORAGE | FAULTS_RESTART | FAULTS_NETWORK;
+        o->seconds = 20;
+        break;
     case MUTANT_IDLE_NEVER_ACTIVATES:
         o->faults = FAULTS_RESTART;
         o->tolerated = 1;

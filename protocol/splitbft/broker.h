@@ -347,6 +347,7 @@ void ordering_fetch(struct broker *b, unsigned what, const struct digest *digest
 /* durable.c */
 enum verdict broker_on_sealed(struct broker *b, const struct frame *frame, enum kind from);
 void durable_list(struct broker *b, slot_no slot, const struct digest *batch, struct slice list);
+void durable_configuration(struct broker *b, struct slice frame);
 void durable_bundle(struct broker *b, struct bundle_entry *entry);
 void durable_recall(void *engine, enum persist_kind kind, slot_no slot, struct slice bytes);
 void durable_resume(void *engine, slot_no executed, slot_no stable);
