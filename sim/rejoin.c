@@ -146,12 +146,6 @@ static void launcher(struct world *w, replica_id r)
     splitbft_engine.status(replica->engine, &status);
     if (status.epoch[0] < epoch_of(w, r) && replica_is_up(w, r))
         submit(w, r, status.configuration - w->configuration.resumed, false);
-    if (replica->rejoining && status.full && w->durable) {
-        const struct preparation *p = replica->cell[CELL_P].state;
-        const struct confirmation *c = replica->cell[CELL_C].state;
-        const struct execution *e = replica->cell[CELL_E].state;
-        world_trace(w, "r%u DEBUG p %llu>=%llu %d c %llu>=%llu %d e %d %d behind %d disk %d", r, (unsigned long long)prep_stable_slot(p), (unsigned long long)p->whole_above, p->write_all, (unsigned long long)conf_stable_slot(c), (unsigned long long)c->whole_above, c->write_all, e->whole, e->write_stable, e->save.behind, replica->disk.durable == replica->disk.first + replica->disk.count);
-    }
     if (status.epoch[0] == epoch_of(w, r) && status.full && replica->rejoining && log_is_whole(w, r)) {
         replica->rejoining = false;
         w->restarts_left++;

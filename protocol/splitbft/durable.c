@@ -86,9 +86,20 @@ void durable_configuration(struct broker *b, struct slice frame)
 
 /* ------------------------------------------------------------------------------------------------ coming back */
 
+static bool log_lost(const struct configuration *c)
+{
+    for (unsigned k = 1; k < MEMBER_KINDS; k++)
+        for (replica_id r = 0; r < c->replicas; r++)
+            if (c->resumed && c->member[k][r].after == 0 && digest_is_zero(&c->member[k][r].head))
+                return true;
+    return false;
+}
+
 void durable_resume(void *engine, slot_no executed, slot_no stable)
 {
     struct broker *b = engine;
+    if (log_lost(b->configuration)) /* from there on a log that begins now holds all that matters */
+        chain_pending_up_to(b, activation_slot(executed));
     b->executed = executed;
     b->stable = stable;
     /* On to the next checkpoint, whose certificate the new keys sign. */
