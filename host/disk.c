@@ -155,6 +155,8 @@ int disk_recall(struct replica *r, struct slice frames[], uint8_t kept[][65536],
     sink.order = calloc(count + 1, sizeof *sink.order);
     CHECK(sink.scratch && sink.order && "out of memory");
     error->text[0] = 0;
+    for (int i = 0; i < COMPARTMENTS; i++) /* P and C are given nothing: what they said first stands */
+        at.answered[i] = r->options.rejoin && i != KIND_EXECUTION - KIND_PREPARATION;
     resume_compartments(&log, saved_slot(d->saved), r->options.rejoin, &sink);
     wait_for_answers(&at);
     free(sink.order);
