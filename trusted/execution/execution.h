@@ -434,6 +434,15 @@ bool execution_keep_start(struct execution *e, struct slice start);
 struct hello_head execution_head(const struct execution *e);
 bool execution_start_follows(const struct execution *e, const struct configuration *c,
                              const struct tag16 *cluster);
+/* The ordered state's part of the configuration, and the RECONFIGs that this E can show, for records. */
+struct ordered_lists {
+    struct slice steps, ordered, bodies;
+    uint8_t steps_bytes[CONFIGURATION_STEPS_BYTES], ordered_bytes[CONFIGURATION_ORDERED_BYTES];
+    uint8_t bodies_bytes[STEP_BODIES * (RECONFIG_BYTES_MAX + 20u)];
+};
+void execution_put_ordered(const struct execution *e, struct ordered_lists *lists);
+bool execution_set_ordered(struct execution *e, struct slice steps, struct slice ordered,
+                           struct slice bodies);
 /* What the recalled E knew of RECONFIGs, and START does not know yet. False: they contradict each other. */
 bool execution_walk_again(struct execution *e, const struct configuration *recalled);
 void execution_write_learned(struct execution *e, const struct chain *chain, struct outbox *out);

@@ -9,10 +9,13 @@
 #include "ordering/hello.h"
 #include "execution/execution.h"
 
-#define BODIES_LIST_BYTES (STEP_BODIES * (RECONFIG_BYTES_MAX + 20u))
-
-static void put_bodies(const struct execution *e, struct writer *w)
+void execution_put_ordered(const struct execution *e, struct ordered_lists *lists)
 {
+    struct writer s = writer_to(lists->steps_bytes, sizeof lists->steps_bytes);
+    struct writer o = writer_to(lists->ordered_bytes, sizeof lists->ordered_bytes);
+    struct writer b = writer_to(lists->bodies_bytes, sizeof lists->bodies_bytes);
+    struct writer *w = &b;
+    configuration_put_ordered(&e->configuration, &s, &o);
     configuration_no last = configuration_ordered(&e->configuration);
     for (configuration_no n = last < STEP_BODIES ? 1 : last - STEP_BODIES + 1; n <= last; n++) {
         const struct step_body *step = &e->step_body[n % STEP_BODIES];
@@ -20,22 +23,23 @@ static void put_bodies(const struct execution *e, struct writer *w)
             known_body_put(
                 w, &(struct known_body){.number = n, .slot = step->slot, .body = {step->body, step->len}});
     }
+    CHECK(!s.bad && !o.bad && !b.bad);
+    lists->steps = (struct slice){lists->steps_bytes, s.len};
+    lists->ordered = (struct slice){lists->ordered_bytes, o.len};
+    lists->bodies = (struct slice){lists->bodies_bytes, b.len};
 }
 
 static void write_base(struct execution *e, struct outbox *out)
 {
-    uint8_t steps[CONFIGURATION_STEPS_BYTES], ordered[CONFIGURATION_ORDERED_BYTES], bodies[BODIES_LIST_BYTES];
-    struct writer s = writer_to(steps, sizeof steps), o = writer_to(ordered, sizeof ordered);
-    struct writer b = writer_to(bodies, sizeof bodies), w = writer_to(e->scratch, FRAME_MAX);
-    configuration_put_ordered(&e->configuration, &s, &o);
-    put_bodies(e, &b);
-    CHECK(!s.bad && !o.bad && !b.bad);
+    struct ordered_lists lists;
+    struct writer w = writer_to(e->scratch, FRAME_MAX);
+    execution_put_ordered(e, &lists);
     struct base base = {.slot = e->executed,
                         .whole = e->whole,
                         .start = {e->start, e->start_len},
-                        .steps = {steps, s.len},
-                        .ordered = {ordered, o.len},
-                        .bodies = {bodies, b.len}};
+                        .steps = lists.steps,
+                        .ordered = lists.ordered,
+                        .bodies = lists.bodies};
     memcpy(base.group_secret.bytes, e->group.secret, sizeof base.group_secret.bytes);
     base_put(&w, &base);
     CHECK(!w.bad);
@@ -160,6 +164,11 @@ static bool take_bodies(struct execution *e, struct slice bodies)
     return true;
 }
 
+bool execution_set_ordered(struct execution *e, struct slice steps, struct slice ordered, struct slice bodies)
+{
+    return configuration_set_ordered(&e->configuration, steps, ordered) && take_bodies(e, bodies);
+}
+
 static bool take_base(struct execution *e, struct slice plain, struct outbox *out)
 {
     struct base base;
@@ -171,8 +180,7 @@ static bool take_base(struct execution *e, struct slice plain, struct outbox *ou
     if (!base_decode(plain, &base) || (e->based && base.slot > e->executed) ||
         !frame_decode(base.start.data, base.start.len, &start) ||
         configuration_load(&e->configuration, &start, e->config.admin_public) != VERDICT_ACCEPT ||
-        !configuration_set_ordered(&e->configuration, base.steps, base.ordered) ||
-        !take_bodies(e, base.bodies))
+        !execution_set_ordered(e, base.steps, base.ordered, base.bodies))
         return false;
     memcpy(public, e->configuration.group_public, sizeof public);
     box_keypair_from(&e->group, base.group_secret.bytes);
