@@ -350,7 +350,7 @@ static bool get_top(struct parse *p, const yaml_node_t *root)
     if (v[F_FAST_READS] && !get_switch(p, v[F_FAST_READS], "fast_reads", &config->fast_reads))
         return false;
     static const char *const restarts[] = {"never", "rejoin", NULL};
-    number = config->durability == DURABILITY_MEMORY;
+    number = 1;
     if (v[F_RESTART] && !get_choice(p, v[F_RESTART], "restart", restarts, 0, &number))
         return false;
     config->restart = number == 1;
@@ -441,8 +441,6 @@ int config_supported(const struct config *config, struct error *error)
     if (config->isolation == ISOLATION_KVM || config->isolation == ISOLATION_SGX)
         return error_set(error, "isolation %s: not built yet: use process",
                          isolation_text(config->isolation));
-    if (config->restart && config->durability == DURABILITY_SYNC)
-        return error_set(error, "restart rejoin: not built yet for durability sync: use never");
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "chain_file.h"
 #include "crypto/crypto.h"
 #include "keys.h"
 #include "log.h"
@@ -42,6 +43,8 @@ int disk_open(struct replica *r, struct error *error)
     /* Leaves that are replaced take new pages until the transaction is through: twice the state, and room. */
     uint64_t bytes_max = (uint64_t)r->config.memory_mb * 3 << 20;
     if (journal_open(&d->journal, &options, error) || saved_open(&d->saved, saved, bytes_max, error))
+        return -1;
+    if (chain_file_read(&d->chain, r->config.dir, r->options.id, error))
         return -1;
     struct journal_stats stats;
     journal_stats(d->journal, &stats);
@@ -152,7 +155,9 @@ int disk_recall(struct replica *r, struct slice frames[], uint8_t kept[][65536],
     sink.order = calloc(count + 1, sizeof *sink.order);
     CHECK(sink.scratch && sink.order && "out of memory");
     error->text[0] = 0;
-    resume_compartments(&log, saved_slot(d->saved), &sink);
+    for (int i = 0; i < COMPARTMENTS; i++) /* P and C are given nothing: what they said first stands */
+        at.answered[i] = r->options.rejoin && i != KIND_EXECUTION - KIND_PREPARATION;
+    resume_compartments(&log, saved_slot(d->saved), r->options.rejoin, &sink);
     wait_for_answers(&at);
     free(sink.order);
     free(sink.scratch);
@@ -167,12 +172,23 @@ int disk_recall(struct replica *r, struct slice frames[], uint8_t kept[][65536],
 static void on_journal(uv_poll_t *poll, int status, int events);
 static void on_saved(uv_poll_t *poll, int status, int events);
 
+/* What this replica knew of changes since the manifest. */
+static void chain_recall(struct replica *r)
+{
+    struct slice list = {buffer_data(&r->disk.chain), r->disk.chain.len}, frame;
+    for (size_t at = 0; frame_list_next(list, &at, &frame);)
+        r->engine_type->recall(r->engine, PERSIST_CONFIGURATION, 0, frame);
+}
+
 int disk_start(struct replica *r, struct error *error)
 {
     struct disk *d = &r->disk;
     if (!d->on)
         return 0;
     const struct hello *e = &r->hellos.member[KIND_EXECUTION - KIND_HOST].hello;
+    if (!r->options.rejoin && chain_file_clear(&d->chain, r->config.dir, r->options.id, error))
+        return -1;
+    chain_recall(r);
     if (d->found) {
         uint32_t count = journal_count(d->journal);
         struct resume_record *records = records_list(d, count);
@@ -200,6 +216,7 @@ void disk_close(struct replica *r)
     journal_close(r->disk.journal);
     saved_close(r->disk.saved);
     buffer_free(&r->disk.waiting);
+    buffer_free(&r->disk.chain);
 }
 
 /* ---------------------------------------------------------------- the log */
@@ -210,10 +227,26 @@ void disk_step(struct disk *d)
         d->step_first = journal_next(d->journal);
 }
 
-void disk_persist(struct disk *d, const struct action *action)
+/* Rare, so it is done at once. */
+static void keep_configuration(struct replica *r, struct slice frame)
 {
+    struct disk *d = &r->disk;
+    struct error error;
+    if (d->chain_failed || chain_file_add(&d->chain, frame, r->config.dir, r->options.id, &error) == 0)
+        return;
+    d->chain_failed = true; /* what builds on it could not be resumed */
+    log_line(LOG_ERROR, "%s: this replica stops voting for good", error.text);
+}
+
+void disk_persist(struct replica *r, const struct action *action)
+{
+    struct disk *d = &r->disk;
     struct journal_record record = {
         .kind = (uint8_t)action->to, .full = action->full, .slot = action->slot, .digest = action->digest};
+    if (action->to == PERSIST_CONFIGURATION) {
+        keep_configuration(r, action->parts[0]);
+        return;
+    }
     if (d->told == JOURNAL_FAILED)
         return;
     uint64_t sequence = journal_append(d->journal, &record, action->parts, action->parts[1].len ? 2 : 1);
@@ -232,7 +265,7 @@ bool disk_holds(struct disk *d, const struct action *action)
     if (!d->on)
         return false;
     uint64_t next = journal_next(d->journal);
-    if (d->told == JOURNAL_FAILED)
+    if (d->told == JOURNAL_FAILED || d->chain_failed)
         return true; /* what it would say cannot be kept: it says nothing any more */
     if (d->told == JOURNAL_FULL)
         return true; /* peers ask again; else what waits would grow as long as the disk is full */
@@ -328,7 +361,7 @@ bool disk_is_deaf(const struct disk *d)
 
 bool disk_starves(const struct disk *d, uint32_t kind)
 {
-    return d->on && (d->told == JOURNAL_FAILED || (d->too_long && kind != KIND_EXECUTION));
+    return d->on && (d->told == JOURNAL_FAILED || d->chain_failed || (d->too_long && kind != KIND_EXECUTION));
 }
 
 static uint64_t least(uint64_t a, uint64_t b)

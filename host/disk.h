@@ -29,12 +29,13 @@ struct disk {
     struct buffer waiting;   /* struct waiting_head, bytes */
     enum journal_state told; /* to the engine */
     bool found;              /* records of an earlier life */
+    struct buffer chain;     /* what DIR/replica-N/chain holds */
     uint64_t step_first;     /* next sequence number when the engine's step began */
     slot_no base_slot;
     uint64_t base_at, base_sequence, full_at[2];
     uint64_t appended, appended_at_save; /* bytes */
     uint64_t saving_since_us, saved_us, saves;
-    bool save_asked, saved_failed;
+    bool save_asked, saved_failed, chain_failed;
     bool too_long;  /* the log: P and C are given nothing */
     uint64_t piece; /* in the hands of `saved` */
     bool last_piece;
@@ -49,7 +50,7 @@ int disk_start(struct replica *r, struct error *error);
 void disk_close(struct replica *r);
 
 void disk_step(struct disk *disk);
-void disk_persist(struct disk *disk, const struct action *action);
+void disk_persist(struct replica *r, const struct action *action);
 /* Must this wait for what was persisted before it? Then it was copied, and is carried out later. */
 bool disk_holds(struct disk *disk, const struct action *action);
 /* No room, or worse: what comes from outside is not taken in, so that nothing grows; peers send it again. */

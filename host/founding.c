@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "keys.h"
+#include "resume.h"
 
 #define LOOK_MS        20
 #define RESUME_WAIT_MS 600000u /* compartments execute what is in their logs before they show their keys */
@@ -117,26 +118,6 @@ static int manifest_make(struct file *out, struct start *start, const struct con
     return error_set(error, "clients.pub: too many clients for one manifest");
 }
 
-/* Keys of E that are gone: those of the START before, and those that it knew, as far as there is room. */
-static size_t retired_put_all(uint8_t *to, const struct configuration *before, const struct hellos hellos[])
-{
-    struct writer w = writer_to(to, RETIRED_MAX * retired_BYTES);
-    for (replica_id r = 0; r < before->replicas; r++) {
-        const struct member_keys *keys = &before->member[KIND_EXECUTION - KIND_HOST][r];
-        struct retired entry = {.replica = r, .epoch = keys->epoch};
-        memcpy(entry.sign_public.bytes, keys->sign_public, 32);
-        if (keys->epoch != hellos[r].member[KIND_EXECUTION - KIND_HOST].sender.epoch)
-            retired_put(&w, &entry);
-    }
-    for (uint32_t i = 0; i < before->retired_count && w.cap - w.len >= retired_BYTES; i++) {
-        const struct retired_keys *keys = &before->retired[i];
-        struct retired entry = {.replica = keys->replica, .epoch = keys->epoch};
-        memcpy(entry.sign_public.bytes, keys->sign_public, 32);
-        retired_put(&w, &entry);
-    }
-    return w.len;
-}
-
 /* Has every replica but f its log? What is missing counts as rolled back, and resuming assumes that of f at most. */
 static int heads_check(const struct config *config, const struct hellos hellos[], view_no *view,
                        struct error *error)
@@ -161,10 +142,40 @@ static int heads_check(const struct config *config, const struct hellos hellos[]
         lost, config->replicas, config->faults, config->dir);
 }
 
-int founding_resume(struct file *out, const struct config *config, const struct hellos hellos[],
-                    const struct frame *before, const struct sign_key *admin, struct error *error)
+/* What the manifest before and the CONFIGURATIONs since lead to; `chains`: one list for each replica. */
+static void follow(struct configuration *c, const struct slice chains[])
+{
+    bool risen = true;
+    while (risen) {
+        risen = false;
+        for (replica_id r = 0; r < c->replicas; r++)
+            risen = resume_follow(c, chains[r]) || risen;
+    }
+}
+
+/* `start` is the one before: cluster, group key, clients, platforms and quorums stay. `c`: where it led. */
+static int start_resumed(struct file *out, struct start *start, const struct configuration *c, view_no view,
+                         const struct config *config, const struct hellos hellos[],
+                         const struct sign_key *admin, struct error *error)
 {
     static uint8_t retired[RETIRED_MAX * retired_BYTES];
+    uint8_t steps[CONFIGURATION_STEPS_BYTES], ordered[CONFIGURATION_ORDERED_BYTES];
+    struct writer sw = writer_to(steps, sizeof steps), ow = writer_to(ordered, sizeof ordered);
+    configuration_put_ordered(c, &sw, &ow);
+    CHECK(!sw.bad && !ow.bad);
+    start->resumed++;
+    start->configuration = configuration_ordered(c) + start->resumed;
+    start->view = view + 1;
+    start->retired = (struct slice){retired, resume_retired(c, retired, sizeof retired)};
+    start->steps = (struct slice){steps, sw.len};
+    start->ordered = (struct slice){ordered, ow.len};
+    return manifest_make(out, start, config, hellos, (struct slice){NULL, 0}, admin, error);
+}
+
+int founding_resume(struct file *out, const struct config *config, const struct hellos hellos[],
+                    const struct frame *before, const struct slice chains[], const struct sign_key *admin,
+                    struct error *error)
+{
     struct configuration *c = malloc(sizeof *c);
     struct start start;
     CHECK(c && "out of memory");
@@ -177,12 +188,8 @@ int founding_resume(struct file *out, const struct config *config, const struct 
     if (result == 0)
         result = heads_check(config, hellos, &view, error);
     if (result == 0) {
-        /* Cluster, group key, clients and quorums are what they were. */
-        start.configuration++;
-        start.resumed++;
-        start.view = view + 1;
-        start.retired = (struct slice){retired, retired_put_all(retired, c, hellos)};
-        result = manifest_make(out, &start, config, hellos, (struct slice){NULL, 0}, admin, error);
+        follow(c, chains);
+        result = start_resumed(out, &start, c, view, config, hellos, admin, error);
     }
     free(c);
     return result;
@@ -200,9 +207,7 @@ int founding_sign(struct file *out, const struct config *config, const struct he
     struct start start = start_of(config, &group, (struct slice){NULL, 0}, origins);
     uint8_t platforms[REPLICAS_MAX * platform_BYTES];
     struct writer platforms_writer = writer_to(platforms, sizeof platforms);
-    /* What is on the disks does not go on over a RECONFIG yet; without a platform key there is none. */
-    if (config->durability == DURABILITY_MEMORY)
-        platforms_put(&platforms_writer, config, hellos);
+    platforms_put(&platforms_writer, config, hellos);
     CHECK(!platforms_writer.bad);
     start.platforms = (struct slice){platforms, platforms_writer.len};
     int result =
@@ -282,13 +287,22 @@ static int manifest_write(const struct config *config, const struct file *manife
 static int resume_from(struct file *out, const struct config *config, const char *path,
                        const struct hellos hellos[], const struct sign_key *admin, struct error *error)
 {
-    struct file file;
+    struct file file, chain[REPLICAS_MAX] = {{NULL, 0}};
+    struct slice chains[REPLICAS_MAX] = {{NULL, 0}};
     struct frame before;
     if (file_read(&file, path, FRAME_MAX, error))
         return -1;
-    int result = frame_decode(file.data, file.len, &before)
-                     ? founding_resume(out, config, hellos, &before, admin, error)
-                     : error_set(error, "%s: not a manifest", path);
+    int result =
+        frame_decode(file.data, file.len, &before) ? 0 : error_set(error, "%s: not a manifest", path);
+    for (replica_id r = 0; r < config->replicas && result == 0; r++) {
+        result = hellos_chain(&chain[r], config->dir, r, error);
+        if (result == 0)
+            chains[r] = (struct slice){chain[r].data, chain[r].len};
+    }
+    if (result == 0)
+        result = founding_resume(out, config, hellos, &before, chains, admin, error);
+    for (replica_id r = 0; r < config->replicas; r++)
+        file_free(&chain[r]);
     file_free(&file);
     return result;
 }

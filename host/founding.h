@@ -12,9 +12,11 @@
 /* Makes and signs the manifest (a START frame); `out` is to be freed with file_free. `origins` is the content of clients.pub. */
 int founding_sign(struct file *out, const struct config *config, const struct hellos hellos[],
                   struct slice origins, const struct sign_key *admin, struct error *error);
-/* The same for a cluster all of whose replicas were down, and have their logs: it goes on from the manifest `before`. */
+/* The same for a cluster all of whose replicas were down, and have their logs: it goes on from the manifest `before`, and from what
+ * `chains` (one list of CONFIGURATIONs for each replica) says came after it. */
 int founding_resume(struct file *out, const struct config *config, const struct hellos hellos[],
-                    const struct frame *before, const struct sign_key *admin, struct error *error);
+                    const struct frame *before, const struct slice chains[], const struct sign_key *admin,
+                    struct error *error);
 
 /* All of it, as `redoubt start`: waits at most wait_ms for every replica's hello, signs, writes DIR/manifest and
  * DIR/replica-N/manifest. `stop`, when not NULL, is asked between looks: true gives up. */

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "buffer.h"
+#include "chain_file.h"
 
-#define HELLO_FILE_MAX (256u * 1024u)
+#define HELLO_FILE_MAX (256u * 1024u + CHAIN_FILE_MAX)
 
 bool hello_path(char *out, const char *dir, replica_id replica)
 {
@@ -63,7 +63,7 @@ size_t hello_of_host(uint8_t *out, const struct sign_key *key, replica_id replic
 }
 
 int hellos_write(const char *dir, replica_id replica, const struct slice frames[MEMBER_KINDS],
-                 struct error *error)
+                 struct slice chain, struct error *error)
 {
     char path[PATH_BYTES];
     struct buffer out = {0};
@@ -76,6 +76,7 @@ int hellos_write(const char *dir, replica_id replica, const struct slice frames[
         buffer_append(&out, length, 4);
         buffer_append(&out, frames[i].data, frames[i].len);
     }
+    buffer_append(&out, chain.data, chain.len);
     int result = file_write(path, buffer_data(&out), out.len, 0644, error);
     buffer_free(&out);
     return result;
@@ -100,8 +101,30 @@ int hellos_read(struct hellos *hellos, const char *dir, replica_id replica, cons
             result = hello_check(&hellos->member[i], frame, (enum kind)(KIND_HOST + i), replica, admin_public,
                                  error);
     }
+    while (result == 0 && frame_list_next(list, &at, &frame))
+        if (frame.len < 2 || frame.data[1] != FRAME_CONFIGURATION)
+            result = error_set(error, "%s: more than four members", path);
     if (result == 0 && at != list.len)
-        result = error_set(error, "%s: more than four members", path);
+        result = error_set(error, "%s: truncated", path);
     file_free(&file);
     return result;
+}
+
+int hellos_chain(struct file *chain, const char *dir, replica_id replica, struct error *error)
+{
+    char path[PATH_BYTES];
+    struct slice frame;
+    size_t at = 0;
+    if (!hello_path(path, dir, replica))
+        return error_set(error, "%s: name too long", dir);
+    if (file_read(chain, path, HELLO_FILE_MAX, error))
+        return -1;
+    for (int i = 0; i < MEMBER_KINDS; i++)
+        if (!frame_list_next((struct slice){chain->data, chain->len}, &at, &frame)) {
+            file_free(chain);
+            return error_set(error, "%s: truncated", path);
+        }
+    memmove(chain->data, chain->data + at, chain->len - at);
+    chain->len -= at;
+    return 0;
 }

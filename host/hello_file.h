@@ -1,6 +1,7 @@
 /*
  * DIR/replica-N/hello: what a replica's four members (host, P, C, E) show of themselves at a start: one HELLO frame each,
- * signed with the key that it shows. `redoubt start` reads them and makes the manifest.
+ * signed with the key that it shows; then, with `durability: sync`, the CONFIGURATIONs since its manifest. `redoubt start` reads
+ * them and makes the manifest.
  */
 #ifndef HOST_HELLO_FILE_H
 #define HOST_HELLO_FILE_H
@@ -28,8 +29,11 @@ size_t hello_of_host(uint8_t *out, const struct sign_key *key, replica_id replic
                      const uint8_t platform_public[32], const uint8_t admin_public[32]);
 
 bool hello_path(char *out, const char *dir, replica_id replica);
+/* `chain`: CONFIGURATIONs, each behind its length, as in DIR/replica-N/chain; so that they travel with the hello. */
 int hellos_write(const char *dir, replica_id replica, const struct slice frames[MEMBER_KINDS],
-                 struct error *error);
+                 struct slice chain, struct error *error);
+/* What follows the four members; to be freed with file_free. Believed by what is signed inside. */
+int hellos_chain(struct file *chain, const char *dir, replica_id replica, struct error *error);
 int hellos_read(struct hellos *hellos, const char *dir, replica_id replica, const uint8_t admin_public[32],
                 struct error *error);
 

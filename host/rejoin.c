@@ -6,6 +6,7 @@
 #include "log.h"
 #include "ordering/attest.h"
 
+#define HOPE_SECONDS  60u
 #define RETRY_SECONDS 2u /* the number that it built on may be an old one, or another one is pending */
 
 static size_t reconfig_make(struct replica *r, configuration_no number, uint8_t *out)
@@ -34,6 +35,21 @@ static size_t reconfig_make(struct replica *r, configuration_no number, uint8_t 
                         (struct slice){body, bw.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
 }
 
+bool rejoin_hopeless(struct replica *r)
+{
+    struct engine_status s;
+    memset(&s, 0, sizeof s);
+    if (!r->started || !r->options.rejoin || r->options.attended || !r->disk.found || r->rejoined)
+        return false;
+    r->engine_type->status(r->engine, &s);
+    if (s.epoch[0] >= r->epoch || r->now_us - r->started_us < HOPE_SECONDS * 1000000ull)
+        return false;
+    log_line(LOG_WARNING,
+             "nobody admits this replica: perhaps all were down. It waits for `redoubt start %s` now, with its log",
+             r->config.dir);
+    return true;
+}
+
 size_t rejoin_due(struct replica *r, uint8_t *out)
 {
     struct engine_status s;
@@ -46,7 +62,7 @@ size_t rejoin_due(struct replica *r, uint8_t *out)
             return 0;
         log_line(LOG_INFO, "asks to be admitted under epoch %llu, on configuration %llu",
                  (unsigned long long)r->epoch, (unsigned long long)s.configuration);
-        return reconfig_make(r, s.configuration, out);
+        return reconfig_make(r, s.configuration - r->configuration.resumed, out);
     }
     if (s.full && s.lag < CHECKPOINT_INTERVAL) {
         r->rejoined = true;

@@ -1,3 +1,4 @@
+#include "chain_file.h"
 #include "rejoin.h"
 
 #include <errno.h>
@@ -145,7 +146,7 @@ void replica_carry_out(struct replica *r, const struct action *action)
     unsigned count = action->parts[1].len ? 2 : 1;
     switch (action->kind) {
     case ACTION_PERSIST:
-        disk_persist(&r->disk, action);
+        disk_persist(r, action);
         break;
     case ACTION_SEND_PEER:
         if (action->to != PEER_ALL) {
@@ -212,6 +213,8 @@ static void on_client_gone(void *context, uint32_t connection)
         step(r, EVENT_CLIENT_GONE, connection, (struct slice){NULL, 0});
 }
 
+static void end(struct replica *r);
+
 /* ---------------------------------------------------------------- compartments */
 
 static void seat_died(struct replica *r, int index)
@@ -221,15 +224,23 @@ static void seat_died(struct replica *r, int index)
         return;
     seat->dead = true;
     snprintf(seat->obituary, sizeof seat->obituary, "%s", compartment_obituary(seat->compartment));
-    log_line(LOG_ERROR, "%s died: %s: this replica stops voting",
-             kind_name((enum kind)(KIND_PREPARATION + index)), seat->obituary);
+    log_line(LOG_ERROR, "%s died: %s: this replica %s", kind_name((enum kind)(KIND_PREPARATION + index)),
+             seat->obituary, r->config.restart ? "ends, to come back with fresh keys" : "stops voting");
     buffer_free(&seat->overflow);
     if (seat->polled)
         uv_poll_stop(&seat->poll);
     if (seat->watched)
         uv_poll_stop(&seat->death);
-    if (r->started)
+    if (!r->started)
+        return;
+    if (!r->config.restart) {
         step(r, EVENT_STOP_VOTING, 0, (struct slice){NULL, 0});
+        return;
+    }
+    /* A lone compartment is of no use, and who runs replicas (`up`, systemd) starts this one again. */
+    r->exit_code = error_set(&r->failure, "replica %u: %s died: %s", r->options.id,
+                             kind_name((enum kind)(KIND_PREPARATION + index)), seat->obituary);
+    end(r);
 }
 
 static void look_for_deaths(struct replica *r)
@@ -420,9 +431,16 @@ static void on_second(uv_timer_t *timer)
     uint8_t reconfig[RECONFIG_BYTES_MAX + 64];
     now_correct(r);
     look_for_deaths(r);
+    if (r->ending)
+        return;
     tell_transfer(r);
     if (r->started)
         disk_tick(r);
+    if (rejoin_hopeless(r)) {
+        r->exit_code = REPLICA_NOT_ADMITTED;
+        end(r);
+        return;
+    }
     size_t len = rejoin_due(r, reconfig);
     if (len)
         step(r, EVENT_RECONFIG, 0, (struct slice){reconfig, len});
@@ -665,29 +683,24 @@ static void descriptors_raise(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Fresh keys are of a fresh epoch: above that of the manifest of the life before. */
+/* Fresh keys are of a fresh epoch, above all that this replica ever had in this cluster. */
 static int epoch_choose(struct replica *r, struct error *error)
 {
     char path[PATH_BYTES];
     struct frame start;
     struct file file;
     r->epoch = 1;
-    if (r->options.rejoin) {
-        /* Later than any before: the clock goes on while a replica is down. */
-        struct timespec now;
-        clock_gettime(CLOCK_REALTIME, &now);
-        r->epoch = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-        return 0;
-    }
     if (!path_make(path, "%s/replica-%u/manifest", r->config.dir, r->options.id))
         return error_set(error, "%s: name too long", r->config.dir);
-    if (r->config.durability != DURABILITY_SYNC || !file_exists(path))
+    if (!file_exists(path))
+        return r->options.rejoin ? epoch_draw(&r->epoch, 1, r->config.dir, r->options.id, error) : 0;
+    if (!r->options.rejoin && r->config.durability != DURABILITY_SYNC)
         return 0;
     if (manifest_read(&r->configuration, &start, &file, path, r->admin_public, error))
         return -1;
-    r->epoch = r->configuration.member[KIND_EXECUTION - KIND_HOST][r->options.id].epoch + 1;
     file_free(&file);
-    return 0;
+    return epoch_draw(&r->epoch, r->configuration.member[KIND_EXECUTION - KIND_HOST][r->options.id].epoch,
+                      r->config.dir, r->options.id, error);
 }
 
 static int replica_prepare(struct replica *r, struct error *error)
@@ -702,10 +715,6 @@ static int replica_prepare(struct replica *r, struct error *error)
         admin_public_read(r->admin_public, r->config.dir, error) || tls_prepare(r, error) ||
         ports_open(r, error))
         return -1;
-    if (r->options.rejoin && r->config.durability == DURABILITY_SYNC)
-        return error_set(error,
-                         "--rejoin: not built yet for durability sync: stop all replicas and start the "
-                         "cluster again, it goes on from its disks");
     hello_withdraw(r); /* of an earlier start that ended by force */
     return epoch_choose(r, error) || disk_open(r, error) || engine_open(r, error) || seats_open(r, error) ? -1
                                                                                                           : 0;
@@ -728,7 +737,9 @@ static int replica_live(struct replica *r, struct error *error)
     if (result == 0) {
         log_line(LOG_INFO, "keys drawn; waiting for %s/replica-%u/manifest", r->config.dir, r->options.id);
         uv_run(&r->loop, UV_RUN_DEFAULT);
-        if (r->exit_code)
+        if (r->exit_code == REPLICA_NOT_ADMITTED)
+            result = r->exit_code;
+        else if (r->exit_code)
             result = error_set(error, "%s", r->failure.text);
     }
     end(r);

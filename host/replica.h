@@ -33,6 +33,7 @@ struct replica_options {
     replica_id id;
     bool allow_faults;
     bool rejoin;      /* a cluster whose manifest is there runs already: come back into it */
+    bool attended;    /* by `redoubt up`, which knows how the others are */
     unsigned wait_ms; /* for the manifest */
     const struct redoubt_service *service; /* inline only */
     const char *bin_dir;                   /* where the compartments' executables are */
@@ -103,7 +104,8 @@ struct replica {
     unsigned told_ago;   /* seconds */
 };
 
-/* Runs until SIGTERM or SIGINT. 0; or -1 and the error. */
+/* Runs until SIGTERM or SIGINT. 0; -1 and the error; or that nobody admitted a replica with a log that was to rejoin. */
+enum { REPLICA_NOT_ADMITTED = 1 };
 int replica_run(const struct replica_options *options, struct error *error);
 
 /* Carries an action out at once; a step of the engine without a frame. For disk.c. */

@@ -156,5 +156,6 @@ int seats_open(struct replica *r, struct error *error)
                              r->admin_public, error);
     if (result || r->options.rejoin)
         return result;
-    return hellos_write(r->config.dir, r->options.id, frames, error);
+    struct slice chain = {buffer_data(&r->disk.chain), r->disk.chain.len};
+    return hellos_write(r->config.dir, r->options.id, frames, chain, error);
 }

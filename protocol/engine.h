@@ -72,6 +72,7 @@ enum persist_kind {
     PERSIST_EXECUTION = KIND_EXECUTION,
     PERSIST_LIST = 5,   /* a batch: the attachment of its PRE-PREPARE */
     PERSIST_BUNDLE = 6, /* a bundle's frame */
+    PERSIST_CONFIGURATION = 7, /* a CONFIGURATION's frame: kept until a later START; durable at once, not in the log */
 };
 
 struct actions {
@@ -116,7 +117,7 @@ struct engine_type {
     /* The signed manifest, once (copied); before it every event but RUN_END is refused. */
     void (*start)(void *engine, const struct configuration *configuration, uint64_t now_us,
                   struct actions *actions);
-    /* Between start and the first step, when a cluster is resumed: where own E stands, then lists and bundles of the log. */
+    /* Between start and the first step, when there is a log: where own E stands, then CONFIGURATIONs, lists and bundles. */
     void (*resume)(void *engine, slot_no executed, slot_no stable);
     void (*recall)(void *engine, enum persist_kind kind, slot_no slot, struct slice bytes);
     void (*step)(void *engine, const struct event *event, struct actions *actions);

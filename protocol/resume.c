@@ -167,11 +167,58 @@ static void resume_execution(const struct resume_log *log, slot_no saved, const 
     end(sink, KIND_EXECUTION);
 }
 
-void resume_compartments(const struct resume_log *log, slot_no saved, const struct resume_sink *sink)
+void resume_compartments(const struct resume_log *log, slot_no saved, bool rejoins,
+                         const struct resume_sink *sink)
 {
-    resume_promises(log, PERSIST_PREPARATION, sink);
-    resume_promises(log, PERSIST_CONFIRMATION, sink);
+    if (!rejoins) {
+        resume_promises(log, PERSIST_PREPARATION, sink);
+        resume_promises(log, PERSIST_CONFIRMATION, sink);
+    }
     resume_execution(log, saved, sink);
+}
+
+bool resume_follow(struct configuration *configuration, struct slice list)
+{
+    size_t at = 0;
+    struct slice bytes;
+    struct frame frame;
+    bool risen = false;
+    while (frame_list_next(list, &at, &bytes))
+        if (frame_decode(bytes.data, bytes.len, &frame) && frame.type == FRAME_CONFIGURATION &&
+            configuration_follow(configuration, &frame) == VERDICT_ACCEPT)
+            risen = true;
+    return risen;
+}
+
+static void retire(struct writer *w, replica_id r, const struct member_keys *keys, slot_no until)
+{
+    struct retired entry = {.replica = r, .epoch = keys->epoch, .after = keys->after, .until = until};
+    memcpy(entry.sign_public.bytes, keys->sign_public, 32);
+    if (w->cap - w->len >= retired_BYTES)
+        retired_put(w, &entry);
+}
+
+size_t resume_retired(const struct configuration *before, uint8_t *out, size_t cap)
+{
+    const unsigned kind = KIND_EXECUTION - KIND_HOST;
+    struct writer w = writer_to(out, cap);
+    for (replica_id r = 0; r < before->replicas; r++) {
+        slot_no until = UINT64_MAX;
+        retire(&w, r, &before->member[kind][r], until);
+        until = before->member[kind][r].after;
+        for (unsigned i = 0; i < EPOCHS_KEPT && before->earlier[kind][r][i].present; i++) {
+            retire(&w, r, &before->earlier[kind][r][i], until);
+            until = before->earlier[kind][r][i].after;
+        }
+    }
+    for (uint32_t i = 0; i < before->retired_count && w.cap - w.len >= retired_BYTES; i++) {
+        const struct retired_keys *keys = &before->retired[i];
+        struct retired entry = {
+            .replica = keys->replica, .epoch = keys->epoch, .after = keys->after, .until = keys->until};
+        memcpy(entry.sign_public.bytes, keys->sign_public, 32);
+        retired_put(&w, &entry);
+    }
+    return w.len;
 }
 
 static void recall(const struct resume_log *log, uint32_t i, const struct engine_type *type, void *engine)

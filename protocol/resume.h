@@ -5,6 +5,10 @@
  *   resume_compartments   before START: P and C from their last full record on; E from the base of the checkpoint that is saved (slot
  *                         0: none), the saved checkpoint, and then record by record: the bundles of its slots, the record, their lists
  *   resume_engine         after START: lists and bundles that peers may still need
+ *
+ * A replica that rejoins gives back E's part only: what P and C promised is of an epoch that is over.
+ *
+ *   resume_follow, resume_retired   for whoever makes the START that resumes: the configuration that it goes on from
  */
 #ifndef PROTOCOL_RESUME_H
 #define PROTOCOL_RESUME_H
@@ -34,9 +38,14 @@ struct resume_sink {
     uint32_t *order;  /* room for `count` numbers */
 };
 
-void resume_compartments(const struct resume_log *log, slot_no saved, const struct resume_sink *sink);
+void resume_compartments(const struct resume_log *log, slot_no saved, bool rejoins, const struct resume_sink *sink);
 void resume_engine(const struct resume_log *log, const struct engine_type *type, void *engine,
                    slot_no executed, slot_no stable);
+
+/* Follows the CONFIGURATIONs of a list (u32 length and frame each) as far as they lead on; true when it was anywhere. */
+bool resume_follow(struct configuration *configuration, struct slice list);
+/* The keys of E that were ever listed, the latest first, as a list of struct retired; returns its length. */
+size_t resume_retired(const struct configuration *before, uint8_t *out, size_t cap);
 
 /* A LOCAL-RECALL frame; returns its length. */
 size_t resume_frame(uint8_t *out, size_t cap, unsigned what, uint64_t number, struct slice bytes);

@@ -83,6 +83,7 @@ void disk_wipe(struct disk *d)
     d->saved_slot = 0;
     d->durable = next_number(d);
     d->damaged = false;
+    d->chain.len = 0;
 }
 
 void disk_free(struct disk *d)
@@ -92,6 +93,7 @@ void disk_free(struct disk *d)
     rows_clear(&d->saved);
     rows_clear(&d->staged);
     free(d->waiting);
+    free(d->chain.data);
     free(d->saved.row);
     free(d->staged.row);
     memset(d, 0, sizeof *d);
@@ -117,11 +119,31 @@ static void sync_begin(struct world *w, replica_id r)
     world_later(w, delay, DUE_DISK, r, 0, d->life, NULL);
 }
 
+#define CHAIN_BYTES_MAX (1024u * 1024u)
+
+static void chain_append(struct disk *d, struct slice frame)
+{
+    if (!d->chain.data)
+        d->chain = writer_to(calloc(1, CHAIN_BYTES_MAX), CHAIN_BYTES_MAX);
+    CHECK(d->chain.data);
+    put_slice(&d->chain, frame);
+    CHECK(!d->chain.bad);
+}
+
+void disk_chain_cut(struct disk *d)
+{
+    d->chain.len = 0;
+}
+
 void disk_append(struct world *w, replica_id r, const struct action *action)
 {
     struct disk *d = &w->replica[r].disk;
     if (d->ignored_failure)
         return;
+    if (action->to == PERSIST_CONFIGURATION) {
+        chain_append(d, action->parts[0]);
+        return;
+    }
     uint64_t number = next_number(d);
     if (action->full && action->to == PERSIST_EXECUTION) {
         d->base_slot = action->slot;
@@ -426,7 +448,7 @@ static void give_saved(void *context)
     }
 }
 
-void disk_recall(struct world *w, replica_id r)
+void disk_recall(struct world *w, replica_id r, bool rejoins)
 {
     static uint8_t scratch[FRAME_MAX];
     struct disk *d = &w->replica[r].disk;
@@ -435,7 +457,7 @@ void disk_recall(struct world *w, replica_id r)
     struct resume_sink sink = {.give = give, .give_saved = give_saved, .context = &at, .scratch = scratch};
     sink.order = malloc((d->count + 1) * sizeof *sink.order);
     CHECK(sink.order != NULL);
-    resume_compartments(&log, d->saved_slot, &sink);
+    resume_compartments(&log, d->saved_slot, rejoins, &sink);
     free(sink.order);
 }
 
@@ -445,5 +467,9 @@ void disk_resume_engine(struct world *w, replica_id r)
     const struct execution *e = w->replica[r].cell[CELL_E].state;
     struct reading at = {w, r, 0};
     struct resume_log log = {d->record, (uint32_t)d->count, read_record, &at};
+    size_t next = 0;
+    struct slice frame;
+    while (frame_list_next((struct slice){d->chain.data, d->chain.len}, &next, &frame))
+        splitbft_engine.recall(w->replica[r].engine, PERSIST_CONFIGURATION, 0, frame);
     resume_engine(&log, &splitbft_engine, w->replica[r].engine, e->executed, e->stable.certificate.slot);
 }

@@ -61,6 +61,7 @@ struct disk {
     bool failed;          /* a sync did: this replica votes no more */
     bool ignored_failure; /* only a mutant: what is written from now on is lost */
     uint64_t full_until_us;
+    struct writer chain; /* CONFIGURATIONs: u32 length and frame each, CHAIN_BYTES_MAX */
     /* Saving. */
     struct disk_rows saved, staged;
     slot_no saved_slot, base_slot;
@@ -95,8 +96,10 @@ void disk_wipe(struct disk *disk);
 void disk_keep(struct disk *disk, const struct resume_record *record, uint64_t group, struct parcel *bytes);
 void disk_cut(struct disk *disk, uint64_t number);
 void disk_take_log(struct disk *disk, struct disk *from);
+/* What a START that resumes makes needless. */
+void disk_chain_cut(struct disk *disk);
 /* To the compartments, before START; to the engine, after it. */
-void disk_recall(struct world *w, uint32_t r);
+void disk_recall(struct world *w, uint32_t r, bool rejoins);
 void disk_resume_engine(struct world *w, uint32_t r);
 
 #endif

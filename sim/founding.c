@@ -10,6 +10,9 @@ static struct box_key group;
 static struct tag16 cluster;
 static uint8_t retired_list[RETIRED_MAX * retired_BYTES];
 static size_t retired_len;
+static uint8_t steps_list[CONFIGURATION_STEPS_BYTES], ordered_list[CONFIGURATION_ORDERED_BYTES];
+static struct writer steps_writer, ordered_writer;
+static configuration_no ordered_number;
 static view_no highest_view; /* that any head shows */
 
 void founding_hello(struct world *w, replica_id r, uint32_t cell, struct slice bytes)
@@ -96,9 +99,10 @@ void founding_start(struct world *w)
     struct writer ow = writer_to(origins, sizeof origins), bw = writer_to(body, sizeof body);
     uint8_t platforms[REPLICAS_MAX * platform_BYTES];
     struct writer pw = writer_to(platforms, sizeof platforms);
-    for (replica_id r = 0; r < w->n && !w->durable; r++) {
+    for (replica_id r = 0; r < w->n; r++) {
         struct platform platform = {.replica = r};
-        sign_keypair(&w->platform[r]);
+        if (w->life == 1)
+            sign_keypair(&w->platform[r]);
         memcpy(platform.public.bytes, w->platform[r].public, 32);
         platform_put(&pw, &platform);
     }
@@ -106,6 +110,8 @@ void founding_start(struct world *w)
         box_keypair(&group);
         crypto_random(cluster.bytes, sizeof cluster.bytes);
         retired_len = 0;
+        steps_writer = ordered_writer = writer_to(NULL, 0);
+        ordered_number = 1;
     }
     put_members(w, &mw, &sw);
     put_origins(w, &ow);
@@ -113,7 +119,7 @@ void founding_start(struct world *w)
         .protocol = (uint8_t)w->options.protocol,
         .fast_reads = w->options.fast_reads > 0,
         .faults = (uint16_t)w->f,
-        .configuration = w->life,
+        .configuration = ordered_number + w->life - 1,
         .resumed = w->life - 1,
         .view = w->life == 1 ? 0 : highest_view + 1,
         .retired = {retired_list, mutant(MUTANT_RETIRED_KEYS_FORGOTTEN) ? 0 : retired_len},
@@ -124,6 +130,8 @@ void founding_start(struct world *w)
         .members = {members, mw.len},
         .origins = {origins, ow.len},
         .platforms = {platforms, pw.len},
+        .steps = {steps_list, steps_writer.len},
+        .ordered = {ordered_list, ordered_writer.len},
     };
     start.cluster = cluster;
     memcpy(start.group_public.bytes, group.public, 32);
@@ -137,19 +145,22 @@ void founding_start(struct world *w)
     w->known = w->configuration;
 }
 
-/* The keys of this life go; a later START names those of E, so that certificates made with them count. */
-void founding_retire(struct world *w)
+/* What the START to come goes on from: the last one, and the CONFIGURATIONs on all disks. */
+void founding_follow(struct world *w)
 {
+    bool risen = true;
     highest_view = 0;
-    for (replica_id r = 0; r < w->n; r++) {
-        struct writer one = writer_to(retired_list + retired_len, sizeof retired_list - retired_len);
-        const struct member *e = &member_of[r][KIND_EXECUTION - KIND_HOST];
-        if (sizeof retired_list - retired_len < retired_BYTES) {
-            memmove(retired_list, retired_list + retired_BYTES, retired_len - retired_BYTES);
-            retired_len -= retired_BYTES;
-            one = writer_to(retired_list + retired_len, retired_BYTES);
+    while (risen) {
+        risen = false;
+        for (replica_id r = 0; r < w->n; r++) {
+            const struct writer *chain = &w->replica[r].disk.chain;
+            risen = resume_follow(&w->configuration, (struct slice){chain->data, chain->len}) || risen;
         }
-        retired_put(&one, &(struct retired){.replica = r, .epoch = e->epoch, .sign_public = e->sign_public});
-        retired_len += one.len;
     }
+    retired_len = resume_retired(&w->configuration, retired_list, sizeof retired_list);
+    steps_writer = writer_to(steps_list, sizeof steps_list);
+    ordered_writer = writer_to(ordered_list, sizeof ordered_list);
+    configuration_put_ordered(&w->configuration, &steps_writer, &ordered_writer);
+    CHECK(!steps_writer.bad && !ordered_writer.bad);
+    ordered_number = configuration_ordered(&w->configuration);
 }

@@ -9,7 +9,7 @@
 
 static const char usage[] =
     "usage: redoubt sim [--protocol splitbft|pbft] [--seed N] [--runs R] [--seconds SIMULATED]\n"
-    "                   [--faults none|crash|network|storage|byzantine|restart|all] [--mutant NAME|list] "
+    "                   [--faults none|crash|network|storage|byzantine|restart|survival|all] [--mutant NAME|list] "
     "[--trace] "
     "[--json]\n"
     "                   [--scenario FILE]\n"
@@ -56,6 +56,7 @@ static void set_faults(struct arguments *a, const char *text)
                  {"byzantine", FAULTS_BYZANTINE},
                  {"restart", FAULTS_RESTART},
                  {"storage", FAULTS_STORAGE},
+                 {"survival", FAULTS_NETWORK | FAULTS_STORAGE | FAULTS_RESTART},
                  {"all", FAULTS_ALL | FAULTS_RESTART}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(text, kinds[i].name) == 0) {

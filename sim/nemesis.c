@@ -66,7 +66,7 @@ void nemesis_init(struct world *w)
     if (byzantine && w->clients > 3 && dice_chance(d, 0.5) && !w->options.plain_network)
         w->client[w->clients - 1].faulty = true;
     /* Of those that may crash for good, some come back with nothing instead; with nobody faulty any may. */
-    if (w->options.faults & FAULTS_RESTART && !w->durable) {
+    if (w->options.faults & FAULTS_RESTART && (!w->durable || dice_chance(d, 0.7))) {
         w->restarts_left = w->crashes_left;
         bool nobody = !byzantine ||
                       (w->options.faulty[0] == 0 && w->options.faulty[1] == 0 && w->options.faulty[2] == 0);
@@ -297,7 +297,7 @@ void nemesis_on_due(struct world *w)
         return;
     }
     unsigned kinds[3], count = 0;
-    if (w->options.faults & FAULTS_RESTART && !w->durable)
+    if (w->options.faults & FAULTS_RESTART)
         rejoin_fault(w);
     if (w->options.faults & FAULTS_CRASH)
         kinds[count++] = FAULTS_CRASH;

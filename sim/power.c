@@ -15,19 +15,23 @@ void power_loss(struct world *w)
         was_alive[c] = w->client[c].alive;
         client_stop(w, c);
     }
-    founding_retire(w);
+    rejoin_note_learners(w);
+    founding_follow(w);
     w->life++;
     for (replica_id r = 0; r < w->n; r++) {
         storage_power_loss(w, r);
         ledger_forget_replica(w, r);
         replica_reborn(w, r);
     }
+    rejoin_check_heads(w);
     founding_start(w);
     for (replica_id r = 0; r < w->n; r++) {
+        disk_chain_cut(&w->replica[r].disk);
         replica_start(w, r);
         w->replica[r].crashed = w->replica[r].disk.damaged;
     }
     for (uint32_t c = 0; c < w->clients; c++)
         if (was_alive[c])
             client_start(w, c);
+    rejoin_after_power_loss(w);
 }

@@ -1,7 +1,10 @@
 /*
- * Restarts with amnesia: a replica loses everything, comes back with fresh keys under a new epoch, and its launcher brings a
- * RECONFIG until it is full again. A Byzantine host keeps P, C and E of the incarnation before running beside it: they are fed
- * all that the new ones are fed, and what they say goes to everybody, and to clients.
+ * Restarts with amnesia (durability memory): a replica loses everything, comes back with fresh keys under a new epoch, and its launcher
+ * brings a RECONFIG until it is full again. A Byzantine host keeps P, C and E of the incarnation before running beside it: they are
+ * fed all that the new ones are fed, and what they say goes to everybody, and to clients.
+ *
+ * With durability sync a replica that restarts has its log, or lost its disk as well; and now and then more than f are killed at
+ * once, which only a resume helps with: until then their launchers must not have cost them what is in their logs.
  *
  * Not more than f replicas are restarting, crashed or faulty at a time: else the others, who must order the RECONFIG and have
  * the state, could not.
@@ -19,6 +22,11 @@ static void ghosts_free(struct replica *replica)
             cell_free(&replica->ghost[k]);
 }
 
+static epoch_no epoch_of(const struct world *w, replica_id r)
+{
+    return w->life + w->replica[r].incarnation;
+}
+
 void rejoin_kill(struct world *w, replica_id r, uint64_t down_us, bool clone)
 {
     struct replica *replica = &w->replica[r];
@@ -27,7 +35,7 @@ void rejoin_kill(struct world *w, replica_id r, uint64_t down_us, bool clone)
     world_fault(w);
     world_trace(w, "fault: replica %u loses everything%s", r, clone ? ", a clone goes on" : "");
     world_story(w, "r%u is killed, and loses everything", r);
-    world_later(w, down_us, DUE_RESTART, r, clone, 0, NULL);
+    world_later(w, down_us, DUE_RESTART, r, clone, epoch_of(w, r), NULL);
 }
 
 /* What the ledger compares this E with begins anew. */
@@ -61,7 +69,13 @@ static void restart(struct world *w, replica_id r, bool clone)
     replica->run_ending = false;
     replica->timer_set++;
     forget(w, r);
+    if (w->durable)
+        disk_power_loss(w, r);
+    if (w->durable && !w->massacre && dice_chance(&w->rejoin_dice, 0.3))
+        disk_wipe(&replica->disk);
     replica_init(w, r);
+    if (w->durable)
+        disk_recall(w, r, true);
     replica_start(w, r);
     world_trace(w, "r%u starts anew, incarnation %u", r, replica->incarnation);
     world_story(w, "r%u starts anew", r);
@@ -74,7 +88,7 @@ static void restart(struct world *w, replica_id r, bool clone)
     for (uint32_t c = 0; c < w->clients; c++)
         if (w->client[c].alive)
             world_later(w, 5000, DUE_CONNECTED, c, r, w->client[c].incarnation * CLIENTS_MAX + c, NULL);
-    world_later(w, w->request_timeout_us, DUE_REJOIN, r, 0, replica->incarnation, NULL);
+    world_later(w, w->request_timeout_us, DUE_REJOIN, r, 0, epoch_of(w, r), NULL);
 }
 
 /* The launcher's part: evidence for fresh keys, on the number that its host knows. `bogus`: keys that nobody has. */
@@ -111,15 +125,28 @@ static void submit(struct world *w, replica_id r, configuration_no number, bool 
     replica_event(w, r, EVENT_RECONFIG, 0, (struct slice){frame, len});
 }
 
+/* All that its logs must hold to be whole is on the disk. */
+static bool log_is_whole(const struct world *w, replica_id r)
+{
+    const struct replica *replica = &w->replica[r];
+    const struct preparation *p = replica->cell[CELL_P].state;
+    const struct confirmation *c = replica->cell[CELL_C].state;
+    const struct execution *e = replica->cell[CELL_E].state;
+    if (!w->durable)
+        return true;
+    return prep_stable_slot(p) >= p->whole_above && !p->write_all &&
+           conf_stable_slot(c) >= c->whole_above && !c->write_all && e->whole && !e->write_stable &&
+           replica->disk.durable == replica->disk.first + replica->disk.count;
+}
+
 static void launcher(struct world *w, replica_id r)
 {
     struct replica *replica = &w->replica[r];
     struct engine_status status = {0};
     splitbft_engine.status(replica->engine, &status);
-    epoch_no own = founding_member(r, CELL_P)->epoch;
-    if (status.epoch[0] < own && replica_is_up(w, r))
-        submit(w, r, status.configuration, false);
-    if (status.epoch[0] == own && status.full && replica->rejoining) {
+    if (status.epoch[0] < epoch_of(w, r) && replica_is_up(w, r))
+        submit(w, r, status.configuration - w->configuration.resumed, false);
+    if (status.epoch[0] == epoch_of(w, r) && status.full && replica->rejoining && log_is_whole(w, r)) {
         replica->rejoining = false;
         w->restarts_left++;
         w->result->rejoins++;
@@ -127,14 +154,20 @@ static void launcher(struct world *w, replica_id r)
         world_story(w, "r%u is full again", r);
         return;
     }
-    world_later(w, 2 * w->request_timeout_us, DUE_REJOIN, r, 0, replica->incarnation, NULL);
+    world_later(w, 2 * w->request_timeout_us, DUE_REJOIN, r, 0, epoch_of(w, r), NULL);
 }
 
 void rejoin_on_due(struct world *w, const struct due *due)
 {
-    if (due->kind == DUE_RESTART)
+    if (due->kind == DUE_RESTART && due->a == REPLICAS_MAX) {
+        if (due->x == w->life)
+            power_loss(w); /* their operator starts all of them again */
+        return;
+    }
+    bool current = due->x == epoch_of(w, due->a);
+    if (current && due->kind == DUE_RESTART && w->replica[due->a].crashed)
         restart(w, due->a, due->b);
-    else if (due->x == w->replica[due->a].incarnation && !w->replica[due->a].crashed)
+    else if (current && due->kind == DUE_REJOIN && !w->replica[due->a].crashed)
         launcher(w, due->a);
 }
 
@@ -151,7 +184,27 @@ static void evil_launchers(struct world *w)
 {
     for (replica_id r = 0; r < w->n; r++)
         if (replica_is_up(w, r) && dice_chance(&w->rejoin_dice, 0.3))
-            submit(w, r, w->known.number, true);
+            submit(w, r, configuration_ordered(&w->known), true);
+}
+
+/* More than f at once: nobody can admit them any more. */
+static void massacre(struct world *w)
+{
+    struct dice *d = &w->rejoin_dice;
+    uint32_t killed = 0;
+    w->massacre = true;
+    for (replica_id r = 0; r < w->n; r++) {
+        bool used = w->replica[r].crashed;
+        for (uint32_t k = 0; k < CELLS; k++)
+            used = used || w->replica[r].cell[k].faulty;
+        if (used || (killed > w->f && dice_chance(d, 0.5)))
+            continue;
+        bool rejoining = w->replica[r].rejoining;
+        rejoin_kill(w, r, dice_between(d, 1000, 1000000), false);
+        w->replica[r].rejoining = rejoining;
+        killed++;
+    }
+    world_later(w, dice_between(d, 1000000, 6000000), DUE_RESTART, REPLICAS_MAX, 0, w->life, NULL);
 }
 
 void rejoin_fault(struct world *w)
@@ -165,6 +218,12 @@ void rejoin_fault(struct world *w)
     bool now = dice_chance(d, 0.2) || w->options.restless;
     if (w->options.restless)
         down_us = 1 + down_us / 100;
+    if (w->massacre)
+        return;
+    if (w->durable && dice_chance(d, 0.03)) {
+        massacre(w);
+        return;
+    }
     if (!w->restarts_left || !usable(w, r) || !now)
         return;
     w->restarts_left--;
@@ -207,11 +266,11 @@ static void check_vote(struct world *w, replica_id r, const struct frame *frame,
     struct vote vote;
     if (!vote_decode(frame->body, &vote))
         return;
-    for (configuration_no n = held->number + 1; n <= w->known.number; n++) {
+    for (configuration_no n = configuration_ordered(held) + 1; n <= configuration_ordered(&w->known); n++) {
         const struct configuration_step *step = configuration_step(&w->known, n);
         if (step && vote.slot > step->activation)
             world_violation(w, "replica %u votes in slot %llu by configuration %llu, where %llu is in force",
-                            r, (unsigned long long)vote.slot, (unsigned long long)held->number,
+                            r, (unsigned long long)vote.slot, (unsigned long long)configuration_ordered(held),
                             (unsigned long long)n);
     }
 }
@@ -247,11 +306,20 @@ static void check_execution(struct world *w, replica_id r, const struct frame *f
     uint32_t pending[MEMBER_KINDS] = {0};
     for (unsigned k = 0; k < MEMBER_KINDS; k++)
         for (replica_id m = 0; m < w->n; m++)
-            pending[k] += e->configuration.member[k][m].after > e->executed;
+            pending[k] += e->configuration.ordered[k][m].after > e->executed;
     for (unsigned k = 1; k < MEMBER_KINDS; k++)
         if (pending[k] > w->f &&
-            configuration_number_at(&e->configuration, e->executed) == e->configuration.number)
+            configuration_number_at(&e->configuration, e->executed) == configuration_ordered(&e->configuration))
             world_violation(w, "%u members of a kind are pending at once", pending[k]);
+}
+
+/* What START names is later than whatever was ordered before it. */
+static void check_keys(struct world *w, replica_id r, const struct configuration *held)
+{
+    for (unsigned k = 1; k < MEMBER_KINDS; k++)
+        for (replica_id m = 0; m < w->n; m++)
+            if (held->member[k][m].epoch < w->configuration.member[k][m].epoch)
+                world_violation(w, "replica %u holds keys for replica %u that the last START replaced", r, m);
 }
 
 /* The rules of PROTOCOL.md that no wrong answer shows at once are looked at where they are kept or broken. */
@@ -271,6 +339,8 @@ void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct sl
         return;
     if (cell == CELL_E && e->started)
         check_execution(w, r, &frame, e);
+    if (frame.type == FRAME_CHECKPOINT && e->started)
+        check_keys(w, r, &e->configuration);
     if (frame.type == FRAME_COMMIT)
         check_vote(w, r, &frame, &c->configuration);
     if (frame.type == FRAME_PREPARE || frame.type == FRAME_PRE_PREPARE)
@@ -285,4 +355,48 @@ bool rejoin_done(const struct world *w)
         if (w->replica[r].rejoining && !w->replica[r].cell[CELL_P].faulty)
             return false;
     return true;
+}
+
+/* ------------------------------------------------------------------------------------------------ power losses */
+
+static bool learns[REPLICAS_MAX][2];
+
+/* By the rule itself: up to the activation slot an earlier incarnation voted, and what it promised is not in this one's log. */
+void rejoin_note_learners(struct world *w)
+{
+    for (replica_id r = 0; r < w->n; r++) {
+        const struct preparation *p = w->replica[r].cell[CELL_P].state;
+        const struct confirmation *c = w->replica[r].cell[CELL_C].state;
+        slot_no p_above = p->started ? auth_counts_above(&p->auth) : 0;
+        slot_no c_above = c->started ? auth_counts_above(&c->auth) : 0;
+        /* Who is not listed left the log of the one before as it was. */
+        learns[r][0] = p_above != UINT64_MAX && prep_stable_slot(p) < p_above;
+        learns[r][1] = c_above != UINT64_MAX && conf_stable_slot(c) < c_above;
+    }
+}
+
+void rejoin_check_heads(struct world *w)
+{
+    uint32_t lost = 0;
+    for (replica_id r = 0; r < w->n; r++) {
+        bool whole = true;
+        for (uint32_t k = 0; k < CELLS; k++) {
+            bool head = !digest_is_zero(&founding_member(r, k)->head);
+            whole = whole && head;
+            if (k < 2 && learns[r][k] && head && !w->replica[r].cell[k].faulty)
+                world_violation(w, "replica %u shows a log that lacks what was promised in its name", r);
+        }
+        lost += !whole;
+        w->replica[r].rejoining = w->replica[r].rejoining || !whole;
+    }
+    if (lost > w->f)
+        world_violation(w, "%u replicas have lost their logs: nobody can resume", lost);
+}
+
+void rejoin_after_power_loss(struct world *w)
+{
+    w->massacre = false;
+    for (replica_id r = 0; r < w->n; r++)
+        if (w->replica[r].rejoining)
+            world_later(w, w->request_timeout_us, DUE_REJOIN, r, 0, epoch_of(w, r), NULL);
 }

@@ -137,7 +137,7 @@ void replica_start(struct world *w, replica_id r)
     for (uint32_t k = 0; k < CELLS; k++)
         cell_give(w, r, k, w->start, false);
     splitbft_engine.start(w->replica[r].engine, &w->configuration, w->now_us, &actions.actions);
-    if (w->life > 1 && !w->replica[r].disk.damaged)
+    if (w->durable && w->replica[r].disk.count && !w->replica[r].disk.damaged)
         disk_resume_engine(w, r);
 }
 
@@ -153,13 +153,16 @@ void replica_reborn(struct world *w, replica_id r)
     replica->host_faulty = old.host_faulty;
     replica->mischief = old.mischief;
     replica->timer_set = old.timer_set + 1;
+    replica->incarnation = old.incarnation;
+    replica->attempts = old.attempts;
+    replica->rejoining = old.rejoining;
     replica_init(w, r);
     for (uint32_t k = 0; k < CELLS; k++) {
         replica->cell[k].faulty = old.cell[k].faulty;
         replica->cell[k].omits = old.cell[k].omits;
     }
     if (!replica->disk.damaged)
-        disk_recall(w, r);
+        disk_recall(w, r, false);
 }
 
 static void remember(struct world *w, struct parcel *parcel)

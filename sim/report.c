@@ -302,6 +302,13 @@ static void aim(struct sim_options *o, enum mutant mutant)
                   : mutant == MUTANT_OLD_EPOCH_VIEW_CHANGE ? 100
                                                            : o->seed;
         break;
+    case MUTANT_DEAD_KEYS_INSTALLED:
+    case MUTANT_LEARNER_COUNTS:
+    case MUTANT_LEARNER_WRITES:
+    case MUTANT_CHAIN_NOT_KEPT:
+        o->faults = FAULTS_STORAGE | FAULTS_RESTART | FAULTS_NETWORK;
+        o->seconds = 20;
+        break;
     case MUTANT_IDLE_NEVER_ACTIVATES:
         o->faults = FAULTS_RESTART;
         o->tolerated = 1;

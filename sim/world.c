@@ -138,7 +138,7 @@ static void build(struct world *w)
     w->disk_dice = dice_from(seed, 7);
     w->durable = w->options.faults & FAULTS_STORAGE && dice_chance(&w->disk_dice, 0.6);
     w->life = 1;
-    w->rejoin_dice = dice_from(seed, 7); /* never both in one world: see nemesis_init */
+    w->rejoin_dice = dice_from(seed, w->durable ? 8 : 7);
     w->now_us = 1000000;
     w->heal_at_us = w->now_us + (uint64_t)w->options.seconds * 600000;
     w->end_at_us = w->now_us + (uint64_t)w->options.seconds * 1000000;

@@ -195,6 +195,7 @@ struct world {
     uint32_t crashes_left;
     uint32_t forgetful;     /* replicas whose disks may give back less than they had; a bit each */
     uint32_t left_out;      /* a bit each */
+    bool massacre;          /* more than f were killed: until the next power loss */
     uint32_t restarts_left; /* replicas that may be restarting at the same time */
     struct dice rejoin_dice;
     struct sim_result *result;
@@ -239,7 +240,7 @@ void founding_start(struct world *w);
 /* The keys that a compartment showed last. */
 const struct member *founding_member(replica_id r, uint32_t cell);
 
-void founding_retire(struct world *w);
+void founding_follow(struct world *w);
 
 /* power.c */
 void power_loss(struct world *w);
@@ -284,6 +285,11 @@ void rejoin_fault(struct world *w);
 void rejoin_ghost_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel);
 void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct slice frame);
 bool rejoin_done(const struct world *w);
+/* Around a power loss: who has not the whole of what it promised in its log must not show a head; not more than f may lack theirs;
+ * launchers go on. */
+void rejoin_note_learners(struct world *w);
+void rejoin_check_heads(struct world *w);
+void rejoin_after_power_loss(struct world *w);
 
 /* network.c */
 void network_init(struct world *w);

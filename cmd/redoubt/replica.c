@@ -17,9 +17,39 @@ static const char help[] =
     "Runs replica N of the cluster in DIR until SIGTERM: starts its compartments, leaves their keys in\n"
     "DIR/replica-N/hello, and serves once DIR/replica-N/manifest names them (see `redoubt start`).\n\n"
     "  --allow-faults  obey `redoubt fault` (for demos and tests)\n"
-    "  --rejoin        come back into the cluster that runs already, with fresh keys (`redoubt up` does)\n"
+    "  --rejoin        when there is a manifest: come back into the cluster that runs already, with fresh keys (`redoubt\n"
+    "                  up` does). When nobody admits it within a minute it waits for `redoubt start`, ten minutes\n"
     "  --wait S        wait for the manifest at most so long (default 60)\n\n"
     "example: redoubt replica /srv/redoubt --id 2\n";
+
+static bool manifest_there(const struct replica_options *replica)
+{
+    char path[PATH_BYTES];
+    return path_make(path, "%s/replica-%u/manifest", replica->dir, replica->id) && file_exists(path);
+}
+
+#define START_WAIT_S "600"
+
+/* From the beginning, as one that waits for a START: that gives P and C their logs. */
+static int run_again_without_rejoin(int argc, char **argv)
+{
+    const char *args[24];
+    int count = 0;
+    for (int i = 0; i < argc && count < 20; i++) {
+        if (strcmp(argv[i], "--wait") == 0)
+            i++;
+        else if (strcmp(argv[i], "--rejoin") != 0 && strncmp(argv[i], "--wait=", 7) != 0)
+            args[count++] = argv[i];
+    }
+    args[count++] = "--wait";
+    args[count++] = START_WAIT_S;
+    args[count] = NULL;
+    /* argv begins with the command; the program's name comes before it. */
+    const char *all[26] = {"redoubt"};
+    memcpy(all + 1, args, ((size_t)count + 1) * sizeof *args);
+    execv("/proc/self/exe", (char *const *)(uintptr_t)all);
+    return say_failed("replica: cannot run /proc/self/exe again");
+}
 
 enum { OPT_ID = 1, OPT_FAULTS, OPT_WAIT, OPT_PARENT, OPT_REJOIN, OPT_HELP };
 
@@ -66,6 +96,7 @@ int cmd_replica(int argc, char **argv)
                 return say_usage("replica", "--parent %s: not a process id", optarg);
             if (!die_with(parent))
                 return 0;
+            replica.attended = true;
             break;
         case OPT_HELP:
             return say_help(help);
@@ -88,5 +119,10 @@ int cmd_replica(int argc, char **argv)
         replica.service = &redoubt_service_kv;
     else if (strcmp(config.service, "counter") == 0)
         replica.service = &redoubt_service_counter;
-    return replica_run(&replica, &error) ? say_failed("%s", error.text) : 0;
+    if (replica.rejoin && !manifest_there(&replica))
+        replica.rejoin = false; /* its first start */
+    int result = replica_run(&replica, &error);
+    if (result == REPLICA_NOT_ADMITTED)
+        return run_again_without_rejoin(argc, argv);
+    return result ? say_failed("%s", error.text) : 0;
 }

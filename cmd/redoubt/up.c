@@ -41,6 +41,7 @@ struct child {
     int log_fd;
     struct buffer line;
     bool ready;
+    bool rejoining; /* started again, and not a full member yet as far as is known */
     uint64_t started_ms, restart_ms; /* when; when it is to be started again (0: not) */
     unsigned restarts;               /* in a row, each soon after the one before */
     char first_error[512];           /* the last "redoubt: ..." line */
@@ -103,7 +104,8 @@ static int child_start(struct up *up, uint32_t id, bool rejoin, struct error *er
     fcntl(pipe_fd[0], F_SETFL, O_NONBLOCK);
     struct buffer old = up->child[id].line;
     up->child[id] =
-        (struct child){.pid = pid, .log_fd = pipe_fd[0], .started_ms = now_ms(), .restarts = restarts};
+        (struct child){
+        .pid = pid, .log_fd = pipe_fd[0], .rejoining = rejoin, .started_ms = now_ms(), .restarts = restarts};
     buffer_free(&old);
     up->alive++;
     return 0;
@@ -288,6 +290,7 @@ static void end_all(struct up *up)
     for (uint32_t i = 0; i < up->config.replicas; i++) {
         if (up->child[i].log_fd >= 0)
             close(up->child[i].log_fd);
+        up->child[i].log_fd = -1;
         buffer_free(&up->child[i].line);
     }
 }
@@ -306,6 +309,67 @@ static void forget_earlier_start(const struct config *config, bool durable)
         if (path_make(path, "%s/replica-%u/hello", config->dir, i))
             unlink(path);
     }
+}
+
+/* ---------------------------------------------------------------- more than f at once */
+
+#define FULL_LOOK_MS   1000u
+#define START_OVER_MAX 5
+
+static void full_look(struct up *up)
+{
+    static uint64_t looked_ms;
+    if (now_ms() - looked_ms < FULL_LOOK_MS)
+        return;
+    looked_ms = now_ms();
+    for (uint32_t i = 0; i < up->config.replicas; i++) {
+        char *body = NULL;
+        struct error ignored;
+        if (up->child[i].rejoining && up->child[i].pid &&
+            page_fetch(&up->config.replica[i].metrics, "/status", 500, &body, &ignored) == 200 &&
+            strstr(body, "\"full\":true"))
+            up->child[i].rejoining = false;
+        free(body);
+    }
+}
+
+/* Who is not a full member cannot help to admit others; more than f of those, and nobody is ever admitted. */
+static bool too_many_out(const struct up *up)
+{
+    uint32_t out = 0;
+    for (uint32_t i = 0; i < up->config.replicas; i++)
+        out += !up->child[i].pid || up->child[i].rejoining;
+    return up->config.restart && up->config.durability == DURABILITY_SYNC && out > up->config.faults;
+}
+
+static int all_start(struct up *up, struct error *error)
+{
+    forget_earlier_start(&up->config, up->config.durability == DURABILITY_SYNC);
+    for (uint32_t i = 0; i < up->config.replicas; i++)
+        if (child_start(up, i, false, error))
+            return -1;
+    if (founding_run(&up->config, 30000, given_up, up, error)) {
+        if (up->alive < up->config.replicas)
+            error_set(error, "up: a replica ended before the cluster was ready");
+        return -1;
+    }
+    return wait_until_ready(up, error);
+}
+
+/* Nothing that was acknowledged is lost: it is on the disks. */
+static int start_over(struct up *up, struct error *error)
+{
+    int result = -1;
+    up->running = false;
+    for (int i = 0; i < START_OVER_MAX && result && !up->interrupted; i++) {
+        fprintf(stderr, "redoubt: more than %u replicas are out: all start again, from their disks\n",
+                up->config.faults);
+        end_all(up);
+        up->ending = false;
+        result = all_start(up, error);
+    }
+    up->running = result == 0;
+    return result;
 }
 
 /* Only one `up` at a time: a second one would take the first one's manifest away. */
@@ -343,16 +407,28 @@ static int bring_up(struct up *up, struct error *error)
             return -1;
     if (lock_dir(&up->config, error) || signals_take(up, error))
         return -1;
-    forget_earlier_start(&up->config, up->config.durability == DURABILITY_SYNC);
-    for (uint32_t i = 0; i < up->config.replicas; i++)
-        if (child_start(up, i, false, error))
-            return -1;
-    if (founding_run(&up->config, 30000, given_up, up, error)) {
-        if (up->alive < up->config.replicas)
-            error_set(error, "up: a replica ended before the cluster was ready");
-        return -1;
+    return all_start(up, error);
+}
+
+/* Until it is asked to end; -1: it cannot go on. */
+static int keep_up(struct up *up, struct error *error)
+{
+    uint64_t end = up->seconds ? now_ms() + up->seconds * 1000 : UINT64_MAX;
+    up->running = true;
+    while (!up->interrupted && now_ms() < end) {
+        uint64_t left = end - now_ms();
+        attend(up, left < 200 ? (int)left : 200);
+        full_look(up);
+        if (!up->interrupted && too_many_out(up)) {
+            if (start_over(up, error))
+                return -1;
+            continue;
+        }
+        if (up->alive == 0) /* with nothing kept, nobody is left to rejoin */
+            return error_set(error, "up: all replicas have ended");
+        restart_due(up);
     }
-    return wait_until_ready(up, error);
+    return 0;
 }
 
 int cmd_up(int argc, char **argv)
@@ -385,17 +461,7 @@ int cmd_up(int argc, char **argv)
     if (result == 0) {
         puts("ready");
         fflush(stdout);
-        uint64_t end = up.seconds ? now_ms() + up.seconds * 1000 : UINT64_MAX;
-        up.running = true;
-        while (!up.interrupted && (up.alive > 0 || up.config.restart) && now_ms() < end) {
-            uint64_t left = end - now_ms();
-            attend(&up, left < 200 ? (int)left : 200);
-            restart_due(&up);
-            if (up.alive == 0) /* with nothing kept, nobody is left to rejoin */
-                break;
-        }
-        if (up.alive == 0)
-            result = error_set(&error, "up: all replicas have ended");
+        result = keep_up(&up, &error);
     }
     bool told = up.told && up.alive < up.config.replicas;
     end_all(&up);

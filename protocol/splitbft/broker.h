@@ -302,6 +302,8 @@ void chain_entered(struct broker *b);
 /* An own compartment says which number it holds. */
 void chain_own(struct broker *b, enum kind kind, configuration_no number);
 void chain_tick(struct broker *b);
+/* Null batches are to lead there, and views in which they do not are left. */
+void chain_pending_up_to(struct broker *b, slot_no activation);
 static inline bool chain_pending(const struct broker *b)
 {
     return b->activation > b->stable;
@@ -347,6 +349,7 @@ void ordering_fetch(struct broker *b, unsigned what, const struct digest *digest
 /* durable.c */
 enum verdict broker_on_sealed(struct broker *b, const struct frame *frame, enum kind from);
 void durable_list(struct broker *b, slot_no slot, const struct digest *batch, struct slice list);
+void durable_configuration(struct broker *b, struct slice frame);
 void durable_bundle(struct broker *b, struct bundle_entry *entry);
 void durable_recall(void *engine, enum persist_kind kind, slot_no slot, struct slice bytes);
 void durable_resume(void *engine, slot_no executed, slot_no stable);

@@ -312,8 +312,10 @@ void bundles_recall(struct broker *b, struct slice bytes)
 {
     struct frame frame;
     struct bundle bundle;
+    struct reconfig reconfig;
     struct digest digest;
-    if (!frame_decode(bytes.data, bytes.len, &frame) || bundle_check(&frame, &bundle) != VERDICT_ACCEPT)
+    if (!frame_decode(bytes.data, bytes.len, &frame) || (bundle_check(&frame, &bundle) != VERDICT_ACCEPT &&
+                                                         reconfig_check(&frame, &reconfig) != VERDICT_ACCEPT))
         return;
     auth_content(&b->cluster, frame.type, &frame.sender, frame.body, &digest);
     struct bundle_entry *entry = bundles_find(b, &digest);

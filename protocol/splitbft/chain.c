@@ -13,15 +13,18 @@ static void keep(struct broker *b, const struct frame *frame)
         return;
     blob_set(b, &link->frame, frame->whole);
     link->first = chain.first;
-    link->last = b->held.number;
+    link->last = configuration_ordered(&b->held);
     b->links++;
 }
 
-/* The next few CONFIGURATIONs after a number, for whoever holds it. */
+/* The next few CONFIGURATIONs after a number (resumes included), for whoever holds it. */
 static unsigned collect(const struct broker *b, configuration_no number, const struct chain_link **found)
 {
     unsigned count = 0;
     uint32_t from = b->links > CONFIGURATIONS_KEPT ? b->links - CONFIGURATIONS_KEPT : 0;
+    if (number <= b->held.resumed)
+        return 0; /* it needs a later START */
+    number -= b->held.resumed;
     for (uint32_t i = from; i < b->links && count < CONFIGURATIONS_SENT; i++) {
         const struct chain_link *link = &b->chain[i % CONFIGURATIONS_KEPT];
         if (link->last > number && link->first <= number + 1 && link->frame.data) {
@@ -32,7 +35,7 @@ static unsigned collect(const struct broker *b, configuration_no number, const s
     return count;
 }
 
-static void activation_known(struct broker *b, slot_no activation)
+void chain_pending_up_to(struct broker *b, slot_no activation)
 {
     if (activation <= b->activation)
         return;
@@ -45,7 +48,8 @@ enum verdict broker_on_configuration(struct broker *b, const struct frame *frame
     enum verdict verdict = configuration_follow(&b->held, frame);
     if (verdict == VERDICT_ACCEPT) {
         keep(b, frame);
-        activation_known(b, configuration_activation(&b->held));
+        durable_configuration(b, frame->whole);
+        chain_pending_up_to(b, configuration_activation(&b->held));
         liveness_send_status(b, PEER_ALL); /* is there more? */
     }
     if (verdict != VERDICT_ACCEPT && verdict != VERDICT_DUPLICATE)
@@ -96,7 +100,7 @@ enum verdict broker_on_reconfigured(struct broker *b, const struct frame *frame)
     struct local_reconfigured m;
     if (!local_reconfigured_decode(frame->body, &m))
         return VERDICT_MALFORMED;
-    activation_known(b, m.activation);
+    chain_pending_up_to(b, m.activation);
     chain_tick(b);
     return VERDICT_ACCEPT;
 }
@@ -110,7 +114,7 @@ void chain_help(struct broker *b, replica_id peer, const struct status *status)
     for (unsigned i = 0; i < count; i++)
         broker_send(b, peer, blob_slice(&found[i]->frame));
     slot_no after = b->held.member[KIND_EXECUTION - KIND_HOST][peer].after;
-    if (after && status->executed < after)
+    if (status->executed == 0 || status->executed < after)
         broker_send(b, peer, blob_slice(&b->group_key[peer]));
 }
 

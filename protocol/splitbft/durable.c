@@ -75,11 +75,31 @@ enum verdict broker_on_sealed(struct broker *b, const struct frame *frame, enum 
     return VERDICT_ACCEPT;
 }
 
+/* Before own P and C are told: what they say afterwards builds on it, and the next START must too. */
+void durable_configuration(struct broker *b, struct slice frame)
+{
+    if (!b->config.durable || b->recalling || mutant(MUTANT_CHAIN_NOT_KEPT))
+        return;
+    broker_emit(
+        b, &(struct action){.kind = ACTION_PERSIST, .to = PERSIST_CONFIGURATION, .parts = {frame}});
+}
+
 /* ------------------------------------------------------------------------------------------------ coming back */
+
+static bool log_lost(const struct configuration *c)
+{
+    for (unsigned k = 1; k < MEMBER_KINDS; k++)
+        for (replica_id r = 0; r < c->replicas; r++)
+            if (c->resumed && c->member[k][r].after == 0 && digest_is_zero(&c->member[k][r].head))
+                return true;
+    return false;
+}
 
 void durable_resume(void *engine, slot_no executed, slot_no stable)
 {
     struct broker *b = engine;
+    if (log_lost(b->configuration)) /* from there on a log that begins now holds all that matters */
+        chain_pending_up_to(b, activation_slot(executed));
     b->executed = executed;
     b->stable = stable;
     /* On to the next checkpoint, whose certificate the new keys sign. */
@@ -109,7 +129,11 @@ static void recall_list(struct broker *b, slot_no slot, struct slice bytes)
 void durable_recall(void *engine, enum persist_kind kind, slot_no slot, struct slice bytes)
 {
     struct broker *b = engine;
+    struct frame frame;
     b->recalling = true;
+    if (kind == PERSIST_CONFIGURATION && frame_decode(bytes.data, bytes.len, &frame) &&
+        frame.type == FRAME_CONFIGURATION)
+        (void)broker_on_configuration(b, &frame, false);
     if (kind == PERSIST_BUNDLE)
         bundles_recall(b, bytes);
     else if (kind == PERSIST_LIST)

@@ -32,7 +32,7 @@ fail() {
 free_base() {
     local count=${1:-4} base port used
     for _ in $(seq 100); do
-        base=$((20000 + RANDOM % 1100 * 10))
+        base=$((${REDOUBT_PORTS:-20000} + RANDOM % ${REDOUBT_PORTS_TENS:-1100} * 10))
         used=$(ss -Htan 2>/dev/null | awk '{ sub(/.*:/, "", $4); print $4 }')
         for port in $(seq "$base" $((base + 10 * count - 1))); do
             grep -qx "$port" <<<"$used" && continue 2

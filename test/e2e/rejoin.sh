@@ -17,7 +17,7 @@ one_round() {
     wait_for 60 full_again "$1" "$epoch" || fail "replica $1 did not come back"
 }
 
-for options in "" "--protocol pbft --isolation inline"; do
+for options in "--durability sync" "--durability memory" "--durability sync --protocol pbft --isolation inline"; do
     # shellcheck disable=SC2086
     init_cluster "c${#options}" $options
     up_cluster

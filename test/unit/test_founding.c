@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "chain_file.h"
 #include "founding.h"
 #include "keys.h"
 
@@ -151,6 +152,90 @@ static void every_founding_is_another_cluster(void **state)
     file_free(&manifest);
 }
 
+/* Up to f may have lost their logs; platforms, cluster and group key stay; epochs and the view rise. */
+static void a_resume_goes_on_from_the_manifest_before(void **state)
+{
+    static const struct slice chains[REPLICAS_MAX];
+    struct file manifest, next;
+    struct frame before;
+    struct error error;
+    (void)state;
+    make_members();
+    sign(&manifest);
+    assert_int_equal(load(&manifest, admin.public), VERDICT_ACCEPT);
+    struct tag16 cluster_id = loaded.cluster;
+    assert_true(frame_decode(manifest.data, manifest.len, &before));
+    for (replica_id r = 0; r < 4; r++)
+        for (int i = 0; i < MEMBER_KINDS; i++) {
+            hellos[r].member[i].sender.epoch = 8;
+            hellos[r].member[i].hello.head.bytes[0] = r != 3;
+            hellos[r].member[i].hello.view = 7;
+        }
+    assert_int_equal(founding_resume(&next, &config, hellos, &before, chains, &admin, &error), 0);
+    assert_int_equal(load(&next, admin.public), VERDICT_ACCEPT);
+    assert_int_equal(loaded.resumed, 1);
+    assert_int_equal(loaded.number, 2);
+    assert_int_equal(configuration_ordered(&loaded), 1);
+    assert_int_equal(loaded.view, 8);
+    assert_int_equal(loaded.retired_count, 4);
+    assert_true(loaded.platform[2].present && !loaded.fixed);
+    assert_int_equal(loaded.ordered[1][2].epoch, 1);
+    assert_memory_equal(loaded.cluster.bytes, cluster_id.bytes, sizeof cluster_id.bytes);
+    file_free(&next);
+    hellos[1].member[KIND_CONFIRMATION - KIND_HOST].hello.head.bytes[0] = 0; /* one that learned */
+    assert_int_equal(founding_resume(&next, &config, hellos, &before, chains, &admin, &error), -1);
+    assert_non_null(strstr(error.text, "2 of 4 replicas"));
+    file_free(&manifest);
+}
+
+static void a_chain_travels_with_the_hello(void **state)
+{
+    char dir[] = "/tmp/redoubt-hello.XXXXXX", path[PATH_BYTES];
+    uint8_t configuration[] = {4, 0, 0, 0, 1, FRAME_CONFIGURATION, 1, 2};
+    uint8_t other[] = {4, 0, 0, 0, 1, FRAME_HELLO, 1, 2};
+    struct slice none[MEMBER_KINDS] = {{NULL, 0}};
+    struct file chain;
+    struct hellos read;
+    struct error error;
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/replica-2", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(hellos_write(dir, 2, none, (struct slice){configuration, sizeof configuration}, &error), 0);
+    assert_int_equal(hellos_chain(&chain, dir, 2, &error), 0);
+    assert_int_equal(chain.len, sizeof configuration);
+    assert_memory_equal(chain.data, configuration, sizeof configuration);
+    file_free(&chain);
+    assert_int_equal(hellos_write(dir, 2, none, (struct slice){other, sizeof other}, &error), 0);
+    assert_int_equal(hellos_read(&read, dir, 2, admin.public, &error), -1);
+    snprintf(path, sizeof path, "%s/replica-2/hello", dir);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/replica-2", dir);
+    rmdir(path);
+    rmdir(dir);
+}
+
+static void epochs_only_rise(void **state)
+{
+    char dir[] = "/tmp/redoubt-epoch.XXXXXX", path[PATH_BYTES];
+    epoch_no first, second;
+    struct error error;
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/replica-1", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(epoch_draw(&first, 1, dir, 1, &error), 0);
+    assert_int_equal(epoch_draw(&second, first + 1000000000ull, dir, 1, &error), 0);
+    assert_int_equal(second, first + 1000000001ull); /* a clock that was set back */
+    assert_int_equal(epoch_draw(&first, 1, dir, 1, &error), 0);
+    assert_true(first > second);
+    snprintf(path, sizeof path, "%s/replica-1/epoch", dir);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/replica-1", dir);
+    rmdir(path);
+    rmdir(dir);
+}
+
 static void a_hello_stands_for_its_sender_only(void **state)
 {
     uint8_t frame[HOST_HELLO_MAX];
@@ -208,6 +293,9 @@ int main(void)
         cmocka_unit_test(the_group_key_is_sealed_to_each_execution),
         cmocka_unit_test(a_tampered_manifest_is_refused),
         cmocka_unit_test(every_founding_is_another_cluster),
+        cmocka_unit_test(a_resume_goes_on_from_the_manifest_before),
+        cmocka_unit_test(a_chain_travels_with_the_hello),
+        cmocka_unit_test(epochs_only_rise),
         cmocka_unit_test(a_hello_stands_for_its_sender_only),
         cmocka_unit_test(client_keys_come_back),
     };

@@ -7,6 +7,7 @@
 #include "cluster.h"
 #include "ordering/attest.h"
 #include "ordering/stable.h"
+#include "resume.h"
 
 #define K CHECKPOINT_INTERVAL
 #define L WINDOW
@@ -317,7 +318,7 @@ static void a_checkpoint_of_a_number_not_held_is_early(void **state)
     assert_verdict(certificate_check(&held, K, &chain.root, chain.signers), ACCEPT);
 }
 
-/* Durability sync: no platform is named, and not even the administrator renews anything; nor does a chain lead on. */
+/* No platform is named: not even the administrator renews anything; nor does a chain lead on. */
 static void without_platforms_nothing_is_renewed(void **state)
 {
     (void)state;
@@ -335,34 +336,159 @@ static void without_platforms_nothing_is_renewed(void **state)
     assert_verdict(execute(&(struct wish){.replica = 1, .admin = &cluster->admin}, 10), UNEXPECTED);
 }
 
-/* A resume raises the number, not what CHECKPOINTs name, and changes nothing of the chain's beginning; it names no platform. */
+#define EPOCH 100u /* plus the number of the replica: the cluster's founding */
+
+/* --- resumes ------------------------------------------------------------------------------------------------------ */
+
+struct resume_wish {
+    uint64_t resumed;
+    bool no_steps, no_ordered, gap, higher;
+};
+
+/* A START that resumes from `before`, with the epochs of `held` raised by ten for every member. */
+static enum verdict resume(struct configuration *c, const struct configuration *before,
+                           const struct resume_wish *wish)
+{
+    static uint8_t members[MEMBER_KINDS * 4 * member_BYTES], platforms[4 * platform_BYTES];
+    uint8_t steps[CONFIGURATION_STEPS_BYTES], ordered[CONFIGURATION_ORDERED_BYTES];
+    struct start manifest = cluster_manifest(cluster);
+    struct writer mw = writer_to(members, sizeof members), pw = writer_to(platforms, sizeof platforms);
+    struct writer sw = writer_to(steps, sizeof steps), ow = writer_to(ordered, sizeof ordered);
+    struct frame frame;
+    for (uint32_t i = 0; i < member_count(manifest.members); i++) {
+        struct member m = member_at(manifest.members, i);
+        m.epoch += 10;
+        member_put(&mw, &m);
+    }
+    for (replica_id r = 0; r < 4; r++) {
+        struct platform m = {.replica = r};
+        memcpy(m.public.bytes, platform[r].public, 32);
+        platform_put(&pw, &m);
+    }
+    configuration_put_ordered(before, &sw, &ow);
+    size_t skip = wish->gap ? known_step_BYTES : 0;
+    manifest.members = (struct slice){members, mw.len};
+    manifest.platforms = (struct slice){platforms, pw.len};
+    manifest.resumed = wish->resumed;
+    manifest.configuration = configuration_ordered(before) + wish->resumed + wish->higher;
+    manifest.view = 9;
+    manifest.steps = (struct slice){steps, wish->no_steps ? 0 : sw.len - skip};
+    manifest.ordered = (struct slice){ordered, wish->no_ordered ? ow.len - ordered_member_BYTES : ow.len};
+    struct slice bytes = cluster_sign_start(cluster, &manifest, &cluster->admin);
+    assert_true(frame_decode(bytes.data, bytes.len, &frame));
+    return configuration_load(c, &frame, cluster->admin.public);
+}
+
+/* A resume raises the number, not what CHECKPOINTs name, and changes nothing of the chain. */
 static void a_resume_keeps_the_chain(void **state)
 {
     (void)state;
+    static struct configuration resumed;
+    struct configuration founding = held;
+    assert_verdict(execute(&(struct wish){.replica = 2}, 10), ACCEPT);
+    assert_verdict(resume(&resumed, &held, &(struct resume_wish){.resumed = 5}), ACCEPT);
+    assert_int_equal(resumed.number, 2 + 5);
+    assert_int_equal(configuration_number_at(&resumed, 9), 1);
+    assert_int_equal(configuration_number_at(&resumed, 1000), 2);
+    assert_int_equal(configuration_activation(&resumed), activation_slot(10));
+    assert_true(configuration_agrees(&held, &resumed) && configuration_agrees(&founding, &resumed));
+    assert_true(digest_equal(&configuration_step(&resumed, 2)->chain, &configuration_step(&held, 2)->chain));
+    assert_verdict(resume(&resumed, &held, &(struct resume_wish){.resumed = 5, .no_steps = true}), MALFORMED);
+    assert_verdict(resume(&resumed, &held, &(struct resume_wish){.resumed = 5, .gap = true}), MALFORMED);
+    assert_verdict(resume(&resumed, &held, &(struct resume_wish){.resumed = 5, .no_ordered = true}),
+                   MALFORMED);
+    assert_verdict(resume(&resumed, &held, &(struct resume_wish){.resumed = 5, .higher = true}), MALFORMED);
+    assert_verdict(resume(&resumed, &held, &(struct resume_wish){.resumed = 0}), MALFORMED);
+}
+
+/* One E executed it before the power was lost, another does so after: number, chain and what is pending are the same; but the keys
+ * that the RECONFIG names are gone, and START's stay. */
+static void executed_after_a_resume_it_comes_to_the_same(void **state)
+{
+    (void)state;
+    static struct configuration after;
+    uint8_t body[RECONFIG_BYTES_MAX], next[RECONFIG_BYTES_MAX];
+    struct slice bytes = make(&(struct wish){.replica = 2, .epoch = EPOCH + 4}, body);
+    assert_verdict(resume(&after, &held, &(struct resume_wish){.resumed = 1}), ACCEPT);
+    struct sender dead = {KIND_CONFIRMATION, 2, EPOCH + 4};
+    struct member_keys of_start = after.member[KIND_CONFIRMATION - KIND_HOST][2];
+    assert_verdict(execute_body(&held, bytes, 10), ACCEPT);
+    assert_verdict(execute_body(&after, bytes, 10), ACCEPT);
+    assert_non_null(configuration_member(&held, &dead));
+    assert_null(configuration_member_ever(&after, &dead));
+    assert_memory_equal(&after.member[KIND_CONFIRMATION - KIND_HOST][2], &of_start, sizeof of_start);
+    assert_int_equal(configuration_ordered(&after), configuration_ordered(&held));
+    assert_true(configuration_agrees(&held, &after));
+    assert_memory_equal(configuration_step(&after, 2), configuration_step(&held, 2),
+                        sizeof(struct configuration_step));
+    /* What comes behind it: that one is pending, whoever's keys are in force. */
+    struct slice second = make(&(struct wish){.replica = 1, .epoch = EPOCH + 20}, next);
+    assert_verdict(execute_body(&held, second, 20), LIMIT);
+    assert_verdict(execute_body(&after, second, 20), LIMIT);
+    slot_no a = configuration_activation(&held);
+    assert_verdict(execute_body(&held, second, a + 1), ACCEPT);
+    assert_verdict(execute_body(&after, second, a + 1), ACCEPT);
+    assert_true(configuration_agrees(&held, &after));
+    /* Fresh keys are later than START's, and are taken. */
+    assert_int_equal(after.member[KIND_CONFIRMATION - KIND_HOST][1].epoch, EPOCH + 20);
+}
+
+/* What was ordered decides, not what START names: else who executes later would come to another verdict. */
+static void epochs_are_compared_with_ordered_ones(void **state)
+{
+    (void)state;
+    static struct configuration after;
+    uint8_t body[RECONFIG_BYTES_MAX];
+    assert_verdict(execute(&(struct wish){.replica = 2, .epoch = EPOCH + 4}, 10), ACCEPT);
+    slot_no later = activation_slot(10) + 1;
+    assert_verdict(resume(&after, &held, &(struct resume_wish){.resumed = 1}), ACCEPT);
+    struct slice bytes = make(&(struct wish){.replica = 2, .epoch = EPOCH + 4}, body);
+    assert_verdict(execute_body(&after, bytes, later), STALE);
+    bytes = make(&(struct wish){.replica = 2, .epoch = EPOCH + 5}, body); /* below START's */
+    assert_verdict(execute_body(&held, bytes, later), ACCEPT);
+    assert_verdict(execute_body(&after, bytes, later), ACCEPT);
+    assert_int_equal(after.member[KIND_CONFIRMATION - KIND_HOST][2].epoch, EPOCH + 12);
+    assert_true(configuration_agrees(&held, &after));
+}
+
+/* A key of before a resume counts in the slots in which it was in force. */
+static void retired_keys_have_their_slots(void **state)
+{
+    (void)state;
+    assert_verdict(execute(&(struct wish){.replica = 2, .epoch = EPOCH + 4}, 10), ACCEPT);
+    slot_no a = activation_slot(10);
+    uint8_t list[RETIRED_MAX * retired_BYTES];
+    size_t len = resume_retired(&held, list, sizeof list);
+    assert_int_equal(len / retired_BYTES, 5); /* four, and the one that was renewed */
     struct start manifest = cluster_manifest(cluster);
-    struct configuration founding, resumed;
-    struct frame frame;
+    uint8_t steps[CONFIGURATION_STEPS_BYTES], ordered[CONFIGURATION_ORDERED_BYTES];
+    struct writer sw = writer_to(steps, sizeof steps), ow = writer_to(ordered, sizeof ordered);
+    static uint8_t members[MEMBER_KINDS * 4 * member_BYTES];
+    struct writer mw = writer_to(members, sizeof members);
+    for (uint32_t i = 0; i < member_count(manifest.members); i++) {
+        struct member m = member_at(manifest.members, i);
+        m.epoch += 10;
+        member_put(&mw, &m);
+    }
+    configuration_put_ordered(&held, &sw, &ow);
+    manifest.members = (struct slice){members, mw.len};
+    manifest.steps = (struct slice){steps, sw.len};
+    manifest.ordered = (struct slice){ordered, ow.len};
+    manifest.retired = (struct slice){list, len};
+    manifest.configuration = 3;
+    manifest.resumed = 1;
+    manifest.view = 1;
+    static struct configuration after;
     struct slice bytes = cluster_sign_start(cluster, &manifest, &cluster->admin);
+    struct frame frame;
     assert_true(frame_decode(bytes.data, bytes.len, &frame));
-    assert_verdict(configuration_load(&founding, &frame, cluster->admin.public), ACCEPT);
-    assert_true(founding.fixed);
-    manifest.configuration += 5;
-    manifest.resumed = 5;
-    manifest.view = 9;
-    bytes = cluster_sign_start(cluster, &manifest, &cluster->admin);
-    assert_true(frame_decode(bytes.data, bytes.len, &frame));
-    assert_verdict(configuration_load(&resumed, &frame, cluster->admin.public), ACCEPT);
-    assert_int_equal(resumed.number, founding.number + 5);
-    assert_int_equal(configuration_number_at(&resumed, 1000), founding.number);
-    assert_true(digest_equal(&configuration_step(&resumed, founding.number)->chain,
-                             &configuration_step(&founding, founding.number)->chain));
-    uint8_t list[platform_BYTES];
-    struct writer w = writer_to(list, sizeof list);
-    platform_put(&w, &(struct platform){.replica = 0});
-    manifest.platforms = (struct slice){list, w.len};
-    bytes = cluster_sign_start(cluster, &manifest, &cluster->admin);
-    assert_true(frame_decode(bytes.data, bytes.len, &frame));
-    assert_verdict(configuration_load(&resumed, &frame, cluster->admin.public), MALFORMED);
+    assert_verdict(configuration_load(&after, &frame, cluster->admin.public), ACCEPT);
+    assert_non_null(configuration_retired_key(&after, 2, EPOCH + 2, a));
+    assert_null(configuration_retired_key(&after, 2, EPOCH + 2, a + 1));
+    assert_null(configuration_retired_key(&after, 2, EPOCH + 4, a));
+    assert_non_null(configuration_retired_key(&after, 2, EPOCH + 4, a + 1));
+    assert_non_null(configuration_retired_key(&after, 1, EPOCH + 1, a + 1));
+    assert_null(configuration_retired_key(&after, 1, EPOCH + 2, a));
 }
 
 int main(void)
@@ -380,6 +506,9 @@ int main(void)
         T(a_checkpoint_of_a_number_not_held_is_early),
         T(without_platforms_nothing_is_renewed),
         T(a_resume_keeps_the_chain),
+        T(executed_after_a_resume_it_comes_to_the_same),
+        T(epochs_are_compared_with_ordered_ones),
+        T(retired_keys_have_their_slots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

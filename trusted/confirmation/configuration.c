@@ -12,6 +12,7 @@ enum verdict confirmation_on_configuration(struct confirmation *c, const struct 
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     CHECK(chain_decode(frame->body, &chain));
+    confirmation_listed(c);
     if (certificate_check(&c->configuration, chain.slot, &chain.root, chain.signers) == VERDICT_ACCEPT &&
         stable_adopt(&c->stable, chain.slot, &chain.root, chain.signers))
         confirmation_truncated(c);

@@ -67,6 +67,7 @@ struct confirmation {
     uint8_t *scratch; /* CONF_SCRATCH_BYTES: VIEW-CHANGE attachment, a record */
     struct sealing sealing;
     bool write_all; /* the checkpoint rose: before the next promise everything is written anew */
+    slot_no whole_above; /* see struct promises */
     struct tag16 recalled_cluster;
     configuration_no recalled_configuration;
 };
@@ -101,6 +102,9 @@ void confirmation_write_all(struct confirmation *c, struct outbox *out);
 void confirmation_write_prepared(struct confirmation *c, const struct vote *vote, struct outbox *out);
 void confirmation_write_view(struct confirmation *c, struct outbox *out);
 struct hello_head confirmation_head(const struct confirmation *c);
+/* A RECONFIG may list this incarnation; a NEW-VIEW was taken: what its log must hold to be whole may be known. */
+void confirmation_listed(struct confirmation *c);
+void confirmation_entered(struct confirmation *c);
 /* START was loaded: begins, or goes on from what was recalled. */
 enum verdict confirmation_resume(struct confirmation *c, struct outbox *out);
 

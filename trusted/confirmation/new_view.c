@@ -25,6 +25,7 @@ enum verdict confirmation_on_new_view(struct confirmation *c, const struct frame
     if (!mutant(MUTANT_NEW_VIEW_H_NOT_ADOPTED) &&
         stable_adopt(&c->stable, highest.slot, &highest.root, highest.signers))
         confirmation_truncated(c);
+    confirmation_entered(c);
     confirmation_tell_view(c, out);
     return VERDICT_ACCEPT;
 }

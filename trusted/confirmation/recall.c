@@ -18,17 +18,24 @@ static struct slice list_prepared(const struct confirmation *c, uint8_t *to, siz
     return (struct slice){to, w.len};
 }
 
+/* While nothing counts that this incarnation says, the records of the one before it may still be needed. */
+static bool writes(const struct confirmation *c)
+{
+    return c->sealing.on && (auth_counts_above(&c->auth) != UINT64_MAX || mutant(MUTANT_LEARNER_WRITES));
+}
+
 void confirmation_write_all(struct confirmation *c, struct outbox *out)
 {
     uint8_t prepared[WINDOW * slot_view_BYTES];
     uint8_t body[sizeof prepared + sizeof c->stable.certificate.signers + 160];
     const struct certificate *certificate = &c->stable.certificate;
     c->write_all = false;
-    if (!c->sealing.on)
+    if (!writes(c))
         return;
     struct promises promises = {
         .cluster = c->configuration.cluster,
         .configuration = c->configuration.number,
+        .whole_above = c->whole_above,
         .view = c->view,
         .stable_slot = certificate->slot,
         .stable_root = certificate->root,
@@ -45,7 +52,7 @@ void confirmation_write_prepared(struct confirmation *c, const struct vote *vote
 {
     uint8_t body[slot_view_BYTES];
     struct writer w = writer_to(body, sizeof body);
-    if (!c->sealing.on)
+    if (!writes(c))
         return;
     if (c->write_all)
         confirmation_write_all(c, out);
@@ -57,6 +64,8 @@ void confirmation_write_view(struct confirmation *c, struct outbox *out)
 {
     uint8_t body[8];
     struct writer w = writer_to(body, sizeof body);
+    if (!writes(c))
+        return;
     if (c->write_all)
         confirmation_write_all(c, out);
     left_view_put(&w, &(struct left_view){.view = c->view});
@@ -89,6 +98,7 @@ static bool take_promises(struct confirmation *c, struct slice plain)
     c->view = m.view;
     c->recalled_cluster = m.cluster;
     c->recalled_configuration = m.configuration;
+    c->whole_above = m.whole_above;
     for (uint32_t i = 0; i < slot_view_count(m.votes); i++) {
         struct slot_view prepared = slot_view_at(m.votes, i);
         if (!take_prepared(c, &prepared))
@@ -121,9 +131,14 @@ static bool take_record(struct confirmation *c, unsigned kind, struct slice plai
 
 struct hello_head confirmation_head(const struct confirmation *c)
 {
+    struct hello_head head;
     if (!c->sealing.recalled)
         return (struct hello_head){0};
-    return (struct hello_head){.view = c->view, .stable = conf_stable_slot(c), .head = c->sealing.head};
+    head = (struct hello_head){.view = c->view, .stable = conf_stable_slot(c), .head = c->sealing.head};
+    /* One that learned, or lost its log: what it lacks, others must have. */
+    if (conf_stable_slot(c) < c->whole_above && !mutant(MUTANT_LEARNER_COUNTS))
+        memset(&head.head, 0, sizeof head.head);
+    return head;
 }
 
 enum verdict confirmation_on_recall(struct confirmation *c, const struct frame *frame, struct outbox *out)
@@ -154,13 +169,35 @@ static bool start_follows(const struct confirmation *c, const struct configurati
 {
     return memcmp(configuration->cluster.bytes, c->recalled_cluster.bytes,
                   sizeof configuration->cluster.bytes) == 0 &&
-           configuration->number > c->recalled_configuration && configuration->view > c->view;
+           auth_counts_above(&c->auth) == 0 && configuration->number > c->recalled_configuration &&
+           configuration->view > c->view;
+}
+
+/* An incarnation that learned, now that it is listed. */
+void confirmation_listed(struct confirmation *c)
+{
+    slot_no above = auth_counts_above(&c->auth);
+    c->write_all = true;
+    if (c->whole_above == UINT64_MAX && above && above != UINT64_MAX)
+        c->whole_above = above;
+}
+
+/* One without its log may have voted, before, for whatever lies within a window above the checkpoint at which the resumed cluster
+ * goes on. */
+void confirmation_entered(struct confirmation *c)
+{
+    if (c->whole_above != UINT64_MAX || auth_counts_above(&c->auth) != 0)
+        return;
+    c->whole_above = conf_stable_slot(c) + WINDOW;
+    c->write_all = true;
 }
 
 enum verdict confirmation_resume(struct confirmation *c, struct outbox *out)
 {
     if (c->sealing.recalled && !start_follows(c, &c->configuration))
         return VERDICT_MISMATCH;
+    if (!c->sealing.recalled)
+        c->whole_above = c->configuration.resumed ? UINT64_MAX : auth_counts_above(&c->auth);
     c->started = true;
     c->view = c->configuration.view;
     c->view_change_due = c->view; /* 0: none, view 0 is entered as it is */

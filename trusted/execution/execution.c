@@ -112,23 +112,32 @@ static enum verdict execution_on_start(struct execution *e, const struct frame *
         return VERDICT_DUPLICATE;
     struct hello_head head = execution_head(e);
     const struct tag16 cluster = e->auth.cluster;
+    struct configuration *recalled = (struct configuration *)(void *)e->scratch;
+    *recalled = e->configuration;
     enum verdict verdict = start_load(&e->configuration, &e->auth, &e->config, &head.head, frame);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    if (!execution_start_follows(e, &e->configuration, &cluster))
+    configuration_no vouched = configuration_ordered(&e->configuration);
+    e->auth.configuration = &e->configuration;
+    if (!execution_start_follows(e, &e->configuration, &cluster) ||
+        (e->based && !execution_walk_again(e, recalled)))
         return VERDICT_MISMATCH;
     auth_start(&e->auth, &e->configuration);
-    /* One that resumed has the key; one that started anew is not listed yet: it comes from another E, once it is. */
-    if (!e->based && auth_counts_above(&e->auth) != UINT64_MAX && !group_key_open(e, frame))
+    /* One that has its log has the key; to who has not, or is not listed yet, another E gives it. */
+    bool founded = e->configuration.resumed == 0 && auth_counts_above(&e->auth) != UINT64_MAX;
+    if (!e->based && founded && !group_key_open(e, frame))
         return VERDICT_MISMATCH;
     if (!execution_keep_start(e, frame->whole))
         return VERDICT_LIMIT;
-    e->announced = e->configuration.number;
+    e->whole = e->based ? e->whole : founded;
+    e->announced = vouched;
     e->counted = execution_counts(e);
     for (origin_id i = 0; !e->based && i < ORIGINS_MAX; i++)
         e->origin[i].dirty = true;
     e->started = true;
     execution_write_base(e, out);
+    if (e->configuration.resumed)
+        group_key_hand_on(e, out);
     execution_tell_progress(e, out);
     if (e->checkpoint_slot > exec_stable_slot(e))
         checkpoint_sign(e, out); /* signed before, by a key that is gone */
@@ -145,7 +154,8 @@ static enum verdict execution_step(void *state, const struct compartment_input *
         return execution_on_start(e, &frame, out);
     if (frame.type == FRAME_LOCAL_RECALL)
         return execution_on_recall(e, &frame, out);
-    bool again = e->based && (frame.type == FRAME_BUNDLE || frame.type == FRAME_PRE_PREPARE);
+    bool again = e->based && (frame.type == FRAME_BUNDLE || frame.type == FRAME_PRE_PREPARE ||
+                              frame.type == FRAME_RECONFIG);
     if (!e->started && !again) /* lists and bodies for what is executed again */
         return VERDICT_EARLY;
     e->now_us = in->now_us;
@@ -165,7 +175,7 @@ static enum verdict execution_step(void *state, const struct compartment_input *
     case FRAME_CONFIGURATION:
         return execution_on_configuration(e, &frame, out);
     case FRAME_GROUP_KEY:
-        return execution_on_group_key(e, &frame);
+        return execution_on_group_key(e, &frame, out);
     case FRAME_FETCH_REPLY:
         return execution_on_fetch_reply(e, &frame, out);
     case FRAME_LOCAL_CHECKPOINT:
@@ -200,6 +210,9 @@ static bool execution_flush(void *state, uint64_t now_us, struct outbox *out)
     while (more && out->len - before < 64 * 1024 && out->cap - out->len >= FRAME_MAX)
         more = execution_advance(e, out);
     execution_write_executed(e, out);
+    execution_watch_whole(e);
+    if (e->write_stable)
+        execution_write_executed(e, out);
     reconfig_after_stable(e, out);
     save_first_piece(e, out);
     serve_flush(e, out);

@@ -124,7 +124,7 @@ struct body_store {
     size_t bytes;
 };
 
-/* RECONFIGs that this E executed, for the CONFIGURATION that it makes when a certificate vouches for them. */
+/* RECONFIGs that this E knows, for the CONFIGURATION that it makes when a certificate vouches for them. */
 #define STEP_BODIES 16u
 struct step_body {
     configuration_no number;
@@ -307,7 +307,8 @@ struct execution {
     uint8_t *start; /* START_BYTES_MAX: the frame, for records */
     size_t start_len;
     bool based, recall_ended;
-    configuration_no recalled_configuration;
+    uint64_t recalled_resumes; /* of the START that the records are of */
+    bool whole;                /* the log leads to every state that this E vouched for, in all its lives */
     bool progress; /* something to tell the host */
     bool jumped;   /* `executed` rose by a state transfer since the host was told */
 
@@ -385,7 +386,11 @@ void origin_clear(struct execution *e, origin_id origin);
 /* reconfig.c */
 enum verdict execution_on_reconfig(struct execution *e, const struct frame *frame);
 enum verdict execution_on_configuration(struct execution *e, const struct frame *frame, struct outbox *out);
-enum verdict execution_on_group_key(struct execution *e, const struct frame *frame);
+enum verdict execution_on_group_key(struct execution *e, const struct frame *frame, struct outbox *out);
+/* After a resume: to those that have not their log. */
+void group_key_hand_on(struct execution *e, struct outbox *out);
+void execution_learn(struct execution *e, const struct chain *chain);
+void step_body_keep(struct execution *e, configuration_no number, slot_no slot, struct slice body);
 /* `group` is right: what is made from it. */
 void group_key_known(struct execution *e);
 bool group_key_set(struct execution *e, const uint8_t sealed[32 + SEAL_BYTES]);
@@ -429,6 +434,20 @@ bool execution_keep_start(struct execution *e, struct slice start);
 struct hello_head execution_head(const struct execution *e);
 bool execution_start_follows(const struct execution *e, const struct configuration *c,
                              const struct tag16 *cluster);
+/* The ordered state's part of the configuration, and the RECONFIGs that this E can show, for records. */
+struct ordered_lists {
+    struct slice steps, ordered, bodies;
+    uint8_t steps_bytes[CONFIGURATION_STEPS_BYTES], ordered_bytes[CONFIGURATION_ORDERED_BYTES];
+    uint8_t bodies_bytes[STEP_BODIES * (RECONFIG_BYTES_MAX + 20u)];
+};
+void execution_put_ordered(const struct execution *e, struct ordered_lists *lists);
+bool execution_set_ordered(struct execution *e, struct slice steps, struct slice ordered,
+                           struct slice bodies);
+/* What the recalled E knew of RECONFIGs, and START does not know yet. False: they contradict each other. */
+bool execution_walk_again(struct execution *e, const struct configuration *recalled);
+void execution_write_learned(struct execution *e, const struct chain *chain, struct outbox *out);
+/* Is the log whole by now? Looked at after records were written. */
+void execution_watch_whole(struct execution *e);
 enum verdict execution_on_recall(struct execution *e, const struct frame *frame, struct outbox *out);
 
 /* parting.c */

@@ -9,10 +9,37 @@
 #include "ordering/hello.h"
 #include "execution/execution.h"
 
+void execution_put_ordered(const struct execution *e, struct ordered_lists *lists)
+{
+    struct writer s = writer_to(lists->steps_bytes, sizeof lists->steps_bytes);
+    struct writer o = writer_to(lists->ordered_bytes, sizeof lists->ordered_bytes);
+    struct writer b = writer_to(lists->bodies_bytes, sizeof lists->bodies_bytes);
+    struct writer *w = &b;
+    configuration_put_ordered(&e->configuration, &s, &o);
+    configuration_no last = configuration_ordered(&e->configuration);
+    for (configuration_no n = last < STEP_BODIES ? 1 : last - STEP_BODIES + 1; n <= last; n++) {
+        const struct step_body *step = &e->step_body[n % STEP_BODIES];
+        if (step->number == n)
+            known_body_put(
+                w, &(struct known_body){.number = n, .slot = step->slot, .body = {step->body, step->len}});
+    }
+    CHECK(!s.bad && !o.bad && !b.bad);
+    lists->steps = (struct slice){lists->steps_bytes, s.len};
+    lists->ordered = (struct slice){lists->ordered_bytes, o.len};
+    lists->bodies = (struct slice){lists->bodies_bytes, b.len};
+}
+
 static void write_base(struct execution *e, struct outbox *out)
 {
-    struct base base = {.slot = e->executed, .start = {e->start, e->start_len}};
+    struct ordered_lists lists;
     struct writer w = writer_to(e->scratch, FRAME_MAX);
+    execution_put_ordered(e, &lists);
+    struct base base = {.slot = e->executed,
+                        .whole = e->whole,
+                        .start = {e->start, e->start_len},
+                        .steps = lists.steps,
+                        .ordered = lists.ordered,
+                        .bodies = lists.bodies};
     memcpy(base.group_secret.bytes, e->group.secret, sizeof base.group_secret.bytes);
     base_put(&w, &base);
     CHECK(!w.bad);
@@ -29,7 +56,8 @@ static void write_stable(struct execution *e, struct outbox *out)
     e->write_stable = false;
     if (!certificate->slot)
         return;
-    promises_put(&w, &(struct promises){.stable_slot = certificate->slot,
+    promises_put(&w, &(struct promises){.whole_above = !e->whole,
+                                        .stable_slot = certificate->slot,
                                         .stable_root = certificate->root,
                                         .signers = certificate_signers(certificate)});
     CHECK(!w.bad);
@@ -38,11 +66,23 @@ static void write_stable(struct execution *e, struct outbox *out)
 
 void execution_write_base(struct execution *e, struct outbox *out)
 {
-    if (!e->sealing.on)
-        return;
+    if (!e->sealing.on || !e->group_known)
+        return; /* without the key it could not go on from there */
+    e->based = true;
     write_base(e, out);
     write_stable(e, out);
     e->written = e->executed;
+}
+
+void execution_write_learned(struct execution *e, const struct chain *chain, struct outbox *out)
+{
+    uint8_t body[CHAIN_STEPS_MAX * (RECONFIG_BYTES_MAX + 12) + sizeof e->stable.certificate.signers + 128];
+    struct writer w = writer_to(body, sizeof body);
+    if (!e->sealing.on || !e->based)
+        return;
+    chain_put(&w, chain);
+    CHECK(!w.bad);
+    sealing_emit(&e->sealing, &e->auth, out, RECORD_LEARNED, 0, (struct slice){body, w.len});
 }
 
 /* State came by transfer: what leads to it was never written, so it must be saved before this E vouches for anything. */
@@ -63,7 +103,7 @@ static void notice_jump(struct execution *e, struct outbox *out)
 void execution_write_executed(struct execution *e, struct outbox *out)
 {
     uint8_t batches[REMEMBERED_SLOTS * 32], body[sizeof batches + 16];
-    if (!e->sealing.on || !e->started)
+    if (!e->sealing.on || !e->started || !e->group_known)
         return;
     notice_jump(e, out);
     if (e->write_stable)
@@ -110,6 +150,25 @@ static void run_again(struct execution *e, struct outbox *out)
         ;
 }
 
+static bool take_bodies(struct execution *e, struct slice bodies)
+{
+    struct reader r = reader_of(bodies.data, bodies.len);
+    memset(e->step_body, 0, sizeof e->step_body);
+    while (reader_left(&r)) {
+        struct known_body m;
+        known_body_get(&r, &m);
+        if (r.bad || m.body.len > RECONFIG_BYTES_MAX)
+            return false;
+        step_body_keep(e, m.number, m.slot, m.body);
+    }
+    return true;
+}
+
+bool execution_set_ordered(struct execution *e, struct slice steps, struct slice ordered, struct slice bodies)
+{
+    return configuration_set_ordered(&e->configuration, steps, ordered) && take_bodies(e, bodies);
+}
+
 static bool take_base(struct execution *e, struct slice plain, struct outbox *out)
 {
     struct base base;
@@ -120,7 +179,8 @@ static bool take_base(struct execution *e, struct slice plain, struct outbox *ou
     e->recall_ended = false; /* what was lacking then may be there in the life that follows */
     if (!base_decode(plain, &base) || (e->based && base.slot > e->executed) ||
         !frame_decode(base.start.data, base.start.len, &start) ||
-        configuration_load(&e->configuration, &start, e->config.admin_public) != VERDICT_ACCEPT)
+        configuration_load(&e->configuration, &start, e->config.admin_public) != VERDICT_ACCEPT ||
+        !execution_set_ordered(e, base.steps, base.ordered, base.bodies))
         return false;
     memcpy(public, e->configuration.group_public, sizeof public);
     box_keypair_from(&e->group, base.group_secret.bytes);
@@ -131,7 +191,8 @@ static bool take_base(struct execution *e, struct slice plain, struct outbox *ou
         e->origin[i].dirty = true;
     e->based = true;
     group_key_known(e);
-    e->recalled_configuration = e->configuration.number;
+    e->recalled_resumes = e->configuration.resumed;
+    e->whole = base.whole != 0;
     return execution_keep_start(e, base.start);
 }
 
@@ -165,8 +226,23 @@ static bool take_stable(struct execution *e, struct slice plain, struct outbox *
     if (!promises_decode(plain, &m))
         return false;
     run_again(e, out);
+    e->whole = m.whole_above == 0;
     if (stable_adopt(&e->stable, m.stable_slot, &m.stable_root, m.signers))
         execution_truncated(e);
+    return true;
+}
+
+static bool take_learned(struct execution *e, struct slice plain, struct outbox *out)
+{
+    struct frame frame = {.type = FRAME_CONFIGURATION, .body = plain};
+    struct chain chain;
+    uint32_t count;
+    if (chain_check(&frame, &chain, &count) != VERDICT_ACCEPT)
+        return false;
+    run_again(e, out);
+    if (chain.first > configuration_ordered(&e->configuration) + 1)
+        return false;
+    execution_learn(e, &chain);
     return true;
 }
 
@@ -179,6 +255,8 @@ static bool take_record(struct execution *e, unsigned kind, struct slice plain, 
         return e->based && take_executed(e, plain, out);
     case RECORD_STABLE:
         return take_stable(e, plain, out);
+    case RECORD_LEARNED:
+        return e->based && take_learned(e, plain, out);
     default:
         return false;
     }
@@ -188,7 +266,39 @@ struct hello_head execution_head(const struct execution *e)
 {
     if (!e->sealing.recalled)
         return (struct hello_head){0};
-    return (struct hello_head){.slot = e->executed, .stable = exec_stable_slot(e), .head = e->sealing.head};
+    struct hello_head head = {
+        .slot = e->executed, .stable = exec_stable_slot(e), .head = e->sealing.head};
+    if (!e->whole && !mutant(MUTANT_LEARNER_COUNTS))
+        memset(&head.head, 0, sizeof head.head);
+    return head;
+}
+
+/* Signed by epochs that this START or a RECONFIG since lists, all of them. */
+static bool certificate_is_of_now(const struct execution *e)
+{
+    struct slice signers = certificate_signers(&e->stable.certificate);
+    for (uint32_t i = 0; i < signer_count(signers); i++) {
+        struct signer s = signer_at(signers, i);
+        struct sender sender = {.kind = KIND_EXECUTION, .id = s.replica, .epoch = s.epoch};
+        if (!configuration_member_ever(&e->configuration, &sender))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * What an earlier life of this E vouched for lies at or below a certificate of now: E that have their logs sign, after a resume,
+ * nothing below what they signed before it, and 2f+1 of now cannot do without them; and up to its activation slot nothing
+ * of an epoch that a RECONFIG named is in force.
+ */
+void execution_watch_whole(struct execution *e)
+{
+    slot_no slot = exec_stable_slot(e), above = auth_counts_above(&e->auth);
+    bool here = e->based && !state_unusable(e) && !e->save.behind && e->written == e->executed;
+    if (e->whole || !here || slot == 0 || slot < above || slot > e->executed || !certificate_is_of_now(e))
+        return;
+    e->whole = true;
+    e->write_stable = true;
 }
 
 static enum verdict on_record(struct execution *e, struct slice record, struct outbox *out)
@@ -236,12 +346,34 @@ enum verdict execution_on_recall(struct execution *e, const struct frame *frame,
     }
 }
 
+/* Who has no log begins without a state, and gets it from the others. */
 bool execution_start_follows(const struct execution *e, const struct configuration *c,
                              const struct tag16 *cluster)
 {
     if (!e->sealing.recalled)
-        return c->resumed == 0; /* without a state and the group's key there is nothing to go on from */
+        return true;
+    bool listed = auth_counts_above(&e->auth) != UINT64_MAX;
     return e->based && !state_unusable(e) &&
            memcmp(c->cluster.bytes, cluster->bytes, sizeof cluster->bytes) == 0 &&
-           c->number > e->recalled_configuration && memcmp(c->group_public, e->group.public, 32) == 0;
+           (listed ? c->resumed > e->recalled_resumes : c->resumed >= e->recalled_resumes) &&
+           memcmp(c->group_public, e->group.public, 32) == 0;
+}
+
+bool execution_walk_again(struct execution *e, const struct configuration *recalled)
+{
+    struct configuration *c = &e->configuration;
+    if (!configuration_agrees(recalled, c))
+        return false;
+    while (configuration_ordered(c) < configuration_ordered(recalled)) {
+        configuration_no number = configuration_ordered(c) + 1;
+        const struct step_body *step = &e->step_body[number % STEP_BODIES];
+        uint8_t list[RECONFIG_BYTES_MAX + 12];
+        struct writer w = writer_to(list, sizeof list);
+        if (step->number != number)
+            return false;
+        put_u64(&w, step->slot);
+        put_slice(&w, (struct slice){step->body, step->len});
+        configuration_walk(c, &(struct chain){.first = number, .steps = {list, w.len}});
+    }
+    return configuration_agrees(recalled, c);
 }

@@ -24,8 +24,8 @@ enum verdict execution_on_reconfig(struct execution *e, const struct frame *fram
 /* Not one that builds on another number than was reached; nor any, when it is known already what came above. */
 bool reconfig_needs_body(const struct execution *e, const struct batch_entry *entry)
 {
-    return entry->bundle_no == RECONFIG_BUNDLE_NO && entry->epoch == e->configuration.number &&
-           configuration_number_at(&e->configuration, e->executed) == e->configuration.number;
+    return entry->bundle_no == RECONFIG_BUNDLE_NO && entry->epoch == configuration_ordered(&e->configuration) &&
+           configuration_number_at(&e->configuration, e->executed) == entry->epoch;
 }
 
 static void tell_host(struct execution *e, struct outbox *out)
@@ -56,6 +56,22 @@ static void seal_group_key(struct execution *e, replica_id replica, struct outbo
     auth_emit_plain(&e->auth, out, FRAME_GROUP_KEY, (struct slice){body, w.len}, (struct slice){NULL, 0});
 }
 
+void group_key_hand_on(struct execution *e, struct outbox *out)
+{
+    for (replica_id r = 0; r < e->configuration.replicas; r++)
+        if (digest_is_zero(&e->configuration.member[KIND_EXECUTION - KIND_HOST][r].head))
+            seal_group_key(e, r, out);
+}
+
+void step_body_keep(struct execution *e, configuration_no number, slot_no slot, struct slice body)
+{
+    struct step_body *step = &e->step_body[number % STEP_BODIES];
+    step->number = number;
+    step->slot = slot;
+    step->len = (uint32_t)body.len;
+    memcpy(step->body, body.data, body.len);
+}
+
 static void reconfigured(struct execution *e, const struct reconfig *reconfig, struct outbox *out)
 {
     for (uint32_t i = 0; i < renewal_count(reconfig->members); i++)
@@ -78,11 +94,7 @@ bool reconfig_execute(struct execution *e, const struct batch_entry *entry, stru
     if (configuration_reconfigure(&e->configuration, &reconfig, frame.body, e->executed + 1) !=
         VERDICT_ACCEPT)
         return true;
-    struct step_body *step = &e->step_body[e->configuration.number % STEP_BODIES];
-    step->number = e->configuration.number;
-    step->slot = e->executed + 1;
-    step->len = (uint32_t)frame.body.len;
-    memcpy(step->body, frame.body.data, frame.body.len);
+    step_body_keep(e, configuration_ordered(&e->configuration), e->executed + 1, frame.body);
     reconfigured(e, &reconfig, out);
     return true;
 }
@@ -121,7 +133,9 @@ static void announce(struct execution *e, const struct certificate *certificate,
 void reconfig_after_stable(struct execution *e, struct outbox *out)
 {
     struct certificate shown;
-    if (e->configuration.number > e->announced &&
+    if (e->stable.certificate.number > e->announced) /* of before a resume, in which nobody announced it */
+        announce(e, &e->stable.certificate, out);
+    if (configuration_ordered(&e->configuration) > e->announced &&
         stable_shows_number(&e->stable, e->announced, quorum_one_correct(&e->configuration), &shown))
         announce(e, &shown, out);
     if (execution_counts(e) == e->counted)
@@ -131,22 +145,36 @@ void reconfig_after_stable(struct execution *e, struct outbox *out)
         checkpoint_sign(e, out);
 }
 
+/* Who learns of RECONFIGs must know them after a power loss too: by then nobody may have the bodies that it did not need. */
+void execution_learn(struct execution *e, const struct chain *chain)
+{
+    size_t at = 0;
+    struct chain_step step;
+    for (configuration_no n = chain->first; chain_step_next(chain->steps, &at, &step); n++)
+        if (n > configuration_ordered(&e->configuration))
+            step_body_keep(e, n, step.slot, step.body);
+    configuration_walk(&e->configuration, chain);
+}
+
 enum verdict execution_on_configuration(struct execution *e, const struct frame *frame, struct outbox *out)
 {
     struct chain chain;
     size_t at = 0;
     struct chain_step step;
-    configuration_no before = e->configuration.number;
+    configuration_no before = configuration_ordered(&e->configuration);
     enum verdict verdict = configuration_follow(&e->configuration, frame);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     CHECK(chain_decode(frame->body, &chain));
     e->progress = true;
-    e->announced = e->configuration.number; /* whoever made it shows it around */
+    e->announced = configuration_ordered(&e->configuration); /* whoever made it shows it around */
+    execution_write_learned(e, &chain, out);
     for (configuration_no n = chain.first; chain_step_next(chain.steps, &at, &step); n++) {
         struct reconfig reconfig;
-        if (n > before && reconfig_body_check(step.body, &reconfig) == VERDICT_ACCEPT)
-            reconfigured(e, &reconfig, out);
+        if (n <= before || reconfig_body_check(step.body, &reconfig) != VERDICT_ACCEPT)
+            continue;
+        step_body_keep(e, n, step.slot, step.body);
+        reconfigured(e, &reconfig, out);
     }
     if (certificate_check(&e->configuration, chain.slot, &chain.root, chain.signers) == VERDICT_ACCEPT &&
         stable_adopt(&e->stable, chain.slot, &chain.root, chain.signers))
@@ -171,7 +199,7 @@ bool group_key_set(struct execution *e, const uint8_t sealed[32 + SEAL_BYTES])
 }
 
 /* Right when its public half is the one in the signed manifest, whoever sent it. */
-enum verdict execution_on_group_key(struct execution *e, const struct frame *frame)
+enum verdict execution_on_group_key(struct execution *e, const struct frame *frame, struct outbox *out)
 {
     struct group_key m;
     uint8_t sealed[32 + SEAL_BYTES];
@@ -184,5 +212,8 @@ enum verdict execution_on_group_key(struct execution *e, const struct frame *fra
     memcpy(sealed, m.half0.bytes, 32);
     memcpy(sealed + 32, m.half1.bytes, 32);
     memcpy(sealed + 64, m.tail.bytes, 16);
-    return group_key_set(e, sealed) ? VERDICT_ACCEPT : VERDICT_MISMATCH;
+    if (!group_key_set(e, sealed))
+        return VERDICT_MISMATCH;
+    execution_write_base(e, out);
+    return VERDICT_ACCEPT;
 }

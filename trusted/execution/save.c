@@ -175,8 +175,10 @@ static void put_leaves(struct execution *e, struct writer *w)
 static void put_head(struct execution *e, struct writer *w)
 {
     struct save *s = &e->save;
-    uint8_t plain[sizeof e->stable.certificate.signers + 160];
+    struct ordered_lists lists;
+    uint8_t plain[sizeof e->stable.certificate.signers + sizeof lists + 160];
     struct writer head = writer_to(plain, sizeof plain);
+    execution_put_ordered(e, &lists);
     saved_head_put(&head, &(struct saved_head){.slot = s->slot,
                                                .root = e->root,
                                                .time_us = e->time_us,
@@ -184,7 +186,10 @@ static void put_head(struct execution *e, struct writer *w)
                                                .origins_len = s->origins_cap,
                                                .stable_slot = e->stable.certificate.slot,
                                                .stable_root = e->stable.certificate.root,
-                                               .signers = certificate_signers(&e->stable.certificate)});
+                                               .signers = certificate_signers(&e->stable.certificate),
+                                               .steps = lists.steps,
+                                               .ordered = lists.ordered,
+                                               .bodies = lists.bodies});
     CHECK(!head.bad);
     put_item(e, w, RECALL_SAVED, 0, RECORD_SAVED, (struct slice){plain, head.len});
     s->head_given = true;
@@ -330,10 +335,11 @@ static bool take_head(struct execution *e, struct slice plain)
 {
     struct save *s = &e->save;
     if (s->loading || !e->based || e->executed || !saved_head_decode(plain, &s->head) ||
-        s->head.leaf_count == 0 || s->head.leaf_count > LEAVES_MAX || s->head.slot % CHECKPOINT_INTERVAL != 0)
+        s->head.leaf_count == 0 || s->head.leaf_count > LEAVES_MAX || s->head.slot % CHECKPOINT_INTERVAL != 0 ||
+        !execution_set_ordered(e, s->head.steps, s->head.ordered, s->head.bodies))
         return false;
     (void)stable_adopt(&e->stable, s->head.stable_slot, &s->head.stable_root, s->head.signers);
-    s->head.signers = (struct slice){NULL, 0}; /* it points into a buffer */
+    s->head.signers = s->head.steps = s->head.ordered = s->head.bodies = (struct slice){NULL, 0}; /* of a buffer */
     s->loading = true;
     s->origins_loaded = false;
     s->leaf = 0;

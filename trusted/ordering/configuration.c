@@ -86,6 +86,15 @@ static bool origins_load(struct configuration *c, struct slice origins)
     return true;
 }
 
+static const struct retired_keys *retired_find(const struct configuration *c, replica_id replica,
+                                               epoch_no epoch)
+{
+    for (uint32_t i = 0; i < c->retired_count; i++)
+        if (c->retired[i].replica == replica && c->retired[i].epoch == epoch)
+            return &c->retired[i];
+    return NULL;
+}
+
 static bool retired_load(struct configuration *c, struct slice retired)
 {
     if (!retired_list_ok(retired, RETIRED_MAX))
@@ -94,10 +103,11 @@ static bool retired_load(struct configuration *c, struct slice retired)
         struct retired r = retired_at(retired, i);
         struct sender sender = {.kind = KIND_EXECUTION, .id = r.replica, .epoch = r.epoch};
         if (r.replica >= c->replicas || configuration_member_ever(c, &sender) ||
-            configuration_retired_key(c, r.replica, r.epoch)) /* of now, or named twice */
+            retired_find(c, r.replica, r.epoch)) /* of now, or named twice */
             return false;
         struct retired_keys *keys = &c->retired[c->retired_count++];
-        *keys = (struct retired_keys){.replica = r.replica, .epoch = r.epoch};
+        *keys = (struct retired_keys){
+            .replica = r.replica, .epoch = r.epoch, .after = r.after, .until = r.until};
         memcpy(keys->sign_public, r.sign_public.bytes, 32);
     }
     return true;
@@ -107,8 +117,8 @@ static bool retired_load(struct configuration *c, struct slice retired)
 static bool resume_possible(const struct start *m)
 {
     if (m->resumed == 0)
-        return m->view == 0 && m->retired.len == 0;
-    return m->configuration > m->resumed && m->view > 0 && m->platforms.len == 0;
+        return m->view == 0 && m->retired.len == 0 && m->steps.len == 0 && m->ordered.len == 0;
+    return m->configuration > m->resumed && m->view > 0 && m->steps.len > 0;
 }
 
 /* In one fault domain the three compartments share their keys, and the pairwise keys of a replica are those. */
@@ -149,19 +159,13 @@ static bool quorums_possible(const struct configuration *c)
     return c->write_quorum == quorum_vote(c) && c->read_quorum == quorum_vote(c);
 }
 
-static configuration_no ordered_number(const struct configuration *c)
-{
-    return c->number - c->resumed;
-}
-
 /*
  * Where the chain digest begins: what a resume does not change, so that certificates of before still verify after it. (Not
- * START's content. The administrator signs one founding per cluster id, and a cluster that can be resumed knows no
- * RECONFIG; so what differs between its STARTs, the keys, is all that a digest over more would add.)
+ * START's content. The administrator signs one founding per cluster id, and what lies between it and a resume is in the chain.)
  */
 static void chain_begin(struct configuration *c)
 {
-    configuration_no number = ordered_number(c);
+    configuration_no number = configuration_ordered(c);
     struct configuration_step *first = &c->step[number % STEPS_KEPT];
     uint8_t begin[sizeof c->cluster.bytes + 8 + 32];
     struct writer w = writer_to(begin, sizeof begin);
@@ -170,6 +174,98 @@ static void chain_begin(struct configuration *c)
     put_raw(&w, c->group_public, sizeof c->group_public);
     *first = (struct configuration_step){.number = number};
     digest_of(&first->chain, "chain begins", begin, w.len);
+}
+
+/* At the founding the ordered state knows what START lists. */
+static void ordered_begin(struct configuration *c)
+{
+    for (unsigned k = 1; k < MEMBER_KINDS; k++)
+        for (replica_id r = 0; r < c->replicas; r++)
+            c->ordered[k][r] = (struct ordered_keys){.epoch = c->member[k][r].epoch,
+                                                     .after = c->member[k][r].after,
+                                                     .measurement = c->member[k][r].measurement};
+}
+
+void configuration_put_ordered(const struct configuration *c, struct writer *steps, struct writer *ordered)
+{
+    configuration_no first = configuration_ordered(c), number;
+    while (configuration_step(c, first - 1))
+        first--;
+    for (number = first; number <= configuration_ordered(c); number++) {
+        const struct configuration_step *step = configuration_step(c, number);
+        known_step_put(steps,
+                       &(struct known_step){.number = number, .slot = step->slot, .chain = step->chain});
+    }
+    for (replica_id r = 0; r < c->replicas; r++)
+        for (unsigned k = 1; k < MEMBER_KINDS; k++)
+            ordered_member_put(ordered,
+                               &(struct ordered_member){.replica = r,
+                                                        .kind = KIND_HOST + k,
+                                                        .epoch = c->ordered[k][r].epoch,
+                                                        .after = c->ordered[k][r].after,
+                                                        .measurement = c->ordered[k][r].measurement});
+}
+
+/* Without gaps, up to `last`; only the founding's was made at no slot. */
+static bool steps_load(struct configuration *c, struct slice steps, configuration_no last)
+{
+    uint32_t count = known_step_count(steps);
+    memset(c->step, 0, sizeof c->step);
+    if (!known_step_list_ok(steps, STEPS_KEPT) || count == 0 || last < count)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        struct known_step step = known_step_at(steps, i);
+        configuration_no number = last - count + 1 + i;
+        const struct configuration_step *before = configuration_step(c, number - 1);
+        if (step.number != number || (before && step.slot <= before->slot))
+            return false;
+        c->step[number % STEPS_KEPT] =
+            (struct configuration_step){.number = number,
+                                        .slot = step.slot,
+                                        .activation = step.slot ? activation_slot(step.slot) : 0,
+                                        .chain = step.chain};
+    }
+    return true;
+}
+
+static bool ordered_load(struct configuration *c, struct slice ordered)
+{
+    bool seen[MEMBER_KINDS][REPLICAS_MAX] = {{false}};
+    if (!ordered_member_list_ok(ordered, (MEMBER_KINDS - 1) * REPLICAS_MAX) ||
+        ordered_member_count(ordered) != (MEMBER_KINDS - 1) * c->replicas)
+        return false;
+    for (uint32_t i = 0; i < ordered_member_count(ordered); i++) {
+        struct ordered_member m = ordered_member_at(ordered, i);
+        if (m.replica >= c->replicas || m.kind < KIND_PREPARATION || m.kind > KIND_EXECUTION ||
+            seen[m.kind - KIND_HOST][m.replica])
+            return false;
+        seen[m.kind - KIND_HOST][m.replica] = true;
+        c->ordered[m.kind - KIND_HOST][m.replica] =
+            (struct ordered_keys){.epoch = m.epoch, .after = m.after, .measurement = m.measurement};
+    }
+    return true;
+}
+
+bool configuration_set_ordered(struct configuration *c, struct slice steps, struct slice ordered)
+{
+    uint32_t count = known_step_count(steps);
+    if (!known_step_list_ok(steps, STEPS_KEPT) || count == 0)
+        return false;
+    configuration_no last = known_step_at(steps, count - 1).number;
+    if (last == 0 || last > UINT64_MAX / 2 || !steps_load(c, steps, last) || !ordered_load(c, ordered))
+        return false;
+    c->number = last + c->resumed;
+    return true;
+}
+
+bool configuration_agrees(const struct configuration *a, const struct configuration *b)
+{
+    for (unsigned i = 0; i < STEPS_KEPT; i++) {
+        const struct configuration_step *x = &a->step[i], *y = configuration_step(b, x->number);
+        if (y && (x->slot != y->slot || !digest_equal(&x->chain, &y->chain)))
+            return false;
+    }
+    return true;
 }
 
 enum verdict configuration_load(struct configuration *c, const struct frame *start,
@@ -208,15 +304,18 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
         return VERDICT_MALFORMED;
     if (m.protocol == PROTOCOL_PBFT && !one_domain_unify_all(c))
         return VERDICT_MISMATCH;
+    if (m.resumed == 0)
+        ordered_begin(c);
+    else if (!configuration_set_ordered(c, m.steps, m.ordered) || c->number != m.configuration)
+        return VERDICT_MALFORMED;
     return VERDICT_ACCEPT;
 }
 
-const uint8_t *configuration_retired_key(const struct configuration *c, replica_id replica, epoch_no epoch)
+const uint8_t *configuration_retired_key(const struct configuration *c, replica_id replica, epoch_no epoch,
+                                         slot_no slot)
 {
-    for (uint32_t i = 0; i < c->retired_count; i++)
-        if (c->retired[i].replica == replica && c->retired[i].epoch == epoch)
-            return c->retired[i].sign_public;
-    return NULL;
+    const struct retired_keys *keys = retired_find(c, replica, epoch);
+    return keys && keys->after < slot && slot <= keys->until ? keys->sign_public : NULL;
 }
 
 static bool sender_possible(const struct configuration *c, const struct sender *sender)
@@ -268,7 +367,7 @@ const struct configuration_step *configuration_step(const struct configuration *
 
 configuration_no configuration_number_at(const struct configuration *c, slot_no slot)
 {
-    configuration_no number = ordered_number(c);
+    configuration_no number = configuration_ordered(c);
     const struct configuration_step *step = configuration_step(c, number);
     while (step && step->slot > slot && configuration_step(c, number - 1))
         step = configuration_step(c, --number);
@@ -284,7 +383,7 @@ slot_no activation_slot(slot_no slot)
 
 slot_no configuration_activation(const struct configuration *c)
 {
-    const struct configuration_step *step = configuration_step(c, ordered_number(c));
+    const struct configuration_step *step = configuration_step(c, configuration_ordered(c));
     return step ? step->activation : 0;
 }
 
@@ -313,7 +412,7 @@ static enum verdict launcher_vouches(const struct configuration *c, const struct
     struct evidence evidence = evidence_of(renewal);
     struct attest_policy policy = {
         .software_key = c->platform[m->replica].present ? c->platform[m->replica].public : NULL,
-        .measurement = &c->member[renewal->kind - KIND_HOST][m->replica].measurement,
+        .measurement = &c->ordered[renewal->kind - KIND_HOST][m->replica].measurement,
     };
     attest_bound(&c->cluster, m->replica, renewal, m->configuration, m->attempt, report_data);
     return attest_verify(&evidence, &policy, report_data);
@@ -333,7 +432,7 @@ enum verdict reconfig_admissible(const struct configuration *c, const struct rec
     for (uint32_t i = 0; i < renewal_count(m->members); i++) {
         struct renewal renewal = renewal_at(m->members, i);
         struct renewal first = renewal_at(m->members, 0);
-        if (renewal.epoch <= c->member[renewal.kind - KIND_HOST][m->replica].epoch)
+        if (renewal.epoch <= c->ordered[renewal.kind - KIND_HOST][m->replica].epoch)
             return VERDICT_STALE;
         if (c->protocol == PROTOCOL_PBFT &&
             (renewal.epoch != first.epoch || memcmp(&renewal.box_public, &first.box_public, 32) != 0))
@@ -358,26 +457,39 @@ static void chain_add(struct digest *chain, struct slice body, slot_no slot)
     digest_end(&state, chain);
 }
 
+/* Keys that START replaced stay replaced: a RECONFIG of before the resume, executed again, names compartments that are gone. */
+static bool renew(struct configuration *c, replica_id r, const struct renewal *renewal, slot_no activation)
+{
+    unsigned kind = renewal->kind - KIND_HOST;
+    c->ordered[kind][r] = (struct ordered_keys){
+        .epoch = renewal->epoch, .after = activation, .measurement = renewal->measurement};
+    if (renewal->epoch <= c->member[kind][r].epoch && !mutant(MUTANT_DEAD_KEYS_INSTALLED))
+        return false;
+    struct member_keys keys = {.present = true,
+                               .epoch = renewal->epoch,
+                               .after = activation,
+                               .measurement = renewal->measurement};
+    memcpy(keys.sign_public, renewal->sign_public.bytes, 32);
+    memcpy(keys.box_public, renewal->box_public.bytes, 32);
+    member_push(c, kind, r, &keys);
+    return true;
+}
+
 static void apply(struct configuration *c, const struct reconfig *m, struct slice body, slot_no slot)
 {
-    struct configuration_step next = *configuration_step(c, c->number);
+    struct configuration_step next = *configuration_step(c, configuration_ordered(c));
     next.number++;
     next.slot = slot;
     next.activation = activation_slot(slot);
     chain_add(&next.chain, body, slot);
-    c->number = next.number;
+    c->number++;
     c->step[next.number % STEPS_KEPT] = next;
+    bool renewed = false;
     for (uint32_t i = 0; i < renewal_count(m->members); i++) {
         struct renewal renewal = renewal_at(m->members, i);
-        struct member_keys keys = {.present = true,
-                                   .epoch = renewal.epoch,
-                                   .after = next.activation,
-                                   .measurement = renewal.measurement};
-        memcpy(keys.sign_public, renewal.sign_public.bytes, 32);
-        memcpy(keys.box_public, renewal.box_public.bytes, 32);
-        member_push(c, renewal.kind - KIND_HOST, m->replica, &keys);
+        renewed = renew(c, m->replica, &renewal, next.activation);
     }
-    if (c->protocol == PROTOCOL_PBFT)
+    if (c->protocol == PROTOCOL_PBFT && renewed)
         (void)one_domain_unify(c, m->replica);
 }
 
@@ -386,7 +498,7 @@ static uint32_t pending_count(const struct configuration *c, unsigned kind, slot
 {
     uint32_t count = 0;
     for (replica_id r = 0; r < c->replicas; r++)
-        count += c->member[kind - KIND_HOST][r].after >= slot;
+        count += c->ordered[kind - KIND_HOST][r].after >= slot;
     return count;
 }
 
@@ -395,14 +507,15 @@ enum verdict configuration_reconfigure(struct configuration *c, const struct rec
 {
     if (c->fixed)
         return VERDICT_UNEXPECTED;
-    if (m->configuration != c->number || slot <= configuration_step(c, c->number)->slot)
+    configuration_no number = configuration_ordered(c);
+    if (m->configuration != number || slot <= configuration_step(c, number)->slot)
         return VERDICT_STALE;
     enum verdict verdict = reconfig_admissible(c, m);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     for (uint32_t i = 0; i < renewal_count(m->members); i++) {
         uint32_t kind = renewal_at(m->members, i).kind;
-        if (c->member[kind - KIND_HOST][m->replica].after >= slot)
+        if (c->ordered[kind - KIND_HOST][m->replica].after >= slot)
             return VERDICT_EARLY;
         if (pending_count(c, kind, slot) >= c->faults && !mutant(MUTANT_MORE_THAN_F_PENDING))
             return VERDICT_LIMIT;
@@ -419,13 +532,39 @@ static enum verdict chain_continue(const struct configuration *c, const struct c
     struct chain_step step;
     configuration_no number = m->first;
     while (chain_step_next(m->steps, &at, &step)) {
-        if (number++ <= c->number)
+        if (number++ <= configuration_ordered(c))
             continue;
-        if (step.slot <= configuration_step(c, c->number)->slot || m->slot > activation_slot(step.slot))
+        if (step.slot <= configuration_step(c, configuration_ordered(c))->slot || m->slot > activation_slot(step.slot))
             return VERDICT_MALFORMED;
         chain_add(chain, step.body, step.slot);
     }
     return VERDICT_ACCEPT;
+}
+
+void configuration_walk(struct configuration *c, const struct chain *m)
+{
+    size_t at = 0;
+    struct chain_step step;
+    for (configuration_no number = m->first; chain_step_next(m->steps, &at, &step); number++) {
+        struct reconfig reconfig;
+        if (number != configuration_ordered(c) + 1)
+            continue;
+        CHECK(reconfig_body_check(step.body, &reconfig) == VERDICT_ACCEPT && reconfig.replica < c->replicas);
+        apply(c, &reconfig, step.body, step.slot);
+    }
+}
+
+/* A correct E executed them, so they name a replica that there is. */
+static bool replicas_possible(const struct configuration *c, const struct chain *m)
+{
+    size_t at = 0;
+    struct chain_step step;
+    while (chain_step_next(m->steps, &at, &step)) {
+        struct reconfig reconfig;
+        if (reconfig_body_check(step.body, &reconfig) != VERDICT_ACCEPT || reconfig.replica >= c->replicas)
+            return false;
+    }
+    return true;
 }
 
 enum verdict configuration_follow(struct configuration *c, const struct frame *frame)
@@ -437,27 +576,18 @@ enum verdict configuration_follow(struct configuration *c, const struct frame *f
         return verdict;
     if (c->fixed)
         return VERDICT_UNEXPECTED;
-    configuration_no last = m.first + count - 1;
-    if (last <= c->number)
+    if (!replicas_possible(c, &m))
+        return VERDICT_MALFORMED;
+    configuration_no last = m.first + count - 1, number = configuration_ordered(c);
+    if (last <= number)
         return VERDICT_DUPLICATE;
-    if (m.first > c->number + 1)
+    if (m.first > number + 1)
         return VERDICT_EARLY;
-    struct digest chain = configuration_step(c, c->number)->chain;
+    struct digest chain = configuration_step(c, number)->chain;
     verdict = chain_continue(c, &m, &chain);
     if (verdict == VERDICT_ACCEPT)
         verdict = signers_check(c, m.slot, &m.root, m.signers, last, &chain, quorum_one_correct(c));
-    if (verdict != VERDICT_ACCEPT)
-        return verdict;
-    size_t at = 0;
-    struct chain_step step;
-    for (configuration_no number = m.first; chain_step_next(m.steps, &at, &step); number++) {
-        struct reconfig reconfig;
-        if (number <= c->number)
-            continue;
-        CHECK(reconfig_body_check(step.body, &reconfig) == VERDICT_ACCEPT);
-        if (reconfig.replica >= c->replicas)
-            return VERDICT_MALFORMED; /* 2f+1 E would have had to execute it */
-        apply(c, &reconfig, step.body, step.slot);
-    }
-    return VERDICT_ACCEPT;
+    if (verdict == VERDICT_ACCEPT)
+        configuration_walk(c, &m);
+    return verdict;
 }

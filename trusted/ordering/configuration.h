@@ -11,8 +11,10 @@
  *   takes a certificate of a number that it does not hold (configuration_chain fails). So nobody counts the earlier
  *   incarnation above a, nor the new one up to a.
  *
- * A resume (durability sync, wire/start.h) raises the number too, but not what the ordered state knows: steps, CHECKPOINTs and
- * certificates name `number - resumed`. A cluster that can be resumed orders no RECONFIG (`fixed`), so its chain has one step.
+ * A resume (durability sync, wire/start.h) raises the number too, but not what the ordered state knows: steps, RECONFIGs,
+ * CHECKPOINTs and certificates name `number - resumed`. What a RECONFIG comes to depends on the ordered state alone (`ordered`,
+ * `step`), so whoever executes it after a resume comes to what those came to who did so before; the keys that START names are later
+ * than the ones that such a RECONFIG names, and stay.
  *
  * Bounded: EPOCHS_KEPT earlier incarnations of a member (for certificates that old E signed), STEPS_KEPT numbers.
  */
@@ -37,10 +39,18 @@ struct member_keys {
     struct digest head; /* of its records, at a resume */
 };
 
-/* An E of an earlier START. */
+/* What the ordered state knows of a compartment: what the last RECONFIG named (or the founding). */
+struct ordered_keys {
+    epoch_no epoch;
+    slot_no after; /* its activation slot */
+    struct digest measurement;
+};
+
+/* An E of before the last resume; its signature counts in (after, until]. */
 struct retired_keys {
     replica_id replica;
     epoch_no epoch;
+    slot_no after, until;
     uint8_t sign_public[32];
 };
 
@@ -53,7 +63,7 @@ struct origin_keys {
 
 /* How a number came about. The first is START's, at slot 0. */
 struct configuration_step {
-    configuration_no number; /* 0: unused */
+    configuration_no number; /* of the ordered state; 0: unused */
     slot_no slot;            /* of the RECONFIG */
     slot_no activation;
     struct digest chain;
@@ -76,6 +86,7 @@ struct configuration {
     struct member_keys member[MEMBER_KINDS][REPLICAS_MAX]; /* the latest known ... */
     struct member_keys earlier[MEMBER_KINDS][REPLICAS_MAX]
                               [EPOCHS_KEPT];    /* ... and those before it, latest first */
+    struct ordered_keys ordered[MEMBER_KINDS][REPLICAS_MAX];
     struct configuration_step step[STEPS_KEPT]; /* by number modulo */
     struct {
         bool present;
@@ -106,6 +117,12 @@ const struct member_keys *configuration_member_ever(const struct configuration *
 
 /* The number that an E that executed `slot` and nothing above has reached. */
 configuration_no configuration_number_at(const struct configuration *configuration, slot_no slot);
+/* What the ordered state knows: without resumes. */
+static inline configuration_no configuration_ordered(const struct configuration *c)
+{
+    return c->number - c->resumed;
+}
+
 /* How a number came about; NULL when it is not known (yet, or any more). */
 const struct configuration_step *configuration_step(const struct configuration *configuration,
                                                     configuration_no number);
@@ -116,7 +133,7 @@ slot_no activation_slot(slot_no slot);
 /* The highest activation slot of changes known: pending while nothing at or above it is stable. 0: there never was one. */
 slot_no configuration_activation(const struct configuration *configuration);
 
-/* May this RECONFIG be ordered? Authority, evidence and epochs, by what is known; not whether its time has come. */
+/* May this RECONFIG be ordered? Authority, evidence and epochs, by what the ordered state knows; not whether its time has come. */
 enum verdict reconfig_admissible(const struct configuration *configuration, const struct reconfig *reconfig);
 
 /*
@@ -133,9 +150,22 @@ enum verdict configuration_reconfigure(struct configuration *configuration, cons
  */
 enum verdict configuration_follow(struct configuration *configuration, const struct frame *frame);
 
-/* The signing key of an Execution compartment of an earlier START; NULL when there is none. */
+/* Walks on along steps that are known to be right: executed, or vouched for. `known`: as configuration_follow makes it. */
+void configuration_walk(struct configuration *configuration, const struct chain *known);
+
+/* The ordered state as START lists it, and back: false when it is inconsistent. Room: CONFIGURATION_STEPS_BYTES and _ORDERED_BYTES. */
+#define CONFIGURATION_STEPS_BYTES   (STEPS_KEPT * known_step_BYTES)
+#define CONFIGURATION_ORDERED_BYTES ((MEMBER_KINDS - 1) * REPLICAS_MAX * ordered_member_BYTES)
+void configuration_put_ordered(const struct configuration *configuration, struct writer *steps,
+                               struct writer *ordered);
+bool configuration_set_ordered(struct configuration *configuration, struct slice steps, struct slice ordered);
+
+/* Do both know the same of the numbers that both know? */
+bool configuration_agrees(const struct configuration *a, const struct configuration *b);
+
+/* The signing key of an Execution compartment of before the last resume, if it counts at this slot; NULL when there is none. */
 const uint8_t *configuration_retired_key(const struct configuration *configuration, replica_id replica,
-                                         epoch_no epoch);
+                                         epoch_no epoch, slot_no slot);
 
 static inline uint32_t quorum_vote(const struct configuration *c)
 {

@@ -30,13 +30,11 @@ enum verdict start_load(struct configuration *configuration, const struct auth *
         return verdict;
     if (config->one_domain != (configuration->protocol == PROTOCOL_PBFT))
         return VERDICT_MISMATCH;
-    if (config->durable && !configuration->fixed)
-        return VERDICT_MISMATCH; /* what is on the disk could not go on over a RECONFIG */
     /* Listed with these very keys; or started anew since the manifest was signed: then it learns until a RECONFIG lists it. */
     if (auth->self.id >= configuration->replicas)
         return VERDICT_UNKNOWN_SENDER;
     const struct member_keys *latest = &configuration->member[auth->self.kind - KIND_HOST][auth->self.id];
-    if (auth->self.epoch > latest->epoch && !config->durable)
+    if (auth->self.epoch > latest->epoch)
         return VERDICT_ACCEPT;
     const struct member_keys *me = configuration_member(configuration, &auth->self);
     if (!me || !auth_has_keys(auth, me))

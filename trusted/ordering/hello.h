@@ -17,8 +17,8 @@ struct hello_head {
 void hello_emit(struct auth *auth, const struct compartment_config *config, const struct hello_head *head,
                 struct outbox *out);
 
-/* Loads a START and checks that it names this very compartment with these keys, and the log head that it showed; or, with
- * durability memory, an earlier epoch of it: then this one learns, and has no vote, until a RECONFIG lists it. */
+/* Loads a START and checks that it names this very compartment with these keys, and the log head that it showed; or an
+ * earlier epoch of it: then this one learns, and has no vote, until a RECONFIG lists it. */
 enum verdict start_load(struct configuration *configuration, const struct auth *auth,
                         const struct compartment_config *config, const struct digest *head,
                         const struct frame *frame);

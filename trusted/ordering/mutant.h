@@ -54,7 +54,11 @@
     M(CONFIGURATION_IGNORED, "configuration-ignored", "safety")                                              \
     M(OLD_EPOCH_VIEW_CHANGE, "old-epoch-view-change", "safety")                                              \
     M(REPLY_BEFORE_ACTIVATION, "reply-before-activation", "safety")                                          \
-    M(IDLE_NEVER_ACTIVATES, "idle-never-activates", "liveness")
+    M(IDLE_NEVER_ACTIVATES, "idle-never-activates", "liveness")                                              \
+    M(DEAD_KEYS_INSTALLED, "dead-keys-installed", "safety")                                                  \
+    M(LEARNER_COUNTS, "learner-counts", "safety")                                                            \
+    M(LEARNER_WRITES, "learner-writes", "safety")                                                            \
+    M(CHAIN_NOT_KEPT, "chain-not-kept", "liveness")
 
 enum mutant {
     MUTANT_NONE,

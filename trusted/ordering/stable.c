@@ -94,7 +94,7 @@ enum verdict stable_add(struct stable *stable, const struct auth *auth, const st
         return verdict;
     if (checkpoint.slot <= stable->certificate.slot)
         return VERDICT_STALE;
-    if (checkpoint.configuration > auth->configuration->number - auth->configuration->resumed)
+    if (checkpoint.configuration > configuration_ordered(auth->configuration))
         return VERDICT_EARLY; /* who could not tell who votes above must not go on */
     const struct configuration_step *step = configuration_step(auth->configuration, checkpoint.configuration);
     if (!step || !digest_equal(&step->chain, &checkpoint.chain))
@@ -128,7 +128,7 @@ enum verdict stable_add(struct stable *stable, const struct auth *auth, const st
 /* The signer may be of an earlier START: a resumed cluster goes on from certificates of before. */
 static bool checkpoint_signed(const struct configuration *c, const struct frame *frame, slot_no slot)
 {
-    const uint8_t *key = configuration_retired_key(c, frame->sender.id, frame->sender.epoch);
+    const uint8_t *key = configuration_retired_key(c, frame->sender.id, frame->sender.epoch, slot);
     struct digest content;
     if (!key)
         return auth_check_signature_at(c, frame, slot) == VERDICT_ACCEPT;
@@ -184,7 +184,7 @@ enum verdict certificate_check(const struct configuration *c, slot_no slot, cons
     configuration_no number = signer_at(signers, 0).configuration;
     const struct configuration_step *step = configuration_step(c, number);
     if (!step)
-        return number > c->number - c->resumed ? VERDICT_EARLY : VERDICT_STALE;
+        return number > configuration_ordered(c) ? VERDICT_EARLY : VERDICT_STALE;
     return signers_check(c, slot, root, signers, number, &step->chain, quorum_stable(c));
 }
 

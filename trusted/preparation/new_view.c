@@ -40,6 +40,7 @@ void preparation_enter(struct preparation *p, view_no view, const struct selecti
     if (!mutant(MUTANT_NEW_VIEW_H_NOT_ADOPTED) &&
         stable_adopt(&p->stable, certificate->slot, &certificate->root, certificate->signers))
         preparation_truncated(p);
+    preparation_entered(p);
     slot_no top = selection->stable_slot + selection->count;
     p->next_slot = (top > prep_stable_slot(p) ? top : prep_stable_slot(p)) + 1;
     preparation_tell_view(p, out);

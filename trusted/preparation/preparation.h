@@ -96,6 +96,7 @@ struct preparation {
     uint8_t *scratch; /* FRAME_MAX, for NEW-VIEW */
     struct sealing sealing;
     bool write_all; /* the checkpoint rose: before the next vote everything is written anew */
+    slot_no whole_above; /* see struct promises */
     struct tag16 recalled_cluster;
     configuration_no recalled_configuration;
 };
@@ -145,6 +146,9 @@ void preparation_write_vote(struct preparation *p, slot_no slot, const struct di
                             struct outbox *out);
 void preparation_write_view(struct preparation *p, struct outbox *out);
 struct hello_head preparation_head(const struct preparation *p);
+/* A RECONFIG may list this incarnation; a view was entered: what its log must hold to be whole may be known. */
+void preparation_listed(struct preparation *p);
+void preparation_entered(struct preparation *p);
 /* START was loaded: begins, or goes on from what was recalled. */
 enum verdict preparation_resume(struct preparation *p, struct outbox *out);
 

@@ -6,17 +6,24 @@
 #include "ordering/hello.h"
 #include "preparation/preparation.h"
 
+/* While nothing counts that this incarnation says, the records of the one before it may still be needed. */
+static bool writes(const struct preparation *p)
+{
+    return p->sealing.on && (auth_counts_above(&p->auth) != UINT64_MAX || mutant(MUTANT_LEARNER_WRITES));
+}
+
 void preparation_write_all(struct preparation *p, struct outbox *out)
 {
     uint8_t votes[PARTING_VOTES_MAX * slot_view_BYTES];
     uint8_t body[sizeof votes + sizeof p->stable.certificate.signers + 160];
     const struct certificate *certificate = &p->stable.certificate;
     p->write_all = false;
-    if (!p->sealing.on)
+    if (!writes(p))
         return;
     struct promises promises = {
         .cluster = p->configuration.cluster,
         .configuration = p->configuration.number,
+        .whole_above = p->whole_above,
         .view = p->view,
         .stable_slot = certificate->slot,
         .stable_root = certificate->root,
@@ -34,7 +41,7 @@ void preparation_write_vote(struct preparation *p, slot_no slot, const struct di
 {
     uint8_t body[slot_view_BYTES];
     struct writer w = writer_to(body, sizeof body);
-    if (!p->sealing.on)
+    if (!writes(p))
         return;
     if (p->write_all)
         preparation_write_all(p, out);
@@ -46,6 +53,8 @@ void preparation_write_view(struct preparation *p, struct outbox *out)
 {
     uint8_t body[8];
     struct writer w = writer_to(body, sizeof body);
+    if (!writes(p))
+        return;
     if (p->write_all)
         preparation_write_all(p, out);
     left_view_put(&w, &(struct left_view){.view = p->view});
@@ -74,6 +83,7 @@ static bool take_promises(struct preparation *p, struct slice plain)
     p->view = m.view;
     p->recalled_cluster = m.cluster;
     p->recalled_configuration = m.configuration;
+    p->whole_above = m.whole_above;
     p->next_slot = prep_stable_slot(p) + 1;
     for (uint32_t i = 0; i < slot_view_count(m.votes); i++) {
         struct slot_view vote = slot_view_at(m.votes, i);
@@ -107,9 +117,14 @@ static bool take_record(struct preparation *p, unsigned kind, struct slice plain
 
 struct hello_head preparation_head(const struct preparation *p)
 {
+    struct hello_head head;
     if (!p->sealing.recalled)
         return (struct hello_head){0};
-    return (struct hello_head){.view = p->view, .stable = prep_stable_slot(p), .head = p->sealing.head};
+    head = (struct hello_head){.view = p->view, .stable = prep_stable_slot(p), .head = p->sealing.head};
+    /* One that learned, or lost its log: what it lacks, others must have. */
+    if (prep_stable_slot(p) < p->whole_above && !mutant(MUTANT_LEARNER_COUNTS))
+        memset(&head.head, 0, sizeof head.head);
+    return head;
 }
 
 enum verdict preparation_on_recall(struct preparation *p, const struct frame *frame, struct outbox *out)
@@ -140,13 +155,34 @@ enum verdict preparation_on_recall(struct preparation *p, const struct frame *fr
 static bool start_follows(const struct preparation *p, const struct configuration *c)
 {
     return memcmp(c->cluster.bytes, p->recalled_cluster.bytes, sizeof c->cluster.bytes) == 0 &&
-           c->number > p->recalled_configuration && c->view > p->view;
+           auth_counts_above(&p->auth) == 0 && c->number > p->recalled_configuration && c->view > p->view;
+}
+
+/* An incarnation that learned, now that it is listed. */
+void preparation_listed(struct preparation *p)
+{
+    slot_no above = auth_counts_above(&p->auth);
+    p->write_all = true;
+    if (p->whole_above == UINT64_MAX && above && above != UINT64_MAX)
+        p->whole_above = above;
+}
+
+/* One without its log may have voted, before, for whatever lies within a window above the checkpoint at which the resumed cluster
+ * goes on. */
+void preparation_entered(struct preparation *p)
+{
+    if (p->whole_above != UINT64_MAX || auth_counts_above(&p->auth) != 0)
+        return;
+    p->whole_above = prep_stable_slot(p) + WINDOW;
+    p->write_all = true;
 }
 
 enum verdict preparation_resume(struct preparation *p, struct outbox *out)
 {
     if (p->sealing.recalled && !start_follows(p, &p->configuration))
         return VERDICT_MISMATCH;
+    if (!p->sealing.recalled)
+        p->whole_above = p->configuration.resumed ? UINT64_MAX : auth_counts_above(&p->auth);
     p->started = true;
     p->view = p->configuration.view;
     /* View 0 needs no NEW-VIEW, for the first epochs only: who starts anew may have voted there. */

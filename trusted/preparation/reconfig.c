@@ -39,7 +39,7 @@ enum verdict preparation_on_reconfig(struct preparation *p, const struct frame *
         return verdict;
     auth_content(&p->auth.cluster, frame->type, &frame->sender, frame->body, &digest);
     /* E may be ahead of what this P knows, never behind it. */
-    if (reconfig.configuration < p->configuration.number)
+    if (reconfig.configuration < configuration_ordered(&p->configuration))
         verdict = VERDICT_STALE;
     if (verdict == VERDICT_ACCEPT)
         verdict = reconfig_admissible(&p->configuration, &reconfig);
@@ -60,6 +60,7 @@ enum verdict preparation_on_configuration(struct preparation *p, const struct fr
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     CHECK(chain_decode(frame->body, &chain));
+    preparation_listed(p);
     if (certificate_check(&p->configuration, chain.slot, &chain.root, chain.signers) == VERDICT_ACCEPT &&
         stable_adopt(&p->stable, chain.slot, &chain.root, chain.signers))
         preparation_truncated(p);

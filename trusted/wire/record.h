@@ -18,6 +18,7 @@ enum record_kind {
     RECORD_BASE = 11,     /* E: struct base, full */
     RECORD_EXECUTED = 12, /* E: struct executed_slots */
     RECORD_STABLE = 13,   /* E: struct promises without votes: its stable certificate */
+    RECORD_LEARNED = 17,  /* E: struct chain: RECONFIGs that it learned of instead of executing them */
     RECORD_LEAF = 14,     /* E: one leaf of a saved checkpoint; outside the row of records */
     RECORD_ORIGINS = 15,  /* E: a piece of the origin table of a saved checkpoint; likewise */
     RECORD_SAVED = 16,    /* E: struct saved_head, the head of a saved checkpoint; likewise */
@@ -28,10 +29,13 @@ static inline bool record_is_full(unsigned kind)
     return kind == RECORD_PROMISES || kind == RECORD_BASE;
 }
 
-/* All that P or C is bound by. `view`: the highest that it voted in, or left for. `votes`: struct slot_view, ascending. */
+/* All that P or C is bound by. `view`: the highest that it voted in, or left for. `votes`: struct slot_view, ascending.
+ * `whole_above`: who has this is bound by nothing else, once its stable checkpoint is there: up to that slot an earlier incarnation
+ * voted, or one that lost its log (UINT64_MAX: who knows up to where; E: any value but 0 says so). */
 #define PROMISES_FIELDS(F)                                                                                   \
     F(tag16, cluster)                                                                                        \
     F(u64, configuration)                                                                                    \
+    F(u64, whole_above)                                                                                      \
     F(u64, view) F(u64, stable_slot) F(digest, stable_root) F(slice, signers) F(slice, votes)
 WIRE_STRUCT(promises, PROMISES_FIELDS)
 
@@ -39,20 +43,29 @@ WIRE_STRUCT(promises, PROMISES_FIELDS)
 #define LEFT_VIEW_FIELDS(F) F(u64, view)
 WIRE_STRUCT(left_view, LEFT_VIEW_FIELDS)
 
-/* Where E's following records start: after `slot`, under this START, with the Execution group's secret. */
-#define BASE_FIELDS(F) F(u64, slot) F(key, group_secret) F(slice, start)
+/* Where E's following records start: after `slot`, under this START and what the ordered state knew beside it (`steps` and
+ * `ordered` as in START; `bodies`: a list of struct known_body, the RECONFIGs that it can show), with the Execution group's secret.
+ * `whole` 1: its log leads to every state that it vouched for. */
+#define BASE_FIELDS(F)                                                                                       \
+    F(u64, slot) F(u8, whole) F(key, group_secret) F(slice, start) F(slice, steps) F(slice, ordered) F(slice, bodies)
 WIRE_STRUCT(base, BASE_FIELDS)
+
+/* A RECONFIG that led to `number`. */
+#define KNOWN_BODY_FIELDS(F) F(u64, number) F(u64, slot) F(slice, body)
+WIRE_STRUCT(known_body, KNOWN_BODY_FIELDS)
 
 /* Batches of the slots from `first` on, 32 bytes each. */
 #define EXECUTED_SLOTS_FIELDS(F) F(u64, first) F(slice, batches)
 WIRE_STRUCT(executed_slots, EXECUTED_SLOTS_FIELDS)
 
-/* A saved checkpoint: what leaves and origins must give, and E's stable certificate at the time (the log may lack its record). */
+/* A saved checkpoint: what leaves and origins must give; and, since the log may lack the records of that time, E's stable
+ * certificate, and what the ordered state knew (as in struct base). */
 #define SAVED_HEAD_FIELDS(F)                                                                                 \
     F(u64, slot)                                                                                             \
     F(digest, root)                                                                                          \
     F(u64, time_us)                                                                                          \
-    F(u64, leaf_count) F(u64, origins_len) F(u64, stable_slot) F(digest, stable_root) F(slice, signers)
+    F(u64, leaf_count) F(u64, origins_len) F(u64, stable_slot) F(digest, stable_root) F(slice, signers)   \
+        F(slice, steps) F(slice, ordered) F(slice, bodies)
 WIRE_STRUCT(saved_head, SAVED_HEAD_FIELDS)
 
 /* Compartment -> host: the attachment, a sealed record, must be durable before anything that follows it leaves the

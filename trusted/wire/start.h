@@ -3,12 +3,13 @@
  * keys, and the clients. The sealed group keys are attached; they are authenticated by what they decrypt to (the public
  * half stands in the manifest).
  *
- * A START that resumes a cluster all of whose replicas were down has the cluster id and the origins of the one before it, a
- * higher configuration number, and names log heads. `resumed` counts such STARTs: what the ordered state knows is
- * `configuration - resumed`, which a resume does not change (replicas that executed a slot before it and others that do
- * so after it must get the same root). `view` is the first to be entered, by NEW-VIEW. `retired` are the signing keys of E of
- * earlier STARTs, so that certificates made of their CHECKPOINTs still count. No group keys are attached: every E has its own
- * sealed.
+ * A START that resumes a cluster all of whose replicas were down has cluster id, origins and platforms of the one before it,
+ * and names log heads. `resumed` counts such STARTs: what the ordered state knows is `configuration - resumed`, which a resume does
+ * not change (replicas that executed a slot before it and others that do so after it must get the same root). `steps` and
+ * `ordered` say what that state knows of RECONFIGs: how the last numbers came about, and the epochs that were ordered. The
+ * keys in `members` are later than all of those, and in force everywhere. `view` is the first to be entered, by NEW-VIEW.
+ * `retired` are the signing keys of E of before, so that certificates made of their CHECKPOINTs still count. No group keys
+ * are attached: who has its log has its own sealed, and gives it to who has not.
  */
 #ifndef WIRE_START_H
 #define WIRE_START_H
@@ -23,7 +24,7 @@
     F(u16, faults)                                                                                           \
     F(u64, configuration) F(u32, replicas) F(u32, write_quorum) F(u32, read_quorum) F(u64, view_timeout_us)  \
         F(key, group_public) F(slice, members) F(slice, origins) F(u64, resumed) F(u64, view)                \
-            F(slice, retired) F(slice, platforms)
+            F(slice, retired) F(slice, platforms) F(slice, steps) F(slice, ordered)
 WIRE_STRUCT(start, START_FIELDS)
 
 /* One incarnation of a compartment (or a host): in force for slots above `after`, until a later one of the same compartment
@@ -36,13 +37,24 @@ WIRE_STRUCT(start, START_FIELDS)
 WIRE_STRUCT(member, MEMBER_FIELDS)
 WIRE_LIST(member, MEMBER_FIELDS)
 
-/* An E of an earlier START. */
-#define RETIRED_FIELDS(F) F(u32, replica) F(u64, epoch) F(key, sign_public)
+/* An E of before: its signature counts for slots above `after`, up to `until`. */
+#define RETIRED_FIELDS(F) F(u32, replica) F(u64, epoch) F(key, sign_public) F(u64, after) F(u64, until)
 WIRE_STRUCT(retired, RETIRED_FIELDS)
 WIRE_LIST(retired, RETIRED_FIELDS)
 
+/* A number that RECONFIGs led to (or the founding's, at slot 0), at which slot, and the chain digest. Ascending, without gaps. */
+#define KNOWN_STEP_FIELDS(F) F(u64, number) F(u64, slot) F(digest, chain)
+WIRE_STRUCT(known_step, KNOWN_STEP_FIELDS)
+WIRE_LIST(known_step, KNOWN_STEP_FIELDS)
+
+/* What the ordered state knows of a compartment: the last epoch that a RECONFIG named (or the founding), its activation slot (0)
+ * and measurement. */
+#define ORDERED_MEMBER_FIELDS(F) F(u32, replica) F(u32, kind) F(u64, epoch) F(u64, after) F(digest, measurement)
+WIRE_STRUCT(ordered_member, ORDERED_MEMBER_FIELDS)
+WIRE_LIST(ordered_member, ORDERED_MEMBER_FIELDS)
+
 /* Key with which the launcher of a replica vouches for that replica's compartments when they start anew. None of any replica: no
- * compartment can be renewed, and the configuration changes by a later START only; with durability sync it is so. */
+ * compartment can be renewed, and the configuration changes by a later START only. */
 #define PLATFORM_FIELDS(F) F(u32, replica) F(key, public)
 WIRE_STRUCT(platform, PLATFORM_FIELDS)
 WIRE_LIST(platform, PLATFORM_FIELDS)
