@@ -70,7 +70,7 @@ static void restart(struct world *w, replica_id r, bool clone)
     replica->timer_set++;
     forget(w, r);
     if (w->durable)
-        disk_power_loss(w, r);
+        disk_power_loss(&replica->disk);
     if (w->durable && !w->massacre && dice_chance(&w->rejoin_dice, 0.3))
         disk_wipe(&replica->disk);
     replica_init(w, r);
