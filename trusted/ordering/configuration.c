@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "ordering/attest.h"
 #include "ordering/auth.h"
+#include "ordering/hosts.h"
 #include "ordering/mutant.h"
 #include "ordering/stable.h"
 
@@ -206,6 +207,7 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
     if (!quorums_possible(c) || !members_load(c, m.members) || !origins_load(c, m.origins) ||
         !platforms_load(c, m.platforms) || !resume_possible(&m) || !retired_load(c, m.retired))
         return VERDICT_MALFORMED;
+    hosts_load(c);
     if (m.protocol == PROTOCOL_PBFT && !one_domain_unify_all(c))
         return VERDICT_MISMATCH;
     return VERDICT_ACCEPT;
@@ -319,6 +321,11 @@ static enum verdict launcher_vouches(const struct configuration *c, const struct
     return attest_verify(&evidence, &policy, report_data);
 }
 
+static bool names_host(const struct reconfig *m)
+{
+    return renewal_at(m->members, 0).kind == KIND_HOST;
+}
+
 enum verdict reconfig_admissible(const struct configuration *c, const struct reconfig *m)
 {
     if (c->fixed)
@@ -328,11 +335,18 @@ enum verdict reconfig_admissible(const struct configuration *c, const struct rec
     bool admin = m->signature.len == SIGNATURE_BYTES;
     if (admin && !admin_signed(c, m))
         return VERDICT_BAD_SIGNATURE;
-    if (c->protocol == PROTOCOL_PBFT && renewal_count(m->members) != 3)
+    uint32_t begin = names_host(m), count = renewal_count(m->members);
+    if (c->protocol == PROTOCOL_PBFT && count != begin && count != begin + 3)
         return VERDICT_MALFORMED; /* one fault domain: all or none */
-    for (uint32_t i = 0; i < renewal_count(m->members); i++) {
+    if (begin) {
+        struct renewal host = renewal_at(m->members, 0);
+        enum verdict verdict = host_admissible(c, m, &host);
+        if (verdict != VERDICT_ACCEPT)
+            return verdict;
+    }
+    for (uint32_t i = begin; i < count; i++) {
         struct renewal renewal = renewal_at(m->members, i);
-        struct renewal first = renewal_at(m->members, 0);
+        struct renewal first = renewal_at(m->members, begin);
         if (renewal.epoch <= c->member[renewal.kind - KIND_HOST][m->replica].epoch)
             return VERDICT_STALE;
         if (c->protocol == PROTOCOL_PBFT &&
@@ -367,7 +381,12 @@ static void apply(struct configuration *c, const struct reconfig *m, struct slic
     chain_add(&next.chain, body, slot);
     c->number = next.number;
     c->step[next.number % STEPS_KEPT] = next;
-    for (uint32_t i = 0; i < renewal_count(m->members); i++) {
+    uint32_t begin = names_host(m), count = renewal_count(m->members);
+    if (begin) {
+        struct renewal host = renewal_at(m->members, 0);
+        host_apply(c, m, &host, next.activation);
+    }
+    for (uint32_t i = begin; i < count; i++) {
         struct renewal renewal = renewal_at(m->members, i);
         struct member_keys keys = {.present = true,
                                    .epoch = renewal.epoch,
@@ -377,7 +396,7 @@ static void apply(struct configuration *c, const struct reconfig *m, struct slic
         memcpy(keys.box_public, renewal.box_public.bytes, 32);
         member_push(c, renewal.kind - KIND_HOST, m->replica, &keys);
     }
-    if (c->protocol == PROTOCOL_PBFT)
+    if (c->protocol == PROTOCOL_PBFT && count > begin)
         (void)one_domain_unify(c, m->replica);
 }
 
@@ -400,7 +419,11 @@ enum verdict configuration_reconfigure(struct configuration *c, const struct rec
     enum verdict verdict = reconfig_admissible(c, m);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    for (uint32_t i = 0; i < renewal_count(m->members); i++) {
+    if (names_host(m))
+        verdict = host_timely(c, m, slot);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    for (uint32_t i = names_host(m); i < renewal_count(m->members); i++) {
         uint32_t kind = renewal_at(m->members, i).kind;
         if (c->member[kind - KIND_HOST][m->replica].after >= slot)
             return VERDICT_EARLY;

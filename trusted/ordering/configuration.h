@@ -51,6 +51,18 @@ struct origin_keys {
     uint8_t box_public[32];
 };
 
+/* A replica's host: what its links and clients go by. Liveness only; but its platform key (below) renews compartments. */
+struct host_keys {
+    epoch_no epoch; /* one higher with each change */
+    slot_no after;  /* activation slot of the last change */
+    bool rotated;   /* the link key alone changed: until the new one is met, the one before will do */
+    uint8_t link_public[32];
+    uint8_t link_before[32];
+    epoch_no before[MEMBER_KINDS]; /* epochs up to these ran on a machine that was replaced since; 0: none */
+    char peer[ADDRESS_BYTES_MAX + 1]; /* "HOST:PORT"; empty: it never changed */
+    char client[ADDRESS_BYTES_MAX + 1];
+};
+
 /* How a number came about. The first is START's, at slot 0. */
 struct configuration_step {
     configuration_no number; /* 0: unused */
@@ -77,6 +89,7 @@ struct configuration {
     struct member_keys earlier[MEMBER_KINDS][REPLICAS_MAX]
                               [EPOCHS_KEPT];    /* ... and those before it, latest first */
     struct configuration_step step[STEPS_KEPT]; /* by number modulo */
+    struct host_keys host[REPLICAS_MAX];
     struct {
         bool present;
         uint8_t public[32];

@@ -48,6 +48,7 @@
     M(FSYNC_ERROR_IGNORED, "fsync-error-ignored", "safety")                                                  \
     M(RETIRED_KEYS_FORGOTTEN, "retired-keys-forgotten", "liveness")                                          \
     M(ACTIVATION_WITHOUT_L, "activation-without-l", "safety")                                                \
+    M(OLD_PLATFORM_KEY, "old-platform-key", "safety")                                                        \
     M(MORE_THAN_F_PENDING, "more-than-f-pending", "safety")                                                  \
     M(CONFIGURATION_IGNORED, "configuration-ignored", "safety")                                              \
     M(OLD_EPOCH_VIEW_CHANGE, "old-epoch-view-change", "safety")                                              \
