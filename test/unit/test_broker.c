@@ -254,7 +254,7 @@ static void only_what_is_permitted_passes(void **state)
         {FRAME_LOCAL_SEALED, 28},
         {FRAME_LOCAL_SETTLED, 16},
         {FRAME_LOCAL_TRANSFER, 16},
-        {FRAME_RECONFIG, 2},
+        {FRAME_RECONFIG, 3},
         {FRAME_CONFIGURATION, 18},
         {FRAME_GROUP_KEY, 18},
         {FRAME_ASK_CONFIGURATION, 3},
