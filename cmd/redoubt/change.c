@@ -1,5 +1,6 @@
 #include "change.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -84,6 +85,18 @@ void change_catch_up(struct change *c)
 }
 
 /* ---------------------------------------------------------------- keys */
+
+void change_remove(const char *folder)
+{
+    char path[PATH_BYTES];
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && (entry = readdir(dir)) != NULL;)
+        if (entry->d_type == DT_REG && path_make(path, "%s/%s", folder, entry->d_name))
+            unlink(path);
+    if (dir)
+        closedir(dir);
+    rmdir(folder);
+}
 
 int change_draw_link(const char *folder, replica_id id, struct error *error)
 {

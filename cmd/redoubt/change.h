@@ -52,6 +52,8 @@ bool change_timed_out(const struct change *change);
 int change_path(char *out, const struct change *change, const char *suffix, const char *name,
                 struct error *error);
 
+/* Removes a folder that a run left unfinished, with the files in it, whatever they are called. */
+void change_remove(const char *folder);
 /* Draws a link key and its certificate into a folder that is there. */
 int change_draw_link(const char *folder, replica_id id, struct error *error);
 int change_link_public(uint8_t public[32], const char *folder, struct error *error);

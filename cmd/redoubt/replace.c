@@ -75,17 +75,6 @@ static int note_write(struct replacement *p, const char *folder, struct error *e
     return path_make(path, "%s/replaced", folder) ? file_write(path, text, (size_t)len, 0644, error) : -1;
 }
 
-static void remove_begun(const char *folder)
-{
-    static const char *const names[] = {"host.key", "host.crt", "platform.key",
-                                        "replaced", "manifest", "members"};
-    char path[PATH_BYTES];
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (path_make(path, "%s/%s", folder, names[i]))
-            unlink(path);
-    rmdir(folder);
-}
-
 static int folder_make(struct replacement *p, struct error *error)
 {
     char begun[PATH_BYTES], folder[PATH_BYTES], platform[PATH_BYTES];
@@ -97,7 +86,7 @@ static int folder_make(struct replacement *p, struct error *error)
         change_path(folder, &p->change, ".new", "", error) ||
         change_path(platform, &p->change, ".begun", "platform.key", error))
         return -1;
-    remove_begun(begun); /* of a run that ended by force */
+    change_remove(begun); /* of a run that ended by force */
     if (mkdir(begun, 0700) != 0)
         return error_set(error, "%s: %s", begun, strerror(errno));
     crypto_random(secret.bytes, sizeof secret.bytes);
@@ -110,7 +99,7 @@ static int folder_make(struct replacement *p, struct error *error)
     if (result == 0 && rename(begun, folder) != 0)
         result = error_set(error, "%s: %s", folder, strerror(errno));
     if (result)
-        remove_begun(begun);
+        change_remove(begun);
     return result;
 }
 

@@ -48,23 +48,13 @@ static int paths_make(struct rotation *p, struct error *error)
                : 0;
 }
 
-static void remove_folder(const char *folder)
-{
-    static const char *const names[] = {"host.key", "host.crt"};
-    char path[PATH_BYTES];
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (path_make(path, "%s/%s", folder, names[i]))
-            unlink(path);
-    rmdir(folder);
-}
-
 static int folder_make(struct rotation *p, struct error *error)
 {
     char begun[PATH_BYTES];
     if (change_path(begun, &p->change, "", "next.begun", error))
         return -1;
-    remove_folder(begun);
-    remove_folder(p->next); /* what a host has taken leaves it empty */
+    change_remove(begun);
+    change_remove(p->next); /* what a host has taken leaves it empty */
     if (mkdir(begun, 0700) != 0)
         return error_set(error, "%s: %s", begun, strerror(errno));
     if (change_draw_link(begun, p->change.id, error))
@@ -106,8 +96,9 @@ static bool host_takes(struct rotation *p)
 static int carry_on(struct rotation *p, struct error *error)
 {
     struct change *c = &p->change;
-    if (change_carry_out(c, key_taken, key_order, p, "", "", "new link key", error) ||
-        administrator_save(&c->admin, error) || note_write(p, error))
+    /* The note comes before the order: from then on a host may take `next` away, and it is all that tells of it. */
+    if (note_write(p, error) || change_carry_out(c, key_taken, key_order, p, "", "", "new link key", error) ||
+        administrator_save(&c->admin, error))
         return -1;
     fprintf(stderr, "replica %u: the cluster has its new link key (configuration %llu)\n", c->id,
             (unsigned long long)c->admin.held->number);
