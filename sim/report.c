@@ -20,6 +20,7 @@ void sim_options_init(struct sim_options *o)
         .fast_reads = -1,
         .clients = -1,
         .attacks_per_s = -1,
+        .replaces = -1,
     };
 }
 
@@ -287,8 +288,14 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 0;
         o->hosts = 4;
         o->attacks_per_s = 0;
+        o->replaces = 0;
         o->evil_launchers = mutant == MUTANT_MORE_THAN_F_PENDING;
         o->seed = mutant == MUTANT_CONFIGURATION_IGNORED ? 75 : o->seed; /* rare: near one that shows it */
+        break;
+    case MUTANT_OLD_PLATFORM_KEY:
+        o->faults = FAULTS_RESTART;
+        o->replaces = 1;
+        o->attacks_per_s = 0;
         break;
     case MUTANT_IDLE_NEVER_ACTIVATES:
         o->faults = FAULTS_RESTART;
