@@ -91,7 +91,7 @@ static bool line_read(struct members *m, const char *line)
     return true;
 }
 
-static bool text_read(struct members *m, const char *text)
+bool members_parse(struct members *m, const char *text)
 {
     char cluster[33];
     uint8_t id[16];
@@ -115,7 +115,7 @@ int members_read(struct members *m, const char *path, struct error *error)
         return 0;
     if (file_read(&file, path, MEMBERS_FILE_MAX, error))
         return -1;
-    int result = text_read(m, (const char *)file.data)
+    int result = members_parse(m, (const char *)file.data)
                      ? 0
                      : error_set(error, "%s: not a list of members: remove it", path);
     file_free(&file);

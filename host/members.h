@@ -27,6 +27,8 @@ uint32_t members_follow(struct members *members, const struct configuration *con
 
 /* Takes what is later from a file; one that is not there, or is of another cluster, says nothing. */
 int members_read(struct members *members, const char *path, struct error *error);
+/* The same from text that is there; false: it is no such list, and `members` may be half changed. */
+bool members_parse(struct members *members, const char *text);
 int members_write(const struct members *members, const char *path, struct error *error);
 
 /* The addresses that changed, put into `config`. */
