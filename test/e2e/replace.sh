@@ -15,7 +15,7 @@ up_cluster --seconds 400
 cp -a "$dir" "$tmp/old"
 rm "$tmp"/old/clients/00[0-7].key # another client's folder: two programs with one key shut each other out
 expect ok call put a 1
-"$redoubt" bench "$dir" --workload set --clients 4 --seconds 45 --json >"$tmp/bench.out" 2>"$tmp/bench.log" &
+"$redoubt" bench "$dir" --workload set --clients 4 --seconds 55 --json >"$tmp/bench.out" 2>"$tmp/bench.log" &
 bench=$!
 pids+=("$bench")
 
@@ -57,8 +57,8 @@ expect 1 call get a
 dir=$tmp/old expect 1 call get a
 
 # Broken off by force after each of its steps, then run again.
-break_off() { # ID PATTERN: starts, kills once the pattern was said or the file is there
-    "$redoubt" replace "$dir" --id "$1" --again --wait 100 2>"$tmp/broken.log" &
+break_off() { # ID PATTERN [OPTION...]: starts, kills once the pattern was said or the file is there
+    "$redoubt" replace "$dir" --id "$1" --again --wait 100 "${@:3}" 2>"$tmp/broken.log" &
     local pid=$!
     for _ in $(seq 600); do
         if [ "${2:0:1}" = / ]; then [ -e "$2" ] && break; else grep -q "$2" "$tmp/broken.log" && break; fi
@@ -68,8 +68,8 @@ break_off() { # ID PATTERN: starts, kills once the pattern was said or the file 
     kill -9 $pid 2>/dev/null
     wait $pid 2>/dev/null
 }
-break_off 1 "$dir/replica-1.begun"
-break_off 1 "$dir/replica-1.new"
+break_off 1 "$dir/replica-1.begun" --host 127.0.0.8
+break_off 1 "$dir/replica-1.new" --host 127.0.0.8
 key=$(member_key "$dir/replica-1.new")
 for step in "cluster has the new keys" "machine of before is locked out"; do
     break_off 1 "$step"
@@ -90,7 +90,7 @@ replace --id 1 || fail "replace 1, folder away: $(cat "$tmp/replace.log")"
 wait_for 60 all_full || fail "not full after the folder was away"
 
 # Two at a time, and one too many out.
-"$redoubt" replace "$dir" --id 0 --wait 100 2>"$tmp/first.log" &
+"$redoubt" replace "$dir" --id 0 --host 127.0.0.9 --wait 100 2>"$tmp/first.log" &
 first=$!
 pids+=("$first")
 wait_for 5 test -e "$dir/replica-0.new"
@@ -99,6 +99,10 @@ wait $first || fail "replace 0: $(cat "$tmp/first.log")"
 wait_for 60 all_full || fail "not full at the end"
 expect 1 call get a
 
+# Three of four are elsewhere now: the client that was open has followed them, and an old folder finds them by the fourth.
+[ "$(status "[m['client'].split(':')[0] for m in s['replicas'][2]['members']]")" = "['127.0.0.9', '127.0.0.8', '127.0.0.1', '127.0.0.7']" ] ||
+    fail "they are elsewhere: $(status "s['replicas'][2]['members']")"
+dir=$tmp/old expect 1 call get a
 wait $bench || fail "bench: $(cat "$tmp/bench.log")"
 [ "$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["errors"])' "$tmp/bench.out" 2>/dev/null || echo 0)" = 0 ] ||
     fail "a client that was open saw errors: $(cat "$tmp/bench.out")"
