@@ -198,14 +198,25 @@ static int files_change(struct replacement *p, struct error *error)
                : 0;
 }
 
-/* The one of before stays beside it: what is in it is of no use to anybody, but it is not ours to throw away. */
+/* A name that is free, for the folder of before: what is in it is of no use to anybody, but it is not ours to throw away. */
+static int name_for_before(char out[PATH_BYTES], const struct change *c, struct error *error)
+{
+    for (unsigned i = 1; i < 10000; i++) {
+        char suffix[32];
+        snprintf(suffix, sizeof suffix, ".before-%u", i);
+        if (change_path(out, c, suffix, "", error))
+            return -1;
+        if (!file_exists(out))
+            return 0;
+    }
+    return error_set(error, "%s: there are too many of them: delete some", out);
+}
+
 static int folder_swap(struct replacement *p, struct error *error)
 {
-    char now[PATH_BYTES], next[PATH_BYTES], before[PATH_BYTES], suffix[64];
-    snprintf(suffix, sizeof suffix, ".before-%llu",
-             (unsigned long long)p->change.admin.held->host[p->change.id].epoch);
+    char now[PATH_BYTES], next[PATH_BYTES], before[PATH_BYTES];
     if (change_path(now, &p->change, "", "", error) || change_path(next, &p->change, ".new", "", error) ||
-        change_path(before, &p->change, suffix, "", error))
+        name_for_before(before, &p->change, error))
         return -1;
     if (file_exists(now) && rename(now, before) != 0)
         return error_set(error, "%s: %s", now, strerror(errno));
@@ -225,6 +236,8 @@ static bool came_in(const struct change *c)
     for (unsigned k = 1; k < MEMBER_KINDS; k++)
         if (host->before[k] > highest)
             highest = host->before[k];
+    if (highest == 0) /* START names them: the whole cluster began anew since */
+        return true;
     for (unsigned k = 1; k < MEMBER_KINDS; k++)
         if (held->member[k][c->id].epoch <= highest + 1)
             return false;
@@ -236,7 +249,7 @@ static bool is_full(const struct replica_config *replica)
     char *body = NULL;
     struct error ignored;
     bool full = page_fetch(&replica->metrics, "/status", 1000, &body, &ignored) == 200 &&
-                strstr(body, "\"full\":true");
+                strstr(body, "\"full\":true") != NULL;
     free(body);
     return full;
 }
