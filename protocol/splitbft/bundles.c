@@ -438,12 +438,15 @@ enum verdict broker_on_reconfig(struct broker *b, const struct frame *frame, uns
     struct reconfig reconfig;
     struct batch_entry named = {.origin = ORIGIN_RECONFIG, .bundle_no = RECONFIG_BUNDLE_NO};
     enum verdict verdict = reconfig_check(frame, &reconfig);
-    if (verdict == VERDICT_ACCEPT && from == FROM_CLIENT)
-        verdict = from_administrator(b, &reconfig);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     named.epoch = reconfig.configuration;
     auth_content(&b->cluster, frame->type, &frame->sender, frame->body, &named.bundle);
+    if (from == FROM_CLIENT &&
+        !bundles_find(b, &named.bundle)) /* once: who repeats a true one costs no more */
+        verdict = from_administrator(b, &reconfig);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
     if (from == FROM_LAUNCHER) /* the administrator shows it to everybody himself */
         broker_send(b, PEER_ALL, frame->whole);
     return take(b, frame, &named, false, 0, false);
