@@ -94,6 +94,8 @@ static void link_is_up(struct link *link)
         link->guest = false;
         links->guests--;
     }
+    if (memcmp(link->tls.key, links->pins.key[link->peer], 32) == 0)
+        links->pins.has_before[link->peer] = false;
     struct link *older = links->peer[link->peer];
     if (links->trying[link->peer] == link)
         links->trying[link->peer] = NULL;
@@ -310,6 +312,37 @@ void links_close(struct links *links)
         link_close(links->all, "ending");
     listener_close(&links->listener);
     uv_close((uv_handle_t *)&links->timer, NULL);
+}
+
+void links_pin(struct links *links, replica_id peer, const uint8_t key[32], const uint8_t *before)
+{
+    struct tls_pins *pins = &links->pins;
+    if (!links->open || peer >= pins->count || peer == links->self)
+        return;
+    memcpy(pins->key[peer], key, 32);
+    pins->has_before[peer] = before != NULL;
+    if (before)
+        memcpy(pins->before[peer], before, 32);
+    struct link *link = links->peer[peer];
+    bool kept =
+        link && (memcmp(link->tls.key, key, 32) == 0 || (before && memcmp(link->tls.key, before, 32) == 0));
+    if (link && !kept)
+        link_close(link, "its key is one of before");
+    if (!kept && links->trying[peer])
+        link_close(links->trying[peer], "it is elsewhere now");
+    links->backoff_ms[peer] = 0;
+    links->retry_at_ms[peer] = 0;
+}
+
+void links_use(struct links *links, SSL_CTX *tls)
+{
+    if (!links->open)
+        return;
+    links->tls = tls;
+    while (links->all)
+        link_close(links->all, "this host has a new key");
+    memset(links->backoff_ms, 0, sizeof links->backoff_ms);
+    memset(links->retry_at_ms, 0, sizeof links->retry_at_ms);
 }
 
 /* ---------------------------------------------------------------- sending */

@@ -51,4 +51,10 @@ void links_flush(struct links *links);
 void links_pause(struct links *links, bool paused);
 uint32_t links_up(const struct links *links);
 
+/* That replica's host has another key, or another address (in `config`, which was changed already): a link that it has no part
+ * in any more is closed. `before`: a key that will do as well until the new one is met; or NULL. */
+void links_pin(struct links *links, replica_id peer, const uint8_t key[32], const uint8_t *before);
+/* Shows this certificate from now on; all links are made anew. */
+void links_use(struct links *links, SSL_CTX *tls);
+
 #endif

@@ -13,6 +13,17 @@ static void keys_make(struct platform_keys *keys, const struct secret_key *secre
     crypto_wipe(&seed, sizeof seed);
 }
 
+bool platform_keys_of(struct platform_keys *keys, const uint8_t *secret, size_t len)
+{
+    struct secret_key key;
+    if (len != sizeof key.bytes)
+        return false;
+    memcpy(key.bytes, secret, sizeof key.bytes);
+    keys_make(keys, &key);
+    crypto_wipe(&key, sizeof key);
+    return true;
+}
+
 static int secret_open(struct secret_key *secret, const char *path, replica_id replica, bool sealed,
                        struct error *error)
 {

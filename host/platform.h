@@ -19,6 +19,9 @@ struct platform_keys {
     struct secret_key sealing;
 };
 
+/* The keys of a secret as it stands in the file; false when it is none. */
+bool platform_keys_of(struct platform_keys *keys, const uint8_t *secret, size_t len);
+
 /* Reads the secret and makes the keys. When there is none it is drawn; or, when a log is `sealed` with it, that is an error. */
 int platform_keys_open(struct platform_keys *keys, const char *dir, replica_id replica, bool sealed,
                        struct error *error);

@@ -1,4 +1,5 @@
 #include "chain_file.h"
+#include "membership.h"
 #include "rejoin.h"
 
 #include <errno.h>
@@ -364,6 +365,7 @@ static void on_prepare(uv_prepare_t *prepare)
             if (!r->seat[i].dead && compartment_before_poll(r->seat[i].compartment))
                 busy = true;
     }
+    membership_follow(r);
     press_back(r);
     if (busy && !uv_is_active((uv_handle_t *)&r->idle))
         uv_idle_start(&r->idle, on_idle);
@@ -441,6 +443,7 @@ static void on_second(uv_timer_t *timer)
         end(r);
         return;
     }
+    membership_tick(r);
     size_t len = rejoin_due(r, reconfig);
     if (len)
         step(r, EVENT_RECONFIG, 0, (struct slice){reconfig, len});
@@ -527,13 +530,6 @@ static int manifest_fits(const struct replica *r, const struct configuration *c,
     return 0;
 }
 
-static void pins_of(struct tls_pins *pins, const struct configuration *c, replica_id self)
-{
-    *pins = (struct tls_pins){.count = c->replicas, .self = self};
-    for (replica_id i = 0; i < c->replicas; i++)
-        memcpy(pins->key[i], c->member[0][i].sign_public, 32);
-}
-
 /* A hello is for one start: left lying about, it would be taken for the next one's. */
 static void hello_withdraw(const struct replica *r)
 {
@@ -548,6 +544,8 @@ static int serve(struct replica *r, const struct frame *start, struct error *err
     const struct links_events link_events = {r, on_peer_frame, on_peer_up};
     const struct clients_events client_events = {r, on_client_frame, on_client_gone};
     hello_withdraw(r);
+    if (membership_open(r, &pins, error))
+        return -1;
     now_refresh(r);
     r->started = true;
     r->started_us = r->now_us;
@@ -559,7 +557,6 @@ static int serve(struct replica *r, const struct frame *start, struct error *err
     r->dirty = true;
     if (disk_start(r, error))
         return -1;
-    pins_of(&pins, &r->configuration, r->options.id);
     links_open(&r->links, &r->loop, &r->config, r->options.id, r->tls, &pins, r->listen_fd[PORT_PEER],
                &link_events);
     clients_open(&r->clients, &r->loop, r->config.replica[r->options.id].client.port,
@@ -631,6 +628,7 @@ static int ports_open(struct replica *r, struct error *error)
 static int tls_prepare(struct replica *r, struct error *error)
 {
     char key[PATH_BYTES], certificate[PATH_BYTES];
+    membership_mend(r->config.dir, r->options.id);
     if (!path_make(key, "%s/replica-%u/host.key", r->config.dir, r->options.id) ||
         !path_make(certificate, "%s/replica-%u/host.crt", r->config.dir, r->options.id))
         return error_set(error, "%s: name too long", r->config.dir);

@@ -23,6 +23,7 @@
 #include "engine.h"
 #include "hello_file.h"
 #include "links.h"
+#include "members.h"
 #include "platform.h"
 #include "pages.h"
 
@@ -80,7 +81,10 @@ struct replica {
     uint32_t gone[CLIENTS_MAX]; /* clients whose end the engine has not heard of */
     uint32_t gone_count;
 
-    struct configuration configuration;
+    struct configuration configuration; /* START's */
+    struct members members;             /* ... and what became of the hosts since */
+    configuration_no members_number;    /* looked at last */
+    epoch_no members_told;
     int listen_fd[3];
     SSL_CTX *tls;
     struct links links;

@@ -101,6 +101,29 @@ static void transfer_print(const struct engine_status *s, struct buffer *body)
     buffer_print(body, "]},");
 }
 
+/* The hosts as this one knows them. */
+static void members_print(const struct replica *r, struct buffer *body)
+{
+    const struct configuration *held = r->started ? r->engine_type->configuration(r->engine) : NULL;
+    if (!held)
+        return;
+    buffer_print(body, "\"members\":[");
+    for (replica_id i = 0; i < r->members.count; i++) {
+        const struct host_keys *host = &r->members.host[i];
+        char link[17], peer[ADDRESS_BYTES_MAX + 1], client[ADDRESS_BYTES_MAX + 1];
+        hex(link, host->link_public, 8);
+        if (!address_print(peer, &r->config.replica[i].peer))
+            *peer = 0;
+        if (!address_print(client, &r->config.replica[i].client))
+            *client = 0;
+        buffer_print(body, "%s{\"id\":%u,\"host_epoch\":%llu,\"epoch\":%llu,\"link\":\"%s\",", i ? "," : "",
+                     i, (unsigned long long)host->epoch,
+                     (unsigned long long)held->member[KIND_EXECUTION - KIND_HOST][i].epoch, link);
+        buffer_print(body, "\"peer\":\"%s\",\"client\":\"%s\"}", peer, client);
+    }
+    buffer_print(body, "],");
+}
+
 /* One element of `replicas` in `redoubt status --json`, and the cluster's own fields beside it. */
 static void report_print(struct replica *r, struct buffer *body)
 {
@@ -126,6 +149,7 @@ static void report_print(struct replica *r, struct buffer *body)
     buffer_print(body, "},\"configuration\":%llu,\"activation\":%llu,\"pending\":%s,\"full\":%s,",
                  (unsigned long long)s.configuration, (unsigned long long)s.activation,
                  s.activation > s.stable ? "true" : "false", s.full ? "true" : "false");
+    members_print(r, body);
     transfer_print(&s, body);
     buffer_print(body, "\"cache\":{},\"voting\":%s,\"links\":%u,\"clients\":%u,\"fault\":\"%s\"}}\n",
                  r->started && s.voting ? "true" : "false", links_up(&r->links), r->clients.count,

@@ -65,8 +65,10 @@ static bool pin_matches(struct tls *tls, const uint8_t key[32])
     for (replica_id i = 0; i < tls->pins->count; i++) {
         if (i == tls->pins->self || (tls->peer != TLS_ANY_PEER && tls->peer != i))
             continue;
-        if (crypto_equal(tls->pins->key[i], key, 32)) {
+        bool before = tls->pins->has_before[i] && crypto_equal(tls->pins->before[i], key, 32);
+        if (before || crypto_equal(tls->pins->key[i], key, 32)) {
             tls->peer = i;
+            memcpy(tls->key, key, 32);
             return true;
         }
     }

@@ -20,6 +20,8 @@
 struct tls_pins {
     uint32_t count;
     uint8_t key[REPLICAS_MAX][32];
+    uint8_t before[REPLICAS_MAX][32]; /* of a host that may not have gone over to `key` yet */
+    bool has_before[REPLICAS_MAX];
     replica_id self; /* never accepted */
 };
 
@@ -29,6 +31,7 @@ struct tls {
     SSL *ssl;
     const struct tls_pins *pins;
     replica_id peer; /* who it must be, or TLS_ANY_PEER until known */
+    uint8_t key[32]; /* that it showed, once established */
     bool established;
     bool stranger;     /* it showed a key that is not in the manifest */
     const uint8_t *in; /* ciphertext at hand */

@@ -21,13 +21,13 @@
 
 enum event_kind {
     EVENT_PEER,        /* frame from the host of replica `from` (the link says who) */
-    EVENT_CLIENT,      /* frame from client connection `from` */
+    EVENT_CLIENT,      /* frame from client connection `from`; the administrator comes this way too */
     EVENT_CLIENT_GONE, /* client connection `from` closed */
     EVENT_COMPARTMENT, /* frame from this replica's compartment of kind `from` */
     EVENT_PEER_UP,     /* link to replica `from` was (re)established */
     EVENT_TIMER,       /* the time asked for by ACTION_TIMER has come */
     EVENT_RUN_END,     /* the driver has delivered all that waited: batching decisions are taken now */
-    EVENT_RECONFIG,    /* a RECONFIG of this replica's own launcher, or the administrator's */
+    EVENT_RECONFIG,    /* a RECONFIG of this replica's own launcher */
     EVENT_STOP_VOTING, /* a compartment of this replica died, or its disk failed: no more proposals or leaving of views */
     EVENT_VOTE_AGAIN, /* the disk has room again */
 };
@@ -122,6 +122,8 @@ struct engine_type {
     void (*recall)(void *engine, enum persist_kind kind, slot_no slot, struct slice bytes);
     void (*step)(void *engine, const struct event *event, struct actions *actions);
     void (*status)(const void *engine, struct engine_status *status);
+    /* The highest configuration held; its number rises. NULL before `start`. */
+    const struct configuration *(*configuration)(const void *engine);
     /* Verdicts on frames that the engine itself refused. */
     const uint64_t *(*verdicts)(const void *engine);
     void (*validate)(const void *engine);

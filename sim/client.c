@@ -280,7 +280,7 @@ void client_send_to(struct world *w, replica_id from, uint32_t connection, struc
 void client_dropped(struct world *w, replica_id by, uint32_t connection)
 {
     uint32_t c = connection % CLIENTS_MAX;
-    if (c >= w->clients)
+    if (c >= w->clients || connection == ADMIN_CONNECTION)
         return;
     world_trace(w, "r%u drops client %u", by, c);
     if (!w->client[c].faulty && !(w->options.faults & FAULTS_BYZANTINE))

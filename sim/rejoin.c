@@ -64,7 +64,8 @@ static void restart(struct world *w, replica_id r, bool clone)
         parcel_drop(replica->held[i].parcel);
     replica->helds = 0;
     sim_arena_free(&replica->arena);
-    replica->incarnation++;
+    /* The administrator's lock-out takes an epoch that nobody has, between that one and this. */
+    replica->incarnation += replace_begin(w, r) ? 2 : 1;
     replica->crashed = false;
     replica->run_ending = false;
     replica->timer_set++;
@@ -144,10 +145,11 @@ static void launcher(struct world *w, replica_id r)
     struct replica *replica = &w->replica[r];
     struct engine_status status = {0};
     splitbft_engine.status(replica->engine, &status);
+    replace_tick(w, r);
     if (status.epoch[0] < epoch_of(w, r) && replica_is_up(w, r))
         submit(w, r, status.configuration - w->configuration.resumed, false);
     if (status.epoch[0] == epoch_of(w, r) && status.full && replica->rejoining && log_is_whole(w, r)) {
-        replica->rejoining = false;
+        replica->rejoining = replica->replacing = false;
         w->restarts_left++;
         w->result->rejoins++;
         world_trace(w, "r%u is full again", r);
@@ -210,6 +212,7 @@ static void massacre(struct world *w)
 void rejoin_fault(struct world *w)
 {
     struct dice *d = &w->rejoin_dice;
+    replace_fault(w);
     if (w->options.evil_launchers)
         evil_launchers(w);
     replica_id r = dice_below(d, w->n);
@@ -333,8 +336,10 @@ void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct sl
     const struct execution *e = w->replica[r].cell[CELL_E].state;
     if (!p || !c || !e)
         return; /* being born */
-    if (cell == CELL_E && frame.type == FRAME_CONFIGURATION)
+    if (cell == CELL_E && frame.type == FRAME_CONFIGURATION) {
         (void)configuration_follow(&w->known, &frame);
+        replace_check(w);
+    }
     if (w->options.rules_unchecked)
         return;
     if (cell == CELL_E && e->started)

@@ -20,6 +20,7 @@ void sim_options_init(struct sim_options *o)
         .fast_reads = -1,
         .clients = -1,
         .attacks_per_s = -1,
+        .replaces = -1,
     };
 }
 
@@ -297,6 +298,7 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->attacks_per_s = 0;
         o->restless = mutant == MUTANT_SEALED_KEY_VOTES || mutant == MUTANT_OLD_EPOCH_VIEW_CHANGE;
         o->rules_unchecked = o->restless; /* these show as wrong answers, too */
+        o->replaces = 0;
         o->evil_launchers = mutant == MUTANT_MORE_THAN_F_PENDING;
         o->seed = mutant == MUTANT_CONFIGURATION_IGNORED   ? 75 /* rare: near one that shows it */
                   : mutant == MUTANT_OLD_EPOCH_VIEW_CHANGE ? 100
@@ -308,6 +310,11 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_CHAIN_NOT_KEPT:
         o->faults = FAULTS_STORAGE | FAULTS_RESTART | FAULTS_NETWORK;
         o->seconds = 20;
+        break;
+    case MUTANT_OLD_PLATFORM_KEY:
+        o->faults = FAULTS_RESTART;
+        o->replaces = 1;
+        o->attacks_per_s = 0;
         break;
     case MUTANT_IDLE_NEVER_ACTIVATES:
         o->faults = FAULTS_RESTART;

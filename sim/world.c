@@ -139,6 +139,8 @@ static void build(struct world *w)
     w->durable = w->options.faults & FAULTS_STORAGE && dice_chance(&w->disk_dice, 0.6);
     w->life = 1;
     w->rejoin_dice = dice_from(seed, w->durable ? 8 : 7);
+    w->members_dice = dice_from(seed, 9);
+    w->replaces = w->options.replaces > 0 || (w->options.replaces < 0 && dice_chance(&w->members_dice, 0.4));
     w->now_us = 1000000;
     w->heal_at_us = w->now_us + (uint64_t)w->options.seconds * 600000;
     w->end_at_us = w->now_us + (uint64_t)w->options.seconds * 1000000;
@@ -299,6 +301,7 @@ void world_close(struct world *w)
         parcel_drop(w->memory[i]);
     for (size_t i = 0; i < 256; i++)
         parcel_drop(w->old_bundle[i]);
+    replace_free(w);
     parcel_drop(w->start);
     ledger_free(&w->ledger);
     world_current = NULL;

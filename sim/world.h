@@ -63,6 +63,7 @@ struct sim_options {
     bool restless;           /* whoever may restart does, and is back soon */
     bool rot_everywhere;     /* every disk, not f; with safety_only */
     bool idle;               /* clients stop early on */
+    int replaces;            /* restarts on other machines, by the administrator; -1: drawn */
     bool evil_launchers;     /* renew keys of running replicas at any moment; with safety_only */
     bool safety_only;        /* whether requests finish is not looked at */
 };
@@ -123,6 +124,8 @@ struct replica {
     uint32_t incarnation; /* restarts with amnesia so far */
     bool rejoining;       /* restarted, and not full again */
     uint64_t attempts;    /* RECONFIGs made */
+    bool replacing;       /* it came back on another machine: the administrator is to say so */
+    uint8_t link_key[32]; /* of that machine's host */
     struct cell ghost[CELLS]; /* the incarnation before, kept running by a Byzantine host */
     struct held *held;    /* what a Byzantine host keeps back from its compartments, until it is healed */
     size_t helds, held_cap;
@@ -154,6 +157,9 @@ struct sim_client {
     bool cut[REPLICAS_MAX];
     uint32_t bad_macs; /* replicas whose P cannot verify its MACs */
 };
+
+#define SHOWN_KEPT       8u
+#define ADMIN_CONNECTION UINT32_MAX
 
 /* Frames seen, for replays and for bodies that an attack needs. */
 #define MEMORY_FRAMES 2048u
@@ -198,6 +204,10 @@ struct world {
     bool massacre;          /* more than f were killed: until the next power loss */
     uint32_t restarts_left; /* replicas that may be restarting at the same time */
     struct dice rejoin_dice;
+    bool replaces; /* some come back on another machine; see replace.c */
+    struct dice members_dice;
+    struct sign_key old_platform[REPLICAS_MAX];
+    struct parcel *shown[SHOWN_KEPT]; /* what the administrator signed */
     struct sim_result *result;
     jmp_buf failed;
     bool in_takeover;
@@ -290,6 +300,13 @@ bool rejoin_done(const struct world *w);
 void rejoin_note_learners(struct world *w);
 void rejoin_check_heads(struct world *w);
 void rejoin_after_power_loss(struct world *w);
+
+/* replace.c: the administrator replaces machines and rotates link keys */
+bool replace_begin(struct world *w, replica_id r); /* it starts anew: on another machine? */
+void replace_tick(struct world *w, replica_id r);
+void replace_fault(struct world *w);
+void replace_check(struct world *w);
+void replace_free(struct world *w);
 
 /* network.c */
 void network_init(struct world *w);

@@ -12,6 +12,8 @@ int cmd_init(int argc, char **argv);
 int cmd_up(int argc, char **argv);
 int cmd_replica(int argc, char **argv);
 int cmd_start(int argc, char **argv);
+int cmd_replace(int argc, char **argv);
+int cmd_rotate(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_fault(int argc, char **argv);
 int cmd_sim(int argc, char **argv);

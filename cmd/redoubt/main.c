@@ -25,6 +25,8 @@ static const struct command {
     {"up", cmd_up, "run all replicas of a local cluster in the foreground"},
     {"replica", cmd_replica, "run one replica (what a service manager starts)"},
     {"start", cmd_start, "sign the manifest for replicas that wait for it"},
+    {"replace", cmd_replace, "another machine in the place of a replica"},
+    {"rotate", cmd_rotate, "another link key and certificate for a replica's host"},
     {"status", cmd_status, "show every replica, and what is trusted"},
     {"fault", cmd_fault, "ask a replica to misbehave, for demos and tests"},
     {"call", cmd_call, "one operation through the client library"},

@@ -14,6 +14,7 @@
 #include "config.h"
 #include "json.h"
 #include "pages.h"
+#include "wire/reconfig.h"
 
 static const char help[] = "usage: redoubt status DIR [--json]\n\n"
                            "Shows every replica of the cluster in DIR: view, slots, compartments, what "
@@ -210,6 +211,27 @@ static void print_trust(const struct config *config)
              "survived.");
 }
 
+/* By the word of the one that has followed most changes. */
+static void print_members(const struct config *config, const struct answer *answers)
+{
+    const struct answer *best = NULL;
+    for (uint32_t i = 0; i < config->replicas; i++)
+        if (answers[i].body &&
+            (!best || number(&answers[i], "configuration") > number(best, "configuration")))
+            best = &answers[i];
+    uint32_t list = best ? json_member(best->json, best->at, "members") : 0, at;
+    if (!list)
+        return;
+    printf("\nmembers, configuration %" PRIu64 ":", number(best, "configuration"));
+    for (uint32_t i = 0; i < config->replicas && (at = json_element(best->json, list, i)) != 0; i++) {
+        char peer[ADDRESS_BYTES_MAX + 1], link[20];
+        json_string(best->json, json_member(best->json, at, "peer"), peer, sizeof peer);
+        json_string(best->json, json_member(best->json, at, "link"), link, sizeof link);
+        printf("%s %u at %s (link key %s)", i ? "," : "", i, printable(peer), printable(link));
+    }
+    putchar('\n');
+}
+
 static void print_text(const struct config *config, const struct answer *answers, uint32_t up)
 {
     printf("%s, %u replicas, %u fault%s survived, service %s, isolation %s, durability %s; %u up\n\n",
@@ -217,6 +239,7 @@ static void print_text(const struct config *config, const struct answer *answers
            config->service, isolation_text(config->isolation), durability_name(config->durability), up);
     for (uint32_t i = 0; i < config->replicas; i++)
         print_replica(&answers[i], i);
+    print_members(config, answers);
     print_trust(config);
 }
 

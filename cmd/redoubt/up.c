@@ -45,6 +45,8 @@ struct child {
     uint64_t started_ms, restart_ms; /* when; when it is to be started again (0: not) */
     unsigned restarts;               /* in a row, each soon after the one before */
     char first_error[512];           /* the last "redoubt: ..." line */
+    ino_t folder;                    /* its replica-N, when it started */
+    bool replaced;                   /* that is another one now: it is ended, and starts in the new one */
 };
 
 struct up {
@@ -53,6 +55,8 @@ struct up {
     bool running; /* the cluster was ready: who dies now is started again */
     bool told;    /* why a replica ended has been said */
     uint64_t seconds;
+    ino_t cluster_file; /* cluster.yaml as it was read */
+    int lock_fd;
     int signal_fd;
     struct child child[REPLICAS_MAX];
     uint32_t alive;
@@ -66,6 +70,15 @@ static uint64_t now_ms(void)
 }
 
 /* ---------------------------------------------------------------- children */
+
+/* 0: not there. */
+static ino_t inode_of(const struct up *up, const char *format, uint32_t id)
+{
+    char name[64], path[PATH_BYTES];
+    struct stat st;
+    snprintf(name, sizeof name, format, id);
+    return path_make(path, "%s/%s", up->config.dir, name) && stat(path, &st) == 0 ? st.st_ino : 0;
+}
 
 static int child_start(struct up *up, uint32_t id, bool rejoin, struct error *error)
 {
@@ -103,9 +116,12 @@ static int child_start(struct up *up, uint32_t id, bool rejoin, struct error *er
     }
     fcntl(pipe_fd[0], F_SETFL, O_NONBLOCK);
     struct buffer old = up->child[id].line;
-    up->child[id] =
-        (struct child){
-        .pid = pid, .log_fd = pipe_fd[0], .rejoining = rejoin, .started_ms = now_ms(), .restarts = restarts};
+    up->child[id] = (struct child){.pid = pid,
+                                   .log_fd = pipe_fd[0],
+                                   .rejoining = rejoin,
+                                   .started_ms = now_ms(),
+                                   .restarts = restarts,
+                                   .folder = inode_of(up, "replica-%u", id)};
     buffer_free(&old);
     up->alive++;
     return 0;
@@ -150,7 +166,7 @@ static void child_read(struct up *up, uint32_t id)
 static void say_end(struct up *up, uint32_t id, int status)
 {
     const char *why = up->child[id].first_error;
-    if (up->ending)
+    if (up->ending || up->child[id].replaced)
         return;
     up->told = true;
     if (WIFSIGNALED(status))
@@ -166,6 +182,10 @@ static void say_end(struct up *up, uint32_t id, int status)
 static void restart_plan(struct up *up, uint32_t id)
 {
     struct child *child = &up->child[id];
+    if (child->replaced && !up->ending) {
+        child->restart_ms = now_ms();
+        return;
+    }
     if (!up->running || up->ending || !up->config.restart)
         return;
     if (now_ms() - child->started_ms > RESTART_CALM_MS)
@@ -173,6 +193,57 @@ static void restart_plan(struct up *up, uint32_t id)
     uint64_t delay_ms = RESTART_MS << (child->restarts < 6 ? child->restarts : 6);
     child->restarts++;
     child->restart_ms = now_ms() + delay_ms;
+}
+
+/* Only one `up` at a time: a second one would take the first one's manifest away. */
+static int lock_dir(struct up *up, struct error *error)
+{
+    const struct config *config = &up->config;
+    char path[PATH_BYTES];
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (!path_make(path, "%s/cluster.yaml", config->dir))
+        return error_set(error, "%s: name too long", config->dir);
+    up->lock_fd = open(path, O_RDWR | O_CLOEXEC);
+    up->cluster_file = inode_of(up, "cluster.yaml", 0);
+    if (up->lock_fd < 0) /* not ours to write: then there is nothing to lock either */
+        return errno == EACCES || errno == EROFS ? 0 : error_set(error, "%s: %s", path, strerror(errno));
+    if (fcntl(up->lock_fd, F_SETLK, &lock) != 0)
+        return error_set(error, "%s: another `redoubt up` runs this cluster", config->dir);
+    return 0; /* held until this process ends */
+}
+
+/* `redoubt replace` put another folder there: its replica is another one, and cluster.yaml may say where. */
+static void replaced_look(struct up *up)
+{
+    for (uint32_t i = 0; i < up->config.replicas; i++) {
+        struct child *child = &up->child[i];
+        ino_t folder = inode_of(up, "replica-%u", i);
+        if (!folder || folder == child->folder || child->replaced)
+            continue;
+        fprintf(stderr, "redoubt: replica %u was replaced\n", i);
+        child->replaced = true;
+        if (child->pid) /* by force: it may be stopped, and nobody listens to it any more */
+            kill(child->pid, SIGKILL);
+        else
+            restart_plan(up, i);
+    }
+}
+
+static void cluster_file_look(struct up *up)
+{
+    struct config *config;
+    struct error error;
+    ino_t now = inode_of(up, "cluster.yaml", 0);
+    if (!now || now == up->cluster_file || !(config = malloc(sizeof *config)))
+        return;
+    up->cluster_file = now;
+    if (config_read(config, up->config.dir, &error) == 0 && config->replicas == up->config.replicas)
+        up->config = *config;
+    free(config);
+    if (up->lock_fd >= 0)
+        close(up->lock_fd);
+    if (lock_dir(up, &error))
+        fprintf(stderr, "redoubt: %s\n", error.text);
 }
 
 static void restart_due(struct up *up)
@@ -372,21 +443,6 @@ static int start_over(struct up *up, struct error *error)
     return result;
 }
 
-/* Only one `up` at a time: a second one would take the first one's manifest away. */
-static int lock_dir(const struct config *config, struct error *error)
-{
-    char path[PATH_BYTES];
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (!path_make(path, "%s/cluster.yaml", config->dir))
-        return error_set(error, "%s: name too long", config->dir);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0) /* not ours to write: then there is nothing to lock either */
-        return errno == EACCES || errno == EROFS ? 0 : error_set(error, "%s: %s", path, strerror(errno));
-    if (fcntl(fd, F_SETLK, &lock) != 0)
-        return error_set(error, "%s: another `redoubt up` runs this cluster", config->dir);
-    return 0; /* held until this process ends */
-}
-
 static int signals_take(struct up *up, struct error *error)
 {
     sigset_t set;
@@ -405,7 +461,7 @@ static int bring_up(struct up *up, struct error *error)
     for (uint32_t i = 0; i < up->config.replicas; i++)
         if (config_check_secrets(&up->config, i, error))
             return -1;
-    if (lock_dir(&up->config, error) || signals_take(up, error))
+    if (lock_dir(up, error) || signals_take(up, error))
         return -1;
     return all_start(up, error);
 }
@@ -418,6 +474,8 @@ static int keep_up(struct up *up, struct error *error)
     while (!up->interrupted && now_ms() < end) {
         uint64_t left = end - now_ms();
         attend(up, left < 200 ? (int)left : 200);
+        cluster_file_look(up);
+        replaced_look(up);
         full_look(up);
         if (!up->interrupted && too_many_out(up)) {
             if (start_over(up, error))

@@ -44,6 +44,7 @@ void client_on_frame(struct redoubt_client *client, replica_id replica, const ui
 {
     client->loop->now_us = client_clock_us();
     client_core_on_frame(&client->core, replica, data, len, client->loop->now_us);
+    hub_follow(client->hub, client->core.configuration);
     loop_touch(client->loop, client);
 }
 

@@ -14,8 +14,7 @@
 
 /* ------------------------------------------------------------------------------------------------ endpoints.json */
 
-/* "HOST:PORT", or "[IPV6]:PORT". */
-static bool endpoint_parse(struct client_endpoint *endpoint, const char *text)
+bool endpoint_parse(struct client_endpoint *endpoint, const char *text)
 {
     const char *colon = strrchr(text, ':');
     if (!colon || colon == text)

@@ -25,6 +25,9 @@ struct client_folder {
     int lock; /* descriptor; the lock ends when it is closed */
 };
 
+/* "HOST:PORT", or "[IPV6]:PORT". */
+bool endpoint_parse(struct client_endpoint *endpoint, const char *text);
+
 /* Reads and checks everything and takes a key: that of `origin`, or (-1) the first that is free. 0 or a negative errno
  * value with the text in `error`. */
 int client_folder_open(struct client_folder *folder, const char *dir, int origin, struct error *error);

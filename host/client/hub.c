@@ -82,6 +82,17 @@ void hub_leave(struct redoubt_client *client)
         hub_free(hub);
 }
 
+void hub_follow(struct client_hub *hub, const struct configuration *configuration)
+{
+    struct client_endpoint endpoint;
+    if (configuration->number <= hub->number)
+        return;
+    hub->number = configuration->number;
+    for (replica_id r = 0; r < hub->replicas; r++)
+        if (*configuration->host[r].client && endpoint_parse(&endpoint, configuration->host[r].client))
+            link_move(&hub->link[r], &endpoint);
+}
+
 /* A CONFIGURATION is for everybody. */
 static void to_all(struct client_hub *hub, replica_id replica, const uint8_t *data, size_t len)
 {

@@ -13,6 +13,8 @@
 int hub_join(struct redoubt_client *client, struct error *error);
 /* The last one to leave closes the connections. */
 void hub_leave(struct redoubt_client *client);
+/* Replicas may have moved. */
+void hub_follow(struct client_hub *hub, const struct configuration *configuration);
 /* Called by links. */
 void hub_on_frame(struct client_hub *hub, replica_id replica, const uint8_t *data, size_t len);
 void hub_on_up(struct client_hub *hub, replica_id replica);

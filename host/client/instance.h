@@ -22,6 +22,8 @@ struct client_link {
     struct client_loop *loop;
     replica_id replica;
     struct client_endpoint endpoint;
+    struct client_endpoint next; /* to go to, once nothing of this link is in use */
+    bool moves;
     struct addrinfo *addresses;
     struct addrinfo *address; /* tried now or next */
     int fd;                   /* -1: none */
@@ -44,6 +46,7 @@ struct client_hub {
     struct tag16 cluster;
     uint32_t replicas;
     uint32_t users;
+    configuration_no number; /* whose addresses the links go to */
     struct client_link link[REPLICAS_MAX];
     struct redoubt_client *of_origin[ORIGINS_MAX];
     struct client_hub *next; /* on the loop */

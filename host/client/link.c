@@ -16,15 +16,20 @@
 #define OUT_MAX          (16u * 1024u * 1024u) /* gathered for a replica that does not read; more is dropped */
 #define KEPT_MAX         (1024u * 1024u)       /* larger buffers are given back when empty */
 
+static int look_up(const struct client_endpoint *endpoint, struct addrinfo **addresses)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    return getaddrinfo(endpoint->host, endpoint->port, &hints, addresses);
+}
+
 int link_init(struct client_link *link, struct client_hub *hub, replica_id replica,
               const struct client_endpoint *endpoint, struct error *error)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     *link = (struct client_link){.hub = hub, .loop = hub->loop, .replica = replica, .endpoint = *endpoint};
     link->fd = -1;
     link->retry_us = UINT64_MAX;
     link->backoff_us = BACKOFF_FIRST_US;
-    int failed = getaddrinfo(endpoint->host, endpoint->port, &hints, &link->addresses);
+    int failed = look_up(endpoint, &link->addresses);
     if (failed)
         return error_set(error, "replica %u at %s:%s: %s", replica, endpoint->host, endpoint->port,
                          gai_strerror(failed));
@@ -62,6 +67,29 @@ static void link_fail(struct client_link *link, const char *why)
     link->backoff_us = 2 * link->backoff_us < BACKOFF_MAX_US ? 2 * link->backoff_us : BACKOFF_MAX_US;
     loop_timer(link->loop, link->retry_us);
     hub_on_down(link->hub, link, why);
+}
+
+void link_move(struct client_link *link, const struct client_endpoint *endpoint)
+{
+    link->next = *endpoint;
+    link->moves =
+        strcmp(link->endpoint.host, endpoint->host) != 0 || strcmp(link->endpoint.port, endpoint->port) != 0;
+    if (link->moves)
+        loop_timer(link->loop, 0);
+}
+
+/* A name is looked up in the loop: a replica moves seldom. Where there is none, everything stays. */
+void link_go(struct client_link *link)
+{
+    struct addrinfo *addresses;
+    link->moves = false;
+    if (look_up(&link->next, &addresses) != 0)
+        return;
+    freeaddrinfo(link->addresses);
+    link->endpoint = link->next;
+    link->addresses = link->address = addresses;
+    link->backoff_us = BACKOFF_FIRST_US;
+    link_fail(link, "it moved"); /* and connects again soon */
 }
 
 static void link_watch(struct client_link *link, int operation, bool write)

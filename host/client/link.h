@@ -19,6 +19,9 @@ void link_flush(struct client_link *link);
 int link_init(struct client_link *link, struct client_hub *hub, replica_id replica,
               const struct client_endpoint *endpoint, struct error *error);
 void link_deinit(struct client_link *link);
+/* To another address, if it is another one: soon, by link_go from the loop. */
+void link_move(struct client_link *link, const struct client_endpoint *endpoint);
+void link_go(struct client_link *link);
 void link_connect(struct client_link *link);
 void link_on_event(struct client_link *link, uint32_t events);
 /* What was held back is due. */

@@ -158,6 +158,8 @@ static void loop_timers(struct client_loop *loop)
     for (struct client_hub *hub = loop->hubs; hub; hub = hub->next) {
         for (replica_id r = 0; r < hub->replicas; r++) {
             struct client_link *link = &hub->link[r];
+            if (link->moves)
+                link_go(link);
             if (link->retry_us <= loop->now_us)
                 link_connect(link);
             loop_timer(loop, link->retry_us);

@@ -119,7 +119,7 @@ struct route {
 /* Message, permitted from. What is not here is refused; the switch below says what becomes of the rest. */
 static const struct route routes[] = {
     {FRAME_BUNDLE, FROM_CLIENT | FROM_PEER},
-    {FRAME_RECONFIG, FROM_LAUNCHER | FROM_PEER},
+    {FRAME_RECONFIG, FROM_LAUNCHER | FROM_PEER | FROM_CLIENT},
     {FRAME_CONFIGURATION, FROM_E | FROM_PEER},
     {FRAME_ASK_CONFIGURATION, FROM_CLIENT | FROM_PEER},
     {FRAME_GROUP_KEY, FROM_E | FROM_PEER},
@@ -164,7 +164,7 @@ static enum verdict dispatch(struct broker *b, const struct frame *frame, unsign
     case FRAME_BUNDLE:
         return broker_on_bundle(b, frame, id, from == FROM_CLIENT);
     case FRAME_RECONFIG:
-        return broker_on_reconfig(b, frame, from == FROM_LAUNCHER);
+        return broker_on_reconfig(b, frame, from);
     case FRAME_CONFIGURATION:
         return broker_on_configuration(b, frame, own);
     case FRAME_ASK_CONFIGURATION:
@@ -435,6 +435,12 @@ static void broker_status(const void *engine, struct engine_status *status)
     status->transfer = b->transfer;
 }
 
+static const struct configuration *broker_configuration(const void *engine)
+{
+    const struct broker *b = engine;
+    return b->configuration;
+}
+
 static const uint64_t *broker_verdicts(const void *engine)
 {
     const struct broker *b = engine;
@@ -461,5 +467,6 @@ const struct engine_type splitbft_engine = {
     .step = broker_step,
     .status = broker_status,
     .verdicts = broker_verdicts,
+    .configuration = broker_configuration,
     .validate = broker_validate,
 };

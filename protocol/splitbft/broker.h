@@ -288,7 +288,7 @@ void broker_ask_reply(struct broker *b, origin_id origin, epoch_no epoch, uint64
 enum verdict broker_on_settled(struct broker *b, const struct frame *frame);
 bool origin_on_signatures(const struct broker *b, origin_id origin);
 
-enum verdict broker_on_reconfig(struct broker *b, const struct frame *frame, bool own);
+enum verdict broker_on_reconfig(struct broker *b, const struct frame *frame, unsigned from);
 
 /* chain.c */
 enum verdict broker_on_configuration(struct broker *b, const struct frame *frame, bool own);

@@ -422,8 +422,20 @@ static enum verdict take(struct broker *b, const struct frame *frame, const stru
     return VERDICT_ACCEPT;
 }
 
+/* The administrator comes as a client does: the signature is looked at before anything is kept or passed on. Whoever sends a wrong one is
+ * disconnected, so that each look costs him a connection. */
+static enum verdict from_administrator(const struct broker *b, const struct reconfig *reconfig)
+{
+    if (reconfig->signature.len == 0)
+        return VERDICT_MISMATCH;
+    if (reconfig->configuration < b->held.number)
+        return VERDICT_STALE;
+    enum verdict verdict = reconfig_admissible(b->configuration, reconfig);
+    return verdict == VERDICT_BAD_SIGNATURE ? VERDICT_MISMATCH : verdict;
+}
+
 /* Ordered like a bundle of a reserved origin. What own P refuses goes at once. */
-enum verdict broker_on_reconfig(struct broker *b, const struct frame *frame, bool own)
+enum verdict broker_on_reconfig(struct broker *b, const struct frame *frame, unsigned from)
 {
     struct reconfig reconfig;
     struct batch_entry named = {.origin = ORIGIN_RECONFIG, .bundle_no = RECONFIG_BUNDLE_NO};
@@ -432,7 +444,12 @@ enum verdict broker_on_reconfig(struct broker *b, const struct frame *frame, boo
         return verdict;
     named.epoch = reconfig.configuration;
     auth_content(&b->cluster, frame->type, &frame->sender, frame->body, &named.bundle);
-    if (own)
+    if (from == FROM_CLIENT &&
+        !bundles_find(b, &named.bundle)) /* once: who repeats a true one costs no more */
+        verdict = from_administrator(b, &reconfig);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    if (from == FROM_LAUNCHER) /* the administrator shows it to everybody himself */
         broker_send(b, PEER_ALL, frame->whole);
     return take(b, frame, &named, false, 0, false);
 }

@@ -27,7 +27,7 @@ ip -n "$net" link set lo up
 ip -n "$net" link add bridge type bridge
 ip -n "$net" addr add 10.77.0.100/24 dev bridge
 ip -n "$net" link set bridge up
-for host in 0 1 2 3; do
+for host in 0 1 2 3 4; do
     space=rdb$$h$host
     spaces+=("$space")
     ip netns add "$space"
@@ -42,7 +42,7 @@ on_host() { ip netns exec "rdb$$h$1" "${@:2}"; }
 administrator() { ip netns exec "$net" "$@"; }
 call() { administrator timeout 30 "$redoubt" call "$dir" --timeout 10000 "$@"; }
 # value HOST NAME: a metric of that host.
-value() { on_host "$1" curl -s --max-time 5 "http://127.0.0.1:77${1}6/metrics" | awk -v name="redoubt_$2" '$1 == name { print $2 }'; }
+value() { on_host "$1" curl -s --max-time 5 "http://127.0.0.1:77${3:-$1}6/metrics" | awk -v name="redoubt_$2" '$1 == name { print $2 }'; }
 is() { [ "$(value "$1" "$2")" = "$3" ]; }
 at_least() { [ "$(value "$1" "$2")" -ge "$3" ]; }
 
@@ -92,4 +92,36 @@ expect ok call put key after
 expect after call get key
 expect 22 call incr n
 wait_for 20 is 0 lag_slots 0 || fail "host 0 lags"
+
+# Replica 2 moves to host 4. The administrator's command is broken off first, and run a second time after.
+cp -a "$dir" "$tmp/old"
+rm "$tmp"/old/clients/00[0-7].key "$tmp"/old/{admin,ca}.key
+administrator timeout 2 "$redoubt" replace "$dir" --id 2 --host 10.77.0.14 2>"$tmp/replace.log"
+administrator timeout 100 "$redoubt" replace "$dir" --id 2 2>"$tmp/replace.log" || fail "replace: $(cat "$tmp/replace.log")"
+grep -q "copy .* to 10.77.0.14, and run there: redoubt replica DIR --id 2 --rejoin" "$tmp/replace.log" || fail "it does not say what to copy"
+grep -q '"id": 2, "peer": "10.77.0.14:7720"' "$dir/endpoints.json" || fail "endpoints.json"
+expect after call get key
+mkdir "$tmp/host4"
+cp -a "$dir/cluster.yaml" "$dir/admin.pub" "$dir/replica-2" "$tmp/host4/"
+ip netns exec "rdb$$h4" "$redoubt" replica "$tmp/host4" --id 2 --rejoin 2>"$tmp/replica4.log" &
+pids+=($!)
+is_in() { [ "$(on_host 4 curl -s http://127.0.0.1:7726/status | grep -c '"full":true')" = 1 ]; }
+wait_for 60 is_in || fail "the new host does not come in"
+administrator "$redoubt" replace "$dir" --id 2 2>"$tmp/replace.log" || fail "replace, the second time"
+grep -q "is done" "$tmp/replace.log" || fail "it is not done: $(cat "$tmp/replace.log")"
+
+# The machine of before comes back: with what it has, nobody talks to it.
+ip netns exec "rdb$$h2" "$redoubt" replica "$tmp/host2" --id 2 --rejoin 2>"$tmp/replica2b.log" &
+pids+=($!)
+wait_for 20 is 2 up 1 || fail "the old host does not even start"
+sleep 3
+expect 0 value 2 links
+at_least 3 strangers_total 1 || fail "nobody was refused"
+expect 3 value 0 links
+
+# Without host 3 the new one is needed; an old folder finds it, too.
+kill "${replicas[3]}"
+wait "${replicas[3]}"
+expect ok call put key moved
+dir=$tmp/old expect moved call get key
 echo ok

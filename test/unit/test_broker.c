@@ -254,7 +254,7 @@ static void only_what_is_permitted_passes(void **state)
         {FRAME_LOCAL_SEALED, 28},
         {FRAME_LOCAL_SETTLED, 16},
         {FRAME_LOCAL_TRANSFER, 16},
-        {FRAME_RECONFIG, 2},
+        {FRAME_RECONFIG, 3},
         {FRAME_CONFIGURATION, 18},
         {FRAME_GROUP_KEY, 18},
         {FRAME_ASK_CONFIGURATION, 3},
@@ -971,11 +971,74 @@ static void replies_go_to_whom_they_are_for(void **state)
     assert_verdict(own(E, forge_plain(c, cluster_auth(c, E, 1), FRAME_REPLY, body, SLICE_NONE)), MALFORMED);
 }
 
+/* A RECONFIG of replica 2's host that `by` signed; NULL: nobody did. */
+static struct slice reconfig(const struct sign_key *by, configuration_no number)
+{
+    static uint8_t bytes[RECONFIG_BYTES_MAX + 64];
+    uint8_t members[renewal_BYTES], body[RECONFIG_BYTES_MAX], signature[SIGNATURE_BYTES];
+    struct sender admin = {.kind = KIND_ADMIN};
+    struct writer mw = writer_to(members, sizeof members), bare = writer_to(body, sizeof body);
+    struct renewal renewal = {.kind = by ? KIND_HOST : KIND_PREPARATION, .epoch = 1000};
+    renewal_put(&mw, &renewal);
+    struct reconfig m = {.configuration = number, .replica = 2, .members = {members, mw.len}};
+    reconfig_put(&bare, &m);
+    if (by) {
+        struct digest_state state;
+        struct digest content;
+        struct auth auth = {.sign = *by};
+        digest_begin(&state, RECONFIG_TAG);
+        digest_add(&state, c->configuration.cluster.bytes, sizeof c->configuration.cluster.bytes);
+        digest_add(&state, body, bare.len);
+        digest_end(&state, &content);
+        auth_sign_content(&auth, &content, signature);
+        m.signature = (struct slice){signature, sizeof signature};
+    }
+    struct writer w = writer_to(body, sizeof body);
+    reconfig_put(&w, &m);
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_RECONFIG, &admin, AUTH_NONE,
+                              (struct slice){body, w.len}, SLICE_NONE, SLICE_NONE);
+    assert_true(len > 0);
+    return (struct slice){bytes, len};
+}
+
+static int setup_changeable(void **state)
+{
+    (void)state;
+    setup_started(false);
+    c->configuration.fixed = false;
+    splitbft_engine.start(broker, &c->configuration, now, &actions);
+    forget();
+    return 0;
+}
+
+static void the_administrator_comes_as_a_client(void **state)
+{
+    (void)state;
+    struct sign_key other;
+    sign_keypair(&other);
+    assert_verdict(client(9, reconfig(&c->admin, 1)), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_RECONFIG), 1);
+    assert_int_equal(count(ACTION_SEND_PEER, REPLICAS_MAX, FRAME_RECONFIG), 0);
+    assert_verdict(client(9, reconfig(&c->admin, 1)), DUPLICATE);
+    assert_verdict(client(9, reconfig(&c->admin, 0)), STALE);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_RECONFIG), 1);
+    assert_int_equal(dropped(9), 0);
+    /* Whoever makes one up reaches no compartment, and loses its connection. */
+    assert_verdict(client(5, reconfig(&other, 1)), MISMATCH);
+    assert_verdict(client(6, reconfig(NULL, 1)), MISMATCH);
+    struct slice forged = reconfig(&c->admin, 1);
+    ((uint8_t *)(uintptr_t)forged.data)[forged.len - 1] ^= 1;
+    assert_verdict(client(7, forged), MISMATCH);
+    assert_int_equal(dropped(5) + dropped(6) + dropped(7), 3);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_RECONFIG), 1);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_before_the_start, setup_unstarted, teardown),
+        cmocka_unit_test_setup_teardown(the_administrator_comes_as_a_client, setup_changeable, teardown),
         T(only_what_is_permitted_passes),
         T(frames_that_are_none),
         T(p_sees_a_bundle_without_its_operations),

@@ -53,6 +53,8 @@ struct wish {
     const struct sign_key *by;
     const struct sign_key *admin;
     bool other_measurement;
+    const char *peer, *client;
+    const struct sign_key *link, *new_platform; /* with `first` = KIND_HOST; no new_platform: it stays */
 };
 
 static struct slice make(const struct wish *wish, uint8_t body[RECONFIG_BYTES_MAX])
@@ -72,6 +74,14 @@ static struct slice make(const struct wish *wish, uint8_t body[RECONFIG_BYTES_MA
             .epoch = wish->epoch ? wish->epoch : held.member[kind - KIND_HOST][wish->replica].epoch + 1};
         sign_keypair(&sign);
         box_keypair(&box);
+        if (kind == KIND_HOST) {
+            renewal.epoch = wish->epoch ? wish->epoch : held.host[wish->replica].epoch + 1;
+            memcpy(renewal.sign_public.bytes, wish->link ? wish->link->public : sign.public, 32);
+            if (wish->new_platform)
+                memcpy(renewal.box_public.bytes, wish->new_platform->public, 32);
+            renewal_put(&mw, &renewal);
+            continue;
+        }
         memcpy(renewal.sign_public.bytes, sign.public, 32);
         memcpy(renewal.box_public.bytes, box.public, 32);
         renewal.measurement.bytes[0] = wish->other_measurement;
@@ -80,6 +90,10 @@ static struct slice make(const struct wish *wish, uint8_t body[RECONFIG_BYTES_MA
         renewal_put(&mw, &renewal);
     }
     m.members = (struct slice){members, mw.len};
+    if (wish->peer)
+        m.peer = (struct slice){(const uint8_t *)wish->peer, strlen(wish->peer)};
+    if (wish->client)
+        m.client = (struct slice){(const uint8_t *)wish->client, strlen(wish->client)};
     if (wish->admin) {
         struct digest_state state;
         struct digest content;
@@ -186,6 +200,151 @@ static void the_administrator_may_do_more(void **state)
     assert_verdict(execute(&wish, 10), BAD_SIGNATURE);
     wish.admin = &cluster->admin;
     assert_verdict(execute(&wish, 10), ACCEPT);
+}
+
+/* Another machine for replica 1, under this link key and platform key. */
+static struct wish replacement(const struct sign_key *link, const struct sign_key *new_platform)
+{
+    return (struct wish){.replica = 1,
+                         .first = KIND_HOST,
+                         .last = KIND_HOST,
+                         .admin = &cluster->admin,
+                         .link = link,
+                         .new_platform = new_platform,
+                         .peer = "10.0.0.9:7710",
+                         .client = "spare.example:7711"};
+}
+
+static void a_host_is_replaced(void **state)
+{
+    (void)state;
+    struct sign_key link, new_platform;
+    sign_keypair(&link);
+    sign_keypair(&new_platform);
+    struct wish wish = replacement(&link, &new_platform);
+    struct host_keys start = held.host[1];
+    assert_verdict(execute(&wish, 10), ACCEPT);
+    assert_int_equal(held.number, 2);
+    assert_memory_equal(held.host[1].link_public, link.public, 32);
+    assert_memory_equal(held.host[1].link_before, start.link_public, 32);
+    assert_false(held.host[1].rotated);
+    assert_string_equal(held.host[1].peer, "10.0.0.9:7710");
+    assert_string_equal(held.host[1].client, "spare.example:7711");
+    assert_int_equal(held.host[1].before[3], held.member[3][1].epoch);
+    assert_memory_equal(held.host[2].link_public, held.member[0][2].sign_public, 32);
+    /* The machine before renews nothing any more, the new one does. */
+    assert_verdict(execute(&(struct wish){.replica = 1}, 20), BAD_SIGNATURE);
+    assert_verdict(execute(&(struct wish){.replica = 1, .by = &new_platform}, 20), ACCEPT);
+    assert_int_equal(held.number, 3);
+}
+
+static void a_link_key_is_rotated(void **state)
+{
+    (void)state;
+    struct sign_key link;
+    sign_keypair(&link);
+    struct wish wish = replacement(&link, NULL);
+    wish.peer = wish.client = NULL;
+    assert_verdict(execute(&wish, 10), ACCEPT);
+    assert_true(held.host[1].rotated);
+    assert_memory_equal(held.host[1].link_public, link.public, 32);
+    assert_string_equal(held.host[1].peer, "");
+    assert_int_equal(held.host[1].before[1], 0);
+    assert_verdict(execute(&(struct wish){.replica = 1}, 20), ACCEPT); /* the platform is what it was */
+}
+
+static void a_host_is_the_administrators_alone(void **state)
+{
+    (void)state;
+    struct sign_key link, new_platform, other;
+    sign_keypair(&link);
+    sign_keypair(&new_platform);
+    sign_keypair(&other);
+    struct wish wish = replacement(&link, &new_platform);
+    wish.admin = &other;
+    assert_verdict(execute(&wish, 10), BAD_SIGNATURE);
+    wish.admin = NULL; /* a launcher, of whatever replica */
+    assert_verdict(execute(&wish, 10), MALFORMED);
+    wish.by = &platform[0];
+    assert_verdict(execute(&wish, 10), MALFORMED);
+    wish = replacement(&link, &new_platform);
+    wish.peer = "10.0.0.9:77 10";
+    assert_verdict(execute(&wish, 10), MALFORMED);
+    wish.peer = "a\n:1";
+    assert_verdict(execute(&wish, 10), MALFORMED);
+    char much[ADDRESS_BYTES_MAX + 2];
+    memset(much, 'a', sizeof much - 1);
+    much[sizeof much - 1] = 0;
+    wish.peer = much;
+    assert_verdict(execute(&wish, 10), MALFORMED);
+    /* Addresses are a host's. */
+    assert_verdict(
+        execute(&(struct wish){.replica = 1, .peer = "10.0.0.9:7710", .admin = &cluster->admin}, 10),
+        MALFORMED);
+    assert_int_equal(held.number, 1);
+    assert_memory_equal(held.host[1].link_public, held.member[0][1].sign_public, 32);
+}
+
+static void a_replacement_is_for_one_cluster(void **state)
+{
+    (void)state;
+    struct sign_key link, new_platform;
+    uint8_t body[RECONFIG_BYTES_MAX];
+    sign_keypair(&link);
+    sign_keypair(&new_platform);
+    struct wish wish = replacement(&link, &new_platform);
+    struct configuration other = held;
+    struct slice bytes = make(&wish, body);
+    other.cluster.bytes[0] ^= 1;
+    assert_verdict(execute_body(&other, bytes, 10), BAD_SIGNATURE);
+    assert_verdict(execute_body(&held, bytes, 10), ACCEPT);
+    assert_verdict(execute_body(&held, bytes, 11), STALE);
+    /* The keys of the machine before, once more: their epoch is over. */
+    wish.epoch = held.host[1].epoch;
+    assert_verdict(execute(&wish, 5 * L), STALE);
+    wish.epoch = 0;
+    for (size_t at = 0; at < bytes.len; at++) {
+        struct configuration copy = held;
+        copy.number = 1;
+        copy.step[1].slot = 0;
+        body[at] ^= (uint8_t)(1u << at % 8);
+        assert_refused(execute_body(&copy, bytes, 10 * L), at);
+        body[at] ^= (uint8_t)(1u << at % 8);
+    }
+}
+
+static void at_most_f_hosts_are_pending(void **state)
+{
+    (void)state;
+    struct wish wish = replacement(NULL, NULL);
+    assert_verdict(execute(&wish, 10), ACCEPT);
+    slot_no a = configuration_activation(&held);
+    assert_verdict(execute(&wish, 20), EARLY);
+    wish.replica = 2;
+    assert_verdict(execute(&wish, a), LIMIT);
+    /* Compartments have their own. */
+    assert_verdict(execute(&(struct wish){.replica = 2}, 20), ACCEPT);
+    assert_verdict(execute(&wish, a + 1), ACCEPT);
+}
+
+/* Host and compartments in one: what the administrator locks out has no say above the activation slot. */
+static void the_administrator_locks_out(void **state)
+{
+    (void)state;
+    struct sign_key link, new_platform;
+    sign_keypair(&link);
+    sign_keypair(&new_platform);
+    struct wish wish = replacement(&link, &new_platform);
+    struct sender old = {KIND_PREPARATION, 1, held.member[KIND_PREPARATION - KIND_HOST][1].epoch};
+    wish.last = KIND_EXECUTION;
+    wish.epoch = 1000;
+    assert_verdict(execute(&wish, 10), ACCEPT);
+    slot_no a = configuration_activation(&held);
+    assert_non_null(configuration_member_at(&held, &old, a));
+    assert_null(configuration_member_at(&held, &old, a + 1));
+    assert_null(configuration_member(&held, &old));
+    assert_verdict(execute(&(struct wish){.replica = 1}, a + 1), BAD_SIGNATURE);
+    assert_verdict(execute(&(struct wish){.replica = 1, .by = &new_platform}, a + 1), ACCEPT);
 }
 
 static void at_most_f_of_a_kind_are_pending(void **state)
@@ -500,6 +659,12 @@ int main(void)
         T(every_byte_counts),
         T(a_launcher_renews_its_own_and_the_same),
         T(the_administrator_may_do_more),
+        T(a_host_is_replaced),
+        T(a_link_key_is_rotated),
+        T(a_host_is_the_administrators_alone),
+        T(a_replacement_is_for_one_cluster),
+        T(at_most_f_hosts_are_pending),
+        T(the_administrator_locks_out),
         T(at_most_f_of_a_kind_are_pending),
         T(a_correct_e_must_have_executed_it),
         T(steps_are_walked_in_order),

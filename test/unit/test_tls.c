@@ -152,6 +152,35 @@ static void a_member_is_not_taken_for_another(void **state)
     pins.count = 2;
 }
 
+/* Member 0 is to show the key of 2, and shows its own still: until then that will do, when it is said so. */
+static void a_key_of_before_does_only_for_a_rotation(void **state)
+{
+    struct end client, server;
+    struct tls_pins usual = pins;
+    (void)state;
+    memcpy(pins.before[0], usual.key[0], 32);
+    memcpy(pins.key[0], usual.key[2], 32);
+    meet(&client, 0, 1, &server, 1, 4096);
+    assert_false(server.tls.established);
+    assert_true(server.tls.stranger);
+    part(&client);
+    part(&server);
+    pins.has_before[0] = true;
+    meet(&client, 0, 1, &server, 1, 4096);
+    assert_true(server.tls.established);
+    assert_int_equal(server.tls.peer, 0);
+    assert_memory_equal(server.tls.key, usual.key[0], 32);
+    part(&client);
+    part(&server);
+    meet(&client, 2, 1, &server, 1, 4096); /* the new one */
+    assert_true(server.tls.established);
+    assert_int_equal(server.tls.peer, 0);
+    assert_memory_equal(server.tls.key, usual.key[2], 32);
+    part(&client);
+    part(&server);
+    pins = usual;
+}
+
 static void garbage_ends_it(void **state)
 {
     static const uint8_t garbage[] = "GET / HTTP/1.1\r\n\r\n";
@@ -183,6 +212,7 @@ int main(void)
         cmocka_unit_test(members_meet_and_talk),
         cmocka_unit_test(a_stranger_stays_outside),
         cmocka_unit_test(a_member_is_not_taken_for_another),
+        cmocka_unit_test(a_key_of_before_does_only_for_a_rotation),
         cmocka_unit_test(garbage_ends_it),
         cmocka_unit_test(tampering_ends_it),
     };

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "ordering/attest.h"
 #include "ordering/auth.h"
+#include "ordering/hosts.h"
 #include "ordering/mutant.h"
 #include "ordering/stable.h"
 
@@ -179,11 +180,13 @@ static void chain_begin(struct configuration *c)
 /* At the founding the ordered state knows what START lists. */
 static void ordered_begin(struct configuration *c)
 {
-    for (unsigned k = 1; k < MEMBER_KINDS; k++)
+    for (unsigned k = 0; k < MEMBER_KINDS; k++)
         for (replica_id r = 0; r < c->replicas; r++)
             c->ordered[k][r] = (struct ordered_keys){.epoch = c->member[k][r].epoch,
                                                      .after = c->member[k][r].after,
                                                      .measurement = c->member[k][r].measurement};
+    for (replica_id r = 0; r < c->replicas; r++)
+        memcpy(c->ordered[0][r].measurement.bytes, c->platform[r].public, 32);
 }
 
 void configuration_put_ordered(const struct configuration *c, struct writer *steps, struct writer *ordered)
@@ -197,7 +200,7 @@ void configuration_put_ordered(const struct configuration *c, struct writer *ste
                        &(struct known_step){.number = number, .slot = step->slot, .chain = step->chain});
     }
     for (replica_id r = 0; r < c->replicas; r++)
-        for (unsigned k = 1; k < MEMBER_KINDS; k++)
+        for (unsigned k = 0; k < MEMBER_KINDS; k++)
             ordered_member_put(ordered,
                                &(struct ordered_member){.replica = r,
                                                         .kind = KIND_HOST + k,
@@ -231,12 +234,12 @@ static bool steps_load(struct configuration *c, struct slice steps, configuratio
 static bool ordered_load(struct configuration *c, struct slice ordered)
 {
     bool seen[MEMBER_KINDS][REPLICAS_MAX] = {{false}};
-    if (!ordered_member_list_ok(ordered, (MEMBER_KINDS - 1) * REPLICAS_MAX) ||
-        ordered_member_count(ordered) != (MEMBER_KINDS - 1) * c->replicas)
+    if (!ordered_member_list_ok(ordered, MEMBER_KINDS * REPLICAS_MAX) ||
+        ordered_member_count(ordered) != MEMBER_KINDS * c->replicas)
         return false;
     for (uint32_t i = 0; i < ordered_member_count(ordered); i++) {
         struct ordered_member m = ordered_member_at(ordered, i);
-        if (m.replica >= c->replicas || m.kind < KIND_PREPARATION || m.kind > KIND_EXECUTION ||
+        if (m.replica >= c->replicas || m.kind < KIND_HOST || m.kind > KIND_EXECUTION ||
             seen[m.kind - KIND_HOST][m.replica])
             return false;
         seen[m.kind - KIND_HOST][m.replica] = true;
@@ -302,6 +305,7 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
     if (!quorums_possible(c) || !members_load(c, m.members) || !origins_load(c, m.origins) ||
         !platforms_load(c, m.platforms) || !resume_possible(&m) || !retired_load(c, m.retired))
         return VERDICT_MALFORMED;
+    hosts_load(c);
     if (m.protocol == PROTOCOL_PBFT && !one_domain_unify_all(c))
         return VERDICT_MISMATCH;
     if (m.resumed == 0)
@@ -411,11 +415,16 @@ static enum verdict launcher_vouches(const struct configuration *c, const struct
     uint8_t report_data[REPORT_BYTES];
     struct evidence evidence = evidence_of(renewal);
     struct attest_policy policy = {
-        .software_key = c->platform[m->replica].present ? c->platform[m->replica].public : NULL,
+        .software_key = c->platform[m->replica].present ? c->ordered[0][m->replica].measurement.bytes : NULL,
         .measurement = &c->ordered[renewal->kind - KIND_HOST][m->replica].measurement,
     };
     attest_bound(&c->cluster, m->replica, renewal, m->configuration, m->attempt, report_data);
     return attest_verify(&evidence, &policy, report_data);
+}
+
+static bool names_host(const struct reconfig *m)
+{
+    return renewal_at(m->members, 0).kind == KIND_HOST;
 }
 
 enum verdict reconfig_admissible(const struct configuration *c, const struct reconfig *m)
@@ -427,11 +436,18 @@ enum verdict reconfig_admissible(const struct configuration *c, const struct rec
     bool admin = m->signature.len == SIGNATURE_BYTES;
     if (admin && !admin_signed(c, m))
         return VERDICT_BAD_SIGNATURE;
-    if (c->protocol == PROTOCOL_PBFT && renewal_count(m->members) != 3)
+    uint32_t begin = names_host(m), count = renewal_count(m->members);
+    if (c->protocol == PROTOCOL_PBFT && count != begin && count != begin + 3)
         return VERDICT_MALFORMED; /* one fault domain: all or none */
-    for (uint32_t i = 0; i < renewal_count(m->members); i++) {
+    if (begin) {
+        struct renewal host = renewal_at(m->members, 0);
+        enum verdict verdict = host_admissible(c, m, &host);
+        if (verdict != VERDICT_ACCEPT)
+            return verdict;
+    }
+    for (uint32_t i = begin; i < count; i++) {
         struct renewal renewal = renewal_at(m->members, i);
-        struct renewal first = renewal_at(m->members, 0);
+        struct renewal first = renewal_at(m->members, begin);
         if (renewal.epoch <= c->ordered[renewal.kind - KIND_HOST][m->replica].epoch)
             return VERDICT_STALE;
         if (c->protocol == PROTOCOL_PBFT &&
@@ -485,7 +501,12 @@ static void apply(struct configuration *c, const struct reconfig *m, struct slic
     c->number++;
     c->step[next.number % STEPS_KEPT] = next;
     bool renewed = false;
-    for (uint32_t i = 0; i < renewal_count(m->members); i++) {
+    uint32_t begin = names_host(m), count = renewal_count(m->members);
+    if (begin) {
+        struct renewal host = renewal_at(m->members, 0);
+        host_apply(c, m, &host, next.activation);
+    }
+    for (uint32_t i = begin; i < count; i++) {
         struct renewal renewal = renewal_at(m->members, i);
         renewed = renew(c, m->replica, &renewal, next.activation);
     }
@@ -513,7 +534,11 @@ enum verdict configuration_reconfigure(struct configuration *c, const struct rec
     enum verdict verdict = reconfig_admissible(c, m);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    for (uint32_t i = 0; i < renewal_count(m->members); i++) {
+    if (names_host(m))
+        verdict = host_timely(c, m, slot);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    for (uint32_t i = names_host(m); i < renewal_count(m->members); i++) {
         uint32_t kind = renewal_at(m->members, i).kind;
         if (c->ordered[kind - KIND_HOST][m->replica].after >= slot)
             return VERDICT_EARLY;

@@ -39,7 +39,8 @@ struct member_keys {
     struct digest head; /* of its records, at a resume */
 };
 
-/* What the ordered state knows of a compartment: what the last RECONFIG named (or the founding). */
+/* What the ordered state knows of a compartment: what the last RECONFIG named (or the founding). Of a host: in place of the
+ * measurement its platform key. */
 struct ordered_keys {
     epoch_no epoch;
     slot_no after; /* its activation slot */
@@ -59,6 +60,17 @@ struct origin_keys {
     uint32_t access;
     uint8_t sign_public[32];
     uint8_t box_public[32];
+};
+
+/* A replica's host: what its links and clients go by. Liveness only; but its platform key (below) renews compartments. */
+struct host_keys {
+    epoch_no epoch; /* one higher with each change */
+    bool rotated;   /* the link key alone changed: until the new one is met, the one before will do */
+    uint8_t link_public[32];
+    uint8_t link_before[32];
+    epoch_no before[MEMBER_KINDS]; /* epochs up to these ran on a machine that was replaced since; 0: none */
+    char peer[ADDRESS_BYTES_MAX + 1]; /* "HOST:PORT"; empty: it never changed */
+    char client[ADDRESS_BYTES_MAX + 1];
 };
 
 /* How a number came about. The first is START's, at slot 0. */
@@ -88,6 +100,7 @@ struct configuration {
                               [EPOCHS_KEPT];    /* ... and those before it, latest first */
     struct ordered_keys ordered[MEMBER_KINDS][REPLICAS_MAX];
     struct configuration_step step[STEPS_KEPT]; /* by number modulo */
+    struct host_keys host[REPLICAS_MAX];
     struct {
         bool present;
         uint8_t public[32];
@@ -155,7 +168,7 @@ void configuration_walk(struct configuration *configuration, const struct chain 
 
 /* The ordered state as START lists it, and back: false when it is inconsistent. Room: CONFIGURATION_STEPS_BYTES and _ORDERED_BYTES. */
 #define CONFIGURATION_STEPS_BYTES   (STEPS_KEPT * known_step_BYTES)
-#define CONFIGURATION_ORDERED_BYTES ((MEMBER_KINDS - 1) * REPLICAS_MAX * ordered_member_BYTES)
+#define CONFIGURATION_ORDERED_BYTES (MEMBER_KINDS * REPLICAS_MAX * ordered_member_BYTES)
 void configuration_put_ordered(const struct configuration *configuration, struct writer *steps,
                                struct writer *ordered);
 bool configuration_set_ordered(struct configuration *configuration, struct slice steps, struct slice ordered);

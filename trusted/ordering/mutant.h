@@ -50,6 +50,7 @@
     M(RETIRED_KEYS_FORGOTTEN, "retired-keys-forgotten", "liveness")                                          \
     M(SEALED_KEY_VOTES, "sealed-key-votes", "safety")                                                        \
     M(ACTIVATION_WITHOUT_L, "activation-without-l", "safety")                                                \
+    M(OLD_PLATFORM_KEY, "old-platform-key", "safety")                                                        \
     M(MORE_THAN_F_PENDING, "more-than-f-pending", "safety")                                                  \
     M(CONFIGURATION_IGNORED, "configuration-ignored", "safety")                                              \
     M(OLD_EPOCH_VIEW_CHANGE, "old-epoch-view-change", "safety")                                              \

@@ -60,7 +60,7 @@ struct prep_origin {
     struct prep_admitted admitted[2][BUNDLE_WINDOW];
 };
 
-/* The last admissible RECONFIG for each replica. */
+/* The last admissible RECONFIG of each replica's launcher, and the administrator's last: no launcher displaces that one. */
 struct prep_reconfig {
     configuration_no number; /* 0: none */
     struct digest digest;
@@ -92,7 +92,7 @@ struct preparation {
     bool admitted_more;
     struct prep_origin *origin; /* ORIGINS_MAX */
     struct prep_view_change view_change[REPLICAS_MAX];
-    struct prep_reconfig reconfig[REPLICAS_MAX];
+    struct prep_reconfig reconfig[REPLICAS_MAX + 1];
     uint8_t *scratch; /* FRAME_MAX, for NEW-VIEW */
     struct sealing sealing;
     bool write_all; /* the checkpoint rose: before the next vote everything is written anew */

@@ -23,7 +23,7 @@ bool reconfig_is_admitted(const struct preparation *p, const struct batch_entry 
 {
     if (entry->bundle_no != RECONFIG_BUNDLE_NO)
         return false;
-    for (replica_id r = 0; r < p->configuration.replicas; r++)
+    for (unsigned r = 0; r <= REPLICAS_MAX; r++)
         if (p->reconfig[r].number && p->reconfig[r].number == entry->epoch &&
             digest_equal(&p->reconfig[r].digest, &entry->bundle))
             return true;
@@ -44,7 +44,7 @@ enum verdict preparation_on_reconfig(struct preparation *p, const struct frame *
     if (verdict == VERDICT_ACCEPT)
         verdict = reconfig_admissible(&p->configuration, &reconfig);
     if (verdict == VERDICT_ACCEPT) {
-        p->reconfig[reconfig.replica] =
+        p->reconfig[reconfig.signature.len ? REPLICAS_MAX : reconfig.replica] =
             (struct prep_reconfig){.number = reconfig.configuration, .digest = digest};
         p->admitted_more = true;
     }

@@ -16,7 +16,7 @@
 WIRE_STRUCT(chain, CHAIN_FIELDS)
 
 #define CHAIN_STEPS_MAX                                                                                      \
-    (3u * FAULTS_MAX) /* a certificate vouches for changes that are pending at its slot: so many at most */
+    (4u * FAULTS_MAX) /* a certificate vouches for changes that are pending at its slot: so many at most */
 
 struct chain_step {
     slot_no slot;

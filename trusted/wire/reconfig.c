@@ -5,8 +5,23 @@
 WIRE_CODE(reconfig, RECONFIG_FIELDS)
 WIRE_CODE(renewal, RENEWAL_FIELDS)
 
-static_assert(8 + 4 + 8 + 4 + RENEWALS_MAX * renewal_BYTES + 4 + 64 <= RECONFIG_BYTES_MAX,
+static_assert(8 + 4 + 8 + 4 + RENEWALS_MAX * renewal_BYTES + 2 * (4 + ADDRESS_BYTES_MAX) + 4 + 64 <=
+                  RECONFIG_BYTES_MAX,
               "the largest fits");
+
+/* It goes into logs, files and look-ups of names: nothing but what such a text is made of. */
+static bool address_ok(struct slice text)
+{
+    if (text.len > ADDRESS_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!letter && c != '.' && c != '-' && c != '_' && c != ':' && c != '[' && c != ']')
+            return false;
+    }
+    return true;
+}
 
 enum verdict reconfig_body_check(struct slice body, struct reconfig *reconfig)
 {
@@ -16,14 +31,19 @@ enum verdict reconfig_body_check(struct slice body, struct reconfig *reconfig)
         reconfig->replica >= REPLICAS_MAX || reconfig->configuration == UINT64_MAX ||
         (reconfig->signature.len != 0 && reconfig->signature.len != 64))
         return VERDICT_MALFORMED;
-    uint32_t last = KIND_HOST;
+    uint32_t last = 0;
     for (uint32_t i = 0; i < renewal_count(reconfig->members); i++) {
         uint32_t kind = renewal_at(reconfig->members, i).kind;
-        if (kind <= last || kind > KIND_EXECUTION)
+        if (kind <= last || kind < KIND_HOST || kind > KIND_EXECUTION)
             return VERDICT_MALFORMED;
         last = kind;
     }
-    return VERDICT_ACCEPT;
+    bool host = renewal_at(reconfig->members, 0).kind == KIND_HOST;
+    if (host && reconfig->signature.len == 0)
+        return VERDICT_MALFORMED;
+    if (!host && reconfig->peer.len + reconfig->client.len > 0)
+        return VERDICT_MALFORMED;
+    return address_ok(reconfig->peer) && address_ok(reconfig->client) ? VERDICT_ACCEPT : VERDICT_MALFORMED;
 }
 
 enum verdict reconfig_check(const struct frame *frame, struct reconfig *reconfig)

@@ -1,0 +1,11 @@
+/* Changes what a command must change in cluster.yaml, and leaves everything else as people wrote it. */
+#ifndef HOST_CONFIG_EDIT_H
+#define HOST_CONFIG_EDIT_H
+
+#include "config.h"
+
+/* Names another `host` for replica `id`: the text is changed in one place, read again, and written only when nothing but that
+ * replica's addresses is different. `config` is what was read, and is then as the new file says. */
+int config_set_host(struct config *config, replica_id id, const char *host, struct error *error);
+
+#endif
