@@ -15,7 +15,8 @@
     M(start, START_FIELDS)                                                                                   \
     M(reconfig, RECONFIG_FIELDS)                                                                             \
     M(renewal, RENEWAL_FIELDS)                                                                               \
-    M(chain, CHAIN_FIELDS) M(group_key, GROUP_KEY_FIELDS) M(ask_chain, ASK_CHAIN_FIELDS) M(                  \
+    M(chain, CHAIN_FIELDS)                                                                                   \
+    M(group_key, GROUP_KEY_FIELDS) M(ask_chain, ASK_CHAIN_FIELDS) M(                                         \
         local_reconfigured, LOCAL_RECONFIGURED_FIELDS) M(platform, PLATFORM_FIELDS) M(bundle, BUNDLE_FIELDS) \
         M(reply, REPLY_FIELDS) M(fetch_reply, FETCH_REPLY_FIELDS) M(sign_wanted, SIGN_WANTED_FIELDS)         \
             M(vote, VOTE_FIELDS) M(checkpoint, CHECKPOINT_FIELDS) M(parting, PARTING_FIELDS) M(              \
@@ -37,9 +38,14 @@
                                                             M(local_checkpoint, LOCAL_CHECKPOINT_FIELDS)     \
                                                                 M(state_head,                                \
                                                                   STATE_HEAD_FIELDS) /* elements of lists */ \
-        M(member, MEMBER_FIELDS) M(origin_entry, ORIGIN_ENTRY_FIELDS) M(sealed, SEALED_FIELDS)               \
-            M(batch_entry, BATCH_ENTRY_FIELDS) M(signer, SIGNER_FIELDS) M(slot_view, SLOT_VIEW_FIELDS)       \
-                M(selected, SELECTED_FIELDS) M(mac_entry, MAC_ENTRY_FIELDS)
+        M(ask_backup, ASK_BACKUP_FIELDS) M(backup, BACKUP_FIELDS) M(backup_opening, BACKUP_OPENING_FIELDS)   \
+            M(backup_head, BACKUP_HEAD_FIELDS) M(backup_digests, BACKUP_DIGESTS_FIELDS)                      \
+                M(leaf_part, LEAF_PART_FIELDS) M(local_restore, LOCAL_RESTORE_FIELDS)                        \
+                    M(local_restored, LOCAL_RESTORED_FIELDS) M(genesis, GENESIS_FIELDS)                      \
+                        M(member, MEMBER_FIELDS) M(origin_entry, ORIGIN_ENTRY_FIELDS)                        \
+                            M(sealed, SEALED_FIELDS) M(batch_entry, BATCH_ENTRY_FIELDS)                      \
+                                M(signer, SIGNER_FIELDS) M(slot_view, SLOT_VIEW_FIELDS)                      \
+                                    M(selected, SELECTED_FIELDS) M(mac_entry, MAC_ENTRY_FIELDS)
 
 static uint64_t seed = 7;
 static uint8_t pool[256]; /* slices of random messages point here */
