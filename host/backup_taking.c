@@ -25,7 +25,7 @@ struct link {
 struct session {
     struct backup_taking *t;
     struct sign_key admin;
-    struct file manifest;
+    struct file manifest; /* without its attachment */
     struct link link[LINKS];
     struct ask_backup ask;
     struct backup_file file;
@@ -314,6 +314,20 @@ static int attempt(struct session *s, replica_id from, struct error *error)
     return result;
 }
 
+/* The group keys that are attached are nobody's business here, and no signature covers them. */
+static int manifest_strip(struct file *manifest, const char *path, struct error *error)
+{
+    struct frame frame;
+    if (!frame_decode(manifest->data, manifest->len, &frame))
+        return error_set(error, "%s: not a manifest", path);
+    uint8_t *bare = malloc(manifest->len);
+    CHECK(bare && "out of memory");
+    size_t len = frame_strip(bare, manifest->len, &frame);
+    file_free(manifest);
+    *manifest = (struct file){bare, len};
+    return 0;
+}
+
 /* Failing of the local file is nothing that another replica mends. */
 static bool local_failure(const struct backup_taking *t, const struct error *error)
 {
@@ -334,6 +348,8 @@ int backup_take(struct backup_taking *t, struct error *error)
         result = error_set(error, "%s: name too long", t->config->dir);
     if (result == 0)
         result = file_read(&s->manifest, path, FRAME_MAX, error);
+    if (result == 0)
+        result = manifest_strip(&s->manifest, path, error);
     if (result == 0 && !t->force && file_exists(t->path))
         result = error_set(error, "%s: it exists: nothing was changed (--force replaces it)", t->path);
     replica_id last = t->config->replicas - 1;

@@ -84,7 +84,8 @@ bool restoring_takes(struct replica *r, struct slice bytes)
         log_line(LOG_INFO, "restored: the state of the backup is here, and is what the manifest names");
     else
         log_line(LOG_ERROR,
-                 "replica-%u/restore: refused: it is not the state that the manifest names; that "
+                 "replica-%u/restore: not used: it is not what the manifest names, or a later state was here "
+                 "first; it "
                  "has to come from the other replicas",
                  r->options.id);
     restoring_close(&r->restoring);

@@ -34,6 +34,8 @@ enum backup_result backup_reader_head(struct backup_reader *r, const uint8_t hea
 
 static enum backup_result take_start(struct backup_reader *r, const struct frame *frame)
 {
+    if (frame->attachment.len)
+        return bad(r, "its manifest has something attached, which nobody signed");
     enum verdict verdict = configuration_load(&r->configuration, frame, r->admin_public);
     if (verdict == VERDICT_BAD_SIGNATURE)
         return bad(r, "its manifest is forged: not signed by the administrator");

@@ -2,7 +2,7 @@
  * Reading a backup file, piece by piece: pure, and no piece is believed because of where it came from.
  *
  *   magic (16 bytes), administrator's public key (32), then frames, each behind its u32 length:
- *     START             signed by the administrator: the cluster, and whose signatures count
+ *     START             signed by the administrator: the cluster, and whose signatures count; without the sealed group keys
  *     CONFIGURATION *   (anywhere before the last) how members were renewed since
  *     ASK-BACKUP        signed by the administrator: which backup this is, and for which key
  *     BACKUP *          signed by the Execution compartment that gave it: the key, leaves, the head with the certificate

@@ -16,15 +16,15 @@
     M(reconfig, RECONFIG_FIELDS)                                                                             \
     M(renewal, RENEWAL_FIELDS)                                                                               \
     M(chain, CHAIN_FIELDS)                                                                                   \
-    M(group_key, GROUP_KEY_FIELDS) M(ask_chain, ASK_CHAIN_FIELDS) M(                                         \
-        local_reconfigured, LOCAL_RECONFIGURED_FIELDS) M(platform, PLATFORM_FIELDS) M(bundle, BUNDLE_FIELDS) \
-        M(reply, REPLY_FIELDS) M(fetch_reply, FETCH_REPLY_FIELDS) M(sign_wanted, SIGN_WANTED_FIELDS)         \
-            M(vote, VOTE_FIELDS) M(checkpoint, CHECKPOINT_FIELDS) M(parting, PARTING_FIELDS) M(              \
-                view_change, VIEW_CHANGE_FIELDS) M(new_view, NEW_VIEW_FIELDS) M(ask_executed,                \
-                                                                                ASK_EXECUTED_FIELDS)         \
-                M(ask_state, ASK_STATE_FIELDS) M(state, STATE_FIELDS) M(status, STATUS_FIELDS) M(            \
-                    fetch, FETCH_FIELDS) M(batch_frame, BATCH_FIELDS) M(local_propose, LOCAL_PROPOSE_FIELDS) \
-                    M(local_leave, LOCAL_LEAVE_FIELDS) M(local_admitted, LOCAL_ADMITTED_FIELDS)              \
+    M(group_key, GROUP_KEY_FIELDS)                                                                           \
+    M(ask_chain, ASK_CHAIN_FIELDS) M(local_reconfigured, LOCAL_RECONFIGURED_FIELDS) M(                       \
+        platform, PLATFORM_FIELDS) M(bundle, BUNDLE_FIELDS) M(reply, REPLY_FIELDS)                           \
+        M(fetch_reply, FETCH_REPLY_FIELDS) M(sign_wanted, SIGN_WANTED_FIELDS) M(vote, VOTE_FIELDS) M(        \
+            checkpoint, CHECKPOINT_FIELDS) M(parting, PARTING_FIELDS) M(view_change, VIEW_CHANGE_FIELDS)     \
+            M(new_view, NEW_VIEW_FIELDS) M(ask_executed, ASK_EXECUTED_FIELDS) M(ask_state, ASK_STATE_FIELDS) \
+                M(state, STATE_FIELDS) M(status, STATUS_FIELDS) M(fetch, FETCH_FIELDS)                       \
+                    M(batch_frame, BATCH_FIELDS) M(local_propose, LOCAL_PROPOSE_FIELDS) M(                   \
+                        local_leave, LOCAL_LEAVE_FIELDS) M(local_admitted, LOCAL_ADMITTED_FIELDS)            \
                         M(local_progress, LOCAL_PROGRESS_FIELDS) M(local_need, LOCAL_NEED_FIELDS) M(         \
                             local_catch_up, LOCAL_CATCH_UP_FIELDS) M(local_view, LOCAL_VIEW_FIELDS)          \
                             M(local_settled, LOCAL_SETTLED_FIELDS) M(local_transfer, LOCAL_TRANSFER_FIELDS)  \

@@ -151,13 +151,11 @@ enum verdict execution_on_restore(struct execution *e, const struct frame *frame
     return VERDICT_ACCEPT;
 }
 
-void genesis_flush(struct execution *e, struct outbox *out)
+static void tell(struct execution *e, struct outbox *out)
 {
     struct genesis_loading *g = &e->genesis;
     uint8_t body[16];
     struct writer w = writer_to(body, sizeof body);
-    if (!g->news || !e->group_known)
-        return;
     g->news = false;
     local_restored_put(&w, &(struct local_restored){.state = g->refused  ? RESTORE_REFUSED
                                                              : g->wanted ? RESTORE_WANTED
@@ -165,4 +163,13 @@ void genesis_flush(struct execution *e, struct outbox *out)
                                                     .number = g->number});
     auth_emit_plain(&e->auth, out, FRAME_LOCAL_RESTORED, (struct slice){body, w.len},
                     (struct slice){NULL, 0});
+}
+
+void genesis_flush(struct execution *e, struct outbox *out)
+{
+    struct genesis_loading *g = &e->genesis;
+    if (g->wanted && !e->state_bad)
+        g->wanted = false; /* a later state was here first: a saved one, or that of peers */
+    else if (g->news && e->group_known && !e->based)
+        tell(e, out);
 }
