@@ -34,6 +34,7 @@ static const char help[] =
     "  --clients FOLDER    the old cluster's clients folder: its clients go on with their keys; else new "
     "ones are made\n"
     "                      (--clients N: so many)\n"
+    "  --admin FILE        admin.pub of the old cluster, when the key was made for another administrator\n"
     "  --newer-than WHAT   refuse it unless it is newer: a slot, or a time like 2026-11-21T07:00:00Z\n"
     "  --ledger FILE       refuse it when this list (DIR/backups of the old cluster) names a later one\n\n"
     "example: redoubt restore monday.backup demo2 --key demo/backup.key --clients demo/clients && redoubt up "
@@ -325,6 +326,7 @@ static int command_line(struct restore *r, int argc, char **argv, char **rest, i
         const char **own = strcmp(argv[i], "--key") == 0          ? &r->offline.key_path
                            : strcmp(argv[i], "--newer-than") == 0 ? &r->offline.newer_than
                            : strcmp(argv[i], "--ledger") == 0     ? &r->offline.ledger_path
+                           : strcmp(argv[i], "--admin") == 0      ? &r->offline.admin_path
                            : strcmp(argv[i], "--clients") == 0 && value && !is_number(value) ? &r->clients
                                                                                              : NULL;
         if (argv[i][0] != '-') {

@@ -16,17 +16,25 @@ struct slice backup_test_request(struct backup_test *t, const struct ask_backup 
     return forge_signed(t->cluster, &as, FRAME_ASK_BACKUP, body, (struct slice){NULL, 0});
 }
 
-void backup_test_append(struct backup_test *t, struct slice frame)
+void backup_test_raw(struct backup_test *t, struct slice bytes)
 {
-    if (t->cap < t->len + frame.len + 4) {
-        t->cap = 2 * (t->len + frame.len + 4096);
+    if (t->cap < t->len + bytes.len) {
+        t->cap = 2 * (t->len + bytes.len + 4096);
         t->file = realloc(t->file, t->cap);
         CHECK(t->file != NULL);
     }
-    struct writer w = writer_to(t->file + t->len, t->cap - t->len);
-    put_slice(&w, frame);
-    CHECK(!w.bad);
-    t->len += w.len;
+    if (bytes.len)
+        memcpy(t->file + t->len, bytes.data, bytes.len);
+    t->len += bytes.len;
+}
+
+void backup_test_append(struct backup_test *t, struct slice frame)
+{
+    uint8_t length[4];
+    struct writer w = writer_to(length, sizeof length);
+    put_u32(&w, (uint32_t)frame.len);
+    backup_test_raw(t, (struct slice){length, sizeof length});
+    backup_test_raw(t, frame);
 }
 
 void backup_test_file(struct backup_test *t)
@@ -37,14 +45,8 @@ void backup_test_file(struct backup_test *t)
     size_t len = frame_strip(bare, sizeof bare, &start);
     CHECK(len > 0);
     t->len = 0;
-    if (t->cap < BACKUP_FILE_HEAD) {
-        t->cap = 4096;
-        t->file = realloc(t->file, t->cap);
-        CHECK(t->file != NULL);
-    }
-    memcpy(t->file, BACKUP_MAGIC, 16);
-    memcpy(t->file + 16, t->cluster->admin.public, 32);
-    t->len = BACKUP_FILE_HEAD;
+    backup_test_raw(t, (struct slice){(const uint8_t *)BACKUP_MAGIC, 16});
+    backup_test_raw(t, (struct slice){t->cluster->admin.public, 32});
     backup_test_append(t, (struct slice){bare, len});
     backup_test_append(t, backup_test_request(t, &t->ask, &t->cluster->admin));
 }

@@ -20,7 +20,8 @@ struct backup_test {
 void backup_test_begin(struct backup_test *t, struct cluster *cluster, replica_id from);
 /* The file anew: head, manifest, request. */
 void backup_test_file(struct backup_test *t);
-void backup_test_append(struct backup_test *t, struct slice frame);
+void backup_test_append(struct backup_test *t, struct slice frame); /* behind its length ... */
+void backup_test_raw(struct backup_test *t, struct slice bytes);    /* ... and as they are */
 /* `ask` signed by `admin`. */
 struct slice backup_test_request(struct backup_test *t, const struct ask_backup *ask,
                                  const struct sign_key *admin);
