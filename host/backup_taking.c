@@ -12,7 +12,7 @@
 #define CONNECT_MS   3000
 #define AGAIN_MS     300   /* nothing came: the question is put again, ... */
 #define TELL_ALL_MS  1000  /* ... and to all, so that the cluster fills up to a checkpoint */
-#define PATIENCE_MS  60000 /* without any piece */
+#define PATIENCE_MS  30000 /* without any piece */
 #define FRESH_US     (6ull * 3600 * 1000000) /* how long a request is good */
 #define IN_BYTES_MAX (FRAME_MAX + 65536u)
 #define LINKS        REPLICAS_MAX
@@ -130,6 +130,12 @@ static void ask_configuration(struct session *s)
     link_send(&s->link[s->ask.replica], (struct slice){bytes, len});
 }
 
+/* A state several times over, for what changed comes again: a faulty E fills no disk. */
+static uint64_t bytes_max(const struct config *config)
+{
+    return (uint64_t)config->memory_mb * 4 * 1048576 + 64 * 1048576;
+}
+
 /* --- what comes ------------------------------------------------------------------------------------------------------- */
 
 static int take_piece(struct session *s, struct slice bytes, struct error *error);
@@ -174,6 +180,9 @@ static int take_piece(struct session *s, struct slice bytes, struct error *error
     s->heard_ms = clock_ms(CLOCK_MONOTONIC);
     if (backup_file_frame(&s->file, bytes, error))
         return -1;
+    if (s->file.bytes > bytes_max(s->t->config))
+        return error_set(error, "replica %u: it gives more than %llu MiB, and memory_mb is %u", s->ask.replica,
+                         (unsigned long long)(bytes_max(s->t->config) >> 20), s->t->config->memory_mb);
     s->done = result == BACKUP_WHOLE;
     s->ask.number = r->number + 1;
     if (!s->done)

@@ -241,6 +241,8 @@ struct broker {
     /* State for peers that lag. */
     struct asks ask[ASKERS];
     uint32_t backup_link; /* client connection of the administrator; id + 1 */
+    uint64_t backup_asked_us; /* of the last session */
+    uint32_t backup_fills;    /* checkpoints that were filled up to for it */
     uint32_t ask_turn;
     int64_t credit; /* bytes that may leave; negative: that left too many */
     uint64_t credit_us;

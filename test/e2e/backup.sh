@@ -119,6 +119,14 @@ grep -q "replica 2: replica-2/restore: not used" "$tmp/up.log" || fail "replica 
 "$redoubt" bench "$dir" --workload set --clients 8 --keys 1000 --seconds 3 --warmup 0 >/dev/null 2>&1 || fail "load on the new cluster"
 wait_for 30 bash -c "\"$redoubt\" status \"$dir\" --json | python3 -c 'import json,sys; r = json.load(sys.stdin)[\"replicas\"]; assert r[2][\"stable\"] > 0 and r[2][\"lag\"] < 300 and r[2][\"slot\"] > 0'" ||
     fail "replica 2 does not get the state of the others"
+
+# A member that was renewed: its signatures count by what the file shows of it. And one that comes back into a restored cluster.
+full_again() { [ "$(status "str(s['replicas'][1].get('full')) + str(s['replicas'][1].get('epoch') != $1)")" = TrueTrue ]; }
+epoch=$(status "s['replicas'][1]['epoch']")
+kill -9 "$(status "s['replicas'][1]['pid']")"
+wait_for 60 full_again "$epoch" || fail "replica 1 did not come back into a restored cluster"
+"$redoubt" backup "$dir" "$tmp/renewed.backup" --id 1 2>/dev/null || fail "a backup from a member that was renewed"
+verify "$tmp/renewed.backup" --key "$dir/backup.key" >/dev/null || fail "verify a backup from a member that was renewed"
 down_cluster
 
 # ---------------------------------------------------------------------------------------------- sync: power losses before and after
@@ -143,7 +151,9 @@ lose_power
 up_cluster
 expect value7 call get kept7
 expect time call get third
-"$redoubt" backup "$dir" "$tmp/three.backup" 2>/dev/null || fail "a backup after a power loss"
+kill -9 "$(status "s['replicas'][3]['pid']")"
+"$redoubt" backup "$dir" "$tmp/three.backup" 2>"$tmp/backup.log" || fail "a backup after a power loss, with a replica down"
+grep -q "replica 3: .*: asking another" "$tmp/backup.log" || fail "replica 3 is not named"
 lose_power
 up_cluster
 expect value8 call get kept8

@@ -11,20 +11,28 @@
 #include "wire/messages.h"
 
 #define MESSAGES(M)                                                                                          \
+    M(ask_backup, ASK_BACKUP_FIELDS)                                                                     \
+    M(backup, BACKUP_FIELDS)                                                                             \
+    M(backup_opening, BACKUP_OPENING_FIELDS)                                                             \
+    M(backup_head, BACKUP_HEAD_FIELDS)                                                                   \
+    M(backup_digests, BACKUP_DIGESTS_FIELDS)                                                             \
+    M(leaf_part, LEAF_PART_FIELDS)                                                                       \
+    M(local_restore, LOCAL_RESTORE_FIELDS)                                                               \
+    M(local_restored, LOCAL_RESTORED_FIELDS)                                                             \
+    M(genesis, GENESIS_FIELDS)                                                                           \
     M(hello, HELLO_FIELDS)                                                                                   \
     M(start, START_FIELDS)                                                                                   \
     M(reconfig, RECONFIG_FIELDS)                                                                             \
     M(renewal, RENEWAL_FIELDS)                                                                               \
-    M(chain, CHAIN_FIELDS)                                                                                   \
-    M(group_key, GROUP_KEY_FIELDS)                                                                           \
-    M(ask_chain, ASK_CHAIN_FIELDS) M(local_reconfigured, LOCAL_RECONFIGURED_FIELDS) M(                       \
-        platform, PLATFORM_FIELDS) M(bundle, BUNDLE_FIELDS) M(reply, REPLY_FIELDS)                           \
-        M(fetch_reply, FETCH_REPLY_FIELDS) M(sign_wanted, SIGN_WANTED_FIELDS) M(vote, VOTE_FIELDS) M(        \
-            checkpoint, CHECKPOINT_FIELDS) M(parting, PARTING_FIELDS) M(view_change, VIEW_CHANGE_FIELDS)     \
-            M(new_view, NEW_VIEW_FIELDS) M(ask_executed, ASK_EXECUTED_FIELDS) M(ask_state, ASK_STATE_FIELDS) \
-                M(state, STATE_FIELDS) M(status, STATUS_FIELDS) M(fetch, FETCH_FIELDS)                       \
-                    M(batch_frame, BATCH_FIELDS) M(local_propose, LOCAL_PROPOSE_FIELDS) M(                   \
-                        local_leave, LOCAL_LEAVE_FIELDS) M(local_admitted, LOCAL_ADMITTED_FIELDS)            \
+    M(chain, CHAIN_FIELDS) M(group_key, GROUP_KEY_FIELDS) M(ask_chain, ASK_CHAIN_FIELDS) M(                  \
+        local_reconfigured, LOCAL_RECONFIGURED_FIELDS) M(platform, PLATFORM_FIELDS) M(bundle, BUNDLE_FIELDS) \
+        M(reply, REPLY_FIELDS) M(fetch_reply, FETCH_REPLY_FIELDS) M(sign_wanted, SIGN_WANTED_FIELDS)         \
+            M(vote, VOTE_FIELDS) M(checkpoint, CHECKPOINT_FIELDS) M(parting, PARTING_FIELDS) M(              \
+                view_change, VIEW_CHANGE_FIELDS) M(new_view, NEW_VIEW_FIELDS) M(ask_executed,                \
+                                                                                ASK_EXECUTED_FIELDS)         \
+                M(ask_state, ASK_STATE_FIELDS) M(state, STATE_FIELDS) M(status, STATUS_FIELDS) M(            \
+                    fetch, FETCH_FIELDS) M(batch_frame, BATCH_FIELDS) M(local_propose, LOCAL_PROPOSE_FIELDS) \
+                    M(local_leave, LOCAL_LEAVE_FIELDS) M(local_admitted, LOCAL_ADMITTED_FIELDS)              \
                         M(local_progress, LOCAL_PROGRESS_FIELDS) M(local_need, LOCAL_NEED_FIELDS) M(         \
                             local_catch_up, LOCAL_CATCH_UP_FIELDS) M(local_view, LOCAL_VIEW_FIELDS)          \
                             M(local_settled, LOCAL_SETTLED_FIELDS) M(local_transfer, LOCAL_TRANSFER_FIELDS)  \
@@ -38,14 +46,9 @@
                                                             M(local_checkpoint, LOCAL_CHECKPOINT_FIELDS)     \
                                                                 M(state_head,                                \
                                                                   STATE_HEAD_FIELDS) /* elements of lists */ \
-        M(ask_backup, ASK_BACKUP_FIELDS) M(backup, BACKUP_FIELDS) M(backup_opening, BACKUP_OPENING_FIELDS)   \
-            M(backup_head, BACKUP_HEAD_FIELDS) M(backup_digests, BACKUP_DIGESTS_FIELDS)                      \
-                M(leaf_part, LEAF_PART_FIELDS) M(local_restore, LOCAL_RESTORE_FIELDS)                        \
-                    M(local_restored, LOCAL_RESTORED_FIELDS) M(genesis, GENESIS_FIELDS)                      \
-                        M(member, MEMBER_FIELDS) M(origin_entry, ORIGIN_ENTRY_FIELDS)                        \
-                            M(sealed, SEALED_FIELDS) M(batch_entry, BATCH_ENTRY_FIELDS)                      \
-                                M(signer, SIGNER_FIELDS) M(slot_view, SLOT_VIEW_FIELDS)                      \
-                                    M(selected, SELECTED_FIELDS) M(mac_entry, MAC_ENTRY_FIELDS)
+        M(member, MEMBER_FIELDS) M(origin_entry, ORIGIN_ENTRY_FIELDS) M(sealed, SEALED_FIELDS)               \
+            M(batch_entry, BATCH_ENTRY_FIELDS) M(signer, SIGNER_FIELDS) M(slot_view, SLOT_VIEW_FIELDS)       \
+                M(selected, SELECTED_FIELDS) M(mac_entry, MAC_ENTRY_FIELDS)
 
 static uint64_t seed = 7;
 static uint8_t pool[256]; /* slices of random messages point here */

@@ -21,11 +21,9 @@
     F(u8, protocol)                                                                                          \
     F(u8, fast_reads)                                                                                        \
     F(u16, faults)                                                                                           \
-    F(u64, configuration)                                                                                    \
-    F(u32, replicas)                                                                                         \
-    F(u32, write_quorum) F(u32, read_quorum) F(u64, view_timeout_us) F(key, group_public) F(slice, members)  \
-        F(slice, origins) F(u64, resumed) F(u64, view) F(slice, retired) F(slice, platforms)                 \
-            F(slice, genesis)
+    F(u64, configuration) F(u32, replicas) F(u32, write_quorum) F(u32, read_quorum) F(u64, view_timeout_us)  \
+        F(key, group_public) F(slice, members) F(slice, origins) F(u64, resumed) F(u64, view)                \
+            F(slice, retired) F(slice, platforms) F(slice, genesis)
 WIRE_STRUCT(start, START_FIELDS)
 
 /* One incarnation of a compartment (or a host): in force for slots above `after`, until a later one of the same compartment
@@ -33,7 +31,8 @@ WIRE_STRUCT(start, START_FIELDS)
 #define MEMBER_FIELDS(F)                                                                                     \
     F(u32, replica)                                                                                          \
     F(u32, kind)                                                                                             \
-    F(u64, epoch) F(u64, after) F(key, sign_public) F(key, box_public) F(digest, measurement) F(digest, head)
+    F(u64, epoch) F(u64, after) F(key, sign_public) F(key, box_public) F(digest, measurement)                \
+        F(digest, head)
 WIRE_STRUCT(member, MEMBER_FIELDS)
 WIRE_LIST(member, MEMBER_FIELDS)
 
@@ -67,7 +66,8 @@ WIRE_LIST(sealed, SEALED_FIELDS)
     F(u64, leaf_count)                                                                                       \
     F(digest, leaves)                                                                                        \
     F(u64, time_us)                                                                                          \
-    F(tag16, from_cluster) F(u64, from_slot) F(digest, from_root) F(key, half0) F(key, half1) F(tag16, tail)
+    F(tag16, from_cluster)                                                                                   \
+    F(u64, from_slot) F(digest, from_root) F(key, half0) F(key, half1) F(tag16, tail)
 WIRE_STRUCT(genesis, GENESIS_FIELDS)
 
 enum { PROTOCOL_SPLITBFT = 1, PROTOCOL_PBFT = 2, PROTOCOL_HYBSTER = 3 };
