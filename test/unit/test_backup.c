@@ -195,7 +195,7 @@ static void a_lying_e_is_found_out_with_the_key(void **state)
     (void)state;
     struct slice frame[16];
     struct frame piece;
-    struct backup body;
+    struct backup body = {0};
     puts_some(20);
     backup_test_begin(&t, c, 3);
     backup_test_take(&t);
@@ -356,7 +356,7 @@ static void a_later_checkpoint_takes_the_place_of_one_that_was_lost(void **state
     }
     assert_int_equal(read_file(&t.key), BACKUP_WHOLE);
     assert_int_equal(r->round, 3);
-    assert_true(again < 8);
+    assert_true(pieces > 2 && again > 0 && again < 8);
     assert_memory_equal(&r->root, &cluster_e(c, 0)->stable.certificate.root, 32);
 }
 
