@@ -118,6 +118,14 @@ static void give_saved(void *context)
         at->failed = true;
 }
 
+static void give_genesis(void *context)
+{
+    struct recalling *at = context;
+    struct slice frame;
+    while (!at->failed && restoring_next(at->r, &frame))
+        recall_give(at, KIND_EXECUTION, frame);
+}
+
 static struct resume_record *records_list(const struct disk *d, uint32_t count)
 {
     struct resume_record *records = calloc(count + 1, sizeof *records);
@@ -150,8 +158,11 @@ int disk_recall(struct replica *r, struct slice frames[], uint8_t kept[][65536],
     uint32_t count = journal_count(d->journal);
     struct resume_record *records = records_list(d, count);
     struct resume_log log = {records, count, read_record, r};
-    struct resume_sink sink = {
-        .give = recall_give, .give_saved = give_saved, .context = &at, .scratch = malloc(FRAME_MAX)};
+    struct resume_sink sink = {.give = recall_give,
+                               .give_saved = give_saved,
+                               .give_genesis = give_genesis,
+                               .context = &at,
+                               .scratch = malloc(FRAME_MAX)};
     sink.order = calloc(count + 1, sizeof *sink.order);
     CHECK(sink.scratch && sink.order && "out of memory");
     error->text[0] = 0;

@@ -195,6 +195,36 @@ int founding_resume(struct file *out, const struct config *config, const struct 
     return result;
 }
 
+/* DIR/genesis.key, as `redoubt restore` left it: the state that the cluster begins with, and the key of its pieces, which is
+ * sealed to the group here. */
+static int genesis_read(uint8_t out[], size_t cap, size_t *len, const struct config *config,
+                        const struct box_key *group, struct error *error)
+{
+    char path[PATH_BYTES];
+    struct file file;
+    struct genesis genesis;
+    uint8_t sealed[32 + SEAL_BYTES];
+    *len = 0;
+    if (!path_make(path, "%s/genesis.key", config->dir))
+        return error_set(error, "%s: name too long", config->dir);
+    if (!file_exists(path))
+        return 0;
+    if (file_read_secret(&file, path, cap, error))
+        return -1;
+    bool good = genesis_decode((struct slice){file.data, file.len}, &genesis);
+    file_free(&file);
+    if (!good)
+        return error_set(error, "%s: not what `redoubt restore` makes", path);
+    box_seal(sealed, group->public, genesis.half0.bytes, 32);
+    memcpy(genesis.half0.bytes, sealed, 32);
+    memcpy(genesis.half1.bytes, sealed + 32, 32);
+    memcpy(genesis.tail.bytes, sealed + 64, 16);
+    struct writer w = writer_to(out, cap);
+    genesis_put(&w, &genesis);
+    *len = w.len;
+    return 0;
+}
+
 int founding_sign(struct file *out, const struct config *config, const struct hellos hellos[],
                   struct slice origins, const struct sign_key *admin, struct error *error)
 {
@@ -210,8 +240,12 @@ int founding_sign(struct file *out, const struct config *config, const struct he
     platforms_put(&platforms_writer, config, hellos);
     CHECK(!platforms_writer.bad);
     start.platforms = (struct slice){platforms, platforms_writer.len};
-    int result =
-        manifest_make(out, &start, config, hellos, (struct slice){secrets, secrets_writer.len}, admin, error);
+    uint8_t genesis[256];
+    int result = genesis_read(genesis, sizeof genesis, &start.genesis.len, config, &group, error);
+    start.genesis.data = genesis;
+    if (result == 0)
+        result = manifest_make(out, &start, config, hellos, (struct slice){secrets, secrets_writer.len},
+                               admin, error);
     crypto_wipe(&group, sizeof group);
     return result;
 }

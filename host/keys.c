@@ -95,6 +95,50 @@ int admin_public_read(uint8_t public[32], const char *dir, struct error *error)
     return 0;
 }
 
+int backup_key_read(struct backup_key *key, const char *path, struct error *error)
+{
+    struct file file;
+    if (read_exactly(&file, path, 64, true, error))
+        return -1;
+    box_keypair_from(&key->box, file.data);
+    memcpy(key->admin_public, file.data + 32, 32);
+    file_free(&file);
+    return 0;
+}
+
+int backup_key_make(const char *dir, const uint8_t admin_public[32], struct error *error)
+{
+    char path[PATH_BYTES];
+    uint8_t bytes[64];
+    struct box_key box;
+    if (!path_make(path, "%s/backup.key", dir))
+        return error_set(error, "%s: name too long", dir);
+    box_keypair(&box);
+    memcpy(bytes, box.secret, 32);
+    memcpy(bytes + 32, admin_public, 32);
+    int result = file_write(path, bytes, sizeof bytes, 0600, error);
+    if (result == 0)
+        result = path_make(path, "%s/backup.pub", dir)
+                     ? file_write(path, box.public, sizeof box.public, 0644, error)
+                     : error_set(error, "%s: name too long", dir);
+    crypto_wipe(bytes, sizeof bytes);
+    crypto_wipe(&box, sizeof box);
+    return result;
+}
+
+int backup_public_read(uint8_t public[32], const char *dir, struct error *error)
+{
+    char path[PATH_BYTES];
+    struct file file;
+    if (!path_make(path, "%s/backup.pub", dir))
+        return error_set(error, "%s: name too long", dir);
+    if (read_exactly(&file, path, 32, false, error))
+        return -1;
+    memcpy(public, file.data, 32);
+    file_free(&file);
+    return 0;
+}
+
 int manifest_read(struct configuration *configuration, struct frame *start, struct file *file,
                   const char *path, const uint8_t admin_public[32], struct error *error)
 {

@@ -3,6 +3,8 @@
  *
  *   DIR/admin.key            0600, 32 bytes: Ed25519 seed of the administrator
  *   DIR/admin.pub            32 bytes
+ *   DIR/backup.key           0600, 64 bytes: X25519 secret that opens backups; the administrator's public key, to check them
+ *   DIR/backup.pub           32 bytes: what backups are encrypted for
  *   DIR/clients/NNN.key      0600, 64 bytes: Ed25519 seed, X25519 secret of client NNN
  *   DIR/clients.pub          public keys of all clients, as they stand in the manifest (struct origin_entry)
  *   DIR/replica-N/host.key   PEM, see certificate.h
@@ -30,6 +32,16 @@ void client_keys_wipe(struct client_keys *keys);
 int admin_key_read(struct sign_key *key, const char *dir, struct error *error);
 int admin_key_make(struct sign_key *key, const char *dir, struct error *error);
 int admin_public_read(uint8_t public[32], const char *dir, struct error *error);
+
+/* The key that opens backups, and whose signatures they bear. */
+struct backup_key {
+    struct box_key box;
+    uint8_t admin_public[32];
+};
+
+int backup_key_read(struct backup_key *key, const char *path, struct error *error);
+int backup_key_make(const char *dir, const uint8_t admin_public[32], struct error *error);
+int backup_public_read(uint8_t public[32], const char *dir, struct error *error);
 
 /* Reads and checks a manifest (a START frame) under the administrator's key. `file` keeps the bytes that `start` points
  * into. */

@@ -263,7 +263,8 @@ static bool turn(struct replica *r)
         overflow_drain(seat);
         while (compartment_take(seat->compartment, &frame)) {
             any = true;
-            if (i == KIND_EXECUTION - KIND_PREPARATION && disk_takes_piece(r, frame))
+            if (i == KIND_EXECUTION - KIND_PREPARATION &&
+                (disk_takes_piece(r, frame) || restoring_takes(r, frame)))
                 continue;
             step(r, EVENT_COMPARTMENT, (uint32_t)(KIND_PREPARATION + i), frame);
         }
@@ -764,6 +765,7 @@ int replica_run(const struct replica_options *options, struct error *error)
         buffer_free(&r->seat[i].overflow);
     }
     disk_close(r);
+    restoring_close(&r->restoring);
     for (int i = 0; i < 3; i++)
         if (r->listen_fd[i] >= 0)
             close(r->listen_fd[i]);

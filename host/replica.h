@@ -26,6 +26,7 @@
 #include "members.h"
 #include "platform.h"
 #include "pages.h"
+#include "restoring.h"
 
 enum { COMPARTMENTS = 3 }; /* P, C, E: kind - KIND_PREPARATION */
 
@@ -68,6 +69,7 @@ struct replica {
     bool rejoined;
     unsigned rejoin_seconds;
     struct disk disk;
+    struct restoring restoring;
 
     const struct engine_type *engine_type;
     struct arena engine_arena; /* the engine keeps it */

@@ -153,6 +153,8 @@ static void resume_execution(const struct resume_log *log, slot_no saved, const 
         give(sink, KIND_EXECUTION, RECALL_RECORD, log->read(log->context, first));
         if (saved)
             sink->give_saved(sink->context);
+        else if (sink->give_genesis)
+            sink->give_genesis(sink->context);
     }
     for (uint32_t i = first < log->count ? first + 1 : log->count; i < log->count; i++) {
         const struct resume_record *record = &log->record[i];

@@ -33,6 +33,8 @@ struct resume_log {
 struct resume_sink {
     void (*give)(void *context, enum kind kind, struct slice frame); /* to a compartment */
     void (*give_saved)(void *context); /* its part of E's: all rows of the saved checkpoint as LOCAL-RECALL */
+    void (*give_genesis)(
+        void *context); /* where nothing is saved: what the cluster began with; NULL: nothing */
     void *context;
     uint8_t *scratch; /* FRAME_MAX */
     uint32_t *order;  /* room for `count` numbers */

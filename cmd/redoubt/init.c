@@ -5,6 +5,7 @@
  *   DIR/endpoints.json         what programs read
  *   DIR/ca.pem  ca.key         for the front that stock clients talk to
  *   DIR/admin.pub  admin.key   signs manifests
+ *   DIR/backup.key  backup.pub  opens backups; what they are encrypted for
  *   DIR/clients.pub            public keys of the clients, as the manifest will name them
  *   DIR/clients/NNN.key        a client's secrets
  *   DIR/replica-N/             the secrets of replica N alone
@@ -22,6 +23,7 @@
 #include "certificate.h"
 #include "commands.h"
 #include "config.h"
+#include "init.h"
 #include "keys.h"
 #include "pages.h"
 #include "wire/start.h"
@@ -49,6 +51,7 @@ struct request {
     uint32_t base_port;
     char hosts[REPLICAS_MAX][HOST_NAME_BYTES];
     enum durability durability;
+    const struct init_extra *extra; /* may be NULL */
 };
 
 /* Ports of a replica, from its first one on. */
@@ -196,27 +199,32 @@ static int write_all(const struct request *q, const char *dir, struct error *err
     struct sign_key admin;
     if (!path_make(key, "%s/ca.key", dir) || !path_make(certificate, "%s/ca.pem", dir))
         return error_set(error, "%s: name too long", dir);
+    bool own_clients = !q->extra || !q->extra->clients;
     if (write_cluster(q, dir, error) || write_endpoints(q, dir, error) ||
         certificate_make(key, certificate, "Redoubt cluster CA", true, error) ||
-        admin_key_make(&admin, dir, error) || write_clients(q, dir, error))
+        admin_key_make(&admin, dir, error) || backup_key_make(dir, admin.public, error) ||
+        (own_clients ? write_clients(q, dir, error) : q->extra->clients(q->extra->context, dir, error)))
         return -1;
     crypto_wipe(&admin, sizeof admin);
     for (uint32_t i = 0; i < q->replicas; i++)
         if (write_replica(dir, i, error))
             return -1;
-    return 0;
+    return q->extra ? q->extra->write(q->extra->context, dir, q->replicas, error) : 0;
 }
 
 /* Removes what was begun; knows every name that it may hold. */
 static void remove_begun(const struct request *q, const char *dir)
 {
-    static const char *const names[] = {"cluster.yaml", "endpoints.json", "ca.pem",     "ca.key",
-                                        "admin.key",    "admin.pub",      "clients.pub"};
+    static const char *const names[] = {"cluster.yaml", "endpoints.json", "ca.pem",
+                                        "ca.key",       "admin.key",      "admin.pub",
+                                        "clients.pub",  "backup.key",     "backup.pub"};
     char path[PATH_BYTES];
+    if (q->extra)
+        q->extra->remove(q->extra->context, dir, q->replicas);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (path_make(path, "%s/%s", dir, names[i]))
             unlink(path);
-    for (origin_id i = 0; i < q->clients; i++)
+    for (origin_id i = 0; i < (q->extra ? ORIGINS_MAX : q->clients); i++)
         if (client_key_path(path, dir, i))
             unlink(path);
     if (path_make(path, "%s/clients", dir))
@@ -335,7 +343,7 @@ static int request_check(struct request *q, int isolation, const char *hosts, in
     return hosts ? hosts_read(q, hosts) : 0;
 }
 
-int cmd_init(int argc, char **argv)
+int init_run(int argc, char **argv, const struct init_extra *extra)
 {
     static struct request q = {
         .protocol = PROTOCOL_SPLITBFT, .faults = 1, .clients = 256, .service = "kv", .base_port = 7700};
@@ -343,7 +351,11 @@ int cmd_init(int argc, char **argv)
     bool plain = false;
     const char *hosts = NULL;
     uint64_t value;
+    q.extra = extra;
+    if (extra)
+        q.service = extra->service;
     opterr = 0;
+    optind = 1;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {
         case O_PROTOCOL:
@@ -393,6 +405,8 @@ int cmd_init(int argc, char **argv)
         return say_usage("init", "exactly one DIR is needed");
     q.dir = argv[optind];
     struct error error;
+    if (extra && strcmp(q.service, extra->service) != 0)
+        return say_usage("restore", "--service %s: the backup is of service %s", q.service, extra->service);
     int result = request_check(&q, isolation, hosts, durability, plain);
     if (result)
         return result;
@@ -401,4 +415,9 @@ int cmd_init(int argc, char **argv)
     fprintf(stderr, "%s: %u replicas of %s, %s, surviving %u fault%s. Next: redoubt up %s\n", q.dir,
             q.replicas, q.service, protocol_name(q.protocol), q.faults, q.faults == 1 ? "" : "s", q.dir);
     return 0;
+}
+
+int cmd_init(int argc, char **argv)
+{
+    return init_run(argc, argv, NULL);
 }

@@ -136,6 +136,8 @@ static const struct route routes[] = {
     {FRAME_ASK_EXECUTED, FROM_E | FROM_PEER},
     {FRAME_ASK_STATE, FROM_E | FROM_PEER},
     {FRAME_STATE, FROM_E | FROM_PEER},
+    {FRAME_ASK_BACKUP, FROM_CLIENT},
+    {FRAME_BACKUP, FROM_E},
     {FRAME_REPLY, FROM_E},
     {FRAME_STATUS, FROM_PEER},
     {FRAME_FETCH, FROM_PEER},
@@ -194,6 +196,10 @@ static enum verdict dispatch(struct broker *b, const struct frame *frame, unsign
     case FRAME_ASK_EXECUTED:
     case FRAME_STATE:
         return on_to_execution(b, frame, own);
+    case FRAME_ASK_BACKUP:
+        return broker_on_ask_backup(b, frame, id);
+    case FRAME_BACKUP:
+        return broker_on_backup(b, frame);
     case FRAME_REPLY:
         return on_reply(b, frame);
     case FRAME_STATUS:
@@ -251,6 +257,7 @@ static unsigned from_compartment(uint32_t kind)
 
 static void on_client_gone(struct broker *b, uint32_t connection)
 {
+    b->backup_link = b->backup_link == connection + 1 ? 0 : b->backup_link;
     for (origin_id i = 0; i < b->configuration->origins; i++) {
         struct origin_links *links = &b->origin[i];
         links->proven = links->proven == connection + 1 ? 0 : links->proven;

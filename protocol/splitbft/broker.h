@@ -11,6 +11,7 @@
  *   chain.c      configurations: RECONFIGs, what came of them, and showing it around
  *   liveness.c   timers: signed forms, leaving a view, joining, slow primaries, status
  *   catch_up.c   a replica that lags, and the pace at which others give it their state
+ *   backup.c     the administrator, who is given it too
  */
 #ifndef SPLITBFT_BROKER_H
 #define SPLITBFT_BROKER_H
@@ -150,6 +151,10 @@ struct origin_links {
     uint64_t on_signatures_until_us;
 };
 
+/* Who asks for state: peers by number, and the administrator. */
+#define ADMINISTRATOR REPLICAS_MAX
+#define ASKERS        (REPLICAS_MAX + 1u)
+
 /* A peer's questions for state that own E has not been given yet. */
 struct asks {
     uint32_t count;
@@ -234,7 +239,10 @@ struct broker {
     uint64_t progress_us;
 
     /* State for peers that lag. */
-    struct asks ask[REPLICAS_MAX];
+    struct asks ask[ASKERS];
+    uint32_t backup_link; /* client connection of the administrator; id + 1 */
+    uint64_t backup_asked_us; /* of the last session */
+    uint32_t backup_fills;    /* checkpoints that were filled up to for it */
     uint32_t ask_turn;
     int64_t credit; /* bytes that may leave; negative: that left too many */
     uint64_t credit_us;
@@ -375,5 +383,11 @@ void catch_up_serve(struct broker *b);
 void catch_up_sent(struct broker *b, size_t len);
 enum verdict broker_on_transfer(struct broker *b, const struct frame *frame);
 enum verdict broker_on_ask_state(struct broker *b, const struct frame *frame, uint32_t from);
+/* A question that waits for its turn. */
+enum verdict catch_up_queue(struct broker *b, uint32_t asker, struct slice frame);
+
+/* backup.c */
+enum verdict broker_on_ask_backup(struct broker *b, const struct frame *frame, uint32_t connection);
+enum verdict broker_on_backup(struct broker *b, const struct frame *frame);
 
 #endif

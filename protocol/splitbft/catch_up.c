@@ -109,7 +109,7 @@ static void earn(struct broker *b)
 
 static bool asks_wait(const struct broker *b)
 {
-    for (replica_id r = 0; r < REPLICAS_MAX; r++)
+    for (unsigned r = 0; r < ASKERS; r++)
         if (b->ask[r].count)
             return true;
     return false;
@@ -119,14 +119,14 @@ static bool asks_wait(const struct broker *b)
 static void hand_over(struct broker *b)
 {
     while (b->ask[b->ask_turn].count == 0)
-        b->ask_turn = (b->ask_turn + 1) % REPLICAS_MAX;
+        b->ask_turn = (b->ask_turn + 1) % ASKERS;
     struct asks *asks = &b->ask[b->ask_turn];
     broker_give(b, KIND_EXECUTION, (struct slice){asks->frame[0], asks->len[0]}, false);
     asks->count--;
     memmove(asks->frame[0], asks->frame[1], asks->count * sizeof asks->frame[0]);
     memmove(&asks->len[0], &asks->len[1], asks->count * sizeof asks->len[0]);
     b->credit -= ASK_BYTES_MAX;
-    b->ask_turn = (b->ask_turn + 1) % REPLICAS_MAX;
+    b->ask_turn = (b->ask_turn + 1) % ASKERS;
 }
 
 void catch_up_serve(struct broker *b)
@@ -145,14 +145,19 @@ void catch_up_sent(struct broker *b, size_t len)
     b->counters.state_bytes_served += len;
 }
 
-enum verdict broker_on_ask_state(struct broker *b, const struct frame *frame, uint32_t from)
+enum verdict catch_up_queue(struct broker *b, uint32_t asker, struct slice frame)
 {
-    struct asks *asks = &b->ask[from];
-    if (frame->whole.len > ASK_BYTES_MAX)
+    struct asks *asks = &b->ask[asker];
+    if (frame.len > ASK_BYTES_MAX)
         return VERDICT_MALFORMED;
     if (asks->count == ASKS_KEPT)
         return VERDICT_LIMIT; /* it asks again */
-    memcpy(asks->frame[asks->count], frame->whole.data, frame->whole.len);
-    asks->len[asks->count++] = (uint32_t)frame->whole.len;
+    memcpy(asks->frame[asks->count], frame.data, frame.len);
+    asks->len[asks->count++] = (uint32_t)frame.len;
     return VERDICT_ACCEPT;
+}
+
+enum verdict broker_on_ask_state(struct broker *b, const struct frame *frame, uint32_t from)
+{
+    return catch_up_queue(b, from, frame->whole);
 }

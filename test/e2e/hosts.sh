@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Four hosts, each in a network namespace of its own, one more for administrator and clients: started as OPERATING.md says for several
+# Four hosts, each in a network namespace of its own, one more for administrator and clients: started as OPERATE.md says for several
 # machines. The primary's host is cut off and the others go on; it comes back and catches up by itself; then another one is
 # lost, so that nothing goes on without the one that was away.
 . "$(dirname "$0")/lib_cluster.sh"

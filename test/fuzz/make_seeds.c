@@ -5,6 +5,7 @@
  */
 #include <sys/stat.h>
 
+#include "backups.h"
 #include "need.h"
 #include "recorded.h"
 
@@ -91,6 +92,39 @@ static void write_local(struct cluster *c)
     write_frame(cluster_local(c, FRAME_LOCAL_SAVED, body, none));
 }
 
+/* A request and its answers; a piece of state to begin with, and a START that names one. */
+static void write_backups(void)
+{
+    static const uint8_t changes[] = {1, 60, 0, 1}, lies[] = {2, 9, 0, 1}, order[] = {3, 0, 1, 2, 3, 4},
+                         begun[] = {0};
+    struct cluster *c = cluster_new(NULL);
+    struct backup_test t = {0};
+    struct start manifest = cluster_manifest(c);
+    backup_test_begin(&t, c, 3);
+    write_frame(backup_test_request(&t, &t.ask, &c->admin));
+    backup_test_take(&t);
+    struct reader in = reader_of(t.file + BACKUP_FILE_HEAD, t.len - BACKUP_FILE_HEAD);
+    while (reader_left(&in)) {
+        struct slice frame = get_slice(&in);
+        if (frame.data[1] == FRAME_BACKUP)
+            write_frame(frame);
+    }
+    write_frame(cluster_local(c, FRAME_LOCAL_RESTORE,
+                              cluster_body(c, local_restore, &(struct local_restore){.number = 1}),
+                              (struct slice){t.file, 200}));
+    write_frame(cluster_local(c, FRAME_LOCAL_RESTORED,
+                              cluster_body(c, local_restored, &(struct local_restored){.number = 1}),
+                              (struct slice){NULL, 0}));
+    manifest.genesis = cluster_body(c, genesis, &(struct genesis){.leaf_count = 1});
+    write_frame(cluster_sign_start(c, &manifest, &c->admin));
+    write_seed("backup_file", "changed", changes, sizeof changes);
+    write_seed("backup_file", "lie", lies, sizeof lies);
+    write_seed("backup_file", "order", order, sizeof order);
+    write_seed("backup_file", "begun", begun, sizeof begun);
+    backup_test_free(&t);
+    cluster_free(c);
+}
+
 int main(int argc, char **argv)
 {
     struct recording recording = {0};
@@ -105,6 +139,7 @@ int main(int argc, char **argv)
     write_frame(cluster_local(newborn, FRAME_SIGN_WANTED, wanted, (struct slice){NULL, 0}));
     write_local(newborn);
     cluster_free(newborn);
+    write_backups();
     write_frame(recorded_cluster->start);
     for (size_t i = 0; i < recording.count; i++)
         write_frame((struct slice){recording.frame[i].data, recording.frame[i].len});

@@ -6,6 +6,7 @@
 
 #include <sys/mman.h>
 
+#include "backups.h"
 #include "cluster.h"
 #include "engine.h"
 #include "splitbft/broker.h"
@@ -244,6 +245,8 @@ static void only_what_is_permitted_passes(void **state)
         {FRAME_ASK_STATE, 18},
         {FRAME_STATE, 18},
         {FRAME_REPLY, 16},
+        {FRAME_ASK_BACKUP, 1},
+        {FRAME_BACKUP, 16},
         {FRAME_STATUS, 2},
         {FRAME_FETCH, 2},
         {FRAME_BATCH, 2},
@@ -1033,6 +1036,75 @@ static void the_administrator_comes_as_a_client(void **state)
     assert_int_equal(count(ACTION_GIVE, P, FRAME_RECONFIG), 1);
 }
 
+/* --- backups ---------------------------------------------------------------------------------------------------------- */
+
+static struct backup_test t;
+
+static struct slice request(const struct sign_key *admin)
+{
+    return backup_test_request(&t, &t.ask, admin);
+}
+
+static struct slice piece_of_e(void)
+{
+    struct slice body = cluster_body(c, backup, &(struct backup){.session = t.ask.session, .number = 1});
+    return forge_signed(c, cluster_auth(c, E, 1), FRAME_BACKUP, body, SLICE_NONE);
+}
+
+static void backups_are_the_administrator_s(void **state)
+{
+    (void)state;
+    struct sign_key stranger;
+    sign_keypair(&stranger);
+    backup_test_begin(&t, c, 1);
+    assert_verdict(client(9, request(&stranger)), BAD_SIGNATURE);
+    assert_int_equal(dropped(9), 1);
+    assert_verdict(own(E, piece_of_e()), ACCEPT);
+    assert_int_equal(count(ACTION_SEND_CLIENT, REPLICAS_MAX, FRAME_BACKUP), 0); /* nobody asked */
+    assert_verdict(client(7, request(&c->admin)), ACCEPT);
+    time_passes(1000); /* the budget for state */
+    event(EVENT_RUN_END, 0, SLICE_NONE);
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_ASK_BACKUP), 1);
+    assert_verdict(own(E, piece_of_e()), ACCEPT);
+    assert_int_equal(count(ACTION_SEND_CLIENT, 7, FRAME_BACKUP), 1);
+    /* Who heard the request and repeats it gets nothing, as long as the administrator is there. */
+    assert_verdict(client(8, request(&c->admin)), DUPLICATE);
+    assert_verdict(own(E, piece_of_e()), ACCEPT);
+    assert_int_equal(count(ACTION_SEND_CLIENT, 8, FRAME_BACKUP), 0);
+    event(EVENT_CLIENT_GONE, 7, SLICE_NONE);
+    assert_verdict(own(E, piece_of_e()), ACCEPT);
+    assert_int_equal(count(ACTION_SEND_CLIENT, REPLICAS_MAX, FRAME_BACKUP), 2);
+    /* A later session ends it; what is too old is refused. */
+    struct slice kept = request(&c->admin);
+    backup_test_begin(&t, c, 1);
+    assert_verdict(client(8, request(&c->admin)), ACCEPT);
+    assert_verdict(client(8, kept), STALE);
+    t.ask.asked_us++;
+    t.ask.until_us = now - 1;
+    assert_verdict(client(8, request(&c->admin)), STALE);
+    backup_test_free(&t);
+}
+
+/* Asked for at another replica: this one, the primary's backup, only knows that a checkpoint is wanted; not for ever. */
+static void a_request_fills_up_to_checkpoints_so_many_times(void **state)
+{
+    (void)state;
+    static struct digest null;
+    struct broker *b = broker;
+    backup_test_begin(&t, c, 3);
+    for (unsigned i = 1; i <= 70; i++) {
+        assert_verdict(client(7, request(&c->admin)), ACCEPT);
+        assert_verdict(client(7, request(&c->admin)), ACCEPT);
+        assert_int_equal(b->fill_until, (i < 64 ? i : 64) * CHECKPOINT_INTERVAL);
+        e_executed(i * CHECKPOINT_INTERVAL, 0, &null);
+    }
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_ASK_BACKUP), 0);
+    backup_test_begin(&t, c, 3);
+    assert_verdict(client(7, request(&c->admin)), ACCEPT);
+    assert_int_equal(b->fill_until, 71 * CHECKPOINT_INTERVAL);
+    backup_test_free(&t);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -1041,6 +1113,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_administrator_comes_as_a_client, setup_changeable, teardown),
         T(only_what_is_permitted_passes),
         T(frames_that_are_none),
+        T(backups_are_the_administrator_s),
+        T(a_request_fills_up_to_checkpoints_so_many_times),
         T(p_sees_a_bundle_without_its_operations),
         T(bundles_that_no_correct_client_sends),
         T(what_p_refuses_is_asked_for_signed),

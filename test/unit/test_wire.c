@@ -11,6 +11,15 @@
 #include "wire/messages.h"
 
 #define MESSAGES(M)                                                                                          \
+    M(ask_backup, ASK_BACKUP_FIELDS)                                                                     \
+    M(backup, BACKUP_FIELDS)                                                                             \
+    M(backup_opening, BACKUP_OPENING_FIELDS)                                                             \
+    M(backup_head, BACKUP_HEAD_FIELDS)                                                                   \
+    M(backup_digests, BACKUP_DIGESTS_FIELDS)                                                             \
+    M(leaf_part, LEAF_PART_FIELDS)                                                                       \
+    M(local_restore, LOCAL_RESTORE_FIELDS)                                                               \
+    M(local_restored, LOCAL_RESTORED_FIELDS)                                                             \
+    M(genesis, GENESIS_FIELDS)                                                                           \
     M(hello, HELLO_FIELDS)                                                                                   \
     M(start, START_FIELDS)                                                                                   \
     M(reconfig, RECONFIG_FIELDS)                                                                             \

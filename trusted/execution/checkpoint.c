@@ -34,6 +34,7 @@ void checkpoint_touch(const struct redoubt_env *env, uint64_t leaf)
     if (e->freeze.active && leaf < e->freeze.leaf_count && bit(e->pending, leaf))
         leaf_digest(e, leaf);
     serve_touch(e, leaf);
+    backup_touch(e, leaf);
     if (e->sealing.on)
         save_touch(e, leaf);
     e->dirty[leaf / 64] |= 1ull << leaf % 64;
@@ -66,18 +67,25 @@ void checkpoint_begin(struct execution *e)
     serve_at_checkpoint(e);
 }
 
-void checkpoint_root_of(const struct execution *e, slot_no slot, uint64_t time_us, uint64_t leaf_count,
-                        const struct digest *leaves, const struct digest *origins, struct digest *root)
+void checkpoint_root_make(slot_no slot, configuration_no number, uint64_t time_us, uint64_t leaf_count,
+                          const struct digest *leaves, const struct digest *origins, struct digest *root)
 {
     uint8_t input[32 + 4 * 8 + 32];
     struct writer w = writer_to(input, sizeof input);
     put_u64(&w, slot);
-    put_u64(&w, configuration_number_at(&e->configuration, slot));
+    put_u64(&w, number);
     put_u64(&w, time_us);
     put_u64(&w, leaf_count);
     put_digest(&w, leaves);
     put_digest(&w, origins);
     digest_of(root, "root", input, w.len);
+}
+
+void checkpoint_root_of(const struct execution *e, slot_no slot, uint64_t time_us, uint64_t leaf_count,
+                        const struct digest *leaves, const struct digest *origins, struct digest *root)
+{
+    checkpoint_root_make(slot, configuration_number_at(&e->configuration, slot), time_us, leaf_count, leaves,
+                         origins, root);
 }
 
 void checkpoint_root(struct execution *e, slot_no slot, uint64_t time_us, uint64_t leaf_count,

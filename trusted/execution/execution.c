@@ -57,6 +57,7 @@ static void *execution_init(struct arena *arena, const struct compartment_config
     e->plaintext = arena_take(arena, BUNDLE_BODY_MAX);
     e->scratch = arena_take(arena, FRAME_MAX);
     e->dirty = arena_take(arena, LEAVES_MAX / 8);
+    e->backup.due = arena_take(arena, LEAVES_MAX / 8);
     e->pending = arena_take(arena, LEAVES_MAX / 8);
     e->serve.saved = arena_take(arena, LEAVES_MAX * sizeof *e->serve.saved);
     e->serve.record_at = arena_take(arena, (ORIGINS_MAX + 1) * sizeof *e->serve.record_at);
@@ -130,6 +131,8 @@ static enum verdict execution_on_start(struct execution *e, const struct frame *
     if (!execution_keep_start(e, frame->whole))
         return VERDICT_LIMIT;
     e->whole = e->based ? e->whole : founded;
+    if (e->configuration.restored && !e->based && e->executed == 0)
+        genesis_expect(e);
     e->announced = vouched;
     e->counted = execution_counts(e);
     for (origin_id i = 0; !e->based && i < ORIGINS_MAX; i++)
@@ -155,7 +158,7 @@ static enum verdict execution_step(void *state, const struct compartment_input *
     if (frame.type == FRAME_LOCAL_RECALL)
         return execution_on_recall(e, &frame, out);
     bool again = e->based && (frame.type == FRAME_BUNDLE || frame.type == FRAME_PRE_PREPARE ||
-                              frame.type == FRAME_RECONFIG);
+                              frame.type == FRAME_RECONFIG || frame.type == FRAME_LOCAL_RESTORE);
     if (!e->started && !again) /* lists and bodies for what is executed again */
         return VERDICT_EARLY;
     e->now_us = in->now_us;
@@ -192,6 +195,10 @@ static enum verdict execution_step(void *state, const struct compartment_input *
         return execution_on_ask_state(e, &frame, out);
     case FRAME_STATE:
         return execution_on_state(e, &frame, out);
+    case FRAME_ASK_BACKUP:
+        return execution_on_ask_backup(e, &frame, out);
+    case FRAME_LOCAL_RESTORE:
+        return execution_on_restore(e, &frame);
     default:
         return VERDICT_UNEXPECTED;
     }
@@ -216,6 +223,7 @@ static bool execution_flush(void *state, uint64_t now_us, struct outbox *out)
     reconfig_after_stable(e, out);
     save_first_piece(e, out);
     serve_flush(e, out);
+    genesis_flush(e, out);
     bool preparing = fetch_flush(e, out);
     if (e->progress)
         execution_tell_progress(e, out);

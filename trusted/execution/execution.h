@@ -8,6 +8,8 @@
  *   checkpoint          every K slots: Merkle root over leaves and origins     -> checkpoint.c, merkle.c
  *   ask-state, state    leaf-wise transfer between E compartments              -> state_serve.c, state_fetch.c
  *   fetch-reply, ...    the host's and origins' questions                      -> reply.c, catch_up.c
+ *   ask-backup          leaves for the administrator, encrypted                -> backup.c
+ *   (restore)           the state that a restored cluster begins with          -> genesis.c
  *   reconfig, ...       fresh keys of members; the group key for a fresh E     -> reconfig.c
  *
  * E needs no view: a batch is named by its digest, and a digest is executed because 2f+1 C committed to it in one view.
@@ -22,6 +24,7 @@
 #include "execution/kept.h"
 #include "execution/merkle.h"
 #include "ordering/auth.h"
+#include "ordering/backup_request.h"
 #include "ordering/hello.h"
 #include "ordering/mutant.h"
 #include "ordering/sealing.h"
@@ -145,6 +148,10 @@ struct freeze {
     uint64_t time_us;
 };
 
+/* Who asks for state: replicas by number, and the administrator. */
+#define SERVE_ADMINISTRATOR REPLICAS_MAX
+#define SERVE_ASKERS        (REPLICAS_MAX + 1u)
+
 /* State at a checkpoint, kept for peers that lag: leaves that changed since are saved, others are read live. */
 struct serve {
     bool wanted; /* somebody asked; starts at the next checkpoint */
@@ -163,7 +170,7 @@ struct serve {
     struct saved_leaf **saved;    /* LEAVES_MAX pointers, lazily touched */
     struct saved_leaf *all;
     size_t saved_bytes;
-    slot_no asked[REPLICAS_MAX]; /* value of `executed` when last asked */
+    slot_no asked[SERVE_ASKERS]; /* value of `executed` when last asked */
     bool awaited[REPLICAS_MAX];  /* is to be told what there is as soon as it can be believed */
 };
 
@@ -251,6 +258,36 @@ struct save {
     uint32_t part_total, part_len;
 };
 
+/* A backup under way. */
+struct backup_giving {
+    bool active;
+    struct tag16 session;
+    struct key backup_public;
+    uint64_t asked_us; /* of the last session begun */
+    slot_no begun;     /* executed then: the state is of a later checkpoint */
+    uint64_t transfers;
+    struct secret_key key;
+    uint64_t number; /* of the last piece given */
+    slot_no slot;    /* of the state that is being given; 0: none yet */
+    uint32_t round;
+    uint64_t leaf; /* the next that may be due ... */
+    size_t leaf_at;
+    uint64_t *due; /* bitmap: not given as it is */
+};
+
+/* The state that START names, as it comes from the host. */
+struct genesis_loading {
+    bool wanted; /* it is not here yet, and nothing else either */
+    bool begun, refused;
+    bool news; /* something to tell the host */
+    struct secret_key key;
+    uint64_t number; /* of the next piece */
+    uint64_t leaves; /* loaded */
+    uint64_t leaf;   /* that is coming in parts */
+    uint8_t *part;
+    uint32_t part_len, part_total;
+};
+
 struct execution {
     struct arena *arena; /* the engine's: bodies, saved leaves, what is in transfer */
     struct arena
@@ -299,6 +336,8 @@ struct execution {
     struct digest root; /* of the last checkpoint made */
     slot_no checkpoint_slot;
     struct serve serve;
+    struct backup_giving backup;
+    struct genesis_loading genesis;
     struct fetch_state fetch;
     struct sealing sealing;
     struct save save;
@@ -419,6 +458,9 @@ void checkpoint_sign(struct execution *e, struct outbox *out);
 void checkpoint_touch(const struct redoubt_env *env, uint64_t leaf);
 void checkpoint_root(struct execution *e, slot_no slot, uint64_t time_us, uint64_t leaf_count,
                      const struct digest *origins, struct digest *root);
+/* From its parts alone, for whoever is no E. */
+void checkpoint_root_make(slot_no slot, configuration_no number, uint64_t time_us, uint64_t leaf_count,
+                          const struct digest *leaves, const struct digest *origins, struct digest *root);
 /* From the digest over the leaves, for a state that is not here. */
 void checkpoint_root_of(const struct execution *e, slot_no slot, uint64_t time_us, uint64_t leaf_count,
                         const struct digest *leaves, const struct digest *origins, struct digest *root);
@@ -461,6 +503,15 @@ void save_first_piece(struct execution *e, struct outbox *out);
 enum verdict execution_on_save(struct execution *e, const struct frame *frame, struct outbox *out);
 enum verdict save_on_recall(struct execution *e, const struct local_recall *recall, struct slice record);
 
+/* backup.c */
+void backup_touch(struct execution *e, uint64_t leaf);
+enum verdict execution_on_ask_backup(struct execution *e, const struct frame *frame, struct outbox *out);
+
+/* genesis.c: `genesis_expect` when START names a state to begin with, and none is here. */
+void genesis_expect(struct execution *e);
+void genesis_flush(struct execution *e, struct outbox *out);
+enum verdict execution_on_restore(struct execution *e, const struct frame *frame);
+
 /* state_serve.c, state_fetch.c, state_pieces.c, state_take.c, catch_up.c */
 void serve_touch(struct execution *e, uint64_t leaf);
 void serve_at_checkpoint(struct execution *e);
@@ -468,6 +519,11 @@ void serve_at_checkpoint(struct execution *e);
 void serve_root_known(struct execution *e);
 void serve_certificate_known(struct execution *e);
 void serve_stop(struct execution *e);
+/* A leaf of the state that is served. */
+size_t serve_leaf_length(struct execution *e, uint64_t leaf);
+void serve_leaf_copy(struct execution *e, uint64_t leaf, size_t skip, uint8_t *to, size_t len);
+/* Is the state of a checkpoint above this slot served, with its certificate? Else it will be, from the next one on. */
+bool serve_for_backup(struct execution *e, slot_no above);
 /* Tells those who asked too early. */
 void serve_flush(struct execution *e, struct outbox *out);
 enum verdict execution_on_ask_state(struct execution *e, const struct frame *frame, struct outbox *out);

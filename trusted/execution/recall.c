@@ -189,6 +189,8 @@ static bool take_base(struct execution *e, struct slice plain, struct outbox *ou
     auth_start(&e->auth, &e->configuration);
     for (origin_id i = 0; !e->based && i < ORIGINS_MAX; i++)
         e->origin[i].dirty = true;
+    if (e->configuration.restored && !e->based)
+        genesis_expect(e);
     e->based = true;
     group_key_known(e);
     e->recalled_resumes = e->configuration.resumed;

@@ -157,14 +157,14 @@ static void serve_begin(struct execution *e, slot_no slot)
     if (!records_copy(e))
         return;
     s->active = true;
-    for (replica_id r = 0; r < REPLICAS_MAX; r++)
+    for (unsigned r = 0; r < SERVE_ASKERS; r++)
         s->asked[r] = 0;
 }
 
 static slot_no last_asked(const struct serve *s)
 {
     slot_no last = s->slot;
-    for (replica_id r = 0; r < REPLICAS_MAX; r++)
+    for (unsigned r = 0; r < SERVE_ASKERS; r++)
         last = s->asked[r] > last ? s->asked[r] : last;
     return last;
 }
@@ -304,7 +304,7 @@ static bool replaceable(const struct execution *e, replica_id by)
     const struct serve *s = &e->serve;
     if (e->executed - s->slot > SERVE_KEEP_SLOTS)
         return true;
-    for (replica_id r = 0; r < REPLICAS_MAX; r++)
+    for (unsigned r = 0; r < SERVE_ASKERS; r++)
         if (r != by && s->asked[r] && e->executed - s->asked[r] < SERVE_BUSY_SLOTS)
             return false;
     return true;
@@ -397,4 +397,30 @@ enum verdict execution_on_ask_state(struct execution *e, const struct frame *fra
         return send_head(e, frame->sender.id, out); /* asked about another: it learns what there is */
     s->asked[frame->sender.id] = e->executed;
     return ask_fits(e, &ask) ? send_piece(e, &ask, frame->sender.id, out) : VERDICT_STALE;
+}
+
+/* --- for a backup -------------------------------------------------------------------------------------------------- */
+
+size_t serve_leaf_length(struct execution *e, uint64_t leaf)
+{
+    return leaf_length(e, leaf);
+}
+
+void serve_leaf_copy(struct execution *e, uint64_t leaf, size_t skip, uint8_t *to, size_t len)
+{
+    leaf_copy(e, leaf, skip, to, len);
+}
+
+bool serve_for_backup(struct execution *e, slot_no above)
+{
+    struct serve *s = &e->serve;
+    bool there = s->active && s->slot > above;
+    s->asked[SERVE_ADMINISTRATOR] = e->executed;
+    if (there && s->known && s->certificate.slot == s->slot)
+        return true;
+    /* The next one: there is none, or an older one, or one whose certificate was passed over. */
+    if (!s->active || (!there && replaceable(e, SERVE_ADMINISTRATOR)) ||
+        (there && s->known && exec_stable_slot(e) > s->slot))
+        s->wanted = true;
+    return false;
 }

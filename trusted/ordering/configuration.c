@@ -122,6 +122,12 @@ static bool resume_possible(const struct start *m)
     return m->configuration > m->resumed && m->view > 0 && m->steps.len > 0;
 }
 
+static bool genesis_load(struct configuration *c, struct slice genesis)
+{
+    c->restored = genesis.len > 0;
+    return !c->restored || (genesis_decode(genesis, &c->genesis) && c->genesis.leaf_count > 0);
+}
+
 /* In one fault domain the three compartments share their keys, and the pairwise keys of a replica are those. */
 static bool one_domain_unify(struct configuration *c, replica_id r)
 {
@@ -303,7 +309,8 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
     if (m.protocol != PROTOCOL_SPLITBFT && m.protocol != PROTOCOL_PBFT)
         return VERDICT_MALFORMED;
     if (!quorums_possible(c) || !members_load(c, m.members) || !origins_load(c, m.origins) ||
-        !platforms_load(c, m.platforms) || !resume_possible(&m) || !retired_load(c, m.retired))
+        !platforms_load(c, m.platforms) || !resume_possible(&m) || !retired_load(c, m.retired) ||
+        !genesis_load(c, m.genesis))
         return VERDICT_MALFORMED;
     hosts_load(c);
     if (m.protocol == PROTOCOL_PBFT && !one_domain_unify_all(c))

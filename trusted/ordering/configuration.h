@@ -109,6 +109,8 @@ struct configuration {
     uint32_t origins;                         /* numbers below this may be present */
     struct retired_keys retired[RETIRED_MAX]; /* E of earlier STARTs */
     uint32_t retired_count;
+    bool restored; /* the cluster began with the state that `genesis` names */
+    struct genesis genesis;
 };
 
 /* Checks signature, sizes, quorums and completeness. On anything but VERDICT_ACCEPT the configuration is unusable. */

@@ -40,6 +40,8 @@
     T(ASK_EXECUTED, 30, "ask-executed")          /* E -> E: your EXECUTED for these slots, please */         \
     T(ASK_STATE, 31, "ask-state")                /* E -> E: leaves of your state at a checkpoint */          \
     T(STATE, 32, "state")                        /* E -> E: some leaves, encrypted */                        \
+    T(ASK_BACKUP, 33, "ask-backup")              /* admin -> hosts, E: a piece of a backup, please */        \
+    T(BACKUP, 34, "backup")                      /* E -> admin: a piece, encrypted for the administrator */  \
     T(STATUS, 40, "status")                      /* host -> hosts: where I am, so send me what I lack */     \
     T(FETCH, 41, "fetch")                        /* host -> host: a batch or bundle by digest */             \
     T(BATCH, 42, "batch")                        /* host -> host: a batch (the attachment) */                \
@@ -54,10 +56,12 @@
     T(LOCAL_CHECKPOINT, 58, "local-checkpoint")  /* host -> E: go on with the checkpoint under way */        \
     T(LOCAL_RECONFIGURED, 62, "local-reconfigured") /* E -> host: a RECONFIG was executed */                 \
     T(LOCAL_TRANSFER, 59, "local-transfer")         /* E -> host: how catching up by state goes */           \
-    T(LOCAL_SEALED, 70, "local-sealed") /* P, C, E -> host: a record, durable before what follows */         \
-    T(LOCAL_RECALL, 71, "local-recall") /* host -> P, C, E: a record of an earlier life */                   \
-    T(LOCAL_SAVE, 72, "local-save")     /* host -> E: save a checkpoint */                                   \
-    T(LOCAL_SAVED, 73, "local-saved")   /* E -> host: a piece of a checkpoint to be stored */
+    T(LOCAL_SEALED, 70, "local-sealed")   /* P, C, E -> host: a record, durable before what follows */       \
+    T(LOCAL_RECALL, 71, "local-recall")   /* host -> P, C, E: a record of an earlier life */                 \
+    T(LOCAL_SAVE, 72, "local-save")       /* host -> E: save a checkpoint */                                 \
+    T(LOCAL_SAVED, 73, "local-saved")     /* E -> host: a piece of a checkpoint to be stored */              \
+    T(LOCAL_RESTORE, 74, "local-restore") /* host -> E: a piece of the state that the cluster begins with */ \
+    T(LOCAL_RESTORED, 75, "local-restored") /* E -> host: the next one, or that was all */
 
 enum frame_type {
 #define T(name, number, text) FRAME_##name = number,

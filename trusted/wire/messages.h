@@ -4,6 +4,7 @@
 #ifndef WIRE_MESSAGES_H
 #define WIRE_MESSAGES_H
 
+#include "wire/backup.h"
 #include "wire/batch.h"
 #include "wire/bundle.h"
 #include "wire/chain.h"
@@ -24,6 +25,10 @@
 #include "wire/vote.h"
 
 #define FRAME_BODIES(B)                                                                                      \
+    B(ASK_BACKUP, ask_backup)                                                                                \
+    B(BACKUP, backup)                                                                                        \
+    B(LOCAL_RESTORE, local_restore)                                                                          \
+    B(LOCAL_RESTORED, local_restored)                                                                        \
     B(HELLO, hello)                                                                                          \
     B(START, start)                                                                                          \
     B(RECONFIG, reconfig)                                                                                    \

@@ -24,7 +24,7 @@
     F(u16, faults)                                                                                           \
     F(u64, configuration) F(u32, replicas) F(u32, write_quorum) F(u32, read_quorum) F(u64, view_timeout_us)  \
         F(key, group_public) F(slice, members) F(slice, origins) F(u64, resumed) F(u64, view)                \
-            F(slice, retired) F(slice, platforms) F(slice, steps) F(slice, ordered)
+            F(slice, retired) F(slice, platforms) F(slice, steps) F(slice, ordered) F(slice, genesis)
 WIRE_STRUCT(start, START_FIELDS)
 
 /* One incarnation of a compartment (or a host): in force for slots above `after`, until a later one of the same compartment
@@ -68,6 +68,19 @@ WIRE_LIST(origin_entry, ORIGIN_ENTRY_FIELDS)
 #define SEALED_FIELDS(F) F(u32, replica) F(key, half0) F(key, half1) F(tag16, tail)
 WIRE_STRUCT(sealed, SEALED_FIELDS)
 WIRE_LIST(sealed, SEALED_FIELDS)
+
+/*
+ * The state that a cluster begins with, at slot 0, when it was restored from a backup; else `genesis` is empty. `leaves`: what its
+ * `leaf_count` leaves give; time goes on from `time_us`. The last three fields are the key of the pieces (LOCAL-RESTORE), sealed
+ * to the Execution group's key. Cluster, slot and root say of which checkpoint it is; nobody computes with them.
+ */
+#define GENESIS_FIELDS(F)                                                                                    \
+    F(u64, leaf_count)                                                                                       \
+    F(digest, leaves)                                                                                        \
+    F(u64, time_us)                                                                                          \
+    F(tag16, from_cluster)                                                                                   \
+    F(u64, from_slot) F(digest, from_root) F(key, half0) F(key, half1) F(tag16, tail)
+WIRE_STRUCT(genesis, GENESIS_FIELDS)
 
 enum { PROTOCOL_SPLITBFT = 1, PROTOCOL_PBFT = 2, PROTOCOL_HYBSTER = 3 };
 enum { ACCESS_WRITE = 1, ACCESS_READ = 2 };

@@ -1,0 +1,10 @@
+#include "wire/backup.h"
+
+WIRE_CODE(ask_backup, ASK_BACKUP_FIELDS)
+WIRE_CODE(backup, BACKUP_FIELDS)
+WIRE_CODE(backup_opening, BACKUP_OPENING_FIELDS)
+WIRE_CODE(backup_head, BACKUP_HEAD_FIELDS)
+WIRE_CODE(backup_digests, BACKUP_DIGESTS_FIELDS)
+WIRE_CODE(leaf_part, LEAF_PART_FIELDS)
+WIRE_CODE(local_restore, LOCAL_RESTORE_FIELDS)
+WIRE_CODE(local_restored, LOCAL_RESTORED_FIELDS)
