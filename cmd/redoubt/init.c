@@ -35,6 +35,7 @@ static const char help[] =
     "  --faults F        faults to survive, 1 (default) to 3; there will be 3F+1 replicas\n"
     "  --service S       kv (default), counter\n"
     "  --isolation I     process (default), inline (default for pbft, which knows no other)\n"
+    "  --split-app       the service in a process of its own, without keys (isolation process)\n"
     "  --durability D    memory (default), sync: on the disk before it counts\n"
     "  --base-port N     first port, default 7700; replica N has the ports from there + 10 * N on\n"
     "  --hosts H0,H1,... one host name or address per replica; default: all on 127.0.0.1\n"
@@ -49,6 +50,7 @@ struct request {
     uint32_t base_port;
     char hosts[REPLICAS_MAX][HOST_NAME_BYTES];
     enum durability durability;
+    bool split_app;
 };
 
 /* Ports of a replica, from its first one on. */
@@ -95,6 +97,10 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
         &b,
         "isolation: %s        # process: compartments are sandboxed processes; inline: functions (pbft)\n",
         isolation_text(q->isolation));
+    buffer_print(&b,
+                 "split_app: %s           # on: the service runs in a process of its own, without keys "
+                 "(isolation: process)\n",
+                 q->split_app ? "on" : "off");
     buffer_print(
         &b,
         "durability: %-13s # sync: all may lose power at once; memory: nothing survives when more than "
@@ -287,6 +293,7 @@ enum {
     O_HOSTS,
     O_PLAIN,
     O_CLIENTS,
+    O_SPLIT_APP,
     O_HELP
 };
 
@@ -299,6 +306,7 @@ static const struct option options[] = {{"protocol", required_argument, NULL, O_
                                         {"hosts", required_argument, NULL, O_HOSTS},
                                         {"plain", no_argument, NULL, O_PLAIN},
                                         {"clients", required_argument, NULL, O_CLIENTS},
+                                        {"split-app", no_argument, NULL, O_SPLIT_APP},
                                         {"help", no_argument, NULL, O_HELP},
                                         {0}};
 
@@ -319,6 +327,9 @@ static int request_check(struct request *q, int isolation, const char *hosts, in
         return not_built("--protocol hybster");
     if (isolation == ISOLATION_KVM || isolation == ISOLATION_SGX)
         return not_built(isolation == ISOLATION_KVM ? "--isolation kvm" : "--isolation sgx");
+    if (q->split_app && isolation != ISOLATION_PROCESS)
+        return say_usage("init", "--split-app: needs --isolation process%s",
+                         q->protocol == PROTOCOL_PBFT ? ", which pbft does not know" : "");
     q->durability = (enum durability)durability;
     if (strcmp(q->service, "pages") == 0)
         return not_built("--service pages");
@@ -382,6 +393,9 @@ int cmd_init(int argc, char **argv)
             if (!number_read(optarg, 1, ORIGINS_MAX, &value))
                 return say_usage("init", "--clients %s: must be from 1 to %u", optarg, ORIGINS_MAX);
             q.clients = (uint32_t)value;
+            break;
+        case O_SPLIT_APP:
+            q.split_app = true;
             break;
         case O_HELP:
             return say_help(help);

@@ -56,6 +56,8 @@ void checkpoint_begin(struct execution *e)
     e->pending = e->dirty;
     e->dirty = swap;
     f->quota = count_pending(e) / (CHECKPOINT_INTERVAL / 2) + 1;
+    if (e->config.apart)
+        e->config.apart->freeze(e->service_state, e->pending, f->leaf_count);
     serve_at_checkpoint(e);
 }
 

@@ -89,6 +89,18 @@ static void operation_run(struct execution *e, const struct redoubt_op *op, stru
     CHECK(writer_take(w, result.bytes) != NULL || result.bytes == 0);
 }
 
+/* By a service in another process: all of them at once. False for an origin that may do nothing. */
+static bool operations_run_apart(struct execution *e, const struct redoubt_op *like, struct slice plaintext,
+                                 struct writer *w)
+{
+    uint32_t access = e->configuration.origin[like->origin].access;
+    const struct call_run run = {.mode = access & ACCESS_WRITE ? RUN_EXECUTE : RUN_READ_ONLY, .op = *like};
+    if (!(access & (ACCESS_WRITE | ACCESS_READ)))
+        return false;
+    e->config.apart->run(e->service_state, &run, plaintext, w);
+    return true;
+}
+
 /* In groups, so that the service can have what all of a group need on its way from memory at once. `like` is what the
  * operations have in common. */
 static void operations_run(struct execution *e, const struct redoubt_op *like, struct slice plaintext,
@@ -96,6 +108,8 @@ static void operations_run(struct execution *e, const struct redoubt_op *like, s
 {
     struct reader r = reader_of(plaintext.data, plaintext.len);
     uint32_t index = like->index;
+    if (e->config.apart && operations_run_apart(e, like, plaintext, w))
+        return;
     while (reader_left(&r)) {
         struct redoubt_op op[REDOUBT_EXPECT_MAX];
         size_t count = 0;
