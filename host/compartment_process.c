@@ -66,25 +66,7 @@ static struct process_compartment *self_of(struct compartment *c)
 
 /* ------------------------------------------------------------ life and death */
 
-static void break_off(struct process_compartment *self);
 static const char *process_obituary(struct compartment *c);
-
-static bool is_alive(struct process_compartment *self)
-{
-    if (self->dead || self->base.pid <= 0)
-        return false;
-    if (self->base.application && !self->orphaned && !is_alive(self_of(self->base.application))) {
-        self->orphaned = true;
-        break_off(self);
-    }
-    int status;
-    pid_t pid = waitpid(self->base.pid, &status, WNOHANG);
-    if (pid == 0 || (pid < 0 && errno == EINTR))
-        return !self->broken;
-    self->dead = true;
-    self->status = pid > 0 ? status : -1;
-    return false;
-}
 
 static void kill_and_reap(struct process_compartment *self)
 {
@@ -97,6 +79,36 @@ static void kill_and_reap(struct process_compartment *self)
     if (pid < 0)
         self->status = -1;
     self->dead = true;
+}
+
+static bool has_ended(struct process_compartment *self)
+{
+    int status;
+    if (self->dead)
+        return true;
+    pid_t pid = waitpid(self->base.pid, &status, WNOHANG);
+    if (pid == 0 || (pid < 0 && errno == EINTR))
+        return false;
+    self->dead = true;
+    self->status = pid > 0 ? status : -1;
+    return true;
+}
+
+/* Two processes of one compartment end together. */
+static bool is_alive(struct process_compartment *self)
+{
+    if (self->dead || self->base.pid <= 0)
+        return false;
+    struct process_compartment *application = self->base.application ? self_of(self->base.application) : NULL;
+    bool alive = !has_ended(self) && !self->broken;
+    if (alive && application && !is_alive(application)) {
+        self->orphaned = true;
+        kill_and_reap(self);
+        alive = false;
+    }
+    if (!alive && application)
+        kill_and_reap(application);
+    return alive;
 }
 
 /* Nothing that it writes is believed any more. */
