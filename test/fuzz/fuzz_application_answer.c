@@ -83,11 +83,15 @@ static void one_call(unsigned which)
     struct redoubt_keys keys;
     struct writer w = writer_to(room, REPLY_BODY_MAX);
     const struct call_run run = {.mode = RUN_EXECUTE, .op = op};
+    const struct call_run second = {.mode = RUN_EXECUTE, .follows = true, .op = op};
     const uint64_t leaves[] = {0, 3};
     switch (which % 10) {
     case 0:
-        application_apart.run(proxy, &run, (struct slice){operations, sizeof operations}, &w);
+        application_apart.begin(proxy, &run, (struct slice){operations, sizeof operations});
+        application_apart.begin(proxy, &second, (struct slice){operations, sizeof operations});
+        need(application_apart.finish(proxy, (struct slice){operations, sizeof operations}, &w));
         need(!w.bad && w.len >= 12);
+        (void)application_apart.finish(proxy, (struct slice){operations, sizeof operations}, &w);
         break;
     case 1:
         need(application_proxy.execute(proxy, &op, &result) <= REDOUBT_FULL && result.bytes <= OP_MAX);

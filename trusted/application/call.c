@@ -3,6 +3,7 @@
 void call_run_put(struct writer *w, const struct call_run *run)
 {
     put_u8(w, (uint8_t)run->mode);
+    put_u8(w, run->follows);
     put_u32(w, run->op.origin);
     put_u64(w, run->op.slot);
     put_u32(w, run->op.index);
@@ -18,6 +19,7 @@ void call_run_put(struct writer *w, const struct call_run *run)
 bool call_run_get(struct reader *r, struct call_run *run)
 {
     *run = (struct call_run){.mode = (enum run_mode)get_u8(r)};
+    run->follows = get_u8(r) != 0;
     run->op.origin = get_u32(r);
     run->op.slot = get_u64(r);
     run->op.index = get_u32(r);

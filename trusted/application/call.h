@@ -4,7 +4,8 @@
  *
  *   Execution's (proxy.c)                                   the application's (serve.c)
  *   CREATE   options                                        DONE  u8 good
- *   RUN      struct call_run, (u32 length, operation)*      DONE  results as in a reply: (u8 status, u8 form, u32 length, bytes)*
+ *   RUN      struct call_run, (u32 length, operation)*      DONE  results as in a reply: (u8 status, u8 form, u32 length, bytes)*;
+ *                                                                 nothing: not executed, see RUN_GROUP_BYTES
  *   KEYS     struct call_run, operation                     DONE  u8 good, u8 reads all, u8 writes all, (u32 at, u32 length, u8 write)*
  *   DIGESTS  (u64 leaf)*                                    DONE  digest*
  *   SAVE     u64 leaf                                       LEAF* DONE
@@ -49,13 +50,18 @@ enum touch_bit { TOUCH_DIGEST = 1, TOUCH_BYTES = 2 };
 enum run_mode { RUN_EXECUTE = 1, RUN_READ, RUN_READ_ONLY };
 
 #define CALL_PIECE_BYTES (1024u * 1024u) /* of a leaf, at most, in one frame */
-#define CALL_RUN_BYTES   (1 + 4 + 8 + 4 + 8 + 32)
+#define CALL_RUN_BYTES   (1 + 1 + 4 + 8 + 4 + 8 + 32)
 #define CALL_TOUCH_BYTES (8 + 1 + 32)
 #define CALL_DONE_BYTES  (1 + 1 + 8)
+
+/* RUNs that are sent one after the other, before the answer to the first has come, are a group. When the results of those before
+ * in the group are more than this, a RUN is not executed: so what Execution has to say at once is bounded. */
+#define RUN_GROUP_BYTES (256u * 1024u)
 
 /* What the operations of a RUN have in common; `op.index` is that of the first. */
 struct call_run {
     enum run_mode mode;
+    bool follows; /* in a group; false: the first, or alone */
     struct redoubt_op op;
 };
 void call_run_put(struct writer *w, const struct call_run *run);
@@ -69,8 +75,11 @@ static inline bool call_changes(enum call call)
 
 /* What Execution tells a service in another process besides calling it; it is NULL for one that is simply called. */
 struct service_apart {
-    /* Runs operations, (u32 length, bytes)*, one after the other, and appends their results. */
-    void (*run)(void *state, const struct call_run *run, struct slice operations, struct writer *results);
+    /* Runs operations, (u32 length, bytes)*, one after the other. More may be begun before the first are finished (run->follows). */
+    void (*begin)(void *state, const struct call_run *run, struct slice operations);
+    /* Of those begun first: appends their results. False: they were not executed, nor will those begun after them be. Nothing
+     * else is asked before all are finished. */
+    bool (*finish)(void *state, struct slice operations, struct writer *results);
     /* Before one of these leaves is touched next, its digest will be asked for within `touch` (a bitmap of leaf_count bits). */
     void (*freeze)(void *state, const uint64_t *pending, uint64_t leaf_count);
     /* The same for the bytes of each leaf below leaf_count when it is first touched from now on; 0: no more. */

@@ -18,8 +18,10 @@ struct proxy {
     uint64_t leaf_count;
     struct known_digest digest[REDOUBT_EXPECT_MAX]; /* as expect_leaves was told, until the state changes */
     size_t digests;
-    bool serve_over; /* said while replaying: to be told before the next call */
-    bool replaying;  /* env->touch is being called: nothing can be asked */
+    unsigned begun;     /* RUNs that are not finished */
+    size_t group_bytes; /* results of the group of RUNs under way */
+    bool serve_over;    /* said while replaying: to be told before the next call */
+    bool replaying;     /* env->touch is being called: nothing can be asked */
     uint64_t touched;
     uint8_t touched_bits;
     struct digest touched_digest;
@@ -157,6 +159,7 @@ static void send(struct proxy *p, enum call call, struct slice head, struct slic
 
 static struct slice ask(struct proxy *p, enum call call, struct slice head, struct slice data)
 {
+    CHECK(p->begun == 0);
     if (call_changes(call))
         forget(p);
     send(p, call, head, data);
@@ -217,15 +220,34 @@ static void take_results(struct proxy *p, struct slice operations, struct slice 
     require(p, !w->bad, "results too long");
 }
 
-static void proxy_run(void *state, const struct call_run *run, struct slice operations,
-                      struct writer *results)
+static void proxy_begin(void *state, const struct call_run *run, struct slice operations)
 {
     struct proxy *p = proxy_of(state);
     uint8_t room[CALL_RUN_BYTES];
     struct writer w = writer_to(room, sizeof room);
     call_run_put(&w, run);
-    struct slice answer = ask(p, CALL_RUN, (struct slice){room, w.len}, operations);
+    CHECK(run->follows == (p->begun > 0));
+    if (!run->follows)
+        p->group_bytes = 0;
+    p->begun++;
+    forget(p);
+    send(p, CALL_RUN, (struct slice){room, w.len}, operations);
+}
+
+static bool proxy_finish(void *state, struct slice operations, struct writer *results)
+{
+    struct proxy *p = proxy_of(state);
+    CHECK(p->begun > 0);
+    p->begun--;
+    struct slice answer = collect(p, CALL_RUN);
+    if (p->group_bytes > RUN_GROUP_BYTES) {
+        require(p, answer.len == 0, "results beyond the limit of a group");
+        return false;
+    }
+    require(p, answer.len > 0, "no results");
+    p->group_bytes += answer.len;
     take_results(p, operations, answer, results);
+    return true;
 }
 
 /* One operation by itself. */
@@ -432,7 +454,8 @@ const struct redoubt_service application_proxy = {
 };
 
 const struct service_apart application_apart = {
-    .run = proxy_run,
+    .begin = proxy_begin,
+    .finish = proxy_finish,
     .freeze = proxy_freeze,
     .serve = proxy_serve,
 };

@@ -176,6 +176,12 @@ static void on_run(struct application *a, struct reader *r)
     struct call_run run;
     struct writer w = writer_to(a->result, sizeof a->result);
     require(a, call_run_get(r, &run), "a malformed call");
+    if (!run.follows)
+        a->group_bytes = 0;
+    if (a->group_bytes > RUN_GROUP_BYTES) {
+        done(a, CALL_RUN, nothing);
+        return;
+    }
     a->changing = run.mode == RUN_EXECUTE;
     while (reader_left(r)) {
         struct redoubt_op op[REDOUBT_EXPECT_MAX];
@@ -194,6 +200,7 @@ static void on_run(struct application *a, struct reader *r)
             run_one(a, run.mode, &op[i], &w);
     }
     a->changing = false;
+    a->group_bytes += w.len;
     done(a, CALL_RUN, (struct slice){a->result, w.len});
 }
 

@@ -19,6 +19,7 @@ struct application {
     bool changing; /* a call that may touch leaves is being carried out */
     uint64_t last_touched;
     uint64_t freeze_leaves, serve_leaves; /* FREEZE, SERVE: of leaves below */
+    size_t group_bytes;                   /* results of the group of RUNs under way */
     size_t events, incoming;              /* bytes */
     size_t outgoing, outgoing_needed;     /* the same, if they differ the leaf was too large */
     uint64_t pending[LEAVES_MAX / 64];    /* FREEZE */
