@@ -208,6 +208,11 @@ static void *fresh_pages(void *at, size_t bytes)
     return memory;
 }
 
+static bool is_apart(const struct cluster *c, enum kind kind, replica_id r)
+{
+    return kind == KIND_EXECUTION && c->options.apart >> r & 1;
+}
+
 static void cell_apart(struct cluster *c, struct cell *cell)
 {
     application_pair_free(cell->pair);
@@ -239,7 +244,7 @@ static void cell_init(struct cluster *c, enum kind kind, replica_id r, const uin
 {
     struct cell *cell = cell_of(c, kind, r);
     cell->type = types[kind - KIND_PREPARATION];
-    cell->memory_bytes = cell->type->arena_bytes + (c->options.apart ? PROXY_BYTES : 0);
+    cell->memory_bytes = cell->type->arena_bytes + (is_apart(c, kind, r) ? PROXY_BYTES : 0);
     cell->memory = fresh_pages(NULL, cell->memory_bytes);
     arena_init(&cell->arena, cell->memory, cell->memory_bytes);
     cell->out = (struct outbox){.cap = 2 * OUTBOX_MIN_BYTES};
@@ -252,7 +257,7 @@ static void cell_init(struct cluster *c, enum kind kind, replica_id r, const uin
         .service = c->options.service,
         .service_options = c->options.service_options,
     };
-    if (c->options.apart && kind == KIND_EXECUTION)
+    if (is_apart(c, kind, r))
         cell_apart(c, cell);
     memcpy(cell->config.admin_public, c->admin.public, 32);
     memcpy(cell->config.domain_seed, domain_seed, 32);

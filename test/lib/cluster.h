@@ -23,9 +23,9 @@ struct cluster_options {
     uint32_t origins;                      /* 0: 4 */
     const struct redoubt_service *service; /* NULL: counter */
     const char *service_options;           /* NULL: "" */
-    bool apart;                            /* the service is called through an application pair */
-    bool unstarted;                        /* HELLOs only */
-    bool reads_ordered;                    /* no unordered reads: write quorum f+1 */
+    uint32_t apart;     /* bits: replicas whose service is called through an application pair */
+    bool unstarted;     /* HELLOs only */
+    bool reads_ordered; /* no unordered reads: write quorum f+1 */
 };
 
 /* Numbers of origins whose access is less than everything. */

@@ -7,8 +7,8 @@
 #include "../../apps/kv/kv_codec.h"
 #include "cluster.h"
 
-#ifndef APART /* test_state_apart.c does all of this with services in another process' place */
-#define APART false
+#ifndef APART /* test_state_apart.c does all of this with services apart */
+#define APART 0
 #endif
 #define E KIND_EXECUTION
 #define K CHECKPOINT_INTERVAL
