@@ -92,6 +92,18 @@ echo "restart: never" >>"$dir/cluster.yaml"
 up_cluster
 expect ok call put a 1
 silent=$(application 1 pid)
+# A pause is no silence, and Execution may be stopped itself while it waits.
+kill -STOP "$silent"
+expect ok call put a 1
+sleep 0.5
+kill -STOP "$(execution 1 pid)"
+sleep 0.2
+kill -CONT "$(execution 1 pid)"
+sleep 0.2
+kill -CONT "$silent"
+on_time() { [ "$(status 's["replicas"][1]["lag"] == 0 and s["replicas"][1]["slot"] >= max(r["slot"] for r in s["replicas"])')" = True ]; }
+wait_for 20 on_time || fail "it does not go on after a pause: $(status 's["replicas"][1]')"
+expect True status 's["replicas"][1]["voting"]'
 kill -STOP "$silent"
 expect ok call put a 2
 expect 2 call get a

@@ -487,6 +487,8 @@ static void answers_fit_their_calls(void **state)
     ENDS("neither yes nor no", application_proxy.reset(proxy, 2, true));
     say_done(CALL_RESET, 3, "\1", 1);
     ENDS("another number of leaves than asked for", application_proxy.reset(proxy, 2, true));
+    say_done(CALL_RESET, 0, "\1", 1);
+    ENDS("a state without leaves", application_proxy.reset(proxy, 0, true));
     say_done(CALL_RESET, LEAVES_MAX + 1ull, "\1", 1);
     ENDS("more leaves than a state may have", application_proxy.reset(proxy, 2, true));
     say_done(CALL_RESET, 2, "\1", 1);

@@ -107,6 +107,7 @@ static struct slice take_done(struct proxy *p, struct reader *r, enum call call)
     uint64_t leaves = get_u64(r);
     require(p, !r->bad && which == (uint8_t)call, "an answer to something else");
     require(p, leaves <= LEAVES_MAX, "more leaves than a state may have");
+    require(p, leaves > 0 || call == CALL_CREATE, "a state without leaves");
     require(p, leaves == p->leaf_count || call_changes(call), "another number of leaves, unasked");
     p->leaf_count = leaves;
     return (struct slice){r->data + r->at, reader_left(r)};
@@ -193,8 +194,10 @@ static void *proxy_create(const struct redoubt_env *env, const char *options)
     forget(p);
     latest = p;
     struct slice text = {(const uint8_t *)options, strlen(options)};
-    if (yes_or_no(p, ask(p, CALL_CREATE, text, nothing)))
+    if (yes_or_no(p, ask(p, CALL_CREATE, text, nothing))) {
+        require(p, p->leaf_count > 0, "a state without leaves");
         return p;
+    }
     env->release(env, p, sizeof *p);
     return NULL;
 }
