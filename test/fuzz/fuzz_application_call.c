@@ -9,6 +9,7 @@
 extern const struct redoubt_service redoubt_service_kv;
 
 static jmp_buf ended;
+static uint8_t *call; /* of exactly its size */
 
 static void on_fail(void *context, const char *what)
 {
@@ -31,17 +32,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             const uint8_t *bytes = reader_take(&r, len);
             if (!bytes)
                 break;
-            uint8_t *call = malloc(len ? len : 1);
+            free(call);
+            call = malloc(len ? len : 1);
             need(call != NULL);
             memcpy(call, bytes, len);
             bool good = !len || call[0] != 6; /* RESET to any number of leaves takes its time */
             if (good)
                 application_on_call(pair->application, call, len);
-            free(call);
         }
     }
     while (frame_queue_take(&pair->answers, &answer))
         (void)look_at(answer.data, answer.len);
     application_pair_free(pair);
+    free(call);
+    call = NULL;
     return 0;
 }

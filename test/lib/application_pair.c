@@ -87,16 +87,22 @@ struct application_link application_pair_link(struct application_pair *pair)
     return (struct application_link){.context = pair, .send = call_send, .receive = receive, .fail = fail};
 }
 
+/* Large, and touched as it is needed. */
+static void *pages(size_t bytes)
+{
+    void *memory =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(memory != MAP_FAILED);
+    return memory;
+}
+
 struct application_pair *application_pair_new(const struct redoubt_service *service, size_t memory_bytes)
 {
     struct application_pair *pair = calloc(1, sizeof *pair);
     CHECK(pair != NULL);
-    pair->application = calloc(1, sizeof *pair->application);
-    pair->frame = malloc(FRAME_MAX);
-    void *memory =
-        mmap(NULL, memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CHECK(pair->application && pair->frame && memory != MAP_FAILED);
-    arena_init(&pair->arena, memory, memory_bytes);
+    pair->application = pages(sizeof *pair->application);
+    pair->frame = pages(FRAME_MAX);
+    arena_init(&pair->arena, pages(memory_bytes), memory_bytes);
     application_init(pair->application, service, &pair->arena,
                      &(struct application_link){.context = pair, .send = answer_send, .fail = fail});
     return pair;
@@ -109,7 +115,7 @@ void application_pair_free(struct application_pair *pair)
     frame_queue_free(&pair->calls);
     frame_queue_free(&pair->answers);
     munmap(pair->arena.base, pair->arena.size);
-    free(pair->application);
-    free(pair->frame);
+    munmap(pair->application, sizeof *pair->application);
+    munmap(pair->frame, FRAME_MAX);
     free(pair);
 }
