@@ -16,7 +16,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
-#include "crypto/crypto.h"
+#include "crypto/service.h"
 #include "kv/kv.h"
 #include "kv/kv_codec.h"
 
@@ -48,13 +48,6 @@ static void bench_touch(const struct redoubt_env *env, uint64_t leaf)
         return;
     dirty[leaf] = true;
     dirty_list[dirty_count++] = leaf;
-}
-
-static void bench_digest(uint8_t out[REDOUBT_DIGEST_BYTES], const void *data, size_t bytes)
-{
-    struct digest digest;
-    digest_of(&digest, "leaf", data, bytes);
-    memcpy(out, digest.bytes, sizeof digest.bytes);
 }
 
 static double now(void)
@@ -189,22 +182,11 @@ static void measure_digests(void *state, uint64_t keys, uint64_t rounds)
            (double)(rounds * (SLOT_OPS < keys / 64 + 1 ? SLOT_OPS : keys / 64 + 1)) / (double)leaves);
 }
 
-static void bench_digests(uint8_t (*out)[REDOUBT_DIGEST_BYTES], const struct redoubt_bytes *in, size_t count)
-{
-    struct slice slice[REDOUBT_EXPECT_MAX];
-    struct digest digest[REDOUBT_EXPECT_MAX];
-    CHECK(count <= REDOUBT_EXPECT_MAX);
-    for (size_t i = 0; i < count; i++)
-        slice[i] = (struct slice){in[i].data, in[i].bytes};
-    digest_many(digest, "leaf", slice, count);
-    memcpy(out, digest, count * sizeof *digest);
-}
-
 static void bench(uint64_t keys)
 {
     uint64_t ops = keys > 100000 ? 1000000 : 2000000;
     struct redoubt_env env = {
-        .alloc = bench_alloc, .release = bench_release, .touch = bench_touch, .digest = bench_digest, .digests = bench_digests};
+        .alloc = bench_alloc, .release = bench_release, .touch = bench_touch, .digest = service_digest, .digests = service_digests};
     void *memory =
         mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(memory != MAP_FAILED);

@@ -36,7 +36,7 @@ endif()
 
 # The frame of an Execution compartment, main() included: the user's file brings `redoubt_service`.
 redoubt_glob(execution_main cmd/execution.c)
-set(SERVICE_ROOTS execution shell)
+set(SERVICE_ROOTS execution application shell)
 if(execution_main)
   redoubt_library(execution_main TRUSTED SOURCES cmd/execution.c INCLUDES include trusted DEFINITIONS _GNU_SOURCE)
   list(APPEND SERVICE_ROOTS execution_main)

@@ -84,6 +84,11 @@ const char *compartment_obituary(struct compartment *c)
     return c->ops->obituary(c);
 }
 
+const struct compartment *compartment_application(const struct compartment *c)
+{
+    return c->application;
+}
+
 pid_t compartment_pid(const struct compartment *c)
 {
     return c->pid;

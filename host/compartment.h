@@ -35,9 +35,11 @@ struct compartment_spec {
     enum isolation isolation;
     const struct compartment_type *type; /* inline: what to call; process: not used */
     const char *binary;                  /* process: path of the compartment's executable; inline: not used */
-    struct compartment_config config;    /* .kind is taken from above; .service is for inline only */
-    size_t memory_bytes;                 /* arena: reserved, not touched */
-    int core;                            /* process: run on this core only; -1: any */
+    const char *application;  /* process, Execution: executable of the service's own process; NULL: none */
+    size_t application_bytes; /* memory of the service then */
+    struct compartment_config config; /* .kind is taken from above; .service is for inline only */
+    size_t memory_bytes;              /* arena: reserved, not touched */
+    int core;                         /* process: run on this core only; -1: any */
     bool spin; /* process: look around a little before sleeping; only with cores to spare */
 };
 
@@ -71,6 +73,10 @@ bool compartment_alive(struct compartment *c);
 /* How it ended and its last words, in one printable line; "" while it lives. The words are its own claim. */
 const char *compartment_obituary(struct compartment *c);
 
+/* The service's own process, for the questions below; NULL when there is none. It lives and dies with its compartment:
+ * when one of the two has ended, both have. */
+const struct compartment *compartment_application(const struct compartment *c);
+
 pid_t compartment_pid(const struct compartment *c); /* 0 for inline */
 /* What of the sandbox took hold, as it says itself: "seccomp, landlock, namespaces, own uid"; "none" for inline. */
 const char *compartment_sandbox(const struct compartment *c);
@@ -78,7 +84,7 @@ const char *compartment_sandbox(const struct compartment *c);
 uint64_t compartment_verdicts(const struct compartment *c, enum verdict verdict);
 /* Resident memory of the process; for inline, what was taken of the arena. */
 size_t compartment_resident_bytes(const struct compartment *c);
-/* Digest of the bytes of its executable (inline: of this one), taken at open. */
+/* Digest of the bytes of its executable (inline: of this one), taken at open; with an application, of both digests. */
 const struct digest *compartment_measurement(const struct compartment *c);
 
 /* The same digest of any file. Negative errno value on failure. */

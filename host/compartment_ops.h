@@ -23,9 +23,10 @@ struct compartment_ops {
 struct compartment {
     const struct compartment_ops *ops;
     struct digest measurement;
-    pid_t pid;    /* 0: none */
-    int fd;       /* -1: none */
-    int death_fd; /* -1: none */
+    pid_t pid;                       /* 0: none */
+    int fd;                          /* -1: none */
+    int death_fd;                    /* -1: none */
+    struct compartment *application; /* NULL: none */
     char sandbox[96];
 };
 

@@ -8,6 +8,9 @@
  * are read as they lie in the ring; only the rare one that runs over the ring's end is copied.
  *
  * Who dies is noticed through a pidfd and waited for by its id, so this does not meddle with other children.
+ *
+ * With `split_app` an Execution compartment is two processes: it and its application, which is started before it. The memory that
+ * the two share is made here and handed to both; this side never maps it, and keeps no descriptor of it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -26,7 +30,9 @@
 
 #include "base/check.h"
 #include "compartment_ops.h"
+#include "crypto/crypto.h"
 #include "shell/bell.h"
+#include "shell/link.h"
 #include "shell/memory.h"
 
 #define START_TIMEOUT_MS 20000
@@ -46,9 +52,11 @@ struct process_compartment {
     bool announced;     /* host_sleeps was set */
     bool event_pending; /* the compartment said that it writes the eventfd; not read yet */
     bool broken;
+    bool orphaned; /* its application has ended */
     bool dead;
-    int status; /* as from waitpid; -1: unknown */
-    char obituary[LAST_WORDS_MAX + 160];
+    int own_death_fd; /* when base.death_fd stands for two processes; else 0 */
+    int status;       /* as from waitpid; -1: unknown */
+    char obituary[2 * LAST_WORDS_MAX + 256];
 };
 
 static struct process_compartment *self_of(struct compartment *c)
@@ -58,18 +66,7 @@ static struct process_compartment *self_of(struct compartment *c)
 
 /* ------------------------------------------------------------ life and death */
 
-static bool is_alive(struct process_compartment *self)
-{
-    if (self->dead || self->base.pid <= 0)
-        return false;
-    int status;
-    pid_t pid = waitpid(self->base.pid, &status, WNOHANG);
-    if (pid == 0 || (pid < 0 && errno == EINTR))
-        return !self->broken;
-    self->dead = true;
-    self->status = pid > 0 ? status : -1;
-    return false;
-}
+static const char *process_obituary(struct compartment *c);
 
 static void kill_and_reap(struct process_compartment *self)
 {
@@ -82,6 +79,36 @@ static void kill_and_reap(struct process_compartment *self)
     if (pid < 0)
         self->status = -1;
     self->dead = true;
+}
+
+static bool has_ended(struct process_compartment *self)
+{
+    int status;
+    if (self->dead)
+        return true;
+    pid_t pid = waitpid(self->base.pid, &status, WNOHANG);
+    if (pid == 0 || (pid < 0 && errno == EINTR))
+        return false;
+    self->dead = true;
+    self->status = pid > 0 ? status : -1;
+    return true;
+}
+
+/* Two processes of one compartment end together. */
+static bool is_alive(struct process_compartment *self)
+{
+    if (self->dead || self->base.pid <= 0)
+        return false;
+    struct process_compartment *application = self->base.application ? self_of(self->base.application) : NULL;
+    bool alive = !has_ended(self) && !self->broken;
+    if (alive && application && !is_alive(application)) {
+        self->orphaned = true;
+        kill_and_reap(self);
+        alive = false;
+    }
+    if (!alive && application)
+        kill_and_reap(application);
+    return alive;
 }
 
 /* Nothing that it writes is believed any more. */
@@ -125,8 +152,10 @@ static const char *process_obituary(struct compartment *c)
         return "";
     if (self->obituary[0] && self->dead)
         return self->obituary;
-    char how[128], words[LAST_WORDS_MAX + 1];
-    if (self->broken)
+    char how[LAST_WORDS_MAX + 192], words[LAST_WORDS_MAX + 1];
+    if (self->orphaned)
+        snprintf(how, sizeof how, "its application ended: %.640s", process_obituary(self->base.application));
+    else if (self->broken)
         snprintf(how, sizeof how, "killed by the host: it wrote nonsense to its ring");
     else
         describe_status(how, sizeof how, self->status);
@@ -146,6 +175,7 @@ static void process_close(struct compartment *c)
 {
     struct process_compartment *self = self_of(c);
     kill_and_reap(self);
+    compartment_close(c->application);
     if (self->shared)
         munmap(self->shared, SHARED_BYTES);
     memory_unmap(self->bounce, FRAME_MAX);
@@ -153,6 +183,8 @@ static void process_close(struct compartment *c)
         close(c->fd);
     if (c->death_fd >= 0)
         close(c->death_fd);
+    if (self->own_death_fd > 0)
+        close(self->own_death_fd);
     free(self);
 }
 
@@ -178,7 +210,7 @@ static bool process_give(struct compartment *c, const struct slice *parts, unsig
 static void out_release(struct process_compartment *self)
 {
     if (ring_release(&self->out))
-        bell_ring(self->shared, BELL_WANTS_ROOM);
+        bell_ring(&self->shared->bell, BELL_WANTS_ROOM);
 }
 
 static void process_kick(struct compartment *c, uint64_t now_us)
@@ -186,7 +218,7 @@ static void process_kick(struct compartment *c, uint64_t now_us)
     struct process_compartment *self = self_of(c);
     atomic_store_explicit(&self->shared->now_us, now_us, memory_order_relaxed);
     if (ring_publish(&self->in))
-        bell_ring(self->shared, BELL_WANTS_INPUT);
+        bell_ring(&self->shared->bell, BELL_WANTS_INPUT);
     out_release(self);
 }
 
@@ -316,18 +348,26 @@ static const struct compartment_ops process_ops = {
 
 /* ------------------------------------------------------------ start */
 
-/* Sealed, so that the compartment cannot make the host fault by cutting it short, nor the other way round. */
-static int make_shared(struct process_compartment *self)
+/* Sealed, so that nobody who maps it can make another fault by cutting it short. A descriptor, or a negative errno value. */
+static int make_memory(const char *name, size_t bytes)
 {
-    int fd = memfd_create("redoubt-compartment", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return -errno;
-    if (ftruncate(fd, (off_t)SHARED_BYTES) != 0 ||
+    if (ftruncate(fd, (off_t)bytes) != 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
         int result = -errno;
         close(fd);
         return result;
     }
+    return fd;
+}
+
+static int make_shared(struct process_compartment *self)
+{
+    int fd = make_memory("redoubt-compartment", SHARED_BYTES);
+    if (fd < 0)
+        return fd;
     void *memory = mmap(NULL, SHARED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (memory == MAP_FAILED) {
         int result = -errno;
@@ -341,7 +381,7 @@ static int make_shared(struct process_compartment *self)
     return fd;
 }
 
-static void write_config(struct process_compartment *self, const struct compartment_spec *spec)
+static void write_config(struct process_compartment *self, const struct compartment_spec *spec, bool linked)
 {
     struct shared_config *config = &self->shared->config;
     *config = (struct shared_config){
@@ -354,6 +394,7 @@ static void write_config(struct process_compartment *self, const struct compartm
         .host_pid = getpid(),
         .one_domain = spec->config.one_domain,
         .durable = spec->config.durable,
+        .linked = linked,
         .spin = spec->spin ? SPIN_LOOKS : 0,
     };
     memcpy(config->sealing_secret, spec->config.sealing_secret, sizeof config->sealing_secret);
@@ -380,8 +421,22 @@ static char **child_environment(char *kept[4])
     return kept;
 }
 
-/* Both descriptors are at FD_OUT_OF_THE_WAY or above. Its own session: a Ctrl-C is for the host alone. */
-static int spawn(pid_t *pid, const struct compartment_spec *spec, int shared_fd, int event_fd)
+/* What a compartment inherits. */
+static int inherit(posix_spawn_file_actions_t *files, int shared_fd, int event_fd, int link_fd)
+{
+    int result = posix_spawn_file_actions_adddup2(files, shared_fd, SHARED_FD);
+    if (result == 0)
+        result = posix_spawn_file_actions_adddup2(files, event_fd, EVENT_FD);
+    if (result == 0 && link_fd >= 0)
+        result = posix_spawn_file_actions_adddup2(files, link_fd, LINK_FD);
+    if (result == 0)
+        result = posix_spawn_file_actions_addclosefrom_np(files, link_fd >= 0 ? LINK_FD + 1 : EVENT_FD + 1);
+    return result;
+}
+
+/* All descriptors are at FD_OUT_OF_THE_WAY or above; link_fd is -1 when there is none. Its own session: a Ctrl-C is for the
+ * host alone. */
+static int spawn(pid_t *pid, const struct compartment_spec *spec, int shared_fd, int event_fd, int link_fd)
 {
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
@@ -398,9 +453,7 @@ static int spawn(pid_t *pid, const struct compartment_spec *spec, int shared_fd,
         return -result;
     result = posix_spawnattr_init(&attributes);
     if (result == 0) {
-        if ((result = posix_spawn_file_actions_adddup2(&files, shared_fd, SHARED_FD)) == 0 &&
-            (result = posix_spawn_file_actions_adddup2(&files, event_fd, EVENT_FD)) == 0 &&
-            (result = posix_spawn_file_actions_addclosefrom_np(&files, EVENT_FD + 1)) == 0 &&
+        if ((result = inherit(&files, shared_fd, event_fd, link_fd)) == 0 &&
             (result = posix_spawnattr_setsigmask(&attributes, &none)) == 0 &&
             (result = posix_spawnattr_setsigdefault(&attributes, &all)) == 0 &&
             (result = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
@@ -412,12 +465,12 @@ static int spawn(pid_t *pid, const struct compartment_spec *spec, int shared_fd,
     return -result;
 }
 
-static int start_process(struct process_compartment *self, const struct compartment_spec *spec)
+static int start_process(struct process_compartment *self, const struct compartment_spec *spec, int link_fd)
 {
     int shared_fd = make_shared(self);
     if (shared_fd < 0)
         return shared_fd;
-    write_config(self, spec);
+    write_config(self, spec, link_fd >= 0);
     int result = 0;
     int event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     int shared_high = fcntl(shared_fd, F_DUPFD_CLOEXEC, FD_OUT_OF_THE_WAY);
@@ -425,7 +478,7 @@ static int start_process(struct process_compartment *self, const struct compartm
     if (event_fd < 0 || shared_high < 0 || self->base.fd < 0)
         result = -errno;
     if (result == 0)
-        result = spawn(&self->base.pid, spec, shared_high, self->base.fd);
+        result = spawn(&self->base.pid, spec, shared_high, self->base.fd, link_fd);
     if (result < 0)
         self->base.pid = 0;
     else
@@ -464,8 +517,8 @@ static bool wait_until_ready(struct process_compartment *self)
     return atomic_load_explicit(&self->shared->ready, memory_order_seq_cst) != 0;
 }
 
-static int start(struct process_compartment *self, const struct compartment_spec *spec, char *error,
-                 size_t error_bytes)
+static int start(struct process_compartment *self, const struct compartment_spec *spec, int link_fd,
+                 char *error, size_t error_bytes)
 {
     const char *name = kind_name(spec->kind);
     int result = measure_file(&self->base.measurement, spec->binary);
@@ -480,7 +533,7 @@ static int start(struct process_compartment *self, const struct compartment_spec
         return -E2BIG;
     }
     self->bounce = memory_map(FRAME_MAX);
-    result = self->bounce ? start_process(self, spec) : -ENOMEM;
+    result = self->bounce ? start_process(self, spec, link_fd) : -ENOMEM;
     if (result < 0) {
         snprintf(error, error_bytes, "%s: cannot start %s: %s", name, spec->binary, strerror(-result));
         return result;
@@ -498,6 +551,87 @@ static int start(struct process_compartment *self, const struct compartment_spec
     return 0;
 }
 
+/* A process of either kind; spec->application is not looked at. */
+static int open_one(struct process_compartment **out, const struct compartment_spec *spec, int link_fd,
+                    struct compartment *application, char *error, size_t error_bytes)
+{
+    struct process_compartment *self = calloc(1, sizeof *self);
+    if (!self) {
+        snprintf(error, error_bytes, "%s: out of memory", kind_name(spec->kind));
+        compartment_close(application);
+        return -ENOMEM;
+    }
+    self->base =
+        (struct compartment){.ops = &process_ops, .fd = -1, .death_fd = -1, .application = application};
+    int result = start(self, spec, link_fd, error, error_bytes);
+    if (result < 0) {
+        process_close(&self->base);
+        return result;
+    }
+    *out = self;
+    return 0;
+}
+
+/* Nothing secret is handed to it. */
+static int open_application(struct process_compartment **out, const struct compartment_spec *spec,
+                            int link_fd, char *error, size_t error_bytes)
+{
+    struct compartment_spec application = {
+        .kind = KIND_APPLICATION,
+        .isolation = spec->isolation,
+        .binary = spec->application,
+        .config = {.kind = KIND_APPLICATION, .replica = spec->config.replica, .epoch = spec->config.epoch},
+        .memory_bytes = spec->application_bytes,
+        .core = spec->core,
+        .spin = spec->spin,
+    };
+    return open_one(out, &application, link_fd, NULL, error, error_bytes);
+}
+
+/* One descriptor that is readable when either has died, and one measurement that covers both. */
+static void join(struct process_compartment *self)
+{
+    struct process_compartment *application = self_of(self->base.application);
+    struct digest measured[2] = {self->base.measurement, application->base.measurement};
+    digest_of(&self->base.measurement, "measurement", measured, sizeof measured);
+    int both = epoll_create1(EPOLL_CLOEXEC), own = self->base.death_fd;
+    struct epoll_event event = {.events = EPOLLIN};
+    if (both < 0 || own < 0 || application->base.death_fd < 0 ||
+        epoll_ctl(both, EPOLL_CTL_ADD, own, &event) != 0 ||
+        epoll_ctl(both, EPOLL_CTL_ADD, application->base.death_fd, &event) != 0) {
+        if (both >= 0)
+            close(both);
+        return; /* deaths are asked for at times, too */
+    }
+    self->own_death_fd = own;
+    self->base.death_fd = both;
+}
+
+static int open_split(struct compartment **out, const struct compartment_spec *spec, char *error,
+                      size_t error_bytes)
+{
+    struct process_compartment *self, *application;
+    int made = make_memory("redoubt-link", LINK_BYTES);
+    int link_fd = made < 0 ? -1 : fcntl(made, F_DUPFD_CLOEXEC, FD_OUT_OF_THE_WAY);
+    int result = made < 0 ? made : link_fd < 0 ? -errno : 0;
+    if (made >= 0)
+        close(made);
+    if (result < 0) {
+        snprintf(error, error_bytes, "%s: cannot make memory to share with the application: %s",
+                 kind_name(spec->kind), strerror(-result));
+        return result;
+    }
+    result = open_application(&application, spec, link_fd, error, error_bytes);
+    if (result == 0)
+        result = open_one(&self, spec, link_fd, &application->base, error, error_bytes);
+    close(link_fd);
+    if (result < 0)
+        return result;
+    join(self);
+    *out = &self->base;
+    return 0;
+}
+
 int compartment_process_open(struct compartment **out, const struct compartment_spec *spec, char *error,
                              size_t error_bytes)
 {
@@ -505,17 +639,11 @@ int compartment_process_open(struct compartment **out, const struct compartment_
         snprintf(error, error_bytes, "%s: no binary was given", kind_name(spec->kind));
         return -EINVAL;
     }
-    struct process_compartment *self = calloc(1, sizeof *self);
-    if (!self) {
-        snprintf(error, error_bytes, "%s: out of memory", kind_name(spec->kind));
-        return -ENOMEM;
-    }
-    self->base = (struct compartment){.ops = &process_ops, .fd = -1, .death_fd = -1};
-    int result = start(self, spec, error, error_bytes);
-    if (result < 0) {
-        process_close(&self->base);
-        return result;
-    }
-    *out = &self->base;
-    return 0;
+    if (spec->application)
+        return open_split(out, spec, error, error_bytes);
+    struct process_compartment *self;
+    int result = open_one(&self, spec, -1, NULL, error, error_bytes);
+    if (result == 0)
+        *out = &self->base;
+    return result;
 }

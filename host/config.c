@@ -295,17 +295,28 @@ enum {
     F_LOG_MB,
     F_AFFINITY,
     F_SPIN,
+    F_SPLIT_APP,
     F_LOG,
     F_REPLICAS,
     F_COUNT
 };
-static const struct field top_fields[F_COUNT] = {
-    {"protocol", true},         {"faults", true},       {"service", true},
-    {"service_options", false}, {"isolation", true},    {"durability", true},
-    {"fast_reads", false},      {"restart", false},     {"request_timeout_ms", false},
-    {"memory_mb", false},       {"catch_up_mb", false}, {"log_mb", false},
-    {"affinity", false},        {"spin", false},        {"log", false},
-    {"replicas", true}};
+static const struct field top_fields[F_COUNT] = {{"protocol", true},
+                                                 {"faults", true},
+                                                 {"service", true},
+                                                 {"service_options", false},
+                                                 {"isolation", true},
+                                                 {"durability", true},
+                                                 {"fast_reads", false},
+                                                 {"restart", false},
+                                                 {"request_timeout_ms", false},
+                                                 {"memory_mb", false},
+                                                 {"catch_up_mb", false},
+                                                 {"log_mb", false},
+                                                 {"affinity", false},
+                                                 {"spin", false},
+                                                 {"split_app", false},
+                                                 {"log", false},
+                                                 {"replicas", true}};
 
 static bool get_service(struct parse *p, const yaml_node_t *node)
 {
@@ -370,6 +381,14 @@ static bool get_top(struct parse *p, const yaml_node_t *root)
     }
     if (v[F_SPIN] && !get_switch(p, v[F_SPIN], "spin", &config->spin))
         return false;
+    if (v[F_SPLIT_APP] && !get_switch(p, v[F_SPLIT_APP], "split_app", &config->split_app))
+        return false;
+    if (config->split_app && config->isolation != ISOLATION_PROCESS)
+        return complain(p, v[F_SPLIT_APP],
+                        "`split_app` is on, but isolation is %s: a service in a process of its own needs "
+                        "isolation: process%s",
+                        isolation_text(config->isolation),
+                        config->protocol == PROTOCOL_PBFT ? ", which pbft does not know" : "");
     if (v[F_LOG]) {
         if (!get_choice(p, v[F_LOG], "log", logs, 0, &number))
             return false;

@@ -39,6 +39,7 @@ struct config {
     char service[PATH_BYTES]; /* kv, counter, or the path of a program */
     char service_options[1024];
     unsigned isolation; /* ISOLATION_* */
+    bool split_app;     /* the service runs in a process of its own */
     enum durability durability;
     bool restart; /* `up` starts a replica that died again, and it rejoins */
     enum affinity affinity;

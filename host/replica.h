@@ -48,7 +48,7 @@ struct seat {
     bool polled, watched;
     bool given; /* since the last kick */
     bool dead;
-    char obituary[640];
+    char obituary[1360];
     uint64_t dropped;
 };
 

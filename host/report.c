@@ -36,21 +36,34 @@ static void hex(char *out, const uint8_t *data, size_t len)
     out[2 * len] = 0;
 }
 
+static void compartment_print(const struct compartment *c, const char *kind, epoch_no epoch,
+                              struct buffer *body)
+{
+    char measurement[65];
+    hex(measurement, compartment_measurement(c)->bytes, 32);
+    buffer_print(body,
+                 "{\"kind\":\"%s\",\"pid\":%ld,\"epoch\":%llu,\"measurement\":\"%s\",\"sandbox\":\"%s\"",
+                 kind, (long)(compartment_pid(c) ? compartment_pid(c) : getpid()), (unsigned long long)epoch,
+                 measurement, compartment_sandbox(c));
+}
+
 static void compartments_print(const struct replica *r, struct buffer *body)
 {
     buffer_print(body, "\"compartments\":[");
     for (int i = 0; i < COMPARTMENTS; i++) {
         const struct seat *seat = &r->seat[i];
-        char measurement[65], words[1024];
-        hex(measurement, compartment_measurement(seat->compartment)->bytes, 32);
-        buffer_print(
-            body, "%s{\"kind\":\"%s\",\"pid\":%ld,\"epoch\":%llu,\"measurement\":\"%s\",\"sandbox\":\"%s\"",
-            i ? "," : "", seat_names[i],
-            (long)(compartment_pid(seat->compartment) ? compartment_pid(seat->compartment) : getpid()),
-            (unsigned long long)r->hellos.member[i + 1].sender.epoch, measurement,
-            compartment_sandbox(seat->compartment));
+        const struct compartment *application = compartment_application(seat->compartment);
+        epoch_no epoch = r->hellos.member[i + 1].sender.epoch;
+        char words[2800];
+        buffer_print(body, "%s", i ? "," : "");
+        compartment_print(seat->compartment, seat_names[i], epoch, body);
         if (seat->dead)
             buffer_print(body, ",\"died\":\"%s\"", json_escape(words, sizeof words, seat->obituary));
+        buffer_print(body, "}");
+        if (!application)
+            continue;
+        buffer_print(body, ",");
+        compartment_print(application, "application", epoch, body);
         buffer_print(body, "}");
     }
     buffer_print(body, "]");
@@ -188,6 +201,11 @@ static void seats_print(const struct replica *r, struct buffer *body)
     for (int i = 0; i < COMPARTMENTS; i++)
         buffer_print(body, "redoubt_compartment_resident_bytes{part=\"%s\"} %zu\n", seat_names[i],
                      r->seat[i].dead ? (size_t)0 : compartment_resident_bytes(r->seat[i].compartment));
+    const struct seat *execution = &r->seat[KIND_EXECUTION - KIND_PREPARATION];
+    const struct compartment *application = compartment_application(execution->compartment);
+    if (application)
+        buffer_print(body, "redoubt_compartment_resident_bytes{part=\"application\"} %zu\n",
+                     execution->dead ? (size_t)0 : compartment_resident_bytes(application));
     buffer_print(
         body, "# HELP redoubt_overflow_dropped_total Frames dropped because a compartment did not keep up.\n"
               "# TYPE redoubt_overflow_dropped_total counter\n");

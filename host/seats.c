@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "application/proxy.h"
 #include "certificate.h"
+#include "execution/execution.h"
 #include "rejoin.h"
 
 static const char *const binary_names[] = {"redoubt-preparation", "redoubt-confirmation"};
@@ -58,14 +60,16 @@ static int cores_take(struct replica *r, int *core, struct error *error)
 
 static int binary_path(char *out, const struct replica *r, enum kind kind, struct error *error)
 {
-    bool fits;
-    if (kind != KIND_EXECUTION)
+    bool fits, split = r->config.split_app;
+    if (kind == KIND_EXECUTION && split)
+        fits = path_make(out, "%s/redoubt-execution", r->options.bin_dir);
+    else if (kind != KIND_EXECUTION && kind != KIND_APPLICATION)
         fits = path_make(out, "%s/%s", r->options.bin_dir, binary_names[kind - KIND_PREPARATION]);
     else if (strchr(r->config.service, '/'))
         fits = r->config.service[0] == '/' ? path_make(out, "%s", r->config.service)
                                            : path_make(out, "%s/%s", r->config.dir, r->config.service);
     else
-        fits = path_make(out, "%s/redoubt-execution-%s", r->options.bin_dir, r->config.service);
+        fits = path_make(out, "%s/redoubt-%s-%s", r->options.bin_dir, kind_name(kind), r->config.service);
     if (!fits)
         return error_set(error, "%s: name too long", r->options.bin_dir);
     if (access(out, X_OK) != 0)
@@ -80,7 +84,7 @@ static int seat_open(struct replica *r, int index, int core, const uint8_t domai
                                                            &execution_type};
     struct seat *seat = &r->seat[index];
     enum kind kind = (enum kind)(KIND_PREPARATION + index);
-    char binary[PATH_BYTES], why[512];
+    char binary[PATH_BYTES], application[PATH_BYTES], why[512];
     struct compartment_spec spec = {
         .kind = kind,
         .isolation = (enum isolation)r->config.isolation,
@@ -100,13 +104,19 @@ static int seat_open(struct replica *r, int index, int core, const uint8_t domai
     if (r->disk.on)
         memcpy(spec.config.sealing_secret, r->platform.sealing.bytes, sizeof spec.config.sealing_secret);
     if (kind == KIND_EXECUTION) {
-        spec.memory_bytes += (size_t)r->config.memory_mb << 20; /* the service's, beside the engine's own */
+        spec.application_bytes = SERVICE_BYTES_MIN + ((size_t)r->config.memory_mb << 20);
+        spec.memory_bytes += r->config.split_app ? PROXY_BYTES : (size_t)r->config.memory_mb << 20;
         spec.config.service = r->options.service;
     }
     if (spec.isolation == ISOLATION_PROCESS) {
         if (binary_path(binary, r, kind, error))
             return -1;
         spec.binary = binary;
+        if (kind == KIND_EXECUTION && r->config.split_app) {
+            if (binary_path(application, r, KIND_APPLICATION, error))
+                return -1;
+            spec.application = application;
+        }
     } else if (kind == KIND_EXECUTION && !r->options.service) {
         return error_set(error, "service %s: a program of its own runs under isolation: process only",
                          r->config.service);

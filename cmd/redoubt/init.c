@@ -37,6 +37,7 @@ static const char help[] =
     "  --faults F        faults to survive, 1 (default) to 3; there will be 3F+1 replicas\n"
     "  --service S       kv (default), counter\n"
     "  --isolation I     process (default), inline (default for pbft, which knows no other)\n"
+    "  --split-app       the service in a process of its own, without keys (isolation process)\n"
     "  --durability D    memory (default), sync: on the disk before it counts\n"
     "  --base-port N     first port, default 7700; replica N has the ports from there + 10 * N on\n"
     "  --hosts H0,H1,... one host name or address per replica; default: all on 127.0.0.1\n"
@@ -52,6 +53,7 @@ struct request {
     char hosts[REPLICAS_MAX][HOST_NAME_BYTES];
     enum durability durability;
     const struct init_extra *extra; /* may be NULL */
+    bool split_app;
 };
 
 /* Ports of a replica, from its first one on. */
@@ -98,6 +100,10 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
         &b,
         "isolation: %s        # process: compartments are sandboxed processes; inline: functions (pbft)\n",
         isolation_text(q->isolation));
+    buffer_print(&b,
+                 "split_app: %s           # on: the service runs in a process of its own, without keys "
+                 "(isolation: process)\n",
+                 q->split_app ? "on" : "off");
     buffer_print(
         &b,
         "durability: %-13s # sync: all may lose power at once; memory: nothing survives when more than "
@@ -295,6 +301,7 @@ enum {
     O_HOSTS,
     O_PLAIN,
     O_CLIENTS,
+    O_SPLIT_APP,
     O_HELP
 };
 
@@ -307,6 +314,7 @@ static const struct option options[] = {{"protocol", required_argument, NULL, O_
                                         {"hosts", required_argument, NULL, O_HOSTS},
                                         {"plain", no_argument, NULL, O_PLAIN},
                                         {"clients", required_argument, NULL, O_CLIENTS},
+                                        {"split-app", no_argument, NULL, O_SPLIT_APP},
                                         {"help", no_argument, NULL, O_HELP},
                                         {0}};
 
@@ -327,6 +335,9 @@ static int request_check(struct request *q, int isolation, const char *hosts, in
         return not_built("--protocol hybster");
     if (isolation == ISOLATION_KVM || isolation == ISOLATION_SGX)
         return not_built(isolation == ISOLATION_KVM ? "--isolation kvm" : "--isolation sgx");
+    if (q->split_app && isolation != ISOLATION_PROCESS)
+        return say_usage("init", "--split-app: needs --isolation process%s",
+                         q->protocol == PROTOCOL_PBFT ? ", which pbft does not know" : "");
     q->durability = (enum durability)durability;
     if (strcmp(q->service, "pages") == 0)
         return not_built("--service pages");
@@ -394,6 +405,9 @@ int init_run(int argc, char **argv, const struct init_extra *extra)
             if (!number_read(optarg, 1, ORIGINS_MAX, &value))
                 return say_usage("init", "--clients %s: must be from 1 to %u", optarg, ORIGINS_MAX);
             q.clients = (uint32_t)value;
+            break;
+        case O_SPLIT_APP:
+            q.split_app = true;
             break;
         case O_HELP:
             return say_help(help);

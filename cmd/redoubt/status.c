@@ -138,7 +138,7 @@ static void print_compartments(const struct answer *a)
 {
     uint32_t list = json_member(a->json, a->at, "compartments"), at;
     for (uint32_t i = 0; i < 8 && list && (at = json_element(a->json, list, i)) != 0; i++) {
-        char kind[32], measurement[80], died[512], sandbox[128];
+        char kind[32], measurement[80], died[1400], sandbox[128];
         json_string(a->json, json_member(a->json, at, "kind"), kind, sizeof kind);
         json_string(a->json, json_member(a->json, at, "measurement"), measurement, sizeof measurement);
         json_string(a->json, json_member(a->json, at, "died"), died, sizeof died);
@@ -186,14 +186,19 @@ static void print_replica(const struct answer *a, uint32_t id)
 static void print_trust(const struct config *config)
 {
     if (config->isolation == ISOLATION_PROCESS)
-        printf("\ntrusted: integrity holds while at most %u compartments of each kind are faulty, even if "
-               "every host process\n"
-               "lies; secrets hold while no execution compartment is faulty. Compartments are sandboxed "
-               "processes, so on each\n"
-               "machine its kernel and root are trusted with that machine's compartments: whoever is root "
-               "there controls all\n"
-               "three and reads what they know. There is no confidentiality against root without hardware.\n",
-               config->faults);
+        printf(
+            "\ntrusted: integrity holds while at most %u compartments of each kind are faulty, even if "
+            "every host process\n"
+            "lies; secrets hold while no execution compartment is faulty. Compartments are sandboxed "
+            "processes, so on each\n"
+            "machine its kernel and root are trusted with that machine's compartments: whoever is root "
+            "there controls all\n"
+            "three and reads what they know. There is no confidentiality against root without hardware.\n%s",
+            config->faults,
+            config->split_app
+                ? "The service runs in a process of its own (application): what it does wrong counts as its "
+                  "execution compartment's\nfault, and it holds the state, but no keys.\n"
+                : "");
     else
         printf("\ntrusted: compartments are called inside the host process, so a replica is one fault "
                "domain: results are right\n"
@@ -234,9 +239,10 @@ static void print_members(const struct config *config, const struct answer *answ
 
 static void print_text(const struct config *config, const struct answer *answers, uint32_t up)
 {
-    printf("%s, %u replicas, %u fault%s survived, service %s, isolation %s, durability %s; %u up\n\n",
+    printf("%s, %u replicas, %u fault%s survived, service %s%s, isolation %s, durability %s; %u up\n\n",
            protocol_name(config->protocol), config->replicas, config->faults, config->faults == 1 ? "" : "s",
-           config->service, isolation_text(config->isolation), durability_name(config->durability), up);
+           config->service, config->split_app ? " apart" : "", isolation_text(config->isolation),
+           durability_name(config->durability), up);
     for (uint32_t i = 0; i < config->replicas; i++)
         print_replica(&answers[i], i);
     print_members(config, answers);

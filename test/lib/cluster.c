@@ -208,13 +208,30 @@ static void *fresh_pages(void *at, size_t bytes)
     return memory;
 }
 
+static bool is_apart(const struct cluster *c, enum kind kind, replica_id r)
+{
+    return kind == KIND_EXECUTION && c->options.apart >> r & 1;
+}
+
+static void cell_apart(struct cluster *c, struct cell *cell)
+{
+    application_pair_free(cell->pair);
+    cell->pair = application_pair_new(c->options.service, SERVICE_BYTES_MIN);
+    struct application_link link = application_pair_link(cell->pair);
+    application_proxy_use(&link);
+    cell->config.service = &application_proxy;
+    cell->config.apart = &application_apart;
+}
+
 void cluster_reborn(struct cluster *c, enum kind kind, replica_id r)
 {
     struct cell *cell = cell_of(c, kind, r);
     struct sign_key sign = cluster_auth(c, kind, r)->sign;
     struct box_key box = cluster_auth(c, kind, r)->box;
-    (void)fresh_pages(cell->memory, cell->type->arena_bytes);
-    arena_init(&cell->arena, cell->memory, cell->type->arena_bytes);
+    (void)fresh_pages(cell->memory, cell->memory_bytes);
+    arena_init(&cell->arena, cell->memory, cell->memory_bytes);
+    if (cell->pair)
+        cell_apart(c, cell);
     cell->out.len = 0;
     cell->state = cell->type->init(&cell->arena, &cell->config, &cell->out);
     cell->out.len = 0;
@@ -238,8 +255,9 @@ static void cell_init(struct cluster *c, enum kind kind, replica_id r, const uin
 {
     struct cell *cell = cell_of(c, kind, r);
     cell->type = types[kind - KIND_PREPARATION];
-    cell->memory = fresh_pages(NULL, cell->type->arena_bytes);
-    arena_init(&cell->arena, cell->memory, cell->type->arena_bytes);
+    cell->memory_bytes = cell->type->arena_bytes + (is_apart(c, kind, r) ? PROXY_BYTES : 0);
+    cell->memory = fresh_pages(NULL, cell->memory_bytes);
+    arena_init(&cell->arena, cell->memory, cell->memory_bytes);
     cell->out = (struct outbox){.cap = 2 * OUTBOX_MIN_BYTES};
     cell->out.data = fresh_pages(NULL, cell->out.cap);
     cell->config = (struct compartment_config){
@@ -251,6 +269,8 @@ static void cell_init(struct cluster *c, enum kind kind, replica_id r, const uin
         .service = c->options.service,
         .service_options = c->options.service_options,
     };
+    if (is_apart(c, kind, r))
+        cell_apart(c, cell);
     memcpy(cell->config.admin_public, c->admin.public, 32);
     memcpy(cell->config.domain_seed, domain_seed, 32);
     memset(cell->config.sealing_secret, 0x30 + (int)r, sizeof cell->config.sealing_secret);
@@ -438,7 +458,8 @@ void cluster_free(struct cluster *c)
     cluster_forget(c);
     for (replica_id r = 0; r < c->replicas; r++)
         for (unsigned k = 0; k < 3; k++) {
-            munmap(c->cell[r][k].memory, types[k]->arena_bytes);
+            munmap(c->cell[r][k].memory, c->cell[r][k].memory_bytes);
+            application_pair_free(c->cell[r][k].pair);
             munmap(c->cell[r][k].out.data, c->cell[r][k].out.cap);
         }
     for (size_t i = 0; i < c->bundles; i++) {

@@ -12,6 +12,7 @@
 #ifndef TEST_CLUSTER_H
 #define TEST_CLUSTER_H
 
+#include "application_pair.h"
 #include "confirmation/confirmation.h"
 #include "execution/execution.h"
 #include "preparation/preparation.h"
@@ -22,9 +23,10 @@ struct cluster_options {
     uint32_t origins;                      /* 0: 4 */
     const struct redoubt_service *service; /* NULL: counter */
     const char *service_options;           /* NULL: "" */
-    bool unstarted;                        /* HELLOs only */
-    bool durable;                          /* durability: sync; sealed records stay in `sent` */
-    bool reads_ordered;                    /* no unordered reads: write quorum f+1 */
+    uint32_t apart;     /* bits: replicas whose service is called through an application pair */
+    bool unstarted;     /* HELLOs only */
+    bool durable;       /* durability: sync; sealed records stay in `sent` */
+    bool reads_ordered; /* no unordered reads: write quorum f+1 */
 };
 
 /* Numbers of origins whose access is less than everything. */
@@ -35,6 +37,8 @@ struct cell {
     struct compartment_config config;
     struct arena arena;
     void *memory;
+    size_t memory_bytes;
+    struct application_pair *pair; /* of an E whose service is apart */
     void *state;
     struct outbox out;
 };

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD 16u /* keeps 16-byte alignment and remembers the size */
+#define HEAD FAKE_HEAD /* keeps 16-byte alignment and remembers the size */
 
 static struct fake_env *fake_of(const struct redoubt_env *env)
 {

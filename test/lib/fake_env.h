@@ -17,6 +17,9 @@ struct fake_env {
     void *context;
 };
 
+/* Bytes before every allocation. */
+#define FAKE_HEAD 16u
+
 void fake_env_init(struct fake_env *fake);
 
 /* Digests made by all environments together: `digest` is told no environment. */

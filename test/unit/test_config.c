@@ -75,6 +75,7 @@ static void complains_with_its_place(void **state)
         {"memory_mb: 99999999999999999999\n", "F:6:12: `memory_mb` must be a whole number"},
         {"memory_mb: 1\n", "F:6:12: `memory_mb` is 1, but must be from 64 to 1048576"},
         {"spin: {}\n", "F:6:7: `spin` must be on or off"},
+        {"split_app: yes\n", "F:6:12: `split_app` must be on or off"},
         {"log: xml\n", "F:6:6: `log` is `xml`, but must be one of: text, json"},
         {"service_options: [a]\n", "F:6:18: `service_options` must be a string"},
         {"service_options: \"a\\0b\"\n", "F:6:18: `service_options` is too long"},
@@ -87,6 +88,26 @@ static void complains_with_its_place(void **state)
         assert_int_equal(parse(text, tail), -1);
         assert_string_equal(error.text, cases[i].message);
     }
+}
+
+static void a_split_application_needs_processes(void **state)
+{
+    static const char inline_head[] =
+        "protocol: pbft\nfaults: 1\nservice: kv\nisolation: inline\ndurability: memory\n";
+    char text[1024];
+    (void)state;
+    assert_int_equal(parse(head, tail), 0);
+    assert_false(config.split_app);
+    snprintf(text, sizeof text, "%ssplit_app: true\n", head);
+    assert_int_equal(parse(text, tail), 0);
+    assert_true(config.split_app);
+    snprintf(text, sizeof text, "%ssplit_app: false\n", inline_head);
+    assert_int_equal(parse(text, tail), 0);
+    snprintf(text, sizeof text, "%ssplit_app: true\n", inline_head);
+    assert_int_equal(parse(text, tail), -1);
+    assert_string_equal(
+        error.text, "F:6:12: `split_app` is on, but isolation is inline: a service in a process of its own "
+                    "needs isolation: process, which pbft does not know");
 }
 
 static void survives_odd_documents(void **state)
@@ -130,8 +151,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_is_there),      cmocka_unit_test(ports_are_per_host),
-        cmocka_unit_test(complains_with_its_place), cmocka_unit_test(survives_odd_documents),
-        cmocka_unit_test(says_what_is_not_built),
+        cmocka_unit_test(complains_with_its_place), cmocka_unit_test(a_split_application_needs_processes),
+        cmocka_unit_test(survives_odd_documents),   cmocka_unit_test(says_what_is_not_built),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

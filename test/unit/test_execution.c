@@ -7,6 +7,10 @@
 #include "../../apps/counter/counter_codec.h"
 #include "cluster.h"
 
+#ifndef APART /* test_execution_apart.c does all of this with services apart */
+#define APART 0
+#endif
+
 #define E KIND_EXECUTION
 #define K CHECKPOINT_INTERVAL
 
@@ -15,35 +19,36 @@ static struct cluster *c;
 static int setup(void **state)
 {
     (void)state;
-    c = cluster_new(NULL);
+    c = cluster_new(&(struct cluster_options){.apart = APART});
     return 0;
 }
 
 static int setup_pbft(void **state)
 {
     (void)state;
-    c = cluster_new(&(struct cluster_options){.protocol = PROTOCOL_PBFT});
+    c = cluster_new(&(struct cluster_options){.apart = APART, .protocol = PROTOCOL_PBFT});
     return 0;
 }
 
 static int setup_long_results(void **state)
 {
     (void)state;
-    c = cluster_new(&(struct cluster_options){.service_options = "reply_bytes=100"});
+    c = cluster_new(&(struct cluster_options){.apart = APART, .service_options = "reply_bytes=100"});
     return 0;
 }
 
 static int setup_huge_results(void **state)
 {
     (void)state;
-    c = cluster_new(&(struct cluster_options){.service_options = "reply_bytes=1000000", .origins = 60});
+    c = cluster_new(
+        &(struct cluster_options){.apart = APART, .service_options = "reply_bytes=1000000", .origins = 60});
     return 0;
 }
 
 static int setup_many_origins(void **state)
 {
     (void)state;
-    c = cluster_new(&(struct cluster_options){.origins = SESSIONS_MAX + 3});
+    c = cluster_new(&(struct cluster_options){.apart = APART, .origins = SESSIONS_MAX + 3});
     return 0;
 }
 
@@ -65,7 +70,7 @@ static int setup_noting(void **state)
     noting = redoubt_service_counter;
     noting.execute = note;
     notes = 0;
-    c = cluster_new(&(struct cluster_options){.service = &noting});
+    c = cluster_new(&(struct cluster_options){.apart = APART, .service = &noting});
     return 0;
 }
 
@@ -1029,7 +1034,7 @@ static void the_root_covers_state_origins_and_time(void **state)
     } cases[6] = {{5, 0, 1, 0}, {5, 0, 1, 0}, {6, 0, 1, 0}, {5, 3, 1, 0}, {5, 0, 2, 0}, {5, 0, 1, 1}};
     for (unsigned i = 0; i < 6; i++) {
         cluster_random_fixed(1); /* the same cluster every time */
-        c = cluster_new(NULL);
+        c = cluster_new(&(struct cluster_options){.apart = APART});
         roots[i] = root_with(cases[i].amount, cases[i].origin, cases[i].number, cases[i].later_us);
         for (unsigned k = 0; k < i; k++)
             assert_int_equal(digest_equal(&roots[i], &roots[k]), i == 1);

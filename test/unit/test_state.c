@@ -7,6 +7,9 @@
 #include "../../apps/kv/kv_codec.h"
 #include "cluster.h"
 
+#ifndef APART /* test_state_apart.c does all of this with services apart */
+#define APART 0
+#endif
 #define E KIND_EXECUTION
 #define K CHECKPOINT_INTERVAL
 
@@ -15,15 +18,15 @@ static struct cluster *c;
 static int setup(void **state)
 {
     (void)state;
-    c = cluster_new(NULL);
+    c = cluster_new(&(struct cluster_options){.apart = APART});
     return 0;
 }
 
 static int setup_kv(void **state)
 {
     (void)state;
-    c = cluster_new(
-        &(struct cluster_options){.service = &redoubt_service_kv, .service_options = "memory_mb=32"});
+    c = cluster_new(&(struct cluster_options){
+        .service = &redoubt_service_kv, .service_options = "memory_mb=32", .apart = APART});
     return 0;
 }
 

@@ -28,6 +28,7 @@ struct outbox {
 #define OUTBOX_MIN_BYTES (6u * 1024u * 1024u)
 
 struct redoubt_service;
+struct service_apart;
 
 struct compartment_config {
     enum kind kind;
@@ -40,6 +41,7 @@ struct compartment_config {
     uint8_t
         sealing_secret[32]; /* of the platform, for this replica; the host keeps it for its compartments */
     const struct redoubt_service *service; /* Execution only */
+    const struct service_apart *apart;     /* Execution only; NULL but for a service in another process */
     const char *service_options;           /* Execution only, never NULL */
 };
 

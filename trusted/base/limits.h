@@ -16,11 +16,15 @@
 #define WINDOW              32u
 #define ORIGINS_MAX         64u
 #define BATCH_BUNDLES_MAX   32u
+#define LEAVES_MAX          4096u /* every run clears these tables */
+#define LEAF_BYTES_MAX      (64u * 1024u)
 #else
 #define CHECKPOINT_INTERVAL 128u /* K: slots between checkpoints */
 #define WINDOW              256u /* L: slots above the stable checkpoint that may be voted on; a multiple of K */
-#define ORIGINS_MAX         1024u /* clients in the manifest */
-#define BATCH_BUNDLES_MAX   256u  /* bundles in one batch (slot) */
+#define ORIGINS_MAX         1024u                 /* clients in the manifest */
+#define BATCH_BUNDLES_MAX   256u                  /* bundles in one batch (slot) */
+#define LEAVES_MAX          (4u * 1024u * 1024u)  /* of a service's state */
+#define LEAF_BYTES_MAX      (64u * 1024u * 1024u) /* a leaf that is larger cannot be moved */
 #endif
 
 #define ORIGIN_RECONFIG ORIGINS_MAX /* the reserved origin: RECONFIGs, which nobody's table has a row for */

@@ -17,6 +17,8 @@ const char *kind_name(enum kind kind)
         return "origin";
     case KIND_ADMIN:
         return "admin";
+    case KIND_APPLICATION:
+        return "application";
     }
     return "unknown";
 }

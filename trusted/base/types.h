@@ -24,6 +24,7 @@ enum kind {
     KIND_EXECUTION = 4,    /* E */
     KIND_ORIGIN = 5,       /* native client (later also a Troxy) */
     KIND_ADMIN = 6,        /* the administrator, signs manifests */
+    KIND_APPLICATION = 7,  /* the service's own process (split_app): sends no messages */
 };
 
 struct digest {

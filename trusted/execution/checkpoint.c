@@ -2,6 +2,7 @@
  * Checkpoints: every K slots the state's Merkle root is signed. It costs what changed since the last one, and the service
  * goes on during it: a leaf that is about to change again is digested just before ("copy on write" without the copy).
  */
+#include "crypto/service.h"
 #include "execution/execution.h"
 
 static bool bit(const uint64_t *map, uint64_t i)
@@ -64,6 +65,8 @@ void checkpoint_begin(struct execution *e)
     e->pending = e->dirty;
     e->dirty = swap;
     f->quota = count_pending(e) / (CHECKPOINT_INTERVAL / 2) + 1;
+    if (e->config.apart)
+        e->config.apart->freeze(e->service_state, e->pending, f->leaf_count);
     serve_at_checkpoint(e);
 }
 
@@ -147,17 +150,10 @@ static size_t take_pending(struct execution *e, uint64_t *leaf, size_t max)
 
 static void leaves_digest(struct execution *e, const uint64_t *leaf, size_t count)
 {
-    if (e->service->expect_leaves && count > 1)
-        e->service->expect_leaves(e->service_state, leaf, count);
-    if (e->service->leaf_digests) {
-        uint8_t digest[REDOUBT_EXPECT_MAX][REDOUBT_DIGEST_BYTES];
-        e->service->leaf_digests(e->service_state, leaf, count, digest);
-        for (size_t i = 0; i < count; i++)
-            leaf_digested(e, leaf[i], digest[i]);
-    } else {
-        for (size_t i = 0; i < count; i++)
-            leaf_digest(e, leaf[i]);
-    }
+    uint8_t digest[REDOUBT_EXPECT_MAX][REDOUBT_DIGEST_BYTES];
+    service_leaf_digests(e->service, e->service_state, leaf, count, digest);
+    for (size_t i = 0; i < count; i++)
+        leaf_digested(e, leaf[i], digest[i]);
 }
 
 void checkpoint_advance(struct execution *e, uint64_t leaves, struct outbox *out)

@@ -89,6 +89,26 @@ static void operation_run(struct execution *e, const struct redoubt_op *op, stru
     CHECK(writer_take(w, result.bytes) != NULL || result.bytes == 0);
 }
 
+/* How this origin's operations are run by a service in another process; false: not at all. */
+static bool run_of(const struct execution *e, const struct redoubt_op *like, struct call_run *run)
+{
+    uint32_t access = e->configuration.origin[like->origin].access;
+    *run = (struct call_run){.mode = access & ACCESS_WRITE ? RUN_EXECUTE : RUN_READ_ONLY, .op = *like};
+    return (access & (ACCESS_WRITE | ACCESS_READ)) != 0;
+}
+
+/* By a service in another process: all of them at once. */
+static bool operations_run_apart(struct execution *e, const struct redoubt_op *like, struct slice plaintext,
+                                 struct writer *w)
+{
+    struct call_run run;
+    if (!e->config.apart || !run_of(e, like, &run))
+        return false;
+    e->config.apart->begin(e->service_state, &run, plaintext);
+    CHECK(e->config.apart->finish(e->service_state, plaintext, w)); /* the first of a group is */
+    return true;
+}
+
 /* In groups, so that the service can have what all of a group need on its way from memory at once. `like` is what the
  * operations have in common. */
 static void operations_run(struct execution *e, const struct redoubt_op *like, struct slice plaintext,
@@ -96,6 +116,8 @@ static void operations_run(struct execution *e, const struct redoubt_op *like, s
 {
     struct reader r = reader_of(plaintext.data, plaintext.len);
     uint32_t index = like->index;
+    if (operations_run_apart(e, like, plaintext, w))
+        return;
     while (reader_left(&r)) {
         struct redoubt_op op[REDOUBT_EXPECT_MAX];
         size_t count = 0;
@@ -118,16 +140,18 @@ static bool sends_in_full(const struct execution *e, const struct digest *bundle
     return digest_prefix(bundle) % e->configuration.replicas == e->config.replica;
 }
 
-static bool decrypt(struct execution *e, const struct frame *frame, const struct bundle *bundle,
+/* To e->plaintext, from `at` on. */
+static bool decrypt(struct execution *e, const struct frame *frame, const struct bundle *bundle, size_t at,
                     struct slice *plaintext)
 {
     uint8_t nonce[12], ad[20];
-    if (frame->attachment.len <= AEAD_TAG_BYTES)
+    if (frame->attachment.len <= AEAD_TAG_BYTES ||
+        frame->attachment.len - AEAD_TAG_BYTES > BUNDLE_BODY_MAX - at)
         return false;
     bundle_nonce(nonce, bundle->bundle_no);
     bundle_ad(ad, frame->sender.id, frame->sender.epoch, bundle->bundle_no);
-    *plaintext = (struct slice){e->plaintext, frame->attachment.len - AEAD_TAG_BYTES};
-    return aead_open(e->plaintext, &e->origin[frame->sender.id].content_key, nonce, ad, sizeof ad,
+    *plaintext = (struct slice){e->plaintext + at, frame->attachment.len - AEAD_TAG_BYTES};
+    return aead_open(e->plaintext + at, &e->origin[frame->sender.id].content_key, nonce, ad, sizeof ad,
                      frame->attachment.data, frame->attachment.len) &&
            operations_parse(*plaintext);
 }
@@ -140,6 +164,26 @@ static void draw_seed(const struct execution *e, uint32_t index, struct secret_k
     put_u64(&w, e->executed + 1);
     put_u32(&w, index);
     key_derive(seed, &e->seed_key, "redoubt seed", place, sizeof place);
+}
+
+static struct redoubt_op op_like(const struct execution *e, origin_id origin, uint32_t index,
+                                 const struct secret_key *seed)
+{
+    return (struct redoubt_op){.origin = origin,
+                               .slot = e->executed + 1,
+                               .index = index * BUNDLE_OPS_MAX,
+                               .time_us = e->time_us,
+                               .seed = seed->bytes};
+}
+
+static void bundle_settle(struct execution *e, const struct batch_entry *entry, uint32_t index,
+                          enum reply_outcome outcome, size_t len, struct outbox *out)
+{
+    origin_id origin = entry->origin;
+    e->origin[origin].last_slot = e->executed + 1;
+    e->origin[origin].last_index = index;
+    origin_keep(e, origin, entry->bundle_no, outcome, e->results, len);
+    reply_emit(e, origin, entry->bundle_no, sends_in_full(e, &entry->bundle), out);
 }
 
 static void execute_bundle(struct execution *e, const struct batch_entry *entry, const struct frame *frame,
@@ -155,23 +199,14 @@ static void execute_bundle(struct execution *e, const struct batch_entry *entry,
     struct writer w = writer_to(e->results, REPLY_BODY_MAX);
     struct slice plaintext;
     enum reply_outcome outcome = REPLY_UNREADABLE;
-    if (decrypt(e, frame, bundle, &plaintext)) {
+    if (decrypt(e, frame, bundle, 0, &plaintext)) {
         struct secret_key seed;
         draw_seed(e, index, &seed);
-        struct redoubt_op like = {
-            .origin = origin,
-            .slot = e->executed + 1,
-            .index = index * BUNDLE_OPS_MAX,
-            .time_us = e->time_us,
-            .seed = seed.bytes,
-        };
+        struct redoubt_op like = op_like(e, origin, index, &seed);
         operations_run(e, &like, plaintext, &w);
         outcome = REPLY_EXECUTED;
     }
-    e->origin[origin].last_slot = e->executed + 1;
-    e->origin[origin].last_index = index;
-    origin_keep(e, origin, bundle->bundle_no, outcome, e->results, outcome == REPLY_EXECUTED ? w.len : 0);
-    reply_emit(e, origin, bundle->bundle_no, sends_in_full(e, &entry->bundle), out);
+    bundle_settle(e, entry, index, outcome, outcome == REPLY_EXECUTED ? w.len : 0, out);
 }
 
 static void slot_finish(struct execution *e, const struct exec_slot *s, struct outbox *out)
@@ -216,6 +251,82 @@ static bool body_ready(struct execution *e, const struct batch_entry *entry, str
     return body && frame_decode(body->frame, body->len, frame) && bundle_decode(frame->body, bundle);
 }
 
+/* --- a group: bundles that a service in another process runs one after the other while this side waits once -------------------- */
+
+#define GROUP_BUNDLES 32u
+
+struct group {
+    uint32_t count;
+    size_t plaintext; /* bytes */
+    struct group_bundle {
+        struct batch_entry entry;
+        struct bundle bundle;
+        struct slice plaintext;
+    } bundle[GROUP_BUNDLES];
+};
+
+static bool group_has(const struct group *g, origin_id origin)
+{
+    for (uint32_t i = 0; i < g->count; i++)
+        if (g->bundle[i].entry.origin == origin)
+            return true;
+    return false;
+}
+
+/* May it run before those ahead of it in the group are settled? Only when that changes nothing for it: it is another origin's, in
+ * a session that is open, and was not executed. So admitting it later is sure, opens nothing and pushes nobody out. */
+static bool group_takes(const struct execution *e, const struct group *g, const struct batch_entry *entry)
+{
+    return entry->origin < e->configuration.origins && !group_has(g, entry->origin) &&
+           origin_needs_body(e, entry) && e->origin[entry->origin].open &&
+           e->origin[entry->origin].epoch == entry->epoch;
+}
+
+static bool group_add(struct execution *e, struct group *g, const struct batch_entry *entry, uint32_t index)
+{
+    struct group_bundle *b = &g->bundle[g->count];
+    struct frame frame;
+    struct secret_key seed;
+    struct call_run run;
+    if (!group_takes(e, g, entry) || !body_ready(e, entry, &frame, &b->bundle) ||
+        frame.sender.id != entry->origin || frame.sender.epoch != entry->epoch ||
+        b->bundle.bundle_no != entry->bundle_no)
+        return false;
+    draw_seed(e, index, &seed);
+    const struct redoubt_op like = op_like(e, entry->origin, index, &seed);
+    if (!run_of(e, &like, &run) || !decrypt(e, &frame, &b->bundle, g->plaintext, &b->plaintext))
+        return false;
+    run.follows = g->count > 0;
+    b->entry = *entry;
+    g->plaintext += b->plaintext.len;
+    g->count++;
+    e->config.apart->begin(e->service_state, &run, b->plaintext);
+    return true;
+}
+
+/* Runs what may be run together from the slot's next entry on; false when that is none. */
+static bool group_run(struct execution *e, const struct batch *batch, struct outbox *out)
+{
+    struct group g = {.count = 0};
+    uint32_t first = e->next_entry, entries = batch_entry_count(batch->entries);
+    while (g.count < GROUP_BUNDLES && first + g.count < entries) {
+        struct batch_entry entry = batch_entry_at(batch->entries, first + g.count);
+        if (!group_add(e, &g, &entry, first + g.count))
+            break;
+    }
+    for (uint32_t i = 0; i < g.count; i++) {
+        const struct group_bundle *b = &g.bundle[i];
+        struct writer w = writer_to(e->results, REPLY_BODY_MAX);
+        if (!e->config.apart->finish(e->service_state, b->plaintext, &w))
+            continue; /* nor those after it */
+        CHECK(origin_admit(e, b->entry.origin, b->entry.epoch, &b->bundle) == ADMIT_EXECUTE);
+        bundle_settle(e, &b->entry, first + i, REPLY_EXECUTED, w.len, out);
+        bodies_remove(&e->bodies, e->arena, &b->entry.bundle);
+        e->next_entry++;
+    }
+    return g.count > 0;
+}
+
 /* Executed before, too old, or of a closed epoch: nothing happens, but its origin may still wait for the reply. */
 static void repeat(struct execution *e, const struct batch_entry *entry, struct outbox *out)
 {
@@ -252,7 +363,9 @@ bool execution_advance(struct execution *e, struct outbox *out)
         if (batch.time_us > e->time_us || mutant(MUTANT_TIME_FALLS))
             e->time_us = batch.time_us ? batch.time_us : e->time_us;
     }
-    if (e->next_entry < batch_entry_count(batch.entries)) {
+    if (e->config.apart && group_run(e, &batch, out)) {
+        s->need_told = false;
+    } else if (e->next_entry < batch_entry_count(batch.entries)) {
         struct batch_entry entry = batch_entry_at(batch.entries, e->next_entry);
         struct frame frame;
         struct bundle bundle;

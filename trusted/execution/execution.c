@@ -1,6 +1,5 @@
+#include "crypto/service.h"
 #include "execution/execution.h"
-
-#define LEAF_TAG "leaf"
 
 static void *env_alloc(const struct redoubt_env *env, size_t bytes)
 {
@@ -12,26 +11,6 @@ static void env_release(const struct redoubt_env *env, void *memory, size_t byte
 {
     struct execution *e = env->engine;
     arena_free(&e->service_arena, memory, bytes);
-}
-
-static void env_digest(uint8_t out[REDOUBT_DIGEST_BYTES], const void *data, size_t bytes)
-{
-    struct digest digest;
-    digest_of(&digest, LEAF_TAG, data, bytes);
-    memcpy(out, digest.bytes, sizeof digest.bytes);
-}
-
-static void env_digests(uint8_t (*out)[REDOUBT_DIGEST_BYTES], const struct redoubt_bytes *in, size_t count)
-{
-    struct slice slice[REDOUBT_EXPECT_MAX];
-    struct digest digest[REDOUBT_EXPECT_MAX];
-    for (size_t at = 0, here; at < count; at += here) {
-        here = count - at < REDOUBT_EXPECT_MAX ? count - at : REDOUBT_EXPECT_MAX;
-        for (size_t i = 0; i < here; i++)
-            slice[i] = (struct slice){in[at + i].data, in[at + i].bytes};
-        digest_many(digest, LEAF_TAG, slice, here);
-        memcpy(out + at, digest, here * sizeof *digest);
-    }
 }
 
 static void *execution_init(struct arena *arena, const struct compartment_config *config, struct outbox *out)
@@ -75,8 +54,8 @@ static void *execution_init(struct arena *arena, const struct compartment_config
                                   .alloc = env_alloc,
                                   .release = env_release,
                                   .touch = checkpoint_touch,
-                                  .digest = env_digest,
-                                  .digests = env_digests};
+                                  .digest = service_digest,
+                                  .digests = service_digests};
     CHECK(e->service && e->service->abi == REDOUBT_APP_ABI);
     e->service_state = e->service->create(&e->env, config->service_options);
     CHECK(e->service_state != NULL); /* wrong service_options, see the cluster file */

@@ -19,6 +19,7 @@
 
 #include <redoubt/app.h>
 
+#include "application/call.h"
 #include "base/check.h"
 #include "base/compartment.h"
 #include "execution/kept.h"
@@ -31,10 +32,8 @@
 #include "ordering/stable.h"
 
 #ifdef REDOUBT_MUTANTS
-#define LEAVES_MAX 4096u /* small in the simulator: every run clears these tables */
 #define BODIES_MAX 1024u
 #else
-#define LEAVES_MAX (4u * 1024u * 1024u)
 #define BODIES_MAX 16384u /* bundle bodies held before they are executed */
 #endif
 #define BODIES_BYTES_MAX (64u * 1024u * 1024u)
@@ -49,11 +48,6 @@
 #define FETCH_PIECES   6u /* questions under way: so many answers, of 1 MiB, fit the ring and a little memory */
 #define FETCH_PER_PEER 2u
 #define FETCH_BUFFERS  3u /* large leaves under way */
-#ifdef REDOUBT_MUTANTS
-#define LEAF_BYTES_MAX (64u * 1024u)
-#else
-#define LEAF_BYTES_MAX (64u * 1024u * 1024u) /* a leaf that is larger cannot be moved */
-#endif
 
 /* Address space for what is not the service's; what is touched is far less. Two Merkle trees, bitmaps and saved leaves
  * by number of leaves; bodies, a transfer and chunks of kept results beside them. */

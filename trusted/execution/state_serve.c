@@ -90,6 +90,8 @@ void serve_stop(struct execution *e)
         s->saved[saved->leaf] = NULL;
         arena_free(e->arena, saved, sizeof *saved + saved->cap);
     }
+    if (s->active && e->config.apart)
+        e->config.apart->serve(e->service_state, 0);
     arena_free(e->arena, s->records, s->records_len);
     s->records = NULL;
     s->records_len = 0;
@@ -157,6 +159,8 @@ static void serve_begin(struct execution *e, slot_no slot)
     if (!records_copy(e))
         return;
     s->active = true;
+    if (e->config.apart)
+        e->config.apart->serve(e->service_state, s->leaf_count);
     for (unsigned r = 0; r < SERVE_ASKERS; r++)
         s->asked[r] = 0;
 }

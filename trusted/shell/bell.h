@@ -19,22 +19,43 @@
  * A compartment that found its out ring full waits for room instead (WANTS_ROOM, rung after ring_release),
  * and does not touch its input meanwhile. The host never waits for a compartment, so the two cannot wait for
  * each other.
+ *
+ * Between Execution and an application (link.h) both directions are the first of the two.
  */
 #ifndef SHELL_BELL_H
 #define SHELL_BELL_H
+
+#include <stdatomic.h>
+#include <time.h>
 
 #include "shell/shared.h"
 
 enum bell { BELL_AWAKE = 0, BELL_WANTS_INPUT = 1, BELL_WANTS_ROOM = 2 };
 
-/* Compartment: announces the wish to sleep. The caller then looks once more, and sleeps or calls it off. */
-void bell_announce(struct shared *shared, enum bell wish);
-void bell_call_off(struct shared *shared);
-/* Returns when rung, or for no reason. */
-void bell_sleep(struct shared *shared, enum bell wish);
+/* The word that a side sleeps on, in shared memory. */
+typedef _Atomic uint32_t bell_word;
 
-/* Host: wakes the compartment if it sleeps with this wish. */
-void bell_ring(struct shared *shared, enum bell wish);
+/* Compartment: announces the wish to sleep. The caller then looks once more, and sleeps or calls it off. */
+void bell_announce(bell_word *bell, enum bell wish);
+void bell_call_off(bell_word *bell);
+/* Returns when rung, or for no reason. */
+void bell_sleep(bell_word *bell, enum bell wish);
+/* The same, but for bell_patience at most; false when that has passed. The system call filter knows its address. */
+bool bell_sleep_a_while(bell_word *bell, enum bell wish);
+extern const struct timespec bell_patience;
+
+/* The other side: wakes who sleeps there with this wish. */
+void bell_ring(bell_word *bell, enum bell wish);
+
+/* Between two looks. */
+static inline void bell_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
 
 /* Compartment: wakes the host if it sleeps. */
 void host_notify(struct shared *shared, int event_fd);

@@ -168,6 +168,7 @@ static void allow_sanitizer(scmp_filter_ctx filter)
         SCMP_SYS(mremap),
         SCMP_SYS(brk),
         SCMP_SYS(futex),
+        SCMP_SYS(restart_syscall),
         SCMP_SYS(write),
         SCMP_SYS(getpid),
         SCMP_SYS(gettid),
@@ -191,6 +192,26 @@ static void allow_sanitizer(scmp_filter_ctx filter)
         allow(filter, calls[i], 0, NULL);
 }
 
+/* Without a timeout a stop and a continue restart the wait as it was; with one, by restart_syscall, which does nothing else. */
+static void allow_wait(scmp_filter_ctx filter, const void *word, const void *timeout)
+{
+    const struct scmp_arg_cmp wait[] = {equals(0, (uintptr_t)word), equals(1, FUTEX_WAIT),
+                                        equals(3, (uintptr_t)timeout)};
+    if (word)
+        allow(filter, SCMP_SYS(futex), 3, wait);
+    if (word && timeout)
+        allow(filter, SCMP_SYS(restart_syscall), 0, NULL);
+}
+
+static void allow_link(scmp_filter_ctx filter, const struct lockdown_doors *doors)
+{
+    const struct scmp_arg_cmp wake[] = {equals(0, (uintptr_t)doors->link_other), equals(1, FUTEX_WAKE),
+                                        equals(2, 1)};
+    allow_wait(filter, doors->link_word, doors->link_patience);
+    if (doors->link_other)
+        allow(filter, SCMP_SYS(futex), 3, wake);
+}
+
 static void filter_system_calls(const struct lockdown_doors *doors)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
@@ -203,17 +224,14 @@ static void filter_system_calls(const struct lockdown_doors *doors)
     if (SANITIZER) {
         allow_sanitizer(filter);
     } else {
-        const struct scmp_arg_cmp sleep[] = {
-            equals(0, (uintptr_t)doors->futex_word), equals(1, FUTEX_WAIT),
-            equals(3, 0), /* no timeout: then a stop and a continue restart it as it was */
-        };
         const struct scmp_arg_cmp notify[] = {
             equals(0, (uint64_t)doors->event_fd),
             equals(1, (uintptr_t)doors->event_value),
             equals(2, sizeof(uint64_t)),
         };
-        allow(filter, SCMP_SYS(futex), 3, sleep);
         allow(filter, SCMP_SYS(write), 3, notify);
+        allow_wait(filter, doors->futex_word, NULL);
+        allow_link(filter, doors);
     }
     /* The filter's own memory is not freed: free() may need a system call. */
     int result = seccomp_load(filter);

@@ -12,7 +12,8 @@
  *   Landlock     no file, no port, no signal, no abstract socket                            where the kernel can
  *   descriptors  all closed but the eventfd
  *   seccomp      any system call kills the process, but: FUTEX_WAIT on the one word, write of the one value to
- *                the one eventfd, exit_group. Arguments are compared, addresses included.
+ *                the one eventfd, exit_group; with a link FUTEX_WAIT and FUTEX_WAKE on its two words, and going on with
+ *                an interrupted wait. Arguments are compared, addresses included.
  */
 #ifndef SHELL_LOCKDOWN_H
 #define SHELL_LOCKDOWN_H
@@ -22,8 +23,13 @@
 struct lockdown_doors {
     int event_fd;
     const void *event_value; /* the eight bytes written to it */
-    const void *futex_word;
+    const void *futex_word;  /* to wait at, without a timeout; NULL: none */
     int host_pid;
+    /* Of a link (link.h), NULL where there is none: the word to wait at (with that timeout, or without any), and the one at
+     * which the other side is woken. */
+    const void *link_word;
+    const void *link_patience;
+    const void *link_other;
 };
 
 /* Returns what took hold (enum sandbox_bit). What must hold and does not ends the process with last words. */

@@ -1,19 +1,10 @@
-#define _GNU_SOURCE 1
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "crypto/crypto.h"
-#include "crypto/random.h"
 #include "shell/bell.h"
 #include "shell/lockdown.h"
-#include "shell/memory.h"
 #include "shell/shell.h"
+#include "shell/start.h"
 #include "shell/words.h"
 
 /* The whole process: one compartment, its copies of the shared memory's cursors, and its private buffers. */
@@ -36,73 +27,15 @@ static struct shared_config config;
 
 /* ------------------------------------------------------------ start */
 
-/* NULL when this is not how a host starts us. */
-static struct shared *shared_open(void)
-{
-    int seals = fcntl(SHARED_FD, F_GET_SEALS);
-    struct stat stat;
-    if (seals < 0 || (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) != (F_SEAL_SHRINK | F_SEAL_GROW))
-        return NULL;
-    if (fstat(SHARED_FD, &stat) != 0 || stat.st_size != (off_t)SHARED_BYTES)
-        return NULL;
-    struct shared *shared = mmap(NULL, SHARED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, SHARED_FD, 0);
-    return shared == MAP_FAILED ? NULL : shared;
-}
-
-static int say_what_this_is(const struct compartment_type *type)
-{
-    static const char *const text[] = {
-        "this is a compartment (",
-        NULL,
-        ") of a Redoubt replica; `redoubt replica` starts it, it does not run alone\n",
-    };
-    for (size_t i = 0; i < sizeof text / sizeof text[0]; i++) {
-        const char *part = text[i] ? text[i] : kind_name(type->kind);
-        ssize_t written = write(STDERR_FILENO, part, strlen(part));
-        (void)written;
-    }
-    return 2;
-}
-
-/* One copy; after this the shared one is not looked at again. */
-static void config_read(struct shared *shared)
-{
-    memcpy(&config, &shared->config, sizeof config);
-    crypto_wipe(shared->config.sealing_secret, sizeof shared->config.sealing_secret);
-    config.service_options[SERVICE_OPTIONS_MAX - 1] = '\0';
-    if (config.magic != SHARED_MAGIC)
-        shell_fail("host and compartment are not of the same build", NULL);
-}
-
-static void pin_to_core(int core)
-{
-    cpu_set_t set;
-    if (core < 0)
-        return;
-    CPU_ZERO(&set);
-    if (core < CPU_SETSIZE)
-        CPU_SET((unsigned)core, &set);
-    if (sched_setaffinity(0, sizeof set, &set) != 0)
-        shell_fail("cannot run on the core asked for", strerror(errno));
-}
-
-static void *map_or_fail(size_t bytes, const char *what)
-{
-    void *memory = memory_map(bytes);
-    if (!memory)
-        shell_fail(what, strerror(errno));
-    return memory;
-}
-
 static void memory_prepare(void)
 {
     if (config.memory_bytes < shell.type->arena_bytes)
         shell_fail("cannot start", "less memory is configured than this compartment needs");
-    arena_init(&shell.arena, map_or_fail(config.memory_bytes, "cannot reserve the configured memory"),
+    arena_init(&shell.arena, start_memory(config.memory_bytes, "cannot reserve the configured memory"),
                config.memory_bytes);
     shell.outbox.cap = OUTBOX_MIN_BYTES + RUN_OUTPUT_MAX;
-    shell.outbox.data = map_or_fail(shell.outbox.cap, "cannot reserve memory for output");
-    shell.frame = map_or_fail(FRAME_MAX, "cannot reserve memory for input");
+    shell.outbox.data = start_memory(shell.outbox.cap, "cannot reserve memory for output");
+    shell.frame = start_memory(FRAME_MAX, "cannot reserve memory for input");
 }
 
 /* ------------------------------------------------------------ run */
@@ -128,11 +61,11 @@ static void wait_for_room(void)
 {
     uint64_t seen = shell.out.tail;
     out_publish();
-    bell_announce(shell.shared, BELL_WANTS_ROOM);
+    bell_announce(&shell.shared->bell, BELL_WANTS_ROOM);
     if (room_appeared(seen))
-        bell_call_off(shell.shared);
+        bell_call_off(&shell.shared->bell);
     else
-        bell_sleep(shell.shared, BELL_WANTS_ROOM);
+        bell_sleep(&shell.shared->bell, BELL_WANTS_ROOM);
 }
 
 static void out_drain(void)
@@ -208,27 +141,18 @@ static bool input_waits(void)
     return atomic_load_explicit(&shell.in.ring->head, memory_order_seq_cst) != shell.in.head;
 }
 
-static void pause_a_little(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 static void wait_for_input(void)
 {
     for (uint32_t i = 0; i < shell.spin; i++) {
         if (input_waits())
             return;
-        pause_a_little();
+        bell_pause();
     }
-    bell_announce(shell.shared, BELL_WANTS_INPUT);
+    bell_announce(&shell.shared->bell, BELL_WANTS_INPUT);
     if (input_waits())
-        bell_call_off(shell.shared);
+        bell_call_off(&shell.shared->bell);
     else
-        bell_sleep(shell.shared, BELL_WANTS_INPUT);
+        bell_sleep(&shell.shared->bell, BELL_WANTS_INPUT);
 }
 
 static _Noreturn void serve(void)
@@ -242,7 +166,7 @@ static _Noreturn void serve(void)
 
 /* ------------------------------------------------------------ entry */
 
-static void init(const struct redoubt_service *service)
+static void init(const struct shell_service *service)
 {
     struct compartment_config given = {
         .kind = shell.type->kind,
@@ -250,7 +174,8 @@ static void init(const struct redoubt_service *service)
         .epoch = config.epoch,
         .one_domain = config.one_domain != 0,
         .durable = config.durable != 0,
-        .service = service,
+        .service = service->service,
+        .apart = service->apart,
         .service_options = config.service_options,
     };
     memcpy(given.admin_public, config.admin_public, sizeof given.admin_public);
@@ -266,32 +191,31 @@ static void init(const struct redoubt_service *service)
     host_notify(shell.shared, EVENT_FD);
 }
 
-int shell_main(const struct compartment_type *type, const struct redoubt_service *service)
+int shell_run(const struct compartment_type *type, const struct shell_service *service)
 {
-    struct shared *shared = shared_open();
+    struct shared *shared = start_process(&config, type->kind);
     if (!shared)
-        return say_what_this_is(type);
-    words_open(shared);
-    config_read(shared);
-    if (config.kind != (uint32_t)type->kind)
-        shell_fail("wrong binary", kind_name(type->kind));
-    pin_to_core(config.core);
-    if (crypto_start() != 0 || crypto_random_alone() != 0)
-        shell_fail("cannot start", "the cryptographic library does not work on this machine");
-
+        return start_say(type->kind);
     shell.type = type;
     shell.shared = shared;
     shell.spin = config.spin;
     ring_reader_init(&shell.in, shared_in(shared), RING_BYTES);
     ring_writer_init(&shell.out, shared_out(shared), RING_BYTES);
     memory_prepare();
-    const struct lockdown_doors doors = {
+    struct lockdown_doors doors = {
         .event_fd = EVENT_FD,
         .event_value = &host_notify_value,
         .futex_word = (const void *)&shared->bell,
         .host_pid = config.host_pid,
     };
+    if (service->connect)
+        service->connect(&doors, config.spin);
     atomic_store_explicit(&shared->sandbox, lockdown(&doors), memory_order_relaxed);
     init(service);
     serve();
+}
+
+int shell_main(const struct compartment_type *type, const struct redoubt_service *service)
+{
+    return shell_run(type, &(struct shell_service){.service = service});
 }

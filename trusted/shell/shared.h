@@ -21,8 +21,9 @@
 #include "base/verdict.h"
 #include "shell/ring.h"
 
-/* Descriptors that a compartment inherits. Both are closed or fenced in before the first frame. */
-enum { SHARED_FD = 3, EVENT_FD = 4 };
+/* Descriptors that a compartment inherits; the last only where Execution and an application share memory (link.h). All are closed
+ * or fenced in before the first frame. */
+enum { SHARED_FD = 3, EVENT_FD = 4, LINK_FD = 5 };
 
 #define SHARED_MAGIC        0x726564756f756274u /* of this layout; host and compartments are of one build */
 #define SERVICE_OPTIONS_MAX 8192u
@@ -40,6 +41,7 @@ struct shared_config {
     uint32_t one_domain;
     uint32_t spin; /* look this often before sleeping */
     uint32_t durable;
+    uint32_t linked;            /* LINK_FD is there */
     uint8_t sealing_secret[32]; /* wiped by the compartment once it has read it */
     uint8_t admin_public[32];
     char service_options[SERVICE_OPTIONS_MAX];

@@ -19,8 +19,22 @@
 #define RUN_FRAMES_MAX 256u
 #define RUN_OUTPUT_MAX (64u * 1024u)
 
+struct lockdown_doors;
+
+/* Where the service is that an Execution compartment calls. */
+struct shell_service {
+    const struct redoubt_service *service; /* NULL for other compartments */
+    const struct service_apart *apart;     /* NULL unless it is in another process; then ... */
+    void (*connect)(struct lockdown_doors *doors, uint32_t spin); /* ... maps what is shared with it */
+};
+
+int shell_run(const struct compartment_type *type, const struct shell_service *service);
+
 /* Never returns when started by a host; says what this program is and returns 2 otherwise. `service` is NULL
  * but for an Execution compartment. */
 int shell_main(const struct compartment_type *type, const struct redoubt_service *service);
+/* The same for an Execution compartment whose service runs in an application's process, and for that process. */
+int shell_split_main(void);
+int shell_application_main(const struct redoubt_service *service);
 
 #endif
