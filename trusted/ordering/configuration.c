@@ -312,13 +312,13 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
         !platforms_load(c, m.platforms) || !resume_possible(&m) || !retired_load(c, m.retired) ||
         !genesis_load(c, m.genesis))
         return VERDICT_MALFORMED;
-    hosts_load(c);
     if (m.protocol == PROTOCOL_PBFT && !one_domain_unify_all(c))
         return VERDICT_MISMATCH;
     if (m.resumed == 0)
         ordered_begin(c);
     else if (!configuration_set_ordered(c, m.steps, m.ordered) || c->number != m.configuration)
         return VERDICT_MALFORMED;
+    hosts_load(c);
     return VERDICT_ACCEPT;
 }
 

@@ -8,7 +8,8 @@ void hosts_load(struct configuration *c)
 {
     for (replica_id r = 0; r < c->replicas; r++) {
         const struct member_keys *start = &c->member[0][r];
-        c->host[r].epoch = start->epoch;
+        epoch_no ordered = c->ordered[0][r].epoch; /* START's are later than all that was ordered before it */
+        c->host[r].epoch = start->epoch > ordered ? start->epoch : ordered;
         memcpy(c->host[r].link_public, start->sign_public, 32);
     }
 }
