@@ -125,6 +125,28 @@ static void write_backups(void)
     cluster_free(c);
 }
 
+/* Of kinds first to last; what it is about a host the administrator signed, by a signature that nobody looks at here. */
+static void write_reconfig(uint32_t first, uint32_t last, bool by_administrator)
+{
+    static const uint8_t signature[SIGNATURE_BYTES] = {1};
+    static const char address[] = "10.0.0.9:7700";
+    uint8_t members[RENEWALS_MAX * renewal_BYTES], body[RECONFIG_BYTES_MAX], bytes[RECONFIG_BYTES_MAX + 64];
+    struct writer mw = writer_to(members, sizeof members), bw = writer_to(body, sizeof body);
+    struct sender admin = {.kind = KIND_ADMIN};
+    for (uint32_t kind = first; kind <= last; kind++)
+        renewal_put(&mw, &(struct renewal){.kind = kind, .epoch = 9});
+    struct reconfig m = {.configuration = 3, .replica = 1, .attempt = 7, .members = {members, mw.len}};
+    if (first == KIND_HOST)
+        m.peer = m.client = (struct slice){(const uint8_t *)address, sizeof address - 1};
+    if (by_administrator)
+        m.signature = (struct slice){signature, sizeof signature};
+    reconfig_put(&bw, &m);
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_RECONFIG, &admin, AUTH_NONE,
+                              (struct slice){body, bw.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    need(!mw.bad && !bw.bad && len > 0);
+    write_frame((struct slice){bytes, len});
+}
+
 int main(int argc, char **argv)
 {
     struct recording recording = {0};
@@ -140,6 +162,9 @@ int main(int argc, char **argv)
     write_local(newborn);
     cluster_free(newborn);
     write_backups();
+    write_reconfig(KIND_PREPARATION, KIND_EXECUTION, false);
+    write_reconfig(KIND_HOST, KIND_HOST, true);
+    write_reconfig(KIND_HOST, KIND_EXECUTION, true);
     write_frame(recorded_cluster->start);
     for (size_t i = 0; i < recording.count; i++)
         write_frame((struct slice){recording.frame[i].data, recording.frame[i].len});
