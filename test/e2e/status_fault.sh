@@ -33,8 +33,8 @@ expect "$n" call get counted
 
 "$redoubt" status "$dir" >"$tmp/status" || fail "status"
 grep -q "^trusted: " "$tmp/status" || fail "status does not say what is trusted"
-grep -q "^durability: memory" "$tmp/status" || fail "status does not say what is durable"
-expect "['activation', 'cache', 'catching_up', 'clients', 'compartments', 'configuration', 'durability', 'epoch', 'fault', 'full', 'id', 'isolation', 'lag', 'links', 'pending', 'pid', 'slot', 'stable', 'verdicts', 'view', 'voting']" \
+grep -q "^durability: sync" "$tmp/status" || fail "status does not say what is durable"
+expect "['activation', 'cache', 'catching_up', 'clients', 'compartments', 'configuration', 'disk', 'durability', 'epoch', 'fault', 'full', 'id', 'isolation', 'lag', 'links', 'pending', 'pid', 'slot', 'stable', 'verdicts', 'view', 'voting']" \
     status 'sorted(s["replicas"][0])'
 expect "('splitbft', 1, 4)" status 's["protocol"], s["configuration"], len(s["replicas"])'
 down_cluster
