@@ -41,7 +41,7 @@ struct child {
     int log_fd;
     struct buffer line;
     bool ready;
-    bool rejoining; /* started again, and not a full member yet as far as is known */
+    bool rejoining;                  /* started again, and not a full member yet as far as is known */
     uint64_t started_ms, restart_ms; /* when; when it is to be started again (0: not) */
     unsigned restarts;               /* in a row, each soon after the one before */
     char first_error[512];           /* the last "redoubt: ..." line */
@@ -103,8 +103,7 @@ static int child_start(struct up *up, uint32_t id, bool rejoin, struct error *er
     }
     fcntl(pipe_fd[0], F_SETFL, O_NONBLOCK);
     struct buffer old = up->child[id].line;
-    up->child[id] =
-        (struct child){
+    up->child[id] = (struct child){
         .pid = pid, .log_fd = pipe_fd[0], .rejoining = rejoin, .started_ms = now_ms(), .restarts = restarts};
     buffer_free(&old);
     up->alive++;
