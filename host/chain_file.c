@@ -38,8 +38,9 @@ int chain_file_add(struct buffer *chain, struct slice frame, const char *dir, re
     if (chain_path(path, dir, replica, error))
         return -1;
     if (chain->len + frame.len + sizeof length > CHAIN_FILE_MAX)
-        return error_set(error, "%s: too many changes since the last start of the cluster: stop all replicas "
-                                "and start it again",
+        return error_set(error,
+                         "%s: too many changes since the last start of the cluster: stop all replicas "
+                         "and start it again",
                          path);
     buffer_append(chain, length, sizeof length);
     buffer_append(chain, frame.data, frame.len);

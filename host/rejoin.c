@@ -39,13 +39,13 @@ bool rejoin_hopeless(struct replica *r)
 {
     struct engine_status s;
     memset(&s, 0, sizeof s);
-    if (!r->started || !r->options.rejoin || r->options.attended || !r->disk.found || r->rejoined)
+    if (!r->started || !r->options.rejoin || r->options.attended || r->rejoined)
         return false;
     r->engine_type->status(r->engine, &s);
     if (s.epoch[0] >= r->epoch || r->now_us - r->started_us < HOPE_SECONDS * 1000000ull)
         return false;
     log_line(LOG_WARNING,
-             "nobody admits this replica: perhaps all were down. It waits for `redoubt start %s` now, with its log",
+             "nobody admits this replica: perhaps all were down. Now it waits for `redoubt start %s`",
              r->config.dir);
     return true;
 }

@@ -7,7 +7,7 @@
 /* The RECONFIG that is due now (a frame in `out`, of RECONFIG_BYTES_MAX + 64 bytes); 0: none. To be asked every second. */
 size_t rejoin_due(struct replica *r, uint8_t *out);
 
-/* A replica with a log that nobody admits: perhaps no cluster runs that could, and a START is to resume it. */
+/* A replica that nobody admits: perhaps no cluster runs that could, and a START is to come. */
 bool rejoin_hopeless(struct replica *r);
 
 #endif

@@ -688,18 +688,19 @@ static int epoch_choose(struct replica *r, struct error *error)
     char path[PATH_BYTES];
     struct frame start;
     struct file file;
+    epoch_no least = 0;
     r->epoch = 1;
+    if (!r->options.rejoin && r->config.durability != DURABILITY_SYNC)
+        return 0; /* a cluster that begins anew */
     if (!path_make(path, "%s/replica-%u/manifest", r->config.dir, r->options.id))
         return error_set(error, "%s: name too long", r->config.dir);
-    if (!file_exists(path))
-        return r->options.rejoin ? epoch_draw(&r->epoch, 1, r->config.dir, r->options.id, error) : 0;
-    if (!r->options.rejoin && r->config.durability != DURABILITY_SYNC)
-        return 0;
-    if (manifest_read(&r->configuration, &start, &file, path, r->admin_public, error))
-        return -1;
-    file_free(&file);
-    return epoch_draw(&r->epoch, r->configuration.member[KIND_EXECUTION - KIND_HOST][r->options.id].epoch,
-                      r->config.dir, r->options.id, error);
+    if (file_exists(path)) {
+        if (manifest_read(&r->configuration, &start, &file, path, r->admin_public, error))
+            return -1;
+        file_free(&file);
+        least = r->configuration.member[KIND_EXECUTION - KIND_HOST][r->options.id].epoch;
+    }
+    return epoch_draw(&r->epoch, least, r->config.dir, r->options.id, error);
 }
 
 static int replica_prepare(struct replica *r, struct error *error)

@@ -110,7 +110,7 @@ struct replica {
     unsigned told_ago;   /* seconds */
 };
 
-/* Runs until SIGTERM or SIGINT. 0; -1 and the error; or that nobody admitted a replica with a log that was to rejoin. */
+/* Runs until SIGTERM or SIGINT. 0; -1 and the error; or that nobody admitted a replica that was to rejoin. */
 enum { REPLICA_NOT_ADMITTED = 1 };
 int replica_run(const struct replica_options *options, struct error *error);
 

@@ -72,7 +72,8 @@ enum persist_kind {
     PERSIST_EXECUTION = KIND_EXECUTION,
     PERSIST_LIST = 5,   /* a batch: the attachment of its PRE-PREPARE */
     PERSIST_BUNDLE = 6, /* a bundle's frame */
-    PERSIST_CONFIGURATION = 7, /* a CONFIGURATION's frame: kept until a later START; durable at once, not in the log */
+    PERSIST_CONFIGURATION =
+        7, /* a CONFIGURATION's frame: kept until a later START; durable at once, not in the log */
 };
 
 struct actions {

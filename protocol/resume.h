@@ -40,7 +40,8 @@ struct resume_sink {
     uint32_t *order;  /* room for `count` numbers */
 };
 
-void resume_compartments(const struct resume_log *log, slot_no saved, bool rejoins, const struct resume_sink *sink);
+void resume_compartments(const struct resume_log *log, slot_no saved, bool rejoins,
+                         const struct resume_sink *sink);
 void resume_engine(const struct resume_log *log, const struct engine_type *type, void *engine,
                    slot_no executed, slot_no stable);
 

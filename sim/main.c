@@ -9,7 +9,8 @@
 
 static const char usage[] =
     "usage: redoubt sim [--protocol splitbft|pbft] [--seed N] [--runs R] [--seconds SIMULATED]\n"
-    "                   [--faults none|crash|network|storage|byzantine|restart|survival|all] [--mutant NAME|list] "
+    "                   [--faults none|crash|network|storage|byzantine|restart|survival|all] [--mutant "
+    "NAME|list] "
     "[--trace] "
     "[--json]\n"
     "                   [--scenario FILE]\n"

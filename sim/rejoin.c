@@ -135,8 +135,8 @@ static bool log_is_whole(const struct world *w, replica_id r)
     const struct execution *e = replica->cell[CELL_E].state;
     if (!w->durable)
         return true;
-    return prep_stable_slot(p) >= p->whole_above && !p->write_all &&
-           conf_stable_slot(c) >= c->whole_above && !c->write_all && e->whole && !e->write_stable &&
+    return prep_stable_slot(p) >= p->whole_above && !p->write_all && conf_stable_slot(c) >= c->whole_above &&
+           !c->write_all && e->whole && !e->write_stable &&
            replica->disk.durable == replica->disk.first + replica->disk.count;
 }
 
@@ -311,8 +311,8 @@ static void check_execution(struct world *w, replica_id r, const struct frame *f
         for (replica_id m = 0; m < w->n; m++)
             pending[k] += e->configuration.ordered[k][m].after > e->executed;
     for (unsigned k = 1; k < MEMBER_KINDS; k++)
-        if (pending[k] > w->f &&
-            configuration_number_at(&e->configuration, e->executed) == configuration_ordered(&e->configuration))
+        if (pending[k] > w->f && configuration_number_at(&e->configuration, e->executed) ==
+                                     configuration_ordered(&e->configuration))
             world_violation(w, "%u members of a kind are pending at once", pending[k]);
 }
 

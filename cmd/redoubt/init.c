@@ -38,7 +38,7 @@ static const char help[] =
     "  --service S       kv (default), counter\n"
     "  --isolation I     process (default), inline (default for pbft, which knows no other)\n"
     "  --split-app       the service in a process of its own, without keys (isolation process)\n"
-    "  --durability D    memory (default), sync: on the disk before it counts\n"
+    "  --durability D    sync (default): on the disk before it counts; memory\n"
     "  --base-port N     first port, default 7700; replica N has the ports from there + 10 * N on\n"
     "  --hosts H0,H1,... one host name or address per replica; default: all on 127.0.0.1\n"
     "  --clients N       client keys to make, default 256, at most 1024\n\n"
@@ -358,7 +358,7 @@ int init_run(int argc, char **argv, const struct init_extra *extra)
 {
     static struct request q = {
         .protocol = PROTOCOL_SPLITBFT, .faults = 1, .clients = 256, .service = "kv", .base_port = 7700};
-    int isolation = -1, durability = DURABILITY_MEMORY, number = 0, c;
+    int isolation = -1, durability = DURABILITY_SYNC, number = 0, c;
     bool plain = false;
     const char *hosts = NULL;
     uint64_t value;

@@ -17,8 +17,10 @@ static const char help[] =
     "Runs replica N of the cluster in DIR until SIGTERM: starts its compartments, leaves their keys in\n"
     "DIR/replica-N/hello, and serves once DIR/replica-N/manifest names them (see `redoubt start`).\n\n"
     "  --allow-faults  obey `redoubt fault` (for demos and tests)\n"
-    "  --rejoin        when there is a manifest: come back into the cluster that runs already, with fresh keys (`redoubt\n"
-    "                  up` does). When nobody admits it within a minute it waits for `redoubt start`, ten minutes\n"
+    "  --rejoin        when there is a manifest: come back into the cluster that runs already, with fresh "
+    "keys (`redoubt\n"
+    "                  up` does). When nobody admits it within a minute it waits for `redoubt start`, ten "
+    "minutes\n"
     "  --wait S        wait for the manifest at most so long (default 60)\n\n"
     "example: redoubt replica /srv/redoubt --id 2\n";
 

@@ -41,7 +41,7 @@ struct child {
     int log_fd;
     struct buffer line;
     bool ready;
-    bool rejoining; /* started again, and not a full member yet as far as is known */
+    bool rejoining;                  /* started again, and not a full member yet as far as is known */
     uint64_t started_ms, restart_ms; /* when; when it is to be started again (0: not) */
     unsigned restarts;               /* in a row, each soon after the one before */
     char first_error[512];           /* the last "redoubt: ..." line */

@@ -80,8 +80,7 @@ void durable_configuration(struct broker *b, struct slice frame)
 {
     if (!b->config.durable || b->recalling || mutant(MUTANT_CHAIN_NOT_KEPT))
         return;
-    broker_emit(
-        b, &(struct action){.kind = ACTION_PERSIST, .to = PERSIST_CONFIGURATION, .parts = {frame}});
+    broker_emit(b, &(struct action){.kind = ACTION_PERSIST, .to = PERSIST_CONFIGURATION, .parts = {frame}});
 }
 
 /* ------------------------------------------------------------------------------------------------ coming back */

@@ -54,10 +54,34 @@ curl -s "http://127.0.0.1:$((base + 6))/metrics" >"$tmp/metrics"
 grep -q '^redoubt_log_bytes [1-9]' "$tmp/metrics" || fail "no size of the log in /metrics"
 expect ok call put last word
 down_cluster
-refuses 1 'rejoin: not built yet for durability sync' "$redoubt" replica "$dir" --id 1 --rejoin
-echo "restart: rejoin" >>"$dir/cluster.yaml"
-refuses 1 'restart rejoin: not built yet for durability sync' "$redoubt" up "$dir" --seconds 20
-sed -i '$d' "$dir/cluster.yaml"
+
+# A replica that rejoined, and then all lose power: before it is a member again, while it becomes one, and afterwards.
+for pause in 0.6 1.6 2.4 5; do
+    up_cluster
+    expect ok call put "before.$pause" "$pause"
+    writer "rejoin-$pause" &
+    writer_pid=$!
+    pids+=($writer_pid)
+    kill -9 "$(status 's["replicas"][2]["pid"]')"
+    sleep $pause
+    lose_power
+    kill $writer_pid 2>/dev/null
+    wait $writer_pid 2>/dev/null
+done
+up_cluster
+while read -r key value; do
+    case $key in wrejoin*) expect "$value" call get "$key" ;; esac
+done <"$tmp/acknowledged"
+expect 5 call get before.5
+
+# More than f are killed at once, and `up` is not: it starts all of them again, from their disks.
+expect ok call put many killed
+kill -9 $(pgrep -P "$up_pid")
+wait_for 60 grep -q "all start again, from their disks" "$tmp/up.log" || fail "up does not start over"
+wait_for 60 "$redoubt" call "$dir" get many || fail "nobody answers after all were killed"
+expect killed call get many
+expect word call get last
+down_cluster
 
 # One replica's log is gone: the others go on from theirs.
 rm -rf "$dir/replica-2/log" "$dir/replica-2/checkpoint"
@@ -73,7 +97,7 @@ printf "\\$(printf %o $((old ^ 1)))" | dd of="$dir/replica-1/log/$first" bs=1 se
 refuses 1 "replica-1/log/$first: damaged at offset [0-9]*" "$redoubt" up "$dir" --seconds 20
 
 # Two logs are gone: more than may be.
-rm -rf "$dir"/replica-1/{log,checkpoint}
+rm -rf "$dir"/replica-{1,2}/{log,checkpoint}
 refuses 1 '2 of 4 replicas have lost their log' "$redoubt" up "$dir" --seconds 20
 
 # Without the platform key a log cannot be read.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A replica is killed under load and comes back by itself, with fresh keys and without its memory; then another is killed: the
+# A replica is killed under load and comes back by itself, with fresh keys (with durability memory: and without its state); then another is killed: the
 # cluster goes on, so the first one votes again. And back again, until every replica has been through it.
 . "$(dirname "$0")/lib_cluster.sh"
 

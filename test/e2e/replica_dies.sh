@@ -20,10 +20,11 @@ done
 down_cluster
 
 init_cluster two
+echo "restart: never" >>"$dir/cluster.yaml"
 up_cluster
 expect ok call put a 1
 for kind in 0 1 2; do
-    [ $kind -eq 0 ] || { init_cluster "c$kind"; up_cluster; expect ok call put a 1; }
+    [ $kind -eq 0 ] || { init_cluster "c$kind"; echo "restart: never" >>"$dir/cluster.yaml"; up_cluster; expect ok call put a 1; }
     victim=$(status "s['replicas'][2]['compartments'][$kind]['pid']")
     kill -9 "$victim"
     wait_for 10 grep -q "replica 2: .* died: .*: this replica stops voting" "$tmp/up.log" || fail "no word of compartment $kind"

@@ -33,10 +33,11 @@ expect "$n" call get counted
 
 "$redoubt" status "$dir" >"$tmp/status" || fail "status"
 grep -q "^trusted: " "$tmp/status" || fail "status does not say what is trusted"
-grep -q "^durability: memory" "$tmp/status" || fail "status does not say what is durable"
-expect "['activation', 'cache', 'catching_up', 'clients', 'compartments', 'configuration', 'durability', 'epoch', 'fault', 'full', 'id', 'isolation', 'lag', 'links', 'members', 'pending', 'pid', 'slot', 'stable', 'verdicts', 'view', 'voting']" \
+grep -q "^durability: sync" "$tmp/status" || fail "status does not say what is durable"
+expect "['activation', 'cache', 'catching_up', 'clients', 'compartments', 'configuration', 'disk', 'durability', 'epoch', 'fault', 'full', 'id', 'isolation', 'lag', 'links', 'members', 'pending', 'pid', 'slot', 'stable', 'verdicts', 'view', 'voting']" \
     status 'sorted(s["replicas"][0])'
-expect "('splitbft', 1, 4)" status 's["protocol"], s["configuration"], len(s["replicas"])'
+# The second start: it went on from the disks.
+expect "('splitbft', 2, 4)" status 's["protocol"], s["configuration"], len(s["replicas"])'
 down_cluster
 [ ! -e "$dir/replica-1/control" ] || fail "the control socket stays behind"
 echo ok

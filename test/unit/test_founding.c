@@ -201,7 +201,8 @@ static void a_chain_travels_with_the_hello(void **state)
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/replica-2", dir);
     assert_int_equal(mkdir(path, 0700), 0);
-    assert_int_equal(hellos_write(dir, 2, none, (struct slice){configuration, sizeof configuration}, &error), 0);
+    assert_int_equal(hellos_write(dir, 2, none, (struct slice){configuration, sizeof configuration}, &error),
+                     0);
     assert_int_equal(hellos_chain(&chain, dir, 2, &error), 0);
     assert_int_equal(chain.len, sizeof configuration);
     assert_memory_equal(chain.data, configuration, sizeof configuration);

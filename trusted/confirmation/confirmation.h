@@ -66,7 +66,7 @@ struct confirmation {
     struct conf_parting parting[REPLICAS_MAX];
     uint8_t *scratch; /* CONF_SCRATCH_BYTES: VIEW-CHANGE attachment, a record */
     struct sealing sealing;
-    bool write_all; /* the checkpoint rose: before the next promise everything is written anew */
+    bool write_all;      /* the checkpoint rose: before the next promise everything is written anew */
     slot_no whole_above; /* see struct promises */
     struct tag16 recalled_cluster;
     configuration_no recalled_configuration;

@@ -342,8 +342,8 @@ struct execution {
     bool based, recall_ended;
     uint64_t recalled_resumes; /* of the START that the records are of */
     bool whole;                /* the log leads to every state that this E vouched for, in all its lives */
-    bool progress; /* something to tell the host */
-    bool jumped;   /* `executed` rose by a state transfer since the host was told */
+    bool progress;             /* something to tell the host */
+    bool jumped;               /* `executed` rose by a state transfer since the host was told */
 
     uint8_t *results;   /* scratch: results of the bundle under execution */
     uint8_t *plaintext; /* scratch: its operations */

@@ -268,8 +268,7 @@ struct hello_head execution_head(const struct execution *e)
 {
     if (!e->sealing.recalled)
         return (struct hello_head){0};
-    struct hello_head head = {
-        .slot = e->executed, .stable = exec_stable_slot(e), .head = e->sealing.head};
+    struct hello_head head = {.slot = e->executed, .stable = exec_stable_slot(e), .head = e->sealing.head};
     if (!e->whole && !mutant(MUTANT_LEARNER_COUNTS))
         memset(&head.head, 0, sizeof head.head);
     return head;

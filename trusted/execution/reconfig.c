@@ -24,7 +24,8 @@ enum verdict execution_on_reconfig(struct execution *e, const struct frame *fram
 /* Not one that builds on another number than was reached; nor any, when it is known already what came above. */
 bool reconfig_needs_body(const struct execution *e, const struct batch_entry *entry)
 {
-    return entry->bundle_no == RECONFIG_BUNDLE_NO && entry->epoch == configuration_ordered(&e->configuration) &&
+    return entry->bundle_no == RECONFIG_BUNDLE_NO &&
+           entry->epoch == configuration_ordered(&e->configuration) &&
            configuration_number_at(&e->configuration, e->executed) == entry->epoch;
 }
 

@@ -335,11 +335,13 @@ static bool take_head(struct execution *e, struct slice plain)
 {
     struct save *s = &e->save;
     if (s->loading || !e->based || e->executed || !saved_head_decode(plain, &s->head) ||
-        s->head.leaf_count == 0 || s->head.leaf_count > LEAVES_MAX || s->head.slot % CHECKPOINT_INTERVAL != 0 ||
+        s->head.leaf_count == 0 || s->head.leaf_count > LEAVES_MAX ||
+        s->head.slot % CHECKPOINT_INTERVAL != 0 ||
         !execution_set_ordered(e, s->head.steps, s->head.ordered, s->head.bodies))
         return false;
     (void)stable_adopt(&e->stable, s->head.stable_slot, &s->head.stable_root, s->head.signers);
-    s->head.signers = s->head.steps = s->head.ordered = s->head.bodies = (struct slice){NULL, 0}; /* of a buffer */
+    s->head.signers = s->head.steps = s->head.ordered = s->head.bodies =
+        (struct slice){NULL, 0}; /* of a buffer */
     s->loading = true;
     s->origins_loaded = false;
     s->leaf = 0;

@@ -107,8 +107,8 @@ static bool retired_load(struct configuration *c, struct slice retired)
             retired_find(c, r.replica, r.epoch)) /* of now, or named twice */
             return false;
         struct retired_keys *keys = &c->retired[c->retired_count++];
-        *keys = (struct retired_keys){
-            .replica = r.replica, .epoch = r.epoch, .after = r.after, .until = r.until};
+        *keys =
+            (struct retired_keys){.replica = r.replica, .epoch = r.epoch, .after = r.after, .until = r.until};
         memcpy(keys->sign_public, r.sign_public.bytes, 32);
     }
     return true;
@@ -488,10 +488,8 @@ static bool renew(struct configuration *c, replica_id r, const struct renewal *r
         .epoch = renewal->epoch, .after = activation, .measurement = renewal->measurement};
     if (renewal->epoch <= c->member[kind][r].epoch && !mutant(MUTANT_DEAD_KEYS_INSTALLED))
         return false;
-    struct member_keys keys = {.present = true,
-                               .epoch = renewal->epoch,
-                               .after = activation,
-                               .measurement = renewal->measurement};
+    struct member_keys keys = {
+        .present = true, .epoch = renewal->epoch, .after = activation, .measurement = renewal->measurement};
     memcpy(keys.sign_public, renewal->sign_public.bytes, 32);
     memcpy(keys.box_public, renewal->box_public.bytes, 32);
     member_push(c, kind, r, &keys);
@@ -566,7 +564,8 @@ static enum verdict chain_continue(const struct configuration *c, const struct c
     while (chain_step_next(m->steps, &at, &step)) {
         if (number++ <= configuration_ordered(c))
             continue;
-        if (step.slot <= configuration_step(c, configuration_ordered(c))->slot || m->slot > activation_slot(step.slot))
+        if (step.slot <= configuration_step(c, configuration_ordered(c))->slot ||
+            m->slot > activation_slot(step.slot))
             return VERDICT_MALFORMED;
         chain_add(chain, step.body, step.slot);
     }

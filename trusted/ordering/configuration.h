@@ -97,7 +97,7 @@ struct configuration {
     uint8_t group_public[32];
     struct member_keys member[MEMBER_KINDS][REPLICAS_MAX]; /* the latest known ... */
     struct member_keys earlier[MEMBER_KINDS][REPLICAS_MAX]
-                              [EPOCHS_KEPT];    /* ... and those before it, latest first */
+                              [EPOCHS_KEPT]; /* ... and those before it, latest first */
     struct ordered_keys ordered[MEMBER_KINDS][REPLICAS_MAX];
     struct configuration_step step[STEPS_KEPT]; /* by number modulo */
     struct host_keys host[REPLICAS_MAX];

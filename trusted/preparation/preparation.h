@@ -95,7 +95,7 @@ struct preparation {
     struct prep_reconfig reconfig[REPLICAS_MAX + 1];
     uint8_t *scratch; /* FRAME_MAX, for NEW-VIEW */
     struct sealing sealing;
-    bool write_all; /* the checkpoint rose: before the next vote everything is written anew */
+    bool write_all;      /* the checkpoint rose: before the next vote everything is written anew */
     slot_no whole_above; /* see struct promises */
     struct tag16 recalled_cluster;
     configuration_no recalled_configuration;

@@ -47,7 +47,8 @@ WIRE_STRUCT(left_view, LEFT_VIEW_FIELDS)
  * `ordered` as in START; `bodies`: a list of struct known_body, the RECONFIGs that it can show), with the Execution group's secret.
  * `whole` 1: its log leads to every state that it vouched for. */
 #define BASE_FIELDS(F)                                                                                       \
-    F(u64, slot) F(u8, whole) F(key, group_secret) F(slice, start) F(slice, steps) F(slice, ordered) F(slice, bodies)
+    F(u64, slot)                                                                                             \
+    F(u8, whole) F(key, group_secret) F(slice, start) F(slice, steps) F(slice, ordered) F(slice, bodies)
 WIRE_STRUCT(base, BASE_FIELDS)
 
 /* A RECONFIG that led to `number`. */
@@ -64,8 +65,9 @@ WIRE_STRUCT(executed_slots, EXECUTED_SLOTS_FIELDS)
     F(u64, slot)                                                                                             \
     F(digest, root)                                                                                          \
     F(u64, time_us)                                                                                          \
-    F(u64, leaf_count) F(u64, origins_len) F(u64, stable_slot) F(digest, stable_root) F(slice, signers)   \
-        F(slice, steps) F(slice, ordered) F(slice, bodies)
+    F(u64, leaf_count)                                                                                       \
+    F(u64, origins_len) F(u64, stable_slot) F(digest, stable_root) F(slice, signers) F(slice, steps)         \
+        F(slice, ordered) F(slice, bodies)
 WIRE_STRUCT(saved_head, SAVED_HEAD_FIELDS)
 
 /* Compartment -> host: the attachment, a sealed record, must be durable before anything that follows it leaves the

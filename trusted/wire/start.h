@@ -22,9 +22,10 @@
     F(u8, protocol)                                                                                          \
     F(u8, fast_reads)                                                                                        \
     F(u16, faults)                                                                                           \
-    F(u64, configuration) F(u32, replicas) F(u32, write_quorum) F(u32, read_quorum) F(u64, view_timeout_us)  \
-        F(key, group_public) F(slice, members) F(slice, origins) F(u64, resumed) F(u64, view)                \
-            F(slice, retired) F(slice, platforms) F(slice, steps) F(slice, ordered) F(slice, genesis)
+    F(u64, configuration)                                                                                    \
+    F(u32, replicas) F(u32, write_quorum) F(u32, read_quorum) F(u64, view_timeout_us) F(key, group_public)   \
+        F(slice, members) F(slice, origins) F(u64, resumed) F(u64, view) F(slice, retired)                   \
+            F(slice, platforms) F(slice, steps) F(slice, ordered) F(slice, genesis)
 WIRE_STRUCT(start, START_FIELDS)
 
 /* One incarnation of a compartment (or a host): in force for slots above `after`, until a later one of the same compartment
@@ -32,8 +33,7 @@ WIRE_STRUCT(start, START_FIELDS)
 #define MEMBER_FIELDS(F)                                                                                     \
     F(u32, replica)                                                                                          \
     F(u32, kind)                                                                                             \
-    F(u64, epoch) F(u64, after) F(key, sign_public) F(key, box_public) F(digest, measurement)                \
-        F(digest, head)
+    F(u64, epoch) F(u64, after) F(key, sign_public) F(key, box_public) F(digest, measurement) F(digest, head)
 WIRE_STRUCT(member, MEMBER_FIELDS)
 WIRE_LIST(member, MEMBER_FIELDS)
 
@@ -49,7 +49,8 @@ WIRE_LIST(known_step, KNOWN_STEP_FIELDS)
 
 /* What the ordered state knows of a compartment: the last epoch that a RECONFIG named (or the founding), its activation slot (0)
  * and measurement. */
-#define ORDERED_MEMBER_FIELDS(F) F(u32, replica) F(u32, kind) F(u64, epoch) F(u64, after) F(digest, measurement)
+#define ORDERED_MEMBER_FIELDS(F)                                                                             \
+    F(u32, replica) F(u32, kind) F(u64, epoch) F(u64, after) F(digest, measurement)
 WIRE_STRUCT(ordered_member, ORDERED_MEMBER_FIELDS)
 WIRE_LIST(ordered_member, ORDERED_MEMBER_FIELDS)
 
