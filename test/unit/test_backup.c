@@ -440,7 +440,7 @@ static void a_transfer_ends_a_backup(void **state)
 struct genesis_test {
     struct genesis genesis;
     struct secret_key key;
-    uint8_t part[64][4096];
+    uint8_t part[64][16384]; /* where keys fall is drawn anew in each run */
     struct leaf_part leaf[64];
     unsigned count;
 };
