@@ -229,6 +229,49 @@ static void a_lying_e_is_found_out_with_the_key(void **state)
     }
 }
 
+/* The file with its head signed anew by E_3: for another root, or with other signers. */
+static enum backup_result read_with_head(const struct slice *frame, const struct backup_head *head)
+{
+    struct frame piece;
+    struct backup body = {0};
+    assert_true(frame_decode(frame[4].data, frame[4].len, &piece));
+    assert_true(backup_decode(piece.body, &body));
+    struct slice bytes = cluster_body(c, backup_head, head);
+    digest_of(&body.digest, "backup", bytes.data, bytes.len);
+    struct slice lie =
+        forge_signed(c, cluster_auth(c, E, 3), FRAME_BACKUP, cluster_body(c, backup, &body), bytes);
+    t.len = BACKUP_FILE_HEAD;
+    for (uint32_t k = 0; k < 5; k++)
+        backup_test_append(&t, k == 4 ? lie : frame[k]);
+    return read_file(NULL);
+}
+
+/* Which state it is is not for E_3 alone to say, nor for it and one friend. */
+static void no_e_certifies_alone(void **state)
+{
+    (void)state;
+    struct slice frame[16];
+    struct frame piece;
+    struct backup_head head = {0};
+    puts_some(20);
+    backup_test_begin(&t, c, 3);
+    backup_test_take(&t);
+    assert_int_equal(frames_of(cluster_copy(c, t.file, t.len), frame, 16), 5);
+    assert_true(frame_decode(frame[4].data, frame[4].len, &piece));
+    assert_true(backup_head_decode(piece.attachment, &head));
+    for (uint32_t count = 0; count <= 3; count++) {
+        head.signers = forge_signers(c, K, &head.root, count);
+        assert_int_equal(read_with_head(frame, &head), count == 3 ? BACKUP_WHOLE : BACKUP_BAD);
+    }
+    struct slice good = head.signers;
+    struct digest other = test_digest(7);
+    head.signers = forge_signers(c, K, &other, 3); /* they signed something else */
+    assert_int_equal(read_with_head(frame, &head), BACKUP_BAD);
+    head.signers = good;
+    head.root = other;
+    assert_int_equal(read_with_head(frame, &head), BACKUP_BAD);
+}
+
 /* --- requests ---------------------------------------------------------------------------------------------------------------- */
 
 static void only_the_administrator_gets_one(void **state)
@@ -324,40 +367,58 @@ static void what_changes_meanwhile_is_not_in_it(void **state)
     assert_int_equal(r->round, 1);
 }
 
-/* The state could not be kept: a later checkpoint takes its place, and only what changed comes again. */
-static void a_later_checkpoint_takes_the_place_of_one_that_was_lost(void **state)
+static void to_the_next_checkpoint(void)
 {
-    (void)state;
-    for (unsigned i = 0; i < 40; i++)
-        put(i, i, 100000);
-    backup_test_begin(&t, c, 3);
-    backup_test_append(&t, sent_slice(backup_test_next(&t)));
-    cluster_fill(c, K);
+    cluster_fill(c, (cluster_e(c, 0)->executed / K + 1) * K);
     cluster_run(c);
-    unsigned pieces = 0, again = 0;
-    for (unsigned i = 0; i < 200; i++) {
+}
+
+/* Everything changes after piece `change_at`, and after piece `stop_at` the state can no longer be kept. Returns how many pieces had
+ * leaves that had come before. */
+static unsigned backup_in_rounds(uint64_t change_at, uint64_t stop_at)
+{
+    unsigned again = 0;
+    backup_test_begin(&t, c, 3);
+    for (unsigned i = 0; i < 100; i++) {
         const struct sent *sent = backup_test_next(&t);
         struct backup piece;
         if (!sent) {
-            put(1, 77 + i, 100000);
-            cluster_fill(c, (cluster_e(c, 0)->executed / K + 1) * K);
-            cluster_run(c);
+            to_the_next_checkpoint();
             continue;
         }
         backup_test_append(&t, sent_slice(sent));
         assert_true(backup_decode(sent->frame.body, &piece));
         if (piece.what == BACKUP_HEAD)
-            break;
-        pieces += piece.round == 1;
-        again += piece.round == 3;
-        put(2, 7 + i, 90000); /* changes before and after it is given */
-        if (piece.number == 5 || piece.number == 8)
+            return again;
+        again += piece.round > 1;
+        for (unsigned k = 0; piece.number == change_at && k < 40; k++)
+            put(k, (unsigned)(change_at + 10 * stop_at + k), 90000);
+        if (piece.number == stop_at)
             serve_stop(cluster_e(c, 3));
     }
+    fail_msg("no end of it");
+    return 0;
+}
+
+/* A later checkpoint takes the place of one that could not be kept, and what changed comes again: whether it changed before or after
+ * it was given. */
+static void a_later_checkpoint_takes_the_place_of_one_that_was_lost(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 40; i++)
+        put(i, i, 90000);
+    for (uint64_t stop = 2; stop <= 4; stop++)
+        for (uint64_t change = 2; change <= stop; change++) {
+            unsigned again = backup_in_rounds(change, stop);
+            assert_true(again > 0);
+            assert_int_equal(read_file(&t.key), BACKUP_WHOLE);
+            assert_int_equal(r->round, 2);
+            assert_memory_equal(&r->root, &cluster_e(c, 0)->stable.certificate.root, 32);
+        }
+    /* What did not change does not. */
+    unsigned all = backup_in_rounds(1, 2), none = backup_in_rounds(0, 4);
     assert_int_equal(read_file(&t.key), BACKUP_WHOLE);
-    assert_int_equal(r->round, 3);
-    assert_true(pieces > 2 && again > 0 && again < 8);
-    assert_memory_equal(&r->root, &cluster_e(c, 0)->stable.certificate.root, 32);
+    assert_true(none < all);
 }
 
 /* State that came in from peers is not what the leaves that were given belong to. */
@@ -379,7 +440,7 @@ static void a_transfer_ends_a_backup(void **state)
 struct genesis_test {
     struct genesis genesis;
     struct secret_key key;
-    uint8_t part[64][4096];
+    uint8_t part[64][16384]; /* where keys fall is drawn anew in each run */
     struct leaf_part leaf[64];
     unsigned count;
 };
@@ -567,6 +628,7 @@ int main(void)
         T(pieces_of_other_backups_do_not_fit),
         T(a_certificate_of_another_cluster_is_none),
         T(a_lying_e_is_found_out_with_the_key),
+        T(no_e_certifies_alone),
         T(only_the_administrator_gets_one),
         T(a_request_is_good_for_a_while_and_once),
         T(the_state_is_later_than_the_request),
