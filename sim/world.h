@@ -59,12 +59,12 @@ struct sim_options {
     bool plain_network;      /* no loss, constant delay: for scenarios */
     const char *only_attack; /* by name, for tests; NULL: any */
     enum sim_end end;        /* of the safety phase */
-    bool rules_unchecked;    /* of reconfiguration, see rejoin.c: only what follows from breaking them counts */
-    bool restless;           /* whoever may restart does, and is back soon */
-    bool rot_everywhere;     /* every disk, not f; with safety_only */
-    bool idle;               /* clients stop early on */
-    bool evil_launchers;     /* renew keys of running replicas at any moment; with safety_only */
-    bool safety_only;        /* whether requests finish is not looked at */
+    bool rules_unchecked; /* of reconfiguration, see rejoin.c: only what follows from breaking them counts */
+    bool restless;        /* whoever may restart does, and is back soon */
+    bool rot_everywhere;  /* every disk, not f; with safety_only */
+    bool idle;            /* clients stop early on */
+    bool evil_launchers;  /* renew keys of running replicas at any moment; with safety_only */
+    bool safety_only;     /* whether requests finish is not looked at */
 };
 
 struct sim_result {
@@ -119,12 +119,12 @@ struct replica {
     slot_no seen_checkpoint;
     uint64_t seen_transfers;
     struct disk disk;
-    struct disk *earlier; /* a state that it had: may come again */
-    uint32_t incarnation; /* restarts with amnesia so far */
-    bool rejoining;       /* restarted, and not full again */
-    uint64_t attempts;    /* RECONFIGs made */
+    struct disk *earlier;     /* a state that it had: may come again */
+    uint32_t incarnation;     /* restarts with amnesia so far */
+    bool rejoining;           /* restarted, and not full again */
+    uint64_t attempts;        /* RECONFIGs made */
     struct cell ghost[CELLS]; /* the incarnation before, kept running by a Byzantine host */
-    struct held *held;    /* what a Byzantine host keeps back from its compartments, until it is healed */
+    struct held *held;        /* what a Byzantine host keeps back from its compartments, until it is healed */
     size_t helds, held_cap;
 };
 
