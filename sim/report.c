@@ -273,6 +273,7 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = -1;
         o->attacks_per_s = 0;
         o->seconds = 10;
+        o->restless = true;
         break;
     case MUTANT_DAMAGE_TAKEN_FOR_END:
         o->faults = FAULTS_STORAGE | FAULTS_NETWORK;
