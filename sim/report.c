@@ -296,8 +296,9 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 0;
         o->hosts = 4;
         o->attacks_per_s = 0;
-        o->restless = mutant == MUTANT_SEALED_KEY_VOTES || mutant == MUTANT_OLD_EPOCH_VIEW_CHANGE;
-        o->rules_unchecked = o->restless; /* these show as wrong answers, too */
+        /* These two show as wrong answers, too. */
+        o->rules_unchecked = mutant == MUTANT_SEALED_KEY_VOTES || mutant == MUTANT_OLD_EPOCH_VIEW_CHANGE;
+        o->restless = o->rules_unchecked || mutant == MUTANT_CONFIGURATION_IGNORED;
         o->evil_launchers = mutant == MUTANT_MORE_THAN_F_PENDING;
         o->seed = mutant == MUTANT_CONFIGURATION_IGNORED   ? 75 /* rare: near one that shows it */
                   : mutant == MUTANT_OLD_EPOCH_VIEW_CHANGE ? 100
