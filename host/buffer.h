@@ -28,7 +28,8 @@ static inline void buffer_commit(struct buffer *buffer, size_t len)
 
 static inline uint8_t *buffer_data(const struct buffer *buffer)
 {
-    return buffer->memory + buffer->start;
+    return buffer->memory ? buffer->memory + buffer->start
+                          : buffer->memory; /* one that never held anything */
 }
 
 #endif

@@ -198,8 +198,10 @@ struct reading {
 static void found(void *context, const struct log_head *head, uint64_t at)
 {
     struct reading *reading = context;
-    struct resume_record record = {
-        .kind = (enum persist_kind)head->kind, .full = head->full, .slot = head->slot, .digest = head->digest};
+    struct resume_record record = {.kind = (enum persist_kind)head->kind,
+                                   .full = head->full,
+                                   .slot = head->slot,
+                                   .digest = head->digest};
     struct slice payload = {reading->file + at + LOG_HEAD_BYTES, head->len};
     if (reading->disk->count == 0)
         reading->disk->first = head->sequence - 1;

@@ -64,7 +64,7 @@ static void set_faults(struct arguments *a, const char *text)
             a->options.faults = kinds[i].faults;
             return;
         }
-    wrong_usage("--faults", "not one of none, crash, network, storage, byzantine, all");
+    wrong_usage("--faults", "not one of none, crash, network, storage, byzantine, restart, all");
 }
 
 static void set_protocol(struct arguments *a, const char *text)

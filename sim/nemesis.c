@@ -291,7 +291,7 @@ void nemesis_on_due(struct world *w)
         leave_one_out(w);
         return;
     }
-    if (w->durable && dice_chance(&w->disk_dice, 0.25)) {
+    if (w->durable && dice_chance(&w->disk_dice, w->options.restless ? 0.6 : 0.25)) {
         storage_fault(w);
         next(w);
         return;

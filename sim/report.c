@@ -231,6 +231,7 @@ static void aim(struct sim_options *o, enum mutant mutant)
         break;
     case MUTANT_LEAF_UNCHECKED:
         o->attacks_per_s = 0; /* what a faulty E sends is enough */
+        o->seed = 170;        /* rare: near one that shows it */
         break;
     case MUTANT_NEW_VIEW_H_NOT_ADOPTED:
         o->only_attack = "old-slots";
@@ -274,6 +275,7 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = -1;
         o->attacks_per_s = 0;
         o->seconds = 10;
+        o->restless = true;
         break;
     case MUTANT_DAMAGE_TAKEN_FOR_END:
         o->faults = FAULTS_STORAGE | FAULTS_NETWORK;
@@ -296,8 +298,9 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 0;
         o->hosts = 4;
         o->attacks_per_s = 0;
-        o->restless = mutant == MUTANT_SEALED_KEY_VOTES || mutant == MUTANT_OLD_EPOCH_VIEW_CHANGE;
-        o->rules_unchecked = o->restless; /* these show as wrong answers, too */
+        /* These two show as wrong answers, too. */
+        o->rules_unchecked = mutant == MUTANT_SEALED_KEY_VOTES || mutant == MUTANT_OLD_EPOCH_VIEW_CHANGE;
+        o->restless = o->rules_unchecked || mutant == MUTANT_CONFIGURATION_IGNORED;
         o->replaces = 0;
         o->evil_launchers = mutant == MUTANT_MORE_THAN_F_PENDING;
         o->seed = mutant == MUTANT_CONFIGURATION_IGNORED   ? 75 /* rare: near one that shows it */

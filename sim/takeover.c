@@ -244,8 +244,7 @@ void takeover_settle(struct takeover *t, takeover_rule rule)
                 unsigned bit = (unsigned)__builtin_ctzll(left);
                 replica_id to = bit / CELLS;
                 uint32_t cell = bit % CELLS;
-                if (!takeover_up(t, to) || !rule(t, &t->item[i], to, cell) ||
-                    !may_leave(t, &t->item[i]))
+                if (!takeover_up(t, to) || !rule(t, &t->item[i], to, cell) || !may_leave(t, &t->item[i]))
                     continue;
                 arrive(t, i, to, cell);
                 moved = true;

@@ -136,7 +136,7 @@ static void build(struct world *w)
     w->attack_dice = dice_from(seed, 5);
     w->host_dice = dice_from(seed, 6);
     w->disk_dice = dice_from(seed, 7);
-    w->durable = w->options.faults & FAULTS_STORAGE && dice_chance(&w->disk_dice, 0.6);
+    w->durable = w->options.faults & FAULTS_STORAGE && (dice_chance(&w->disk_dice, 0.6) || w->options.restless);
     w->life = 1;
     w->rejoin_dice = dice_from(seed, w->durable ? 8 : 7);
     w->members_dice = dice_from(seed, 9);

@@ -59,13 +59,13 @@ struct sim_options {
     bool plain_network;      /* no loss, constant delay: for scenarios */
     const char *only_attack; /* by name, for tests; NULL: any */
     enum sim_end end;        /* of the safety phase */
-    bool rules_unchecked;    /* of reconfiguration, see rejoin.c: only what follows from breaking them counts */
-    bool restless;           /* whoever may restart does, and is back soon */
-    bool rot_everywhere;     /* every disk, not f; with safety_only */
-    bool idle;               /* clients stop early on */
-    int replaces;            /* restarts on other machines, by the administrator; -1: drawn */
-    bool evil_launchers;     /* renew keys of running replicas at any moment; with safety_only */
-    bool safety_only;        /* whether requests finish is not looked at */
+    bool rules_unchecked; /* of reconfiguration, see rejoin.c: only what follows from breaking them counts */
+    bool restless;        /* whoever may restart does, and is back soon; or disks have no peace */
+    bool rot_everywhere;  /* every disk, not f; with safety_only */
+    bool idle;            /* clients stop early on */
+    int replaces;         /* restarts on other machines, by the administrator; -1: drawn */
+    bool evil_launchers;  /* renew keys of running replicas at any moment; with safety_only */
+    bool safety_only;     /* whether requests finish is not looked at */
 };
 
 struct sim_result {
@@ -120,14 +120,14 @@ struct replica {
     slot_no seen_checkpoint;
     uint64_t seen_transfers;
     struct disk disk;
-    struct disk *earlier; /* a state that it had: may come again */
-    uint32_t incarnation; /* restarts with amnesia so far */
-    bool rejoining;       /* restarted, and not full again */
-    uint64_t attempts;    /* RECONFIGs made */
-    bool replacing;       /* it came back on another machine: the administrator is to say so */
-    uint8_t link_key[32]; /* of that machine's host */
+    struct disk *earlier;     /* a state that it had: may come again */
+    uint32_t incarnation;     /* restarts with amnesia so far */
+    bool rejoining;           /* restarted, and not full again */
+    uint64_t attempts;        /* RECONFIGs made */
+    bool replacing;           /* it came back on another machine: the administrator is to say so */
+    uint8_t link_key[32];     /* of that machine's host */
     struct cell ghost[CELLS]; /* the incarnation before, kept running by a Byzantine host */
-    struct held *held;    /* what a Byzantine host keeps back from its compartments, until it is healed */
+    struct held *held;        /* what a Byzantine host keeps back from its compartments, until it is healed */
     size_t helds, held_cap;
 };
 

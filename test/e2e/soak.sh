@@ -33,6 +33,9 @@ assert wrong(lambda h: h[7].__setitem__(4, 3)), "a stale read"
 assert wrong(lambda h: h[6].__setitem__(4, 40)), "an answer that nobody can have got"
 assert wrong(lambda h: h[-1].__setitem__(4, 9)), "an acknowledged increment is lost"
 assert wrong(lambda h: (h[0].__setitem__(4, 2), h[2].__setitem__(4, 1))), "against the order of time"
+faults = [("kill primary", 10.0), ("pause backup", 20.0)]
+table = soak.gaps_by_fault(faults, [(1.0, 2.0), (9.9, 11.4), (15.0, 20.5), (19.9, 20.3)])
+assert table == {"kill primary": {"count": 1, "longest_gap_ms": 5500}, "pause backup": {"count": 1, "longest_gap_ms": 400}}, table
 h = history()
 h[-2][2:4] = [0.0, 60.0]
 assert list(soak.check_key("k", [tuple(o) for o in h])) == [], "an unknown one may have come first or last"

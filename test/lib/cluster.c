@@ -281,6 +281,19 @@ static void cell_init(struct cluster *c, enum kind kind, replica_id r, const uin
 
 /* --- manifests ------------------------------------------------------------------------------------------------- */
 
+/* Of what a compartment took back; zero when that is nothing. */
+static struct digest head_of(struct cluster *c, enum kind kind, replica_id r)
+{
+    switch (kind) {
+    case KIND_PREPARATION:
+        return preparation_head(cluster_p(c, r)).head;
+    case KIND_CONFIRMATION:
+        return confirmation_head(cluster_c(c, r)).head;
+    default:
+        return execution_head(cluster_e(c, r)).head;
+    }
+}
+
 static void put_members(struct cluster *c, struct writer *w)
 {
     for (replica_id r = 0; r < c->replicas; r++) {
@@ -291,6 +304,7 @@ static void put_members(struct cluster *c, struct writer *w)
         for (enum kind kind = KIND_PREPARATION; kind <= KIND_EXECUTION; kind++) {
             const struct auth *auth = cluster_auth(c, kind, r);
             struct member member = {.replica = r, .kind = kind, .epoch = auth->self.epoch};
+            member.head = head_of(c, kind, r);
             memcpy(member.sign_public.bytes, auth->sign.public, 32);
             memcpy(member.box_public.bytes, auth->box.public, 32);
             member_put(w, &member);
@@ -426,7 +440,8 @@ static void start_all(struct cluster *c)
             CHECK(cluster_give(c, kind, r, c->start) == VERDICT_ACCEPT);
     for (origin_id i = 0; i < c->options.origins; i++)
         auth_start(&c->origin[i].auth, &c->configuration);
-    cluster_forget(c);
+    if (!c->options.durable) /* the first records are wanted */
+        cluster_forget(c);
 }
 
 struct cluster *cluster_new(const struct cluster_options *options)

@@ -1,0 +1,393 @@
+/*
+ * What P, C and E write down, and what they take back after a restart: all that they promised, in order, of nobody else, and no
+ * START but one that goes on from it.
+ */
+#include "testing.h"
+
+#include "cluster.h"
+
+#define P        KIND_PREPARATION
+#define C        KIND_CONFIRMATION
+#define E        KIND_EXECUTION
+#define SLOTS    3u
+#define ROWS_MAX 256u
+
+static struct cluster *c;
+
+/* What replica 1 has on its disk. */
+struct row {
+    enum kind kind;
+    unsigned type; /* FRAME_LOCAL_SEALED, or FRAME_PRE_PREPARE for a list */
+    slot_no slot;
+    struct slice bytes;
+};
+static struct row rows[ROWS_MAX];
+static unsigned row_count;
+
+static void row(enum kind kind, unsigned type, slot_no slot, struct slice bytes)
+{
+    assert_true(row_count < ROWS_MAX);
+    uint8_t *copy = malloc(bytes.len);
+    assert_non_null(copy);
+    memcpy(copy, bytes.data, bytes.len);
+    rows[row_count++] = (struct row){kind, type, slot, {copy, bytes.len}};
+}
+
+static void write_down(void)
+{
+    for (size_t i = 0; i < c->sent_count; i++) {
+        const struct sent *s = &c->sent[i];
+        struct vote vote;
+        struct local_sealed sealed;
+        if (s->frame.type == FRAME_LOCAL_SEALED && s->replica == 1) {
+            assert_true(local_sealed_decode(s->frame.body, &sealed));
+            row(s->kind, FRAME_LOCAL_SEALED, sealed.slot, s->frame.attachment);
+        }
+        if (s->frame.type == FRAME_PRE_PREPARE && s->replica == 0 && s->frame.attachment.len &&
+            vote_decode(s->frame.body, &vote))
+            row(KIND_HOST, FRAME_PRE_PREPARE, vote.slot, s->frame.attachment);
+    }
+    cluster_forget(c);
+}
+
+static int setup_left(bool left)
+{
+    c = cluster_new(&(struct cluster_options){.durable = true});
+    for (uint64_t n = 1; n <= SLOTS; n++) {
+        struct test_bundle *b = cluster_incr(c, 3, n, 10 * n);
+        cluster_order(c, &b, 1);
+    }
+    assert_int_equal(cluster_e(c, 1)->executed, SLOTS);
+    for (enum kind kind = P; left && kind <= C; kind++)
+        assert_verdict(cluster_leave(c, kind, 1, 3), ACCEPT);
+    write_down();
+    for (enum kind kind = P; kind <= E; kind++)
+        cluster_restarted(c, kind, 1);
+    return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return setup_left(false);
+}
+
+static int setup_view_left(void **state)
+{
+    (void)state;
+    return setup_left(true);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < row_count; i++)
+        free((void *)(uintptr_t)rows[i].bytes.data);
+    row_count = 0;
+    cluster_free(c);
+    return 0;
+}
+
+static enum verdict recall(enum kind kind, unsigned what, struct slice bytes)
+{
+    struct local_recall m = {.what = (uint8_t)what};
+    return cluster_give(c, kind, 1,
+                        cluster_local(c, FRAME_LOCAL_RECALL, cluster_body(c, local_recall, &m), bytes));
+}
+
+/* The n-th record of a kind; n from 0. */
+static const struct row *record(enum kind kind, unsigned n)
+{
+    for (unsigned i = 0; i < row_count; i++)
+        if (rows[i].kind == kind && rows[i].type == FRAME_LOCAL_SEALED && n-- == 0)
+            return &rows[i];
+    return NULL;
+}
+
+static unsigned records(enum kind kind)
+{
+    unsigned count = 0;
+    while (record(kind, count))
+        count++;
+    return count;
+}
+
+static void give_list(slot_no slot)
+{
+    for (unsigned i = 0; i < row_count; i++) {
+        struct vote vote = {.slot = slot};
+        if (rows[i].kind != KIND_HOST || rows[i].slot != slot)
+            continue;
+        batch_digest(&vote.batch, rows[i].bytes);
+        assert_verdict(
+            cluster_give(c, E, 1,
+                         cluster_local(c, FRAME_PRE_PREPARE, cluster_body(c, vote, &vote), rows[i].bytes)),
+            ACCEPT);
+        return;
+    }
+}
+
+static void give_bodies(void)
+{
+    for (size_t i = 0; i < c->bundles; i++)
+        (void)cluster_give(c, E, 1, test_bundle_slice(c->bundle[i]));
+}
+
+/* All records up to `count`, as the host gives them back. */
+static void recall_first(enum kind kind, unsigned count)
+{
+    slot_no done = 0;
+    if (kind == E)
+        assert_verdict(recall(E, RECALL_RECORD, record(E, 0)->bytes), ACCEPT);
+    if (kind == E)
+        give_bodies();
+    for (unsigned i = kind == E; i < count; i++) {
+        const struct row *r = record(kind, i);
+        assert_verdict(recall(kind, RECALL_RECORD, r->bytes), ACCEPT);
+        for (; kind == E && done < r->slot; done++)
+            give_list(done + 1);
+    }
+}
+
+static struct hello end(enum kind kind)
+{
+    struct hello hello = {0};
+    assert_verdict(recall(kind, RECALL_END, SLICE_NONE), ACCEPT);
+    const struct sent *sent = cluster_last(c, kind, 1, FRAME_HELLO);
+    assert_true(sent && hello_decode(sent->frame.body, &hello));
+    return hello;
+}
+
+static void recall_all(enum kind kind)
+{
+    recall_first(kind, records(kind));
+    (void)end(kind);
+}
+
+/* A START after a restart of all. */
+static struct start resuming(void)
+{
+    struct start start = cluster_manifest(c);
+    start.configuration = 2;
+    start.resumed = 1;
+    start.view = 1;
+    return start;
+}
+
+static enum verdict start_with(enum kind kind, const struct start *start)
+{
+    return cluster_give(c, kind, 1, cluster_sign_start(c, start, &c->admin));
+}
+
+/* ------------------------------------------------------------------------------------------------ coming back */
+
+static void p_signs_its_votes_as_a_parting(void **state)
+{
+    (void)state;
+    recall_first(P, records(P));
+    struct hello hello = end(P);
+    assert_int_equal(hello.view, 0);
+    struct start start = resuming();
+    assert_verdict(start_with(P, &start), ACCEPT);
+    struct parting parting;
+    const struct sent *sent = cluster_last(c, P, 1, FRAME_PARTING);
+    assert_true(sent && parting_decode(sent->frame.body, &parting));
+    assert_int_equal(slot_view_count(sent->frame.attachment) + slot_view_count(parting.votes), SLOTS);
+    assert_null(cluster_last(c, P, 1, FRAME_PREPARE));
+}
+
+static void c_knows_what_it_had_prepared(void **state)
+{
+    (void)state;
+    recall_all(C);
+    struct start start = resuming();
+    assert_verdict(start_with(C, &start), ACCEPT);
+    for (slot_no slot = 1; slot <= SLOTS; slot++) {
+        assert_true(cluster_c(c, 1)->slot[slot % WINDOW].prepared);
+        assert_int_equal(cluster_c(c, 1)->slot[slot % WINDOW].slot, slot);
+    }
+    assert_null(cluster_last(c, C, 1, FRAME_COMMIT));
+}
+
+static void e_comes_to_the_state_that_it_had(void **state)
+{
+    (void)state;
+    recall_first(E, records(E));
+    struct hello hello = end(E);
+    assert_int_equal(hello.slot, SLOTS);
+    struct start start = resuming();
+    assert_verdict(start_with(E, &start), ACCEPT);
+    assert_int_equal(cluster_e(c, 1)->executed, SLOTS);
+    for (uint64_t leaf = 0; leaf < cluster_e(c, 1)->service->leaf_count(cluster_e(c, 1)->service_state);
+         leaf++) {
+        struct digest one, two;
+        cluster_e(c, 1)->service->leaf_digest(cluster_e(c, 1)->service_state, leaf, one.bytes);
+        cluster_e(c, 2)->service->leaf_digest(cluster_e(c, 2)->service_state, leaf, two.bytes);
+        assert_memory_equal(&one, &two, sizeof one);
+    }
+}
+
+/* A host can drop the end: then less comes back, as a resume assumes of at most f. */
+static void a_shorter_log_gives_back_less(void **state)
+{
+    (void)state;
+    recall_first(P, records(P) - 1);
+    (void)end(P);
+    struct start start = resuming();
+    assert_verdict(start_with(P, &start), ACCEPT);
+    struct parting parting;
+    const struct sent *sent = cluster_last(c, P, 1, FRAME_PARTING);
+    assert_true(sent && parting_decode(sent->frame.body, &parting));
+    assert_int_equal(slot_view_count(sent->frame.attachment) + slot_view_count(parting.votes), SLOTS - 1);
+}
+
+/* ------------------------------------------------------------------------------------------------ what is refused */
+
+static void none_is_left_out_in_the_middle(void **state)
+{
+    (void)state;
+    for (enum kind kind = P; kind <= E; kind++) {
+        assert_true(records(kind) >= 3);
+        assert_verdict(recall(kind, RECALL_RECORD, record(kind, 0)->bytes), ACCEPT);
+        assert_verdict(recall(kind, RECALL_RECORD, record(kind, 2)->bytes), BAD_MAC);
+        assert_verdict(recall(kind, RECALL_RECORD, record(kind, 1)->bytes), BAD_MAC); /* too late */
+    }
+}
+
+static void another_kinds_records_are_none(void **state)
+{
+    (void)state;
+    assert_verdict(recall(P, RECALL_RECORD, record(C, 0)->bytes), BAD_MAC);
+    assert_verdict(recall(C, RECALL_RECORD, record(P, 0)->bytes), BAD_MAC);
+    assert_verdict(recall(E, RECALL_RECORD, record(P, 0)->bytes), BAD_MAC);
+}
+
+static void a_changed_record_is_none(void **state)
+{
+    (void)state;
+    for (enum kind kind = P; kind <= E; kind++) {
+        const struct slice bytes = record(kind, 0)->bytes;
+        ((uint8_t *)(uintptr_t)bytes.data)[bytes.len / 2] ^= 1;
+        assert_verdict(recall(kind, RECALL_RECORD, bytes), BAD_MAC);
+        assert_verdict(recall(kind, RECALL_RECORD, (struct slice){bytes.data, 3}), BAD_MAC);
+        assert_int_not_equal(recall(kind, 77, bytes), VERDICT_ACCEPT);
+    }
+}
+
+static void nothing_is_taken_back_after_the_start(void **state)
+{
+    (void)state;
+    for (enum kind kind = P; kind <= E; kind++) {
+        recall_all(kind);
+        struct start start = resuming();
+        assert_verdict(start_with(kind, &start), ACCEPT);
+        assert_verdict(recall(kind, RECALL_RECORD, record(kind, 0)->bytes), UNEXPECTED);
+        assert_verdict(recall(kind, RECALL_END, SLICE_NONE), UNEXPECTED);
+    }
+}
+
+/* A START that founds a cluster anew would make them vote twice. */
+static void only_a_start_that_goes_on_is_taken(void **state)
+{
+    (void)state;
+    for (enum kind kind = P; kind <= E; kind++) {
+        recall_all(kind);
+        struct start start = resuming();
+        start.configuration = 1;
+        start.resumed = 0;
+        start.view = 0;
+        assert_verdict(start_with(kind, &start), MISMATCH);
+        start = resuming();
+        start.cluster.bytes[3] ^= 1;
+        assert_verdict(start_with(kind, &start), MISMATCH);
+        start = resuming();
+        assert_verdict(start_with(kind, &start), ACCEPT);
+    }
+}
+
+/* The administrator signed for another log: a host cannot show one and give back another. */
+static void a_start_names_the_log_that_it_goes_on_from(void **state)
+{
+    (void)state;
+    for (enum kind kind = P; kind <= E; kind++) {
+        recall_all(kind);
+        struct start start = resuming();
+        struct slice whole = cluster_sign_start(c, &start, &c->admin);
+        cluster_restarted(c, kind, 1);
+        recall_first(kind, records(kind) - 1);
+        (void)end(kind);
+        assert_int_not_equal(cluster_give(c, kind, 1, whole),
+                             VERDICT_ACCEPT); /* nor are its keys named there */
+        struct digest *head = kind == P   ? &cluster_p(c, 1)->sealing.head
+                              : kind == C ? &cluster_c(c, 1)->sealing.head
+                                          : &cluster_e(c, 1)->sealing.head;
+        struct digest own = *head;
+        head->bytes[0] ^= 1; /* what the manifest will say */
+        start = resuming();
+        struct slice other = cluster_sign_start(c, &start, &c->admin);
+        *head = own;
+        assert_verdict(cluster_give(c, kind, 1, other), MISMATCH);
+    }
+}
+
+static void p_and_c_enter_no_view_that_they_were_in(void **state)
+{
+    (void)state;
+    for (enum kind kind = P; kind <= C; kind++) {
+        recall_all(kind);
+        struct start start = resuming();
+        start.view = 3;
+        assert_verdict(start_with(kind, &start), MISMATCH);
+        start.view = 4;
+        assert_verdict(start_with(kind, &start), ACCEPT);
+    }
+}
+
+/* Without a state and the group's key there is nothing to go on from. */
+static void e_without_records_resumes_nothing(void **state)
+{
+    (void)state;
+    (void)end(E);
+    struct start start = resuming();
+    assert_verdict(start_with(E, &start), MISMATCH);
+}
+
+/* A list that is not what E had executed: it stops there, and shows how far it came. */
+static void another_list_is_not_executed_again(void **state)
+{
+    (void)state;
+    struct test_bundle *other = cluster_incr(c, 3, 2, 999);
+    struct digest digest;
+    for (unsigned i = 0; i < row_count; i++)
+        if (rows[i].kind == KIND_HOST && rows[i].slot == 2) {
+            struct slice list = cluster_list(c, c->now_us, &other, 1, &digest);
+            free((void *)(uintptr_t)rows[i].bytes.data);
+            uint8_t *copy = malloc(list.len);
+            assert_non_null(copy);
+            memcpy(copy, list.data, list.len);
+            rows[i].bytes = (struct slice){copy, list.len};
+        }
+    recall_first(E, records(E));
+    assert_int_equal(end(E).slot, 1);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(p_signs_its_votes_as_a_parting),
+        T(c_knows_what_it_had_prepared),
+        T(e_comes_to_the_state_that_it_had),
+        T(a_shorter_log_gives_back_less),
+        T(none_is_left_out_in_the_middle),
+        T(another_kinds_records_are_none),
+        T(a_changed_record_is_none),
+        T(nothing_is_taken_back_after_the_start),
+        T(only_a_start_that_goes_on_is_taken),
+        T(a_start_names_the_log_that_it_goes_on_from),
+        cmocka_unit_test_setup_teardown(p_and_c_enter_no_view_that_they_were_in, setup_view_left, teardown),
+        T(e_without_records_resumes_nothing),
+        T(another_list_is_not_executed_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
