@@ -310,8 +310,6 @@ void chain_entered(struct broker *b);
 /* An own compartment says which number it holds. */
 void chain_own(struct broker *b, enum kind kind, configuration_no number);
 void chain_tick(struct broker *b);
-/* Null batches are to lead there, and views in which they do not are left. */
-void chain_pending_up_to(struct broker *b, slot_no activation);
 static inline bool chain_pending(const struct broker *b)
 {
     return b->activation > b->stable;

@@ -35,7 +35,7 @@ static unsigned collect(const struct broker *b, configuration_no number, const s
     return count;
 }
 
-void chain_pending_up_to(struct broker *b, slot_no activation)
+static void activation_known(struct broker *b, slot_no activation)
 {
     if (activation <= b->activation)
         return;
@@ -49,7 +49,7 @@ enum verdict broker_on_configuration(struct broker *b, const struct frame *frame
     if (verdict == VERDICT_ACCEPT) {
         keep(b, frame);
         durable_configuration(b, frame->whole);
-        chain_pending_up_to(b, configuration_activation(&b->held));
+        activation_known(b, configuration_activation(&b->held));
         liveness_send_status(b, PEER_ALL); /* is there more? */
     }
     if (verdict != VERDICT_ACCEPT && verdict != VERDICT_DUPLICATE)
@@ -100,7 +100,7 @@ enum verdict broker_on_reconfigured(struct broker *b, const struct frame *frame)
     struct local_reconfigured m;
     if (!local_reconfigured_decode(frame->body, &m))
         return VERDICT_MALFORMED;
-    chain_pending_up_to(b, m.activation);
+    activation_known(b, m.activation);
     chain_tick(b);
     return VERDICT_ACCEPT;
 }

@@ -97,12 +97,11 @@ static bool log_lost(const struct configuration *c)
 void durable_resume(void *engine, slot_no executed, slot_no stable)
 {
     struct broker *b = engine;
-    if (log_lost(b->configuration)) /* from there on a log that begins now holds all that matters */
-        chain_pending_up_to(b, activation_slot(executed));
     b->executed = executed;
     b->stable = stable;
-    /* On to the next checkpoint, whose certificate the new keys sign. */
-    b->fill_until = (executed / CHECKPOINT_INTERVAL + 1) * CHECKPOINT_INTERVAL;
+    /* On to the next checkpoint, whose certificate the new keys sign; or to where a log that begins now holds all that matters. */
+    b->fill_until = log_lost(b->configuration) ? activation_slot(executed)
+                                               : (executed / CHECKPOINT_INTERVAL + 1) * CHECKPOINT_INTERVAL;
     b->fill_since_us = b->now_us;
 }
 
