@@ -258,7 +258,7 @@ void administrator_reconfigure(struct administrator *a, replica_id replica, uint
 {
     uint8_t body[RECONFIG_BYTES_MAX], bytes[RECONFIG_BYTES_MAX + 64], signature[SIGNATURE_BYTES];
     struct sender admin = {.kind = KIND_ADMIN};
-    struct reconfig reconfig = {.configuration = a->held->number,
+    struct reconfig reconfig = {.configuration = configuration_ordered(a->held),
                                 .replica = replica,
                                 .attempt = attempt,
                                 .members = members,

@@ -45,7 +45,9 @@ static void host_member(struct world *w, replica_id r)
     sign_keypair(&sign);
     box_keypair(&w->host_box[r]);
     member_of[r][0] = (struct member){.replica = r, .kind = KIND_HOST, .epoch = w->life};
-    memcpy(member_of[r][0].sign_public.bytes, sign.public, 32);
+    static const uint8_t none[32];
+    const uint8_t *link = w->replica[r].link_key; /* of another machine */
+    memcpy(member_of[r][0].sign_public.bytes, memcmp(link, none, 32) != 0 ? link : sign.public, 32);
     memcpy(member_of[r][0].box_public.bytes, w->host_box[r].public, 32);
 }
 

@@ -64,15 +64,16 @@ static void restart(struct world *w, replica_id r, bool clone)
         parcel_drop(replica->held[i].parcel);
     replica->helds = 0;
     sim_arena_free(&replica->arena);
+    bool moved = !w->massacre && replace_begin(w, r);
     /* The administrator's lock-out takes an epoch that nobody has, between that one and this. */
-    replica->incarnation += replace_begin(w, r) ? 2 : 1;
+    replica->incarnation += moved ? 2 : 1;
     replica->crashed = false;
     replica->run_ending = false;
     replica->timer_set++;
     forget(w, r);
     if (w->durable)
         disk_power_loss(&replica->disk);
-    if (w->durable && !w->massacre && dice_chance(&w->rejoin_dice, 0.3))
+    if (w->durable && !w->massacre && (dice_chance(&w->rejoin_dice, 0.3) || moved))
         disk_wipe(&replica->disk);
     replica_init(w, r);
     if (w->durable)
@@ -150,7 +151,8 @@ static void launcher(struct world *w, replica_id r)
         submit(w, r, status.configuration - w->configuration.resumed, false);
     if (status.epoch[0] == epoch_of(w, r) && status.full && replica->rejoining && log_is_whole(w, r)) {
         replica->rejoining = replica->replacing = false;
-        w->restarts_left++;
+        w->restarts_left += replica->drawn;
+        replica->drawn = false;
         w->result->rejoins++;
         world_trace(w, "r%u is full again", r);
         world_story(w, "r%u is full again", r);
@@ -230,6 +232,7 @@ void rejoin_fault(struct world *w)
     if (!w->restarts_left || !usable(w, r) || !now)
         return;
     w->restarts_left--;
+    w->replica[r].drawn = true;
     rejoin_kill(w, r, down_us, clone);
 }
 
@@ -357,7 +360,7 @@ void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct sl
 bool rejoin_done(const struct world *w)
 {
     for (replica_id r = 0; r < w->n; r++)
-        if (w->replica[r].rejoining && !w->replica[r].cell[CELL_P].faulty)
+        if (w->replica[r].rejoining && !w->replica[r].disk.damaged && !w->replica[r].cell[CELL_P].faulty)
             return false;
     return true;
 }

@@ -7,13 +7,14 @@
 #include "world.h"
 
 #include "ordering/attest.h"
+#include "ordering/hosts.h"
 
 #define OLD_MARK   ((uint64_t)1 << 40) /* epochs that the machine of before makes up after it was replaced */
 #define FORGED_KEY 0xf0
 
 static bool taken(const struct world *w, replica_id r)
 {
-    return memcmp(w->known.host[r].link_public, w->replica[r].link_key, 32) == 0;
+    return host_has(&w->known, r, w->replica[r].link_key, w->platform[r].public);
 }
 
 static bool locked_out(const struct world *w, replica_id r)
@@ -29,7 +30,7 @@ static size_t encode(struct world *w, replica_id r, struct slice members, const 
 {
     uint8_t body[RECONFIG_BYTES_MAX], signature[SIGNATURE_BYTES];
     struct sender admin = {.kind = KIND_ADMIN};
-    struct reconfig reconfig = {.configuration = w->known.number,
+    struct reconfig reconfig = {.configuration = configuration_ordered(&w->known),
                                 .replica = r,
                                 .attempt = dice_u64(&w->members_dice),
                                 .members = members};
@@ -82,7 +83,7 @@ static void order_host(struct world *w, replica_id r, const uint8_t link[32], co
         memcpy(host.box_public.bytes, platform->public, 32);
     renewal_put(&mw, &host);
     world_trace(w, "administrator: %s of r%u on %llu", platform ? "another machine" : "another link key", r,
-                (unsigned long long)w->known.number);
+                (unsigned long long)configuration_ordered(&w->known));
     show(w, frame, encode(w, r, (struct slice){members, mw.len}, by, frame));
 }
 
@@ -101,7 +102,7 @@ static void order_lock_out(struct world *w, replica_id r)
         renewal_put(&mw, &renewal);
     }
     world_trace(w, "administrator: locks the compartments of r%u out, on %llu", r,
-                (unsigned long long)w->known.number);
+                (unsigned long long)configuration_ordered(&w->known));
     show(w, frame, encode(w, r, (struct slice){members, mw.len}, &w->admin, frame));
 }
 
@@ -120,11 +121,11 @@ static void old_machine(struct world *w, replica_id r)
                                   .epoch = w->known.member[kind - KIND_HOST][r].epoch + OLD_MARK,
                                   .measurement = w->known.member[kind - KIND_HOST][r].measurement};
         memcpy(renewal.box_public.bytes, box.public, 32);
-        attest_bound(&w->configuration.cluster, r, &renewal, w->known.number, attempt, report_data);
+        attest_bound(&w->configuration.cluster, r, &renewal, configuration_ordered(&w->known), attempt, report_data);
         attest_software(&renewal, &w->old_platform[r], report_data);
         renewal_put(&mw, &renewal);
     }
-    reconfig_put(&bw, &(struct reconfig){.configuration = w->known.number,
+    reconfig_put(&bw, &(struct reconfig){.configuration = configuration_ordered(&w->known),
                                          .replica = r,
                                          .attempt = attempt,
                                          .members = {members, mw.len}});
@@ -132,7 +133,7 @@ static void old_machine(struct world *w, replica_id r)
     size_t len = frame_encode(frame, sizeof frame, FRAME_RECONFIG, &admin, AUTH_NONE,
                               (struct slice){body, bw.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
     world_trace(w, "r%u's machine of before vouches for keys, on %llu", r,
-                (unsigned long long)w->known.number);
+                (unsigned long long)configuration_ordered(&w->known));
     for (replica_id to = 0; to < w->n; to++)
         if (to != r && replica_is_up(w, to))
             replica_event(w, to, EVENT_PEER, r, (struct slice){frame, len});

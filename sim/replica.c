@@ -156,6 +156,9 @@ void replica_reborn(struct world *w, replica_id r)
     replica->incarnation = old.incarnation;
     replica->attempts = old.attempts;
     replica->rejoining = old.rejoining;
+    replica->drawn = old.drawn;
+    replica->replacing = old.replacing;
+    memcpy(replica->link_key, old.link_key, sizeof replica->link_key);
     replica_init(w, r);
     for (uint32_t k = 0; k < CELLS; k++) {
         replica->cell[k].faulty = old.cell[k].faulty;

@@ -123,6 +123,7 @@ struct replica {
     struct disk *earlier;     /* a state that it had: may come again */
     uint32_t incarnation;     /* restarts with amnesia so far */
     bool rejoining;           /* restarted, and not full again */
+    bool drawn;               /* ... as one of restarts_left, and not because all lost power */
     uint64_t attempts;        /* RECONFIGs made */
     bool replacing;           /* it came back on another machine: the administrator is to say so */
     uint8_t link_key[32];     /* of that machine's host */

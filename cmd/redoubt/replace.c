@@ -22,6 +22,7 @@
 #include "commands.h"
 #include "config_edit.h"
 #include "pages.h"
+#include "ordering/hosts.h"
 #include "platform.h"
 
 static const char help[] = "usage: redoubt replace DIR --id N [--host H] [--again] [--wait S]\n\n"
@@ -138,7 +139,7 @@ static int address_moved(char out[ADDRESS_BYTES_MAX + 1], const struct replica_c
 static bool keys_taken(const struct change *c, const void *context)
 {
     const struct replacement *p = context;
-    return memcmp(c->admin.held->host[c->id].link_public, p->link_public, 32) == 0;
+    return host_has(c->admin.held, c->id, p->link_public, p->platform_public);
 }
 
 static struct slice keys_order(struct change *c, const void *context)

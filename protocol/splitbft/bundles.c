@@ -428,7 +428,7 @@ static enum verdict from_administrator(const struct broker *b, const struct reco
 {
     if (reconfig->signature.len == 0)
         return VERDICT_MISMATCH;
-    if (reconfig->configuration < b->held.number)
+    if (reconfig->configuration < configuration_ordered(&b->held))
         return VERDICT_STALE;
     enum verdict verdict = reconfig_admissible(b->configuration, reconfig);
     return verdict == VERDICT_BAD_SIGNATURE ? VERDICT_MISMATCH : verdict;

@@ -38,6 +38,13 @@ enum verdict host_timely(const struct configuration *c, const struct reconfig *m
     return pending < c->faults ? VERDICT_ACCEPT : VERDICT_LIMIT;
 }
 
+bool host_has(const struct configuration *c, replica_id replica, const uint8_t link_public[32],
+              const uint8_t platform_public[32])
+{
+    return memcmp(c->host[replica].link_public, link_public, 32) == 0 &&
+           memcmp(c->ordered[0][replica].measurement.bytes, platform_public, 32) == 0;
+}
+
 static void address_set(char out[ADDRESS_BYTES_MAX + 1], struct slice text)
 {
     CHECK(text.len <= ADDRESS_BYTES_MAX);

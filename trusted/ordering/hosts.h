@@ -19,6 +19,10 @@ enum verdict host_admissible(const struct configuration *configuration, const st
 /* Is its time come? At most f hosts are pending, none twice: so what is pending fits one CONFIGURATION. */
 enum verdict host_timely(const struct configuration *configuration, const struct reconfig *reconfig,
                          slot_no slot);
+/* Has the replica this link key, and was this platform key ordered for it? (A resume names the links that it found, whoever
+ * ordered them.) */
+bool host_has(const struct configuration *configuration, replica_id replica, const uint8_t link_public[32],
+              const uint8_t platform_public[32]);
 void host_apply(struct configuration *configuration, const struct reconfig *reconfig,
                 const struct renewal *renewal, slot_no activation);
 
