@@ -148,7 +148,12 @@ static void launcher(struct world *w, replica_id r)
         submit(w, r, status.configuration - w->configuration.resumed, false);
     if (status.epoch[0] == epoch_of(w, r) && status.full && replica->rejoining && log_is_whole(w, r)) {
         replica->rejoining = false;
-        w->restarts_left++;
+        /* Also one that a power loss cost its log, for which nothing was taken from the budget. */
+        uint32_t out = 0;
+        for (replica_id m = 0; m < w->n; m++)
+            out += w->replica[m].rejoining;
+        if (w->restarts_left + out < w->f)
+            w->restarts_left++;
         w->result->rejoins++;
         world_trace(w, "r%u is full again", r);
         world_story(w, "r%u is full again", r);
@@ -369,6 +374,8 @@ void rejoin_check_heads(struct world *w)
                 world_violation(w, "replica %u shows a log that lacks what was promised in its name", r);
         }
         lost += !whole;
+        if (!whole && !w->replica[r].rejoining && w->restarts_left)
+            w->restarts_left--;
         w->replica[r].rejoining = w->replica[r].rejoining || !whole;
     }
     if (lost > w->f)
