@@ -386,8 +386,11 @@ static void forget(struct replica *r)
     struct disk *d = &r->disk;
     struct engine_status status;
     slot_no slot = saved_slot(d->saved);
-    if (!slot || d->base_slot != slot || d->base_sequence >= journal_durable(d->journal))
+    uint64_t durable = journal_durable(d->journal);
+    if (!slot || d->base_slot != slot || d->base_sequence >= durable)
         return;
+    if (d->full_at[0] >= durable || d->full_at[1] >= durable)
+        return; /* without them the full records before them are still needed */
     r->engine_type->status(r->engine, &status);
     if (status.stable >= slot)
         journal_forget(d->journal, least(d->base_at, least(d->full_at[0], d->full_at[1])));

@@ -210,6 +210,8 @@ static void truncate(struct world *w, replica_id r)
     if (!d->saved_slot || d->base_slot != d->saved_slot || status.stable < d->saved_slot ||
         d->base_number >= d->durable)
         return;
+    if (d->full_at[0] >= d->durable || d->full_at[1] >= d->durable)
+        return; /* without them the full records before them are still needed */
     uint64_t to = least(d->base_at, least(d->full_at[0], d->full_at[1]));
     if (to <= d->first)
         return;

@@ -391,10 +391,14 @@ void rejoin_check_heads(struct world *w)
         for (uint32_t k = 0; k < CELLS; k++) {
             bool head = !digest_is_zero(&founding_member(r, k)->head);
             whole = whole && head;
+            if (!head)
+                world_trace(w, "r%u %s shows no log head", r, kind_name(KIND_PREPARATION + k));
             if (k < 2 && learns[r][k] && head && !w->replica[r].cell[k].faulty)
                 world_violation(w, "replica %u shows a log that lacks what was promised in its name", r);
         }
         lost += !whole;
+        if (!whole && !w->replica[r].rejoining && w->restarts_left)
+            w->restarts_left--;
         w->replica[r].rejoining = w->replica[r].rejoining || !whole;
     }
     if (lost > w->f)

@@ -67,11 +67,13 @@ void host_apply(struct configuration *c, const struct reconfig *m, const struct 
     if (renewal->epoch <= host->epoch)
         return; /* of before a resume, executed again: START names later keys */
     host->epoch = renewal->epoch;
+    /* A START may have named the new machine's link key, and its compartments, before its platform key was ordered. */
+    bool here = memcmp(host->link_public, renewal->sign_public.bytes, 32) == 0;
+    for (unsigned k = KIND_PREPARATION - KIND_HOST; moves(renewal) && !here && k < MEMBER_KINDS; k++)
+        host->before[k] = c->member[k][m->replica].epoch;
     host->rotated = !moves(renewal);
     memcpy(host->link_before, host->link_public, 32);
     memcpy(host->link_public, renewal->sign_public.bytes, 32);
     address_set(host->peer, m->peer);
     address_set(host->client, m->client);
-    for (unsigned k = KIND_PREPARATION - KIND_HOST; moves(renewal) && k < MEMBER_KINDS; k++)
-        host->before[k] = c->member[k][m->replica].epoch;
 }
