@@ -60,7 +60,9 @@ struct prep_origin {
     struct prep_admitted admitted[2][BUNDLE_WINDOW];
 };
 
-/* The last admissible RECONFIG of each replica's launcher, and the administrator's last: no launcher displaces that one. */
+/* The last admissible RECONFIG of each replica's launcher, and the administrator's last ones: no launcher displaces those. More than
+ * one, for whoever tried again must not keep backups from the attempt that the primary proposes. */
+#define ADMIN_RECONFIGS 8u
 struct prep_reconfig {
     configuration_no number; /* 0: none */
     struct digest digest;
@@ -92,7 +94,8 @@ struct preparation {
     bool admitted_more;
     struct prep_origin *origin; /* ORIGINS_MAX */
     struct prep_view_change view_change[REPLICAS_MAX];
-    struct prep_reconfig reconfig[REPLICAS_MAX + 1];
+    struct prep_reconfig reconfig[REPLICAS_MAX + ADMIN_RECONFIGS];
+    unsigned admin_reconfigs; /* admitted so far */
     uint8_t *scratch; /* FRAME_MAX, for NEW-VIEW */
     struct sealing sealing;
     bool write_all;      /* the checkpoint rose: before the next vote everything is written anew */

@@ -19,15 +19,27 @@ static void tell_host(const struct preparation *p, const struct digest *digest, 
                     (struct slice){NULL, 0});
 }
 
-bool reconfig_is_admitted(const struct preparation *p, const struct batch_entry *entry)
+static bool is_kept(const struct preparation *p, configuration_no number, const struct digest *digest)
 {
-    if (entry->bundle_no != RECONFIG_BUNDLE_NO)
-        return false;
-    for (unsigned r = 0; r <= REPLICAS_MAX; r++)
-        if (p->reconfig[r].number && p->reconfig[r].number == entry->epoch &&
-            digest_equal(&p->reconfig[r].digest, &entry->bundle))
+    for (unsigned i = 0; i < REPLICAS_MAX + ADMIN_RECONFIGS; i++)
+        if (p->reconfig[i].number && p->reconfig[i].number == number &&
+            digest_equal(&p->reconfig[i].digest, digest))
             return true;
     return false;
+}
+
+bool reconfig_is_admitted(const struct preparation *p, const struct batch_entry *entry)
+{
+    return entry->bundle_no == RECONFIG_BUNDLE_NO && is_kept(p, entry->epoch, &entry->bundle);
+}
+
+static void keep(struct preparation *p, const struct reconfig *reconfig, const struct digest *digest)
+{
+    if (is_kept(p, reconfig->configuration, digest))
+        return;
+    unsigned place = reconfig->signature.len ? REPLICAS_MAX + p->admin_reconfigs++ % ADMIN_RECONFIGS
+                                             : reconfig->replica;
+    p->reconfig[place] = (struct prep_reconfig){.number = reconfig->configuration, .digest = *digest};
 }
 
 enum verdict preparation_on_reconfig(struct preparation *p, const struct frame *frame, struct outbox *out)
@@ -44,8 +56,7 @@ enum verdict preparation_on_reconfig(struct preparation *p, const struct frame *
     if (verdict == VERDICT_ACCEPT)
         verdict = reconfig_admissible(&p->configuration, &reconfig);
     if (verdict == VERDICT_ACCEPT) {
-        p->reconfig[reconfig.signature.len ? REPLICAS_MAX : reconfig.replica] =
-            (struct prep_reconfig){.number = reconfig.configuration, .digest = digest};
+        keep(p, &reconfig, &digest);
         p->admitted_more = true;
     }
     tell_host(p, &digest, verdict, out);
