@@ -121,7 +121,8 @@ enum verdict broker_on_checkpoint(struct broker *b, const struct frame *frame, u
 {
     struct checkpoint checkpoint;
     enum verdict verdict = look(b, frame, &checkpoint);
-    if (verdict != VERDICT_ACCEPT)
+    bool last = verdict == VERDICT_STALE && checkpoint.slot == b->stable; /* P and C may lack it, see step() */
+    if (verdict != VERDICT_ACCEPT && !last)
         return verdict;
     struct checkpoint_queue *queue = &b->checkpoint_queue[own ? b->config.replica : from];
     if (own) {
@@ -174,13 +175,15 @@ void checkpoints_nudge(struct broker *b)
 
 /* --- retransmission -------------------------------------------------------------------------------------------- */
 
-/* CHECKPOINTs above the peer's stable one: it may lack the certificate, or some of the next. */
+/* CHECKPOINTs above the peer's stable one: it may lack the certificate, or some of the next. The last one too if it is in no view: after
+ * a power loss its P and C may know less than its E, and then they have no window in which to vote. */
 void checkpoints_resend(struct broker *b, replica_id to, slot_no above)
 {
+    slot_no from = b->peer[to].in_view || above == 0 ? above + 1 : above;
     if (mutant(MUTANT_PARTING_WITHOUT_CERTIFICATE))
         return; /* the other way by which a C would come to know: without both, it waits for ever */
     for (replica_id r = 0; r < b->configuration->replicas; r++)
         for (unsigned i = 0; i < CHECKPOINTS_KEPT; i++)
-            if (b->checkpoint_slot[r][i] >= b->stable && b->checkpoint_slot[r][i] > above)
+            if (b->checkpoint_slot[r][i] >= b->stable && b->checkpoint_slot[r][i] >= from)
                 broker_send(b, to, blob_slice(&b->checkpoint[r][i]));
 }

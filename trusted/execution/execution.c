@@ -121,8 +121,10 @@ static enum verdict execution_on_start(struct execution *e, const struct frame *
     if (e->configuration.resumed)
         group_key_hand_on(e, out);
     execution_tell_progress(e, out);
-    if (e->checkpoint_slot > exec_stable_slot(e))
-        checkpoint_sign(e, out); /* signed before, by a key that is gone */
+    /* Signed before, by a key that is gone; that it is stable already, P and C may have forgotten, who write nothing while they
+     * are learners. */
+    if (e->checkpoint_slot && e->checkpoint_slot >= exec_stable_slot(e))
+        checkpoint_sign(e, out);
     return VERDICT_ACCEPT;
 }
 
