@@ -393,7 +393,8 @@ void rejoin_check_heads(struct world *w)
             whole = whole && head;
             if (!head)
                 world_trace(w, "r%u %s shows no log head", r, kind_name(KIND_PREPARATION + k));
-            if (k < 2 && learns[r][k] && head && !w->replica[r].cell[k].faulty)
+            /* (A disk that is what it was earlier shows what it held then: that replica is one of the f.) */
+            if (k < 2 && learns[r][k] && head && !w->replica[r].cell[k].faulty && !storage_is_forgetful(w, r))
                 world_violation(w, "replica %u shows a log that lacks what was promised in its name", r);
         }
         lost += !whole;

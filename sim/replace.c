@@ -11,6 +11,7 @@
 
 #define OLD_MARK   ((uint64_t)1 << 40) /* epochs that the machine of before makes up after it was replaced */
 #define FORGED_KEY 0xf0
+#define ANEW_US    5000000u /* shown in vain for so long, a change is signed anew */
 
 static bool taken(const struct world *w, replica_id r)
 {
@@ -25,6 +26,11 @@ static bool locked_out(const struct world *w, replica_id r)
     return true;
 }
 
+static uint64_t attempt_now(const struct world *w)
+{
+    return 1 + w->now_us / ANEW_US;
+}
+
 static size_t encode(struct world *w, replica_id r, struct slice members, const struct sign_key *by,
                      uint8_t *out)
 {
@@ -32,7 +38,7 @@ static size_t encode(struct world *w, replica_id r, struct slice members, const 
     struct sender admin = {.kind = KIND_ADMIN};
     struct reconfig reconfig = {.configuration = configuration_ordered(&w->known),
                                 .replica = r,
-                                .attempt = dice_u64(&w->members_dice),
+                                .attempt = attempt_now(w),
                                 .members = members};
     struct writer bw = writer_to(body, sizeof body);
     if (by) {
@@ -92,13 +98,15 @@ static void order_lock_out(struct world *w, replica_id r)
 {
     uint8_t members[RENEWALS_MAX * renewal_BYTES], frame[RECONFIG_BYTES_MAX + 64];
     struct writer mw = writer_to(members, sizeof members);
-    struct box_key box;
-    box_keypair(&box);
+    struct lock_out *lock = &w->lock_out[r];
+    if (lock->attempt != attempt_now(w))
+        box_keypair(&lock->box);
+    lock->attempt = attempt_now(w);
     for (uint32_t kind = KIND_PREPARATION; kind <= KIND_EXECUTION; kind++) {
         struct renewal renewal = {.kind = kind,
                                   .epoch = w->known.member[kind - KIND_HOST][r].epoch + 1,
                                   .measurement = w->known.member[kind - KIND_HOST][r].measurement};
-        memcpy(renewal.box_public.bytes, box.public, 32);
+        memcpy(renewal.box_public.bytes, lock->box.public, 32);
         renewal_put(&mw, &renewal);
     }
     world_trace(w, "administrator: locks the compartments of r%u out, on %llu", r,

@@ -165,6 +165,12 @@ struct sim_client {
 /* Frames seen, for replays and for bodies that an attack needs. */
 #define MEMORY_FRAMES 2048u
 
+/* The keys that the administrator draws to lock compartments out: new ones with each attempt. */
+struct lock_out {
+    uint64_t attempt;
+    struct box_key box;
+};
+
 struct world {
     struct sim_options options;
     uint64_t now_us;
@@ -208,6 +214,7 @@ struct world {
     bool replaces; /* some come back on another machine; see replace.c */
     struct dice members_dice;
     struct sign_key old_platform[REPLICAS_MAX];
+    struct lock_out lock_out[REPLICAS_MAX];
     struct parcel *shown[SHOWN_KEPT]; /* what the administrator signed */
     struct sim_result *result;
     jmp_buf failed;

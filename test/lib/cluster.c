@@ -386,6 +386,27 @@ struct slice cluster_sign_start(struct cluster *c, const struct start *manifest,
     return (struct slice){to, len};
 }
 
+struct start cluster_resumed(struct cluster *c, uint64_t resumed)
+{
+    static uint8_t steps[CONFIGURATION_STEPS_BYTES], ordered[CONFIGURATION_ORDERED_BYTES];
+    static struct configuration founding;
+    struct start start = cluster_manifest(c);
+    struct writer sw = writer_to(steps, sizeof steps), ow = writer_to(ordered, sizeof ordered);
+    struct slice bytes = cluster_sign_start(c, &start, &c->admin);
+    struct frame frame;
+    if (resumed == 0)
+        return start;
+    CHECK(frame_decode(bytes.data, bytes.len, &frame) &&
+          configuration_load(&founding, &frame, c->admin.public) == VERDICT_ACCEPT);
+    configuration_put_ordered(&founding, &sw, &ow);
+    start.resumed = resumed;
+    start.configuration += resumed;
+    start.view = 3 * resumed;
+    start.steps = (struct slice){steps, sw.len};
+    start.ordered = (struct slice){ordered, ow.len};
+    return start;
+}
+
 /* --- lifecycle ------------------------------------------------------------------------------------------------- */
 
 static void origin_session(struct cluster *c, struct test_origin *o)

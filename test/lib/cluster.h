@@ -115,6 +115,8 @@ struct auth *cluster_auth(struct cluster *cluster, enum kind kind, replica_id re
 
 /* The manifest that names the compartments as they are; lists live as long as the cluster. */
 struct start cluster_manifest(struct cluster *cluster);
+/* The START that the `resumed`-th restart of all gets (0: the founding's), before it is signed; its lists are static. */
+struct start cluster_resumed(struct cluster *cluster, uint64_t resumed);
 /* Signed by `admin`, with the group key sealed to each E. */
 struct slice cluster_sign_start(struct cluster *cluster, const struct start *manifest,
                                 const struct sign_key *admin);

@@ -83,29 +83,14 @@ static void be_gone(struct newborn *n)
 static struct slice start_with(const struct newborn *n, uint64_t resumed)
 {
     static uint8_t members[MEMBER_KINDS * 4 * member_BYTES];
-    uint8_t steps[CONFIGURATION_STEPS_BYTES], ordered[CONFIGURATION_ORDERED_BYTES];
-    struct start manifest = cluster_manifest(cluster);
-    struct writer w = writer_to(members, sizeof members), sw = writer_to(steps, sizeof steps),
-                  ow = writer_to(ordered, sizeof ordered);
+    struct start manifest = cluster_resumed(cluster, resumed);
+    struct writer w = writer_to(members, sizeof members);
     for (uint32_t i = 0; i < member_count(manifest.members); i++) {
         struct member m = member_at(manifest.members, i);
         bool mine = n && m.replica == n->member.replica && m.kind == n->member.kind;
         member_put(&w, mine ? &n->member : &m);
     }
-    if (resumed) {
-        struct frame frame;
-        static struct configuration founding;
-        struct slice bytes = cluster_sign_start(cluster, &manifest, &cluster->admin);
-        assert_true(frame_decode(bytes.data, bytes.len, &frame));
-        assert_verdict(configuration_load(&founding, &frame, cluster->admin.public), ACCEPT);
-        configuration_put_ordered(&founding, &sw, &ow);
-    }
     manifest.members = (struct slice){members, w.len};
-    manifest.resumed = resumed;
-    manifest.configuration += resumed;
-    manifest.view = 3 * resumed;
-    manifest.steps = (struct slice){steps, sw.len};
-    manifest.ordered = (struct slice){ordered, ow.len};
     return cluster_sign_start(cluster, &manifest, &cluster->admin);
 }
 

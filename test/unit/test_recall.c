@@ -167,11 +167,7 @@ static void recall_all(enum kind kind)
 /* A START after a restart of all. */
 static struct start resuming(void)
 {
-    struct start start = cluster_manifest(c);
-    start.configuration = 2;
-    start.resumed = 1;
-    start.view = 1;
-    return start;
+    return cluster_resumed(c, 1);
 }
 
 static enum verdict start_with(enum kind kind, const struct start *start)
@@ -292,10 +288,7 @@ static void only_a_start_that_goes_on_is_taken(void **state)
     (void)state;
     for (enum kind kind = P; kind <= E; kind++) {
         recall_all(kind);
-        struct start start = resuming();
-        start.configuration = 1;
-        start.resumed = 0;
-        start.view = 0;
+        struct start start = cluster_resumed(c, 0);
         assert_verdict(start_with(kind, &start), MISMATCH);
         start = resuming();
         start.cluster.bytes[3] ^= 1;
