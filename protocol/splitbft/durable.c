@@ -46,8 +46,8 @@ void durable_list(struct broker *b, slot_no slot, const struct digest *batch, st
  * it, and the bundles that they name, are written once more. */
 static void carry_over(struct broker *b, slot_no slot)
 {
-    for (uint32_t at = b->queue.head; at; at = b->bundle[at - 1].queue_next)
-        b->bundle[at - 1].persisted = false; /* a batch to come may list it */
+    for (uint32_t i = 0; i < BUNDLES_MAX; i++)
+        b->bundle[i].persisted = false; /* a batch to come may list it; one that was listed before, too */
     for (unsigned i = 0; i < LOG_SLOTS; i++)
         for (unsigned k = 0; b->slot[i].slot > slot && k < LISTS_PER_SLOT; k++) {
             struct slot_list *list = &b->slot[i].list[k];

@@ -62,7 +62,7 @@ struct prep_origin {
 
 /* The last admissible RECONFIG of each replica's launcher, and the administrator's last ones: no launcher displaces those. More than
  * one, for whoever tried again must not keep backups from the attempt that the primary proposes. */
-#define ADMIN_RECONFIGS 8u
+#define ADMIN_RECONFIGS 64u /* a batch may list them all; he signs one every few seconds */
 struct prep_reconfig {
     configuration_no number; /* 0: none */
     struct digest digest;
