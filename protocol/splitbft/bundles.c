@@ -434,6 +434,29 @@ static enum verdict from_administrator(const struct broker *b, const struct reco
     return verdict == VERDICT_BAD_SIGNATURE ? VERDICT_MISMATCH : verdict;
 }
 
+/* Who tries again means the later attempt: earlier ones that nobody listed go. Else they would pile up, and the primary would propose
+ * one that the others' P have long replaced. False: a later one is here. */
+static bool latest_attempt(struct broker *b, const struct reconfig *reconfig)
+{
+    for (uint32_t at = b->queue.head, next; at; at = next) {
+        struct bundle_entry *entry = &b->bundle[at - 1];
+        struct frame frame;
+        struct reconfig other;
+        next = entry->queue_next;
+        if (entry->origin != ORIGIN_RECONFIG || entry->state != BUNDLE_QUEUED || entry->refused ||
+            entry->slot > b->executed || !frame_decode(entry->frame.data, entry->frame.len, &frame) ||
+            reconfig_check(&frame, &other) != VERDICT_ACCEPT || other.replica != reconfig->replica ||
+            (other.signature.len == 0) != (reconfig->signature.len == 0))
+            continue;
+        if (other.attempt > reconfig->attempt && other.configuration >= reconfig->configuration)
+            return false;
+        if (reconfig_admissible(&b->held, reconfig) != VERDICT_ACCEPT)
+            return true; /* own P will say so: what anybody makes up displaces nothing */
+        bundles_drop(b, entry);
+    }
+    return true;
+}
+
 /* Ordered like a bundle of a reserved origin. What own P refuses goes at once. */
 enum verdict broker_on_reconfig(struct broker *b, const struct frame *frame, unsigned from)
 {
@@ -449,6 +472,8 @@ enum verdict broker_on_reconfig(struct broker *b, const struct frame *frame, uns
         verdict = from_administrator(b, &reconfig);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
+    if (!bundles_find(b, &named.bundle) && !latest_attempt(b, &reconfig))
+        return VERDICT_STALE;
     if (from == FROM_LAUNCHER) /* the administrator shows it to everybody himself */
         broker_send(b, PEER_ALL, frame->whole);
     return take(b, frame, &named, false, 0, false);
