@@ -139,7 +139,7 @@ up_cluster
 expect word call get last
 down_cluster
 # ... and under durability memory what was there is gone, and says so.
-init_cluster gone --split-app
+init_cluster gone --split-app --durability memory
 up_cluster
 expect ok call put a 1
 lose_power

@@ -170,6 +170,6 @@ void genesis_flush(struct execution *e, struct outbox *out)
     struct genesis_loading *g = &e->genesis;
     if (g->wanted && !e->state_bad)
         g->wanted = false; /* a later state was here first: a saved one, or that of peers */
-    else if (g->news && e->group_known && !e->based)
+    else if (g->news && e->group_known && e->started)
         tell(e, out);
 }
