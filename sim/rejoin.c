@@ -343,12 +343,14 @@ void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct sl
         (void)configuration_follow(&w->known, &frame);
         replace_check(w);
     }
-    if (w->options.rules_unchecked)
-        return;
     if (cell == CELL_E && e->started)
         check_execution(w, r, &frame, e);
     if (frame.type == FRAME_CHECKPOINT && e->started)
         check_keys(w, r, &e->configuration);
+    bool votes =
+        frame.type == FRAME_COMMIT || frame.type == FRAME_PREPARE || frame.type == FRAME_PRE_PREPARE;
+    if (votes && frame.sender.epoch != epoch_of(w, r))
+        world_violation(w, "replica %u votes with the keys of an earlier life", r);
     if (frame.type == FRAME_COMMIT)
         check_vote(w, r, &frame, &c->configuration);
     if (frame.type == FRAME_PREPARE || frame.type == FRAME_PRE_PREPARE)
@@ -402,7 +404,7 @@ void rejoin_check_heads(struct world *w)
             w->restarts_left--;
         w->replica[r].rejoining = w->replica[r].rejoining || !whole;
     }
-    if (lost > w->f)
+    if (lost > w->f && !w->options.rot_everywhere)
         world_violation(w, "%u replicas have lost their logs: nobody can resume", lost);
 }
 

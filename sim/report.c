@@ -298,9 +298,8 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 0;
         o->hosts = 4;
         o->attacks_per_s = 0;
-        /* These two show as wrong answers, too. */
-        o->rules_unchecked = mutant == MUTANT_SEALED_KEY_VOTES || mutant == MUTANT_OLD_EPOCH_VIEW_CHANGE;
-        o->restless = o->rules_unchecked || mutant == MUTANT_CONFIGURATION_IGNORED;
+        o->restless = mutant == MUTANT_SEALED_KEY_VOTES || mutant == MUTANT_OLD_EPOCH_VIEW_CHANGE ||
+                      mutant == MUTANT_CONFIGURATION_IGNORED;
         o->replaces = 0;
         o->evil_launchers = mutant == MUTANT_MORE_THAN_F_PENDING;
         o->seed = mutant == MUTANT_CONFIGURATION_IGNORED   ? 75 /* rare: near one that shows it */

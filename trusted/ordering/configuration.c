@@ -421,8 +421,10 @@ static enum verdict launcher_vouches(const struct configuration *c, const struct
 {
     uint8_t report_data[REPORT_BYTES];
     struct evidence evidence = evidence_of(renewal);
+    const uint8_t *platform = mutant(MUTANT_OLD_PLATFORM_KEY) ? c->platform[m->replica].public
+                                                              : c->ordered[0][m->replica].measurement.bytes;
     struct attest_policy policy = {
-        .software_key = c->platform[m->replica].present ? c->ordered[0][m->replica].measurement.bytes : NULL,
+        .software_key = c->platform[m->replica].present ? platform : NULL,
         .measurement = &c->ordered[renewal->kind - KIND_HOST][m->replica].measurement,
     };
     attest_bound(&c->cluster, m->replica, renewal, m->configuration, m->attempt, report_data);

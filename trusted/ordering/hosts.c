@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 #include "ordering/auth.h"
-#include "ordering/mutant.h"
 
 void hosts_load(struct configuration *c)
 {
@@ -61,7 +60,7 @@ void host_apply(struct configuration *c, const struct reconfig *m, const struct 
     struct ordered_keys *ordered = &c->ordered[0][m->replica];
     ordered->epoch = renewal->epoch;
     ordered->after = activation;
-    if (moves(renewal) && !mutant(MUTANT_OLD_PLATFORM_KEY))
+    if (moves(renewal))
         memcpy(ordered->measurement.bytes, renewal->box_public.bytes, 32);
     c->platform[m->replica].present |= moves(renewal);
     if (renewal->epoch <= host->epoch)
