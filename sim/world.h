@@ -59,6 +59,7 @@ struct sim_options {
     bool plain_network;      /* no loss, constant delay: for scenarios */
     const char *only_attack; /* by name, for tests; NULL: any */
     enum sim_end end;        /* of the safety phase */
+    bool rules_unchecked; /* of reconfiguration, see rejoin.c: only what follows from breaking them counts */
     bool restless;        /* whoever may restart does, and is back soon; or disks have no peace */
     bool rot_everywhere;  /* every disk, not f; with safety_only */
     bool idle;            /* clients stop early on */
