@@ -25,7 +25,7 @@
 /* An operation (request) and its result are at most this long. */
 #define REDOUBT_OP_MAX_BYTES (1024u * 1024u + 4096u)
 /* Operations or leaves that a service is told of in advance, see `expect`. */
-#define REDOUBT_EXPECT_MAX 16
+#define REDOUBT_EXPECT_MAX 32
 /* Keys named by one operation, see struct redoubt_keys. */
 #define REDOUBT_KEYS_MAX 64
 
