@@ -82,7 +82,7 @@ void disk_wipe(struct disk *d)
     rows_clear(&d->saved);
     d->saved_slot = 0;
     d->durable = next_number(d);
-    d->damaged = false;
+    d->damaged = d->rotten = false;
     d->chain.len = 0;
 }
 
@@ -119,7 +119,8 @@ static void sync_begin(struct world *w, replica_id r)
     world_later(w, delay, DUE_DISK, r, 0, d->life, NULL);
 }
 
-#define CHAIN_BYTES_MAX (1024u * 1024u)
+#define CHAIN_BYTES_MAX   (1024u * 1024u)
+#define SAVE_DELAY_MAX_US 20000u
 
 static void chain_append(struct disk *d, struct slice frame)
 {
@@ -357,6 +358,8 @@ bool disk_takes_piece(struct world *w, replica_id r, struct parcel *parcel)
         return false;
     CHECK(local_saved_decode(frame.body, &saved));
     struct reader reader = reader_of(frame.attachment.data, frame.attachment.len);
+    CHECK(!d->storing);
+    d->storing = true;
     if (saved.number == 1)
         rows_clear(&d->staged);
     while (reader_left(&reader)) {
@@ -372,8 +375,17 @@ bool disk_takes_piece(struct world *w, replica_id r, struct parcel *parcel)
     }
     if (saved.last)
         commit_saved(d, saved.slot, saved.leaf_count);
-    give_save(w, r, saved.number);
+    world_later(w, dice_below(&w->disk_dice, SAVE_DELAY_MAX_US), DUE_SAVE, r, (uint32_t)saved.number, d->life, NULL);
     return true;
+}
+
+void disk_on_stored(struct world *w, replica_id r, uint32_t piece, uint64_t life)
+{
+    struct disk *d = &w->replica[r].disk;
+    if (life != d->life)
+        return;
+    d->storing = false;
+    give_save(w, r, piece);
 }
 
 /* ------------------------------------------------------------------------------------------------ power */
@@ -387,7 +399,7 @@ void disk_power_loss(struct disk *d)
     d->failed = false;
     d->ignored_failure = false;
     d->full_until_us = 0;
-    d->save_asked = false;
+    d->save_asked = d->storing = false;
     d->base_slot = UINT64_MAX; /* of this life, once it is written */
     waiting_clear(d);
     rows_clear(&d->staged);
@@ -461,6 +473,10 @@ void disk_recall(struct world *w, replica_id r, bool rejoins)
     CHECK(sink.order != NULL);
     resume_compartments(&log, d->saved_slot, rejoins, &sink);
     free(sink.order);
+    const struct cell *cell = &w->replica[r].cell[CELL_E];
+    if (!cell->faulty && !d->rotten && ((const struct execution *)cell->state)->save.failed)
+        world_violation(w, "E%u: the checkpoint that it saved at slot %llu is not what it was", r,
+                        (unsigned long long)d->saved_slot);
 }
 
 void disk_resume_engine(struct world *w, replica_id r)

@@ -58,11 +58,13 @@ struct disk {
     size_t waitings, waiting_cap;
     uint64_t life;
     bool damaged;         /* its log is, as was found when it was read */
+    bool rotten;          /* its saved checkpoint may be */
     bool failed;          /* a sync did: this replica votes no more */
     bool ignored_failure; /* only a mutant: what is written from now on is lost */
     uint64_t full_until_us;
     struct writer chain; /* CONFIGURATIONs: u32 length and frame each, CHAIN_BYTES_MAX */
     /* Saving. */
+    bool storing; /* a piece */
     struct disk_rows saved, staged;
     slot_no saved_slot, base_slot;
     uint64_t base_at, base_number; /* E's latest base: where the log may begin, and its number */
@@ -78,6 +80,8 @@ void disk_append(struct world *w, uint32_t r, const struct action *action);
 /* Does this have to wait? Then it is kept. */
 bool disk_holds(struct world *w, uint32_t r, const struct disk_waiting *action);
 void disk_on_due(struct world *w, uint32_t r, uint64_t life);
+/* A piece of a checkpoint is stored: E is asked for the next. */
+void disk_on_stored(struct world *w, uint32_t r, uint32_t piece, uint64_t life);
 /* A piece of a checkpoint, from E. */
 bool disk_takes_piece(struct world *w, uint32_t r, struct parcel *parcel);
 /* A sync fails: EVENT_STOP_VOTING. */

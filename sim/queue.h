@@ -20,6 +20,7 @@ enum due_kind {
     DUE_CONNECTED,    /* client a and replica b; x: connection */
     DUE_NEMESIS,      /* the next fault */
     DUE_DISK,         /* replica a: a sync of its disk ends; x: life of the disk */
+    DUE_SAVE,         /* replica a: piece b of its checkpoint is stored; x: life of the disk */
     DUE_SCRIPT,       /* line a of a scenario */
     DUE_RESTART,      /* replica a comes back, with nothing */
     DUE_REJOIN,       /* its launcher looks whether it is listed; x: incarnation */

@@ -277,6 +277,10 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->seconds = 10;
         o->restless = true;
         break;
+    case MUTANT_SAVED_UNHELD:
+        o->faults = FAULTS_STORAGE;
+        o->seconds = 20;
+        break;
     case MUTANT_DAMAGE_TAKEN_FOR_END:
         o->faults = FAULTS_STORAGE | FAULTS_NETWORK;
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = -1;

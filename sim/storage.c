@@ -125,6 +125,7 @@ static void rot_checkpoint(struct world *w, struct disk *d)
         rotten->data[dice_below(&w->disk_dice, rotten->len)] ^= (uint8_t)(1u << dice_below(&w->disk_dice, 8));
     parcel_drop(row->bytes);
     row->bytes = rotten;
+    d->rotten = true;
 }
 
 /* ------------------------------------------------------------------------------------------------ a loss of power */

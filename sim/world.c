@@ -202,6 +202,9 @@ static void on_replica_due(struct world *w, const struct due *due)
     case DUE_DISK:
         disk_on_due(w, due->a, due->x);
         break;
+    case DUE_SAVE:
+        disk_on_stored(w, due->a, due->b, due->x);
+        break;
     case DUE_RUN_END:
         replica->run_ending = false;
         replica_event(w, due->a, EVENT_RUN_END, 0, frame);

@@ -18,6 +18,8 @@
 #define BATCH_BUNDLES_MAX   32u
 #define LEAVES_MAX          4096u /* every run clears these tables */
 #define LEAF_BYTES_MAX      (64u * 1024u)
+#define SAVE_PIECE_BYTES    1024u /* so that much happens between two */
+#define SAVE_PART_BYTES     512u
 #else
 #define CHECKPOINT_INTERVAL 128u /* K: slots between checkpoints */
 #define WINDOW              256u /* L: slots above the stable checkpoint that may be voted on; a multiple of K */
@@ -25,6 +27,8 @@
 #define BATCH_BUNDLES_MAX   256u                  /* bundles in one batch (slot) */
 #define LEAVES_MAX          (4u * 1024u * 1024u)  /* of a service's state */
 #define LEAF_BYTES_MAX      (64u * 1024u * 1024u) /* a leaf that is larger cannot be moved */
+#define SAVE_PIECE_BYTES    (512u * 1024u)        /* of a checkpoint that is saved; a piece is full from here on */
+#define SAVE_PART_BYTES     (256u * 1024u)        /* of a leaf or table that is saved */
 #endif
 
 #define ORIGIN_RECONFIG ORIGINS_MAX /* the reserved origin: RECONFIGs, which nobody's table has a row for */

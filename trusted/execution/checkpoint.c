@@ -29,6 +29,8 @@ void checkpoint_touch(const struct redoubt_env *env, uint64_t leaf)
 {
     struct execution *e = env->engine;
     CHECK(leaf < LEAVES_MAX);
+    if (e->sealing.on)
+        save_touch(e, leaf);
     if (leaf == e->fetch.loading)
         return; /* its digest is known before its content is here */
     e->fetch.others = true;
@@ -36,8 +38,6 @@ void checkpoint_touch(const struct redoubt_env *env, uint64_t leaf)
         leaf_digest(e, leaf);
     serve_touch(e, leaf);
     backup_touch(e, leaf);
-    if (e->sealing.on)
-        save_touch(e, leaf);
     e->dirty[leaf / 64] |= 1ull << leaf % 64;
 }
 

@@ -337,7 +337,7 @@ static void repeat(struct execution *e, const struct batch_entry *entry, struct 
 
 bool execution_advance(struct execution *e, struct outbox *out)
 {
-    if (state_unusable(e) || e->save.active || e->executed >= exec_stable_slot(e) + WINDOW)
+    if (state_unusable(e) || save_stands_still(e) || e->executed >= exec_stable_slot(e) + WINDOW)
         return false;
     struct exec_slot *s = &e->slot[(e->executed + 1) % WINDOW];
     struct batch batch;

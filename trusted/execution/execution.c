@@ -63,10 +63,8 @@ static void *execution_init(struct arena *arena, const struct compartment_config
     for (uint64_t leaf = 0; leaf < e->service->leaf_count(e->service_state); leaf++)
         e->dirty[leaf / 64] |= 1ull << leaf % 64;
     sealing_init(&e->sealing, config);
-    if (e->sealing.on) {
-        e->save.dirty = arena_take(arena, LEAVES_MAX / 8);
-        save_all_again(e);
-    }
+    if (e->sealing.on)
+        save_init(e, arena);
     struct hello_head head = {0};
     hello_emit(&e->auth, config, &head, out);
     return e;

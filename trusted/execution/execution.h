@@ -236,7 +236,8 @@ struct fetch_state {
 /* A checkpoint that is handed to the host for its disk (save.c), or comes back from there. */
 struct save {
     bool wanted; /* at the next checkpoint slot */
-    bool active; /* nothing is executed */
+    bool active; /* pieces are being given */
+    bool still;  /* ... and nothing is executed meanwhile */
     bool behind; /* state came by transfer: until it is saved, no CHECKPOINT is signed */
     slot_no slot;
     uint64_t number; /* of the last piece given */
@@ -244,8 +245,14 @@ struct save {
     size_t leaf_at;
     uint8_t *origins;
     size_t origins_cap, origins_at;
+    uint8_t *plain; /* the head, as of the slot */
+    size_t plain_cap;
     bool head_given;
-    uint64_t *dirty; /* bitmap: not saved as it is */
+    bool owed; /* a piece, perhaps of a save before this one, is not acknowledged: the host takes no other */
+    uint64_t *dirty; /* bitmap: not saved as it is, nor due */
+    uint64_t *due;   /* bitmap: of the save under way, until all of it is stored; what is held is not among it */
+    struct held_leaf *held, *held_last; /* changed since the slot, and not given yet */
+    size_t held_bytes;
     bool loading, origins_loaded, failed;
     struct saved_head head;
     uint8_t *part;
@@ -490,8 +497,14 @@ enum verdict execution_on_recall(struct execution *e, const struct frame *frame,
 enum verdict execution_on_parting(struct execution *e, const struct frame *frame);
 
 /* save.c */
+void save_init(struct execution *e, struct arena *arena);
+/* This leaf, or those from `first` to below `end`, are about to change. */
 void save_touch(struct execution *e, uint64_t leaf);
-void save_all_again(struct execution *e);
+void save_touch_from(struct execution *e, uint64_t first, uint64_t end);
+/* Nothing is to be executed now. */
+bool save_stands_still(const struct execution *e);
+/* Another state comes in: a save under way begins anew after it. */
+void save_interrupt(struct execution *e);
 void save_begin(struct execution *e, struct outbox *out);
 void save_first_piece(struct execution *e, struct outbox *out);
 enum verdict execution_on_save(struct execution *e, const struct frame *frame, struct outbox *out);

@@ -91,7 +91,6 @@ static void notice_jump(struct execution *e, struct outbox *out)
     if (e->written + 1 >= e->remembered_from)
         return;
     e->written = e->remembered_from - 1;
-    save_all_again(e);
     e->save.behind = true;
     /* At once: the others may have come to the end of their window and wait for this E's word. */
     if (e->executed == e->checkpoint_slot && !e->in_slot && !e->freeze.active)

@@ -1,13 +1,22 @@
 /*
  * Saving a checkpoint: on its host's word, at the next checkpoint slot, E hands out all leaves that changed since it last
- * did, sealed, and the origin table, in pieces that the host asks for one by one; it executes nothing meanwhile (the replicas
- * take turns, so the cluster goes on). Loading is the way back, believed only when the whole gives the root that was sealed with it.
+ * did, sealed, and the origin table, in pieces that the host asks for one by one. It goes on executing: a leaf that is due and about
+ * to change is held as it was, until it is given. Where there is no room for that, or the service has a process of its own,
+ * the next attempt stands still: nothing is executed while it lasts. Loading is the way back, believed only when the whole
+ * gives the root that was sealed with it.
  */
 #include "execution/execution.h"
 
-#define PART_BYTES    (256u * 1024u)
-#define PIECE_BYTES   (512u * 1024u)
 #define LEAF_LOAD_MAX (64u * 1024u * 1024u)
+#define HELD_PART     8u /* at most this part of the arena for leaves that are held */
+
+/* A leaf as it was at the checkpoint that is being saved; bytes up to `at` were given. */
+struct held_leaf {
+    struct held_leaf *next;
+    uint64_t leaf;
+    size_t len, at;
+    uint8_t data[];
+};
 
 struct range {
     struct redoubt_sink sink;
@@ -40,23 +49,120 @@ static size_t leaf_part(struct execution *e, uint64_t leaf, size_t skip, uint8_t
     return r.total;
 }
 
-void save_touch(struct execution *e, uint64_t leaf)
+static void held_drop(struct execution *e)
 {
-    e->save.dirty[leaf / 64] |= 1ull << leaf % 64;
+    struct save *s = &e->save;
+    struct held_leaf *held = s->held;
+    s->held = held->next;
+    if (!s->held)
+        s->held_last = NULL;
+    s->held_bytes -= sizeof *held + held->len;
+    arena_free(e->arena, held, sizeof *held + held->len);
 }
 
-void save_all_again(struct execution *e)
-{
-    memset(e->save.dirty, 0xff, LEAVES_MAX / 8);
-}
-
+/* What is no longer needed of a save that is through, or given up. */
 static void forget(struct execution *e)
 {
     struct save *s = &e->save;
+    while (s->held)
+        held_drop(e);
     arena_free(e->arena, s->origins, s->origins_cap);
     s->origins = NULL;
     s->origins_cap = 0;
+    arena_free(e->arena, s->plain, s->plain_cap);
+    s->plain = NULL;
+    s->plain_cap = 0;
     s->active = false;
+}
+
+/* What was due, and was given to no purpose, is so again. */
+static void give_up(struct execution *e)
+{
+    struct save *s = &e->save;
+    forget(e);
+    s->head_given = false;
+    for (uint64_t word = 0; word <= s->leaf_count / 64 && word < LEAVES_MAX / 64; word++) {
+        s->dirty[word] |= s->due[word];
+        s->due[word] = 0;
+    }
+}
+
+/* All of it is stored. */
+static void settle(struct execution *e)
+{
+    struct save *s = &e->save;
+    s->head_given = false;
+    s->still = e->config.apart != NULL;
+    memset(s->due, 0, (s->leaf_count / 64 + 1 < LEAVES_MAX / 64 ? s->leaf_count / 64 + 1 : LEAVES_MAX / 64) * 8);
+}
+
+static bool hold(struct execution *e, uint64_t leaf)
+{
+    struct save *s = &e->save;
+    size_t len, total = leaf_part(e, leaf, 0, NULL, 0, &len), bytes = sizeof(struct held_leaf) + total;
+    if (s->held_bytes + bytes > e->arena->size / HELD_PART)
+        return false;
+    struct held_leaf *held = arena_alloc(e->arena, bytes);
+    if (!held)
+        return false;
+    *held = (struct held_leaf){.leaf = leaf, .len = total};
+    (void)leaf_part(e, leaf, 0, held->data, total, &len);
+    CHECK(len == total);
+    if (leaf == s->leaf) {
+        held->at = s->leaf_at; /* parts of one leaf come one behind the other */
+        s->leaf_at = 0;
+        held->next = held->at ? s->held : NULL;
+    }
+    if (held->at) {
+        s->held = held;
+    } else if (s->held_last) {
+        s->held_last->next = held;
+    } else {
+        s->held = held;
+    }
+    if (!held->next)
+        s->held_last = held;
+    s->held_bytes += bytes;
+    s->due[leaf / 64] &= ~(1ull << leaf % 64);
+    return true;
+}
+
+void save_touch(struct execution *e, uint64_t leaf)
+{
+    struct save *s = &e->save;
+    bool due = s->active && leaf < s->leaf_count && leaf >= s->leaf && s->due[leaf / 64] >> leaf % 64 & 1;
+    if (due && !mutant(MUTANT_SAVED_UNHELD) && (s->still || !hold(e, leaf))) {
+        give_up(e);
+        s->wanted = s->still = true;
+    }
+    s->dirty[leaf / 64] |= 1ull << leaf % 64;
+}
+
+void save_touch_from(struct execution *e, uint64_t first, uint64_t end)
+{
+    for (; e->sealing.on && first < end; first++)
+        save_touch(e, first);
+}
+
+void save_init(struct execution *e, struct arena *arena)
+{
+    e->save.dirty = arena_take(arena, LEAVES_MAX / 8);
+    e->save.due = arena_take(arena, LEAVES_MAX / 8);
+    e->save.still = e->config.apart != NULL;
+    memset(e->save.dirty, 0xff, LEAVES_MAX / 8); /* nothing is saved yet */
+}
+
+bool save_stands_still(const struct execution *e)
+{
+    return e->save.active && e->save.still;
+}
+
+void save_interrupt(struct execution *e)
+{
+    if (!e->save.active && !e->save.head_given)
+        return;
+    give_up(e);
+    e->save.wanted = true;
 }
 
 /* All origins' records, each behind its length. */
@@ -86,19 +192,72 @@ static bool records_load(struct execution *e, struct reader *r)
     return reader_done(r);
 }
 
+static void put_certificate(const struct execution *e, struct saved_head *head)
+{
+    head->stable_slot = e->stable.certificate.slot;
+    head->stable_root = e->stable.certificate.root;
+    head->signers = certificate_signers(&e->stable.certificate);
+}
+
+/* As it is now; the certificate may be a later one when it is given. */
+static bool head_keep(struct execution *e)
+{
+    struct save *s = &e->save;
+    struct ordered_lists lists;
+    uint8_t plain[sizeof e->stable.certificate.signers + sizeof lists + 160];
+    execution_put_ordered(e, &lists);
+    struct saved_head head = {.slot = e->executed,
+                              .root = e->root,
+                              .time_us = e->time_us,
+                              .leaf_count = e->service->leaf_count(e->service_state),
+                              .origins_len = s->origins_cap,
+                              .steps = lists.steps,
+                              .ordered = lists.ordered,
+                              .bodies = lists.bodies};
+    put_certificate(e, &head);
+    struct writer w = writer_to(plain, sizeof plain);
+    saved_head_put(&w, &head);
+    CHECK(!w.bad);
+    s->plain = arena_alloc(e->arena, w.len);
+    s->plain_cap = s->plain ? w.len : 0;
+    if (s->plain)
+        memcpy(s->plain, plain, w.len);
+    return s->plain != NULL;
+}
+
+static bool origins_keep(struct execution *e)
+{
+    struct save *s = &e->save;
+    s->origins_cap = records_size(e);
+    s->origins = arena_alloc(e->arena, s->origins_cap);
+    if (!s->origins)
+        return false;
+    struct writer w = writer_to(s->origins, s->origins_cap);
+    records_save(e, &w);
+    CHECK(!w.bad && w.len == s->origins_cap);
+    return true;
+}
+
+/* What changed up to now is due; leaves from the count on stay marked until they are there. */
+static void leaves_due(struct save *s)
+{
+    for (uint64_t word = 0; word <= s->leaf_count / 64 && word < LEAVES_MAX / 64; word++) {
+        uint64_t left = s->leaf_count - word * 64, there = left < 64 ? (1ull << left) - 1 : ~0ull;
+        s->due[word] = s->dirty[word] & there;
+        s->dirty[word] &= ~there;
+    }
+}
+
 /* The checkpoint of this slot was just made; its root is known. */
 void save_begin(struct execution *e, struct outbox *out)
 {
     struct save *s = &e->save;
-    forget(e); /* one under way is of a state that is gone */
+    give_up(e); /* one under way is of a state that is gone */
     s->wanted = false;
-    s->origins_cap = records_size(e);
-    s->origins = arena_alloc(e->arena, s->origins_cap);
-    if (!s->origins)
+    if (!origins_keep(e) || !head_keep(e)) {
+        forget(e);
         return; /* the host asks again */
-    struct writer w = writer_to(s->origins, s->origins_cap);
-    records_save(e, &w);
-    CHECK(!w.bad && w.len == s->origins_cap);
+    }
     s->active = true;
     s->slot = e->executed;
     s->number = 0;
@@ -106,7 +265,7 @@ void save_begin(struct execution *e, struct outbox *out)
     s->leaf_at = 0;
     s->origins_at = 0;
     s->leaf_count = e->service->leaf_count(e->service_state);
-    s->head_given = false;
+    leaves_due(s);
     execution_write_base(e, out);
 }
 
@@ -136,18 +295,18 @@ static void put_part(struct execution *e, struct writer *w, unsigned what, unsig
 static void put_origins(struct execution *e, struct writer *w)
 {
     struct save *s = &e->save;
-    while (s->origins_at < s->origins_cap && w->len < PIECE_BYTES) {
-        size_t left = s->origins_cap - s->origins_at, len = left < PART_BYTES ? left : PART_BYTES;
+    while (s->origins_at < s->origins_cap && w->len < SAVE_PIECE_BYTES) {
+        size_t left = s->origins_cap - s->origins_at, len = left < SAVE_PART_BYTES ? left : SAVE_PART_BYTES;
         memcpy(e->results + SAVE_PART_HEAD, s->origins + s->origins_at, len);
         put_part(e, w, RECALL_ORIGINS, RECORD_ORIGINS, 0, s->origins_cap, s->origins_at, len);
         s->origins_at += len;
     }
 }
 
-static bool next_dirty(struct save *s)
+static bool next_due(struct save *s)
 {
     while (s->leaf < s->leaf_count) {
-        uint64_t word = s->dirty[s->leaf / 64] >> (s->leaf % 64);
+        uint64_t word = s->due[s->leaf / 64] >> (s->leaf % 64);
         if (word) {
             s->leaf += (unsigned)__builtin_ctzll(word);
             return s->leaf < s->leaf_count;
@@ -157,41 +316,54 @@ static bool next_dirty(struct save *s)
     return false;
 }
 
+/* The next part of the leaf at which it is. */
+static void put_due(struct execution *e, struct writer *w)
+{
+    struct save *s = &e->save;
+    size_t len, total = leaf_part(e, s->leaf, s->leaf_at, e->results + SAVE_PART_HEAD, SAVE_PART_BYTES, &len);
+    put_part(e, w, RECALL_LEAF, RECORD_LEAF, s->leaf, total, s->leaf_at, len);
+    s->leaf_at += len;
+    if (s->leaf_at < total)
+        return;
+    s->leaf++;
+    s->leaf_at = 0;
+}
+
+static void put_held(struct execution *e, struct writer *w)
+{
+    struct held_leaf *held = e->save.held;
+    size_t left = held->len - held->at, len = left < SAVE_PART_BYTES ? left : SAVE_PART_BYTES;
+    memcpy(e->results + SAVE_PART_HEAD, held->data + held->at, len);
+    put_part(e, w, RECALL_LEAF, RECORD_LEAF, held->leaf, held->len, held->at, len);
+    held->at += len;
+    if (held->at == held->len)
+        held_drop(e);
+}
+
+/* One leaf after the other, and those that are held first: they take up memory. */
 static void put_leaves(struct execution *e, struct writer *w)
 {
     struct save *s = &e->save;
-    while (w->len < PIECE_BYTES && next_dirty(s)) {
-        size_t len, total = leaf_part(e, s->leaf, s->leaf_at, e->results + SAVE_PART_HEAD, PART_BYTES, &len);
-        put_part(e, w, RECALL_LEAF, RECORD_LEAF, s->leaf, total, s->leaf_at, len);
-        s->leaf_at += len;
-        if (s->leaf_at < total)
-            continue;
-        s->dirty[s->leaf / 64] &= ~(1ull << s->leaf % 64);
-        s->leaf++;
-        s->leaf_at = 0;
+    while (w->len < SAVE_PIECE_BYTES) {
+        if (s->held && s->leaf_at == 0)
+            put_held(e, w);
+        else if (next_due(s))
+            put_due(e, w);
+        else
+            return;
     }
 }
 
 static void put_head(struct execution *e, struct writer *w)
 {
     struct save *s = &e->save;
-    struct ordered_lists lists;
-    uint8_t plain[sizeof e->stable.certificate.signers + sizeof lists + 160];
-    struct writer head = writer_to(plain, sizeof plain);
-    execution_put_ordered(e, &lists);
-    saved_head_put(&head, &(struct saved_head){.slot = s->slot,
-                                               .root = e->root,
-                                               .time_us = e->time_us,
-                                               .leaf_count = s->leaf_count,
-                                               .origins_len = s->origins_cap,
-                                               .stable_slot = e->stable.certificate.slot,
-                                               .stable_root = e->stable.certificate.root,
-                                               .signers = certificate_signers(&e->stable.certificate),
-                                               .steps = lists.steps,
-                                               .ordered = lists.ordered,
-                                               .bodies = lists.bodies});
-    CHECK(!head.bad);
-    put_item(e, w, RECALL_SAVED, 0, RECORD_SAVED, (struct slice){plain, head.len});
+    struct saved_head head;
+    CHECK(saved_head_decode((struct slice){s->plain, s->plain_cap}, &head));
+    put_certificate(e, &head);
+    struct writer plain = writer_to(e->results, REPLY_BODY_MAX);
+    saved_head_put(&plain, &head);
+    CHECK(!plain.bad);
+    put_item(e, w, RECALL_SAVED, 0, RECORD_SAVED, (struct slice){e->results, plain.len});
     s->head_given = true;
 }
 
@@ -202,7 +374,7 @@ static void give_piece(struct execution *e, struct outbox *out)
     struct writer w = writer_to(e->scratch, FRAME_MAX - 4096), b = writer_to(body, sizeof body);
     put_origins(e, &w);
     put_leaves(e, &w);
-    if (w.len < PIECE_BYTES)
+    if (w.len < SAVE_PIECE_BYTES)
         put_head(e, &w);
     CHECK(!w.bad);
     local_saved_put(
@@ -210,8 +382,9 @@ static void give_piece(struct execution *e, struct outbox *out)
                 .slot = s->slot, .number = ++s->number, .last = s->head_given, .leaf_count = s->leaf_count});
     auth_emit_plain(&e->auth, out, FRAME_LOCAL_SAVED, (struct slice){body, b.len},
                     (struct slice){e->scratch, w.len});
+    s->owed = true;
     if (s->head_given)
-        forget(e); /* the state may change again */
+        forget(e);
 }
 
 enum verdict execution_on_save(struct execution *e, const struct frame *frame, struct outbox *out)
@@ -226,26 +399,24 @@ enum verdict execution_on_save(struct execution *e, const struct frame *frame, s
         s->wanted = !s->active;
         return s->wanted ? VERDICT_ACCEPT : VERDICT_DUPLICATE;
     }
+    s->owed = false;
+    if (s->active && s->number == 0) { /* it was begun while a piece of another was under way */
+        give_piece(e, out);
+        return VERDICT_ACCEPT;
+    }
     if (save.number == SAVE_GIVEN_UP) {
-        forget(e);
-        save_all_again(e);
+        give_up(e);
         return VERDICT_ACCEPT;
     }
     if (save.number != s->number)
         return VERDICT_STALE;
-    if (s->active && state_unusable(e)) {
-        forget(e); /* another state is coming in */
-        s->wanted = true;
-        return VERDICT_UNEXPECTED;
-    }
     if (s->active) {
         give_piece(e, out);
         return VERDICT_ACCEPT;
     }
     if (!s->head_given)
         return VERDICT_STALE;
-    /* All of it is stored. */
-    s->head_given = false;
+    settle(e);
     if (s->behind) {
         s->behind = false;
         if (e->checkpoint_slot > exec_stable_slot(e) && !e->freeze.active)
@@ -256,7 +427,7 @@ enum verdict execution_on_save(struct execution *e, const struct frame *frame, s
 
 void save_first_piece(struct execution *e, struct outbox *out)
 {
-    if (e->save.active && e->save.number == 0)
+    if (e->save.active && e->save.number == 0 && !e->save.owed)
         give_piece(e, out);
 }
 
@@ -278,7 +449,6 @@ static bool loaded_all(struct execution *e)
     struct save *s = &e->save;
     struct digest origins, root;
     memset(e->dirty, 0, LEAVES_MAX / 8);
-    memset(s->dirty, 0, LEAVES_MAX / 8);
     if (e->service->leaf_count(e->service_state) != s->head.leaf_count)
         return false;
     merkle_reset(&e->leaves, s->head.leaf_count);
@@ -292,6 +462,8 @@ static bool loaded_all(struct execution *e)
     e->remembered_from = s->head.slot + 1;
     s->loading = false;
     e->state_bad = false;
+    for (uint64_t word = 0; word <= s->head.leaf_count / 64 && word < LEAVES_MAX / 64; word++)
+        s->dirty[word] = 0; /* leaves beyond are not there: they stay marked */
     return true;
 }
 
@@ -358,7 +530,7 @@ enum verdict save_on_recall(struct execution *e, const struct local_recall *reca
                                                      : RECORD_SAVED;
     struct save *s = &e->save;
     size_t len;
-    bool good = record.len <= PART_BYTES + SAVE_PART_HEAD + SEALING_OVERHEAD_BYTES &&
+    bool good = record.len <= BUNDLE_BODY_MAX &&
                 sealing_get(&e->sealing, kind, record, e->plaintext, &len) && !s->failed;
     struct slice plain = {e->plaintext, good ? len : 0};
     if (good && kind == RECORD_SAVED)

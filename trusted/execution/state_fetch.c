@@ -87,6 +87,7 @@ static void aim(struct execution *e, const struct fetch_target *target, struct o
     f->active = true;
     f->empty = f->emptied = false;
     serve_stop(e);
+    save_interrupt(e);
     e->serve.wanted = false;
     e->in_slot = false;
     start_over(e);
@@ -169,6 +170,7 @@ static bool regroup(struct execution *e)
     uint64_t next = now < wanted && wanted - now > PREPARE_LEAVES ? now + PREPARE_LEAVES : wanted;
     if (next != now)
         e->state_bad = true;
+    save_touch_from(e, next < now ? next : now, next < now ? now : next); /* what is gone, or new */
     if (f->empty || !e->service->reset(e->service_state, next, true)) {
         next = wanted;
         e->state_bad = true;
@@ -178,6 +180,7 @@ static bool regroup(struct execution *e)
         merkle_reset(&e->leaves, wanted);
         for (uint64_t leaf = 0; f->regrouped && leaf < wanted; leaf++)
             e->dirty[leaf / 64] |= 1ull << leaf % 64;
+        save_touch_from(e, 0, wanted);
         f->empty = false;
         f->emptied = true;
         return f->regrouped;

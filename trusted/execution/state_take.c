@@ -109,6 +109,7 @@ static enum fetch_result take_leaf(struct execution *e, uint64_t leaf, struct sl
         return FETCH_LIE;
     digest = *wanted;
     e->state_bad = true; /* until all of it is here */
+    save_touch_from(e, leaf, leaf + 1);
     f->others = false;
     f->loading = leaf;
     bool loaded = e->service->leaf_load(e->service_state, leaf, data.data, data.len);

@@ -47,6 +47,7 @@
     M(SEND_BEFORE_PERSIST, "send-before-persist", "safety")                                                  \
     M(FSYNC_ERROR_IGNORED, "fsync-error-ignored", "safety")                                                  \
     M(DAMAGE_TAKEN_FOR_END, "damage-taken-for-end", "safety")                                                \
+    M(SAVED_UNHELD, "saved-unheld", "safety")                                                                \
     M(RETIRED_KEYS_FORGOTTEN, "retired-keys-forgotten", "liveness")                                          \
     M(SEALED_KEY_VOTES, "sealed-key-votes", "safety")                                                        \
     M(ACTIVATION_WITHOUT_L, "activation-without-l", "safety")                                                \
