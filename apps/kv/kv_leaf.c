@@ -22,6 +22,7 @@
 #define ENTRY_HEAD       6u
 #define WANTED           32u
 #define WANTED_TEXT      256u /* an entry that is longer is digested alone */
+#define MERGED_MAX       1024u /* a leaf with more is emptied first: making room in its middle, again and again, is slow */
 #define LEAF0_HEAD       (1u + KV_HASH_KEY_BYTES)
 
 static size_t pair_text(const struct kv_store *store, struct slice key, struct slice value, uint8_t *text,
@@ -252,7 +253,7 @@ static bool load_hash_key(struct kv_store *store, struct reader *r)
         return false;
     if (store->hash_known &&
         (!head.hash_known || memcmp(head.hash_key, store->hash_key, KV_HASH_KEY_BYTES) != 0))
-        kv_store_empty_others(store);
+        kv_store_empty_all(store);
     store->hash_known = head.hash_known;
     memcpy(store->hash_key, head.hash_key, KV_HASH_KEY_BYTES);
     return true;
@@ -264,9 +265,13 @@ static bool load_leaf(struct kv_store *store, uint64_t number, struct reader *r)
     if (number == 0 && !load_hash_key(store, r))
         return false;
     uint32_t count = get_u32(r);
+    if (kv_store_leaf(store, number)->count > MERGED_MAX)
+        kv_store_empty(store, number);
     for (uint32_t i = 0; i < count; i++)
-        if (!read_entry(r, &key, &value) || !kv_store_append(store, number, key, value))
+        if (!read_entry(r, &key, &value) || !kv_store_merge(store, number, i, key, value))
             return false;
+    const struct kv_leaf *leaf = kv_store_leaf(store, number);
+    kv_store_drop(store, number, count, leaf->count - count);
     return reader_done(r);
 }
 
@@ -276,7 +281,6 @@ bool kv_leaf_load(struct kv_store *store, uint64_t number, const uint8_t *data, 
         return false;
     struct reader r = reader_of(data, bytes);
     store->env->touch(store->env, number);
-    kv_store_empty(store, number);
     if (load_leaf(store, number, &r))
         return true;
     kv_store_empty(store, number);

@@ -186,19 +186,19 @@ static void leaf_insert(struct kv_leaf *leaf, uint32_t slot, struct kv_entry *en
     groups_forget(leaf, slot);
 }
 
-static void leaf_remove(struct kv_leaf *leaf, uint32_t slot)
+static void leaf_remove(struct kv_leaf *leaf, uint32_t slot, uint32_t slots)
 {
-    CHECK(slot < leaf->count);
-    size_t behind = leaf->count - slot - 1;
+    CHECK(slots <= leaf->count && slot <= leaf->count - slots);
+    size_t behind = leaf->count - slot - slots;
     uint8_t *digest = kv_leaf_digests(leaf) + (size_t)slot * REDOUBT_DIGEST_BYTES;
     struct kv_entry **entries = kv_leaf_entries(leaf) + slot;
     uint32_t *tags = kv_leaf_tags(leaf) + slot;
     uint8_t *known = kv_leaf_known(leaf) + slot;
-    memmove(digest, digest + REDOUBT_DIGEST_BYTES, behind * REDOUBT_DIGEST_BYTES);
-    memmove(entries, entries + 1, behind * sizeof *entries);
-    memmove(tags, tags + 1, behind * sizeof *tags);
-    memmove(known, known + 1, behind);
-    leaf->count--;
+    memmove(digest, digest + slots * REDOUBT_DIGEST_BYTES, behind * REDOUBT_DIGEST_BYTES);
+    memmove(entries, entries + slots, behind * sizeof *entries);
+    memmove(tags, tags + slots, behind * sizeof *tags);
+    memmove(known, known + slots, behind);
+    leaf->count -= slots;
     groups_forget(leaf, slot);
 }
 
@@ -386,23 +386,27 @@ bool kv_store_reset(struct kv_store *store, uint64_t leaves, bool keep)
     return true;
 }
 
+/* It is in no list and no sum any more. */
+static void forget_entry(struct kv_store *store, struct kv_entry *entry)
+{
+    kv_index_remove(&store->index, entry);
+    store->used -= charge(entry->key_len, entry->value_len);
+    store->keys--;
+}
+
 void kv_store_empty(struct kv_store *store, uint64_t number)
 {
     struct kv_leaf *leaf = kv_store_leaf(store, number);
     if (leaf->count)
         store->env->touch(store->env, number);
-    for (uint32_t i = 0; i < leaf->count; i++) {
-        struct kv_entry *entry = kv_leaf_entries(leaf)[i];
-        kv_index_remove(&store->index, entry);
-        store->used -= charge(entry->key_len, entry->value_len);
-        store->keys--;
-    }
+    for (uint32_t i = 0; i < leaf->count; i++)
+        forget_entry(store, kv_leaf_entries(leaf)[i]);
     leaf_empty(store, leaf);
 }
 
-void kv_store_empty_others(struct kv_store *store)
+void kv_store_empty_all(struct kv_store *store)
 {
-    for (uint64_t i = 1; i < store->leaves; i++)
+    for (uint64_t i = 0; i < store->leaves; i++)
         kv_store_empty(store, i);
 }
 
@@ -494,6 +498,23 @@ static void value_set(struct kv_store *store, struct kv_place place, uint8_t *va
     kv_leaf_known(kv_store_leaf(store, place.leaf))[place.slot] = 0;
 }
 
+/* For good. */
+static bool value_replace(struct kv_store *store, struct kv_place place, struct slice value)
+{
+    uint8_t *old = place.entry->value, *fresh = old;
+    size_t old_size = value_size(place.entry->value_len);
+    bool same_block = value_size(value.len) == old_size;
+    if (!same_block && !value_new(store, value, &fresh))
+        return false;
+    store->env->touch(store->env, place.leaf);
+    if (same_block && value.len)
+        memcpy(old, value.data, value.len);
+    value_set(store, place, fresh, value.len);
+    if (!same_block)
+        give_back(store, old, old_size);
+    return true;
+}
+
 bool kv_store_put(struct kv_store *store, struct kv_place place, struct slice key, struct slice value,
                   const uint8_t *seed, struct kv_change *change)
 {
@@ -501,43 +522,30 @@ bool kv_store_put(struct kv_store *store, struct kv_place place, struct slice ke
     if (!entry)
         return put_new(store, place, key, value, seed, change);
 
-    uint8_t *old = entry->value;
-    uint32_t old_len = entry->value_len;
     size_t size = value_size(value.len);
-    size_t old_size = value_size(old_len);
+    size_t old_size = value_size(entry->value_len);
     if (size > old_size && size - old_size > store->limit - store->used)
         return false;
-    if (!change && size == old_size) {
-        store->env->touch(store->env, place.leaf);
-        if (value.len)
-            memcpy(old, value.data, value.len);
-        value_set(store, place, old, value.len);
-        return true;
-    }
+    if (!change)
+        return value_replace(store, place, value);
+    *change = (struct kv_change){.kind = KV_REPLACED,
+                                 .old_len = entry->value_len,
+                                 .old_value = entry->value,
+                                 .entry = entry,
+                                 .leaf = place.leaf,
+                                 .tag = place.tag};
     uint8_t *fresh;
     if (!value_new(store, value, &fresh))
         return false;
     store->env->touch(store->env, place.leaf);
     value_set(store, place, fresh, value.len);
-    if (change)
-        *change = (struct kv_change){.kind = KV_REPLACED,
-                                     .old_len = old_len,
-                                     .old_value = old,
-                                     .entry = entry,
-                                     .leaf = place.leaf,
-                                     .tag = place.tag};
-    else
-        give_back(store, old, old_size);
     return true;
 }
 
 static void detach(struct kv_store *store, struct kv_place place)
 {
-    struct kv_entry *entry = place.entry;
-    kv_index_remove(&store->index, entry);
-    leaf_remove(kv_store_leaf(store, place.leaf), place.slot);
-    store->used -= charge(entry->key_len, entry->value_len);
-    store->keys--;
+    forget_entry(store, place.entry);
+    leaf_remove(kv_store_leaf(store, place.leaf), place.slot, 1);
 }
 
 static void change_commit(struct kv_store *store, const struct kv_change *change)
@@ -605,14 +613,36 @@ void kv_changes_undo(struct kv_store *store, const struct kv_change *changes, ui
         leaf_trim(store, kv_store_leaf(store, changes[i].leaf));
 }
 
-bool kv_store_append(struct kv_store *store, uint64_t leaf, struct slice key, struct slice value)
+void kv_store_drop(struct kv_store *store, uint64_t number, uint32_t slot, uint32_t slots)
+{
+    struct kv_leaf *leaf = kv_store_leaf(store, number);
+    if (slots == 0)
+        return;
+    store->env->touch(store->env, number);
+    for (uint32_t i = slot; i < slot + slots; i++) {
+        struct kv_entry *entry = kv_leaf_entries(leaf)[i];
+        forget_entry(store, entry);
+        entry_free(store, entry);
+    }
+    leaf_remove(leaf, slot, slots);
+    leaf_trim(store, leaf);
+}
+
+bool kv_store_merge(struct kv_store *store, uint64_t leaf, uint32_t slot, struct slice key, struct slice value)
 {
     if (!store->hash_known)
         return false;
     struct kv_place place = kv_store_find(store, key);
-    if (place.leaf != leaf || place.entry || place.slot != kv_store_leaf(store, leaf)->count)
+    if (place.leaf != leaf || place.slot < slot)
         return false;
-    return insert(store, place, key, value);
+    kv_store_drop(store, leaf, slot, place.slot - slot);
+    place.slot = slot;
+    if (!place.entry)
+        return insert(store, place, key, value);
+    struct slice old = kv_entry_value(place.entry);
+    if (old.len == value.len && (old.len == 0 || memcmp(old.data, value.data, old.len) == 0))
+        return true; /* and its digest stays known */
+    return value_replace(store, place, value);
 }
 
 /* ----------------------------------------------------------------------------------------------------- invariants */

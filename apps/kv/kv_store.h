@@ -88,9 +88,9 @@ struct kv_change {
 bool kv_store_init(struct kv_store *store, const struct redoubt_env *env, uint64_t limit);
 /* `leaves` leaves: with the content as it is (`keep`), or empty. False: memory is lacking, or there cannot be so many (few). */
 bool kv_store_reset(struct kv_store *store, uint64_t leaves, bool keep);
-/* Empties one leaf, and all others but leaf 0. */
+/* Empties one leaf; all of them. */
 void kv_store_empty(struct kv_store *store, uint64_t leaf);
-void kv_store_empty_others(struct kv_store *store);
+void kv_store_empty_all(struct kv_store *store);
 
 /* The leaf of a key with this hash. */
 uint64_t kv_store_leaf_of(const struct kv_store *store, uint64_t hash);
@@ -161,8 +161,10 @@ static inline uint8_t *kv_leaf_group_digests(const struct kv_leaf *leaf)
     return kv_leaf_digests(leaf) + (size_t)leaf->capacity * REDOUBT_DIGEST_BYTES;
 }
 
-/* Adds a key behind all others of a leaf that is being loaded; false when it does not belong there, or memory is lacking.
- * While a state is being replaced it may hold more than the limit. */
-bool kv_store_append(struct kv_store *store, uint64_t leaf, struct slice key, struct slice value);
+/* A leaf that is being loaded, key by key in the order of its slots: this one belongs at `slot`, and what stands there up to it is
+ * gone. What stays keeps its place in the index, where finding one costs more than all the rest. False when the key does
+ * not belong there, or memory is lacking. While a state is being replaced it may hold more than the limit. */
+bool kv_store_merge(struct kv_store *store, uint64_t leaf, uint32_t slot, struct slice key, struct slice value);
+void kv_store_drop(struct kv_store *store, uint64_t leaf, uint32_t slot, uint32_t slots);
 
 #endif

@@ -196,6 +196,37 @@ static void leaves_are_replaced_in_a_living_state(void **unused)
     world_free(small);
 }
 
+/* Both went their own ways: keys that only one has, values that differ in length, in bytes, or not at all. */
+static void what_both_have_stays_what_differs_is_replaced(void **unused)
+{
+    (void)unused;
+    struct world *w = world_new("");
+    struct world *lags = world_new("");
+    uint32_t dice = 12345;
+    char value[300];
+    memset(value, 'x', sizeof value);
+    fill(w, 600);
+    fill(lags, 600);
+    for (uint32_t round = 0; round < 30; round++) {
+        for (uint32_t i = 0; i < 200; i++) {
+            char key[32];
+            struct world *one = (dice = dice * 1664525u + 1013904223u) >> 31 ? w : lags;
+            snprintf(key, sizeof key, "key %u", (dice >> 8) % 700);
+            size_t len = (dice >> 20) % sizeof value;
+            value[len] = 0;
+            if ((dice >> 4) % 4 == 0)
+                del(one, key);
+            else
+                put(one, key, value);
+            value[len] = 'x';
+        }
+        (void)catch_up(w, lags);
+        assert_int_equal(catch_up(w, lags), 0);
+    }
+    world_free(w);
+    world_free(lags);
+}
+
 /* Under another hash key every key has another place: leaf 0 says so, and empties the others. */
 static void another_hash_key_empties_the_rest(void **unused)
 {
@@ -306,6 +337,7 @@ int main(void)
         cmocka_unit_test(digests_tell_all_apart),
         cmocka_unit_test(hash_key_comes_from_the_seed),
         cmocka_unit_test(leaves_are_replaced_in_a_living_state),
+        cmocka_unit_test(what_both_have_stays_what_differs_is_replaced),
         cmocka_unit_test(another_hash_key_empties_the_rest),
         cmocka_unit_test(memory_that_is_lacking_half_way),
     };
