@@ -102,9 +102,9 @@ sim: build ## one simulation, with PROTOCOL, SIM_SEED, SIM_RUNS, SIM_SECONDS, SI
 fuzz: ## fuzz every target for ten minutes (FUZZ_SECONDS=600)
 	@$(MAKE) --no-print-directory test-fuzz FUZZ_SECONDS=$(if $(filter command line environment,$(origin FUZZ_SECONDS)),$(FUZZ_SECONDS),600)
 
-soak: build ## wear clusters down for MINUTES (10): kills in memory, then power losses on disk; and check every answer
+soak: build ## wear clusters down for MINUTES (10), in memory and on disk, and check every answer
 	@tools/soak $(BIN) --minutes $$(awk "BEGIN { print $${MINUTES:-10} / 2 }") --faults pause,kill,wipe
-	@tools/soak $(BIN) --minutes $$(awk "BEGIN { print $${MINUTES:-10} / 2 }") --faults pause,power -- --durability sync
+	@tools/soak $(BIN) --minutes $$(awk "BEGIN { print $${MINUTES:-10} / 2 }") --faults pause,kill,wipe,replace,power -- --durability sync
 
 bench: build ## a table of the promised figures, measured here
 	@tools/bench

@@ -122,7 +122,7 @@ static void give_genesis(void *context)
 {
     struct recalling *at = context;
     struct slice frame;
-    while (!at->failed && restoring_next(at->r, &frame))
+    while (!at->failed && restoring_there(at->r) && restoring_next(at->r, &frame))
         recall_give(at, KIND_EXECUTION, frame);
 }
 

@@ -2,12 +2,24 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "log.h"
 #include "replica.h"
 
 #define FRAME_BYTES (BACKUP_PIECE_MAX + 256u)
+
+static bool path_of(const struct replica *r, char *path)
+{
+    return path_make(path, "%s/replica-%u/restore", r->config.dir, r->options.id);
+}
+
+bool restoring_there(const struct replica *r)
+{
+    char path[PATH_BYTES];
+    return path_of(r, path) && access(path, F_OK) == 0;
+}
 
 static bool file_open(struct replica *r)
 {
@@ -19,7 +31,7 @@ static bool file_open(struct replica *r)
     s->piece = malloc(BACKUP_PIECE_MAX);
     s->frame = malloc(FRAME_BYTES);
     CHECK(s->piece && s->frame && "out of memory");
-    if (!path_make(path, "%s/replica-%u/restore", r->config.dir, r->options.id))
+    if (!path_of(r, path))
         return false;
     s->file = fopen(path, "rbe");
     if (!s->file || fread(magic, 1, sizeof magic, s->file) != sizeof magic ||

@@ -22,6 +22,8 @@ struct restoring {
     uint8_t *frame;
 };
 
+/* Is there a file with the state that the cluster begins with? */
+bool restoring_there(const struct replica *r);
 /* The next piece as LOCAL-RESTORE, valid until the next call; false: there is none. */
 bool restoring_next(struct replica *r, struct slice *frame);
 /* A LOCAL-RESTORED of own E; true when the frame was one. */

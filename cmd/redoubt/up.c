@@ -55,6 +55,7 @@ struct up {
     bool running; /* the cluster was ready: who dies now is started again */
     bool told;    /* why a replica ended has been said */
     uint64_t seconds;
+    uint64_t looked_ms; /* at who is full again */
     ino_t cluster_file; /* cluster.yaml as it was read */
     int lock_fd;
     int signal_fd;
@@ -389,10 +390,7 @@ static void forget_earlier_start(const struct config *config, bool durable)
 
 static void full_look(struct up *up)
 {
-    static uint64_t looked_ms;
-    if (now_ms() - looked_ms < FULL_LOOK_MS)
-        return;
-    looked_ms = now_ms();
+    up->looked_ms = now_ms();
     for (uint32_t i = 0; i < up->config.replicas; i++) {
         char *body = NULL;
         struct error ignored;
@@ -405,12 +403,21 @@ static void full_look(struct up *up)
 }
 
 /* Who is not a full member cannot help to admit others; more than f of those, and nobody is ever admitted. */
-static bool too_many_out(const struct up *up)
+static bool seem_out(const struct up *up)
 {
     uint32_t out = 0;
     for (uint32_t i = 0; i < up->config.replicas; i++)
         out += !up->child[i].pid || up->child[i].rejoining;
     return up->config.restart && up->config.durability == DURABILITY_SYNC && out > up->config.faults;
+}
+
+/* One may have become full since it was looked at. */
+static bool too_many_out(struct up *up)
+{
+    if (!seem_out(up))
+        return false;
+    full_look(up);
+    return seem_out(up);
 }
 
 static int all_start(struct up *up, struct error *error)
@@ -476,7 +483,8 @@ static int keep_up(struct up *up, struct error *error)
         attend(up, left < 200 ? (int)left : 200);
         cluster_file_look(up);
         replaced_look(up);
-        full_look(up);
+        if (now_ms() - up->looked_ms >= FULL_LOOK_MS)
+            full_look(up);
         if (!up->interrupted && too_many_out(up)) {
             if (start_over(up, error))
                 return -1;
