@@ -52,7 +52,8 @@ struct redoubt_env {
                    size_t bytes); /* NULL when the arena is full; 16-byte aligned */
     void (*release)(const struct redoubt_env *env, void *memory, size_t bytes); /* bytes as given to alloc */
     void (*touch)(const struct redoubt_env *env,
-                  uint64_t leaf); /* before a leaf changes, appears or vanishes */
+                  uint64_t leaf); /* before a leaf changes, appears or vanishes; this leaf, and others,
+                                     * may be asked for their digests and bytes during it */
     void (*digest)(uint8_t out[REDOUBT_DIGEST_BYTES], const void *data,
                    size_t bytes); /* collision-resistant */
     /* `count` digests, each as `digest` gives it, for less than one after the other. */

@@ -5,6 +5,8 @@
 #include "crypto/service.h"
 #include "execution/execution.h"
 
+#define DIGESTED_TOGETHER 8u
+
 static bool bit(const uint64_t *map, uint64_t i)
 {
     return map[i / 64] >> (i % 64) & 1;
@@ -18,11 +20,44 @@ static void leaf_digested(struct execution *e, uint64_t leaf, const uint8_t byte
     e->pending[leaf / 64] &= ~(1ull << leaf % 64);
 }
 
-static void leaf_digest(struct execution *e, uint64_t leaf)
+/* The next pending leaves at or above the scan, in ascending order; at most `max` of them. Moves the scan behind them. */
+static size_t take_pending(struct execution *e, uint64_t *leaf, size_t max)
 {
-    uint8_t digest[REDOUBT_DIGEST_BYTES];
-    e->service->leaf_digest(e->service_state, leaf, digest);
-    leaf_digested(e, leaf, digest);
+    struct freeze *f = &e->freeze;
+    size_t count = 0;
+    while (f->scan < f->leaf_count && count < max) {
+        uint64_t word = e->pending[f->scan / 64] >> (f->scan % 64);
+        if (!word) {
+            f->scan = (f->scan / 64 + 1) * 64;
+            continue;
+        }
+        f->scan += (unsigned)__builtin_ctzll(word);
+        if (f->scan < f->leaf_count)
+            leaf[count++] = f->scan++;
+    }
+    if (f->scan > f->leaf_count)
+        f->scan = f->leaf_count;
+    return count;
+}
+
+static void leaves_digest(struct execution *e, const uint64_t *leaf, size_t count)
+{
+    uint8_t digest[REDOUBT_EXPECT_MAX][REDOUBT_DIGEST_BYTES];
+    service_leaf_digests(e->service, e->service_state, leaf, count, digest);
+    for (size_t i = 0; i < count; i++)
+        leaf_digested(e, leaf[i], digest[i]);
+}
+
+/* Before it changes. Others that are pending are digested with it, which costs little more (crypto/lanes.c): leaves that change
+ * often are a good part of all. A service in another process can be asked for nothing now; its digest came with the touch. */
+static void pending_touched(struct execution *e, uint64_t touched)
+{
+    uint64_t leaf[DIGESTED_TOGETHER] = {touched};
+    size_t count = 1;
+    e->pending[touched / 64] &= ~(1ull << touched % 64);
+    if (!e->config.apart)
+        count += take_pending(e, leaf + 1, DIGESTED_TOGETHER - 1);
+    leaves_digest(e, leaf, count);
 }
 
 void checkpoint_touch(const struct redoubt_env *env, uint64_t leaf)
@@ -35,7 +70,7 @@ void checkpoint_touch(const struct redoubt_env *env, uint64_t leaf)
         return; /* its digest is known before its content is here */
     e->fetch.others = true;
     if (e->freeze.active && leaf < e->freeze.leaf_count && bit(e->pending, leaf))
-        leaf_digest(e, leaf);
+        pending_touched(e, leaf);
     serve_touch(e, leaf);
     backup_touch(e, leaf);
     e->dirty[leaf / 64] |= 1ull << leaf % 64;
@@ -126,34 +161,6 @@ static void finish(struct execution *e, struct outbox *out)
     e->progress = true;
     serve_root_known(e);
     checkpoint_sign(e, out);
-}
-
-/* The next pending leaves at or above the scan, in ascending order; at most `max` of them. Moves the scan behind them. */
-static size_t take_pending(struct execution *e, uint64_t *leaf, size_t max)
-{
-    struct freeze *f = &e->freeze;
-    size_t count = 0;
-    while (f->scan < f->leaf_count && count < max) {
-        uint64_t word = e->pending[f->scan / 64] >> (f->scan % 64);
-        if (!word) {
-            f->scan = (f->scan / 64 + 1) * 64;
-            continue;
-        }
-        f->scan += (unsigned)__builtin_ctzll(word);
-        if (f->scan < f->leaf_count)
-            leaf[count++] = f->scan++;
-    }
-    if (f->scan > f->leaf_count)
-        f->scan = f->leaf_count;
-    return count;
-}
-
-static void leaves_digest(struct execution *e, const uint64_t *leaf, size_t count)
-{
-    uint8_t digest[REDOUBT_EXPECT_MAX][REDOUBT_DIGEST_BYTES];
-    service_leaf_digests(e->service, e->service_state, leaf, count, digest);
-    for (size_t i = 0; i < count; i++)
-        leaf_digested(e, leaf[i], digest[i]);
 }
 
 void checkpoint_advance(struct execution *e, uint64_t leaves, struct outbox *out)
