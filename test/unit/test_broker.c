@@ -23,9 +23,12 @@ struct seen {
     uint8_t *data;
     size_t len;
     struct frame frame;
+    slot_no slot; /* of what is to be written down, and its digest */
+    struct digest digest;
 };
 
 static struct cluster *c;
+static bool durable;
 static void *broker;
 static struct arena arena;
 static void *memory;
@@ -48,7 +51,11 @@ static void on_action(struct actions *actions, const struct action *action)
         assert_non_null(seen);
     }
     struct seen *s = &seen[seen_count++];
-    *s = (struct seen){.kind = action->kind, .to = action->to, .local = action->local};
+    *s = (struct seen){.kind = action->kind,
+                       .to = action->to,
+                       .local = action->local,
+                       .slot = action->slot,
+                       .digest = action->digest};
     s->len = action->parts[0].len + action->parts[1].len;
     if (action->kind == ACTION_DROP_CLIENT)
         return;
@@ -56,6 +63,8 @@ static void on_action(struct actions *actions, const struct action *action)
     memcpy(s->data, action->parts[0].data, action->parts[0].len);
     if (action->parts[1].len)
         memcpy(s->data + action->parts[0].len, action->parts[1].data, action->parts[1].len);
+    if (action->kind == ACTION_PERSIST)
+        return;
     assert_true(frame_decode(s->data, s->len, &s->frame)); /* nothing else is passed on */
 }
 
@@ -70,7 +79,8 @@ static void forget(void)
 
 static int setup_started(bool started)
 {
-    struct engine_config config = {.replica = 1, .request_timeout_us = TIMEOUT, .body_bytes_max = 4u << 20};
+    struct engine_config config = {
+        .replica = 1, .request_timeout_us = TIMEOUT, .body_bytes_max = 4u << 20, .durable = durable};
     c = cluster_new(NULL);
     memory_bytes = splitbft_engine.arena_bytes(&config);
     memory =
@@ -182,6 +192,12 @@ static int setup(void **state)
     return 0;
 }
 
+static int setup_durable(void **state)
+{
+    durable = true;
+    return setup(state);
+}
+
 static int setup_unstarted(void **state)
 {
     (void)state;
@@ -194,6 +210,7 @@ static int teardown(void **state)
     forget();
     munmap(memory, memory_bytes);
     cluster_free(c);
+    durable = false;
     return 0;
 }
 
@@ -586,6 +603,70 @@ static void odd_statuses_do_no_harm(void **state)
             }
 }
 
+/* --- the log ---------------------------------------------------------------------------------------------------------- */
+
+static unsigned persisted(uint32_t what, slot_no slot, const struct digest *digest)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < seen_count; i++)
+        n += seen[i].kind == ACTION_PERSIST && seen[i].to == what && seen[i].slot == slot &&
+             (!digest || digest_equal(&seen[i].digest, digest));
+    return n;
+}
+
+static unsigned persisted_any(uint32_t what)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < seen_count; i++)
+        n += seen[i].kind == ACTION_PERSIST && seen[i].to == what;
+    return n;
+}
+
+static void sealed(enum kind kind, bool full, slot_no slot)
+{
+    struct local_sealed m = {.full = full, .slot = slot};
+    assert_verdict(own(kind, forge_plain(c, cluster_auth(c, kind, 1), FRAME_LOCAL_SEALED,
+                                         cluster_body(c, local_sealed, &m),
+                                         (struct slice){(const uint8_t *)"sealed", 6})),
+                   ACCEPT);
+    assert_int_equal(persisted(kind, slot, NULL), 1);
+}
+
+/* The log is cut where E's base record stands: what is listed above its slot is written once more, and a bundle that was listed
+ * below it is so when a later batch lists it again. */
+static void what_is_listed_behind_a_cut_is_written_again(void **state)
+{
+    (void)state;
+    struct test_bundle *below = cluster_incr(c, 0, 1, 1), *above = cluster_incr(c, 0, 2, 1);
+    struct digest one, two, again;
+    assert_verdict(client(9, bundle(below)), ACCEPT);
+    assert_verdict(client(9, bundle(above)), ACCEPT);
+    assert_int_equal(persisted_any(PERSIST_BUNDLE), 0); /* nobody lists them */
+    assert_verdict(peer(0, pre_prepare(0, 0, 1, &below, 1, &one)), ACCEPT);
+    assert_verdict(peer(0, pre_prepare(0, 0, 2, &above, 1, &two)), ACCEPT);
+    assert_int_equal(persisted(PERSIST_LIST, 1, &one) + persisted(PERSIST_LIST, 2, &two), 2);
+    assert_int_equal(persisted_any(PERSIST_BUNDLE), 2);
+    e_executed(1, 0, &one);
+    forget();
+    sealed(P, true, 1);
+    sealed(E, false, 1);
+    assert_int_equal(persisted_any(PERSIST_LIST) + persisted_any(PERSIST_BUNDLE), 0);
+    forget();
+    sealed(E, true, 1);
+    assert_int_equal(persisted(PERSIST_LIST, 2, &two), 1);
+    assert_int_equal(persisted(PERSIST_BUNDLE, 0, &above->entry.bundle), 1);
+    assert_int_equal(persisted_any(PERSIST_LIST) + persisted_any(PERSIST_BUNDLE), 2);
+    assert_int_equal(seen[seen_count - 1].to, E); /* the record comes behind what it would cut off */
+    forget();
+    now++;
+    assert_verdict(peer(0, pre_prepare(0, 0, 3, &below, 1, &again)), ACCEPT);
+    assert_int_equal(persisted(PERSIST_LIST, 3, &again), 1);
+    assert_int_equal(persisted(PERSIST_BUNDLE, 0, &below->entry.bundle), 1);
+    assert_verdict(peer(0, pre_prepare(0, 0, 4, &below, 1, &again)),
+                   ACCEPT); /* behind the cut it is there now */
+    assert_int_equal(persisted_any(PERSIST_BUNDLE), 1);
+}
+
 /* --- checkpoints ------------------------------------------------------------------------------------------------------ */
 
 static void turns(unsigned count)
@@ -643,6 +724,50 @@ static void what_is_stable_for_own_e_still_goes_to_own_p_and_c(void **state)
     assert_int_equal(count(ACTION_GIVE, P, FRAME_CHECKPOINT), 3);
     assert_int_equal(count(ACTION_GIVE, C, FRAME_CHECKPOINT), 3);
     assert_int_equal(count(ACTION_GIVE, E, FRAME_CHECKPOINT), 0);
+}
+
+/* The last one that is stable, when own E knows that it is: P and C that learned wrote nothing of it, and nothing later comes to them
+ * as long as they have no window. */
+static void the_last_checkpoint_goes_to_own_p_and_c(void **state)
+{
+    (void)state;
+    struct digest root = test_digest(1);
+    e_executed(2 * CHECKPOINT_INTERVAL, 2 * CHECKPOINT_INTERVAL, &root);
+    assert_verdict(peer(0, forge_checkpoint(c, 0, CHECKPOINT_INTERVAL, &root)), STALE);
+    assert_verdict(peer(0, forge_checkpoint(c, 0, 2 * CHECKPOINT_INTERVAL, &root)), ACCEPT);
+    assert_verdict(own(E, forge_checkpoint(c, 1, 2 * CHECKPOINT_INTERVAL, &root)), ACCEPT);
+    turns(100);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_CHECKPOINT), 2);
+    assert_int_equal(count(ACTION_GIVE, C, FRAME_CHECKPOINT), 2);
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_CHECKPOINT), 0);
+}
+
+/* And to a peer that is in no view, whose P and C may lack it; to others it is of no use. */
+static void the_last_checkpoint_is_sent_again_to_who_is_in_no_view(void **state)
+{
+    (void)state;
+    struct digest root = test_digest(1);
+    const slot_no last = 2 * CHECKPOINT_INTERVAL;
+    e_executed(last, last, &root);
+    assert_verdict(own(E, forge_checkpoint(c, 1, last, &root)), ACCEPT);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_CHECKPOINT), 1);
+    turns(100);
+    forget();
+    for (unsigned in_view = 0; in_view < 2; in_view++) {
+        struct status status = {.view = 0, .in_view = (uint8_t)in_view, .executed = last, .stable = last};
+        struct slice still = cluster_local(c, FRAME_STATUS, cluster_body(c, status, &status), SLICE_NONE);
+        assert_verdict(peer(3, still), ACCEPT);
+        forget();
+        assert_verdict(peer(3, still), ACCEPT);
+        assert_int_equal(count(ACTION_SEND_PEER, 3, FRAME_CHECKPOINT), !in_view);
+    }
+    e_executed(last + CHECKPOINT_INTERVAL, last + CHECKPOINT_INTERVAL,
+               &root); /* it is not the last any more */
+    struct status status = {.view = 0, .in_view = 0, .executed = last, .stable = last};
+    forget();
+    assert_verdict(peer(3, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &status), SLICE_NONE)),
+                   ACCEPT);
+    assert_int_equal(count(ACTION_SEND_PEER, 3, FRAME_CHECKPOINT), 0);
 }
 
 static void without_other_work_a_timer_hands_them_on(void **state)
@@ -975,7 +1100,7 @@ static void replies_go_to_whom_they_are_for(void **state)
 }
 
 /* A RECONFIG of replica 2's host that `by` signed; NULL: nobody did. */
-static struct slice reconfig(const struct sign_key *by, configuration_no number)
+static struct slice reconfig_at(const struct sign_key *by, configuration_no number, uint64_t attempt)
 {
     static uint8_t bytes[RECONFIG_BYTES_MAX + 64];
     uint8_t members[renewal_BYTES], body[RECONFIG_BYTES_MAX], signature[SIGNATURE_BYTES];
@@ -983,7 +1108,8 @@ static struct slice reconfig(const struct sign_key *by, configuration_no number)
     struct writer mw = writer_to(members, sizeof members), bare = writer_to(body, sizeof body);
     struct renewal renewal = {.kind = by ? KIND_HOST : KIND_PREPARATION, .epoch = 1000};
     renewal_put(&mw, &renewal);
-    struct reconfig m = {.configuration = number, .replica = 2, .members = {members, mw.len}};
+    struct reconfig m = {
+        .configuration = number, .replica = 2, .attempt = attempt, .members = {members, mw.len}};
     reconfig_put(&bare, &m);
     if (by) {
         struct digest_state state;
@@ -1002,6 +1128,11 @@ static struct slice reconfig(const struct sign_key *by, configuration_no number)
                               (struct slice){body, w.len}, SLICE_NONE, SLICE_NONE);
     assert_true(len > 0);
     return (struct slice){bytes, len};
+}
+
+static struct slice reconfig(const struct sign_key *by, configuration_no number)
+{
+    return reconfig_at(by, number, 0);
 }
 
 static int setup_changeable(void **state)
@@ -1111,6 +1242,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_before_the_start, setup_unstarted, teardown),
         cmocka_unit_test_setup_teardown(the_administrator_comes_as_a_client, setup_changeable, teardown),
+        cmocka_unit_test_setup_teardown(what_is_listed_behind_a_cut_is_written_again, setup_durable,
+                                        teardown),
+        T(the_last_checkpoint_goes_to_own_p_and_c),
+        T(the_last_checkpoint_is_sent_again_to_who_is_in_no_view),
         T(only_what_is_permitted_passes),
         T(frames_that_are_none),
         T(backups_are_the_administrator_s),
