@@ -667,6 +667,34 @@ static void what_is_listed_behind_a_cut_is_written_again(void **state)
     assert_int_equal(persisted_any(PERSIST_BUNDLE), 1);
 }
 
+/* A primary has one batch for a slot of its view. Every other one would be another list on the disks of all. */
+static void a_primary_that_shows_many_batches_fills_no_disk(void **state)
+{
+    (void)state;
+    struct test_bundle *b = cluster_incr(c, 0, 1, 1);
+    struct digest first, other;
+    assert_verdict(client(9, bundle(b)), ACCEPT);
+    struct slice good = pre_prepare(0, 0, 1, &b, 1, &first);
+    struct slice spoilt = cluster_copy(c, good.data, good.len);
+    ((uint8_t *)(uintptr_t)spoilt.data)[FRAME_HEADER_BYTES + 30] ^= 1; /* its list is not its batch */
+    assert_verdict(peer(0, spoilt), ACCEPT);
+    assert_int_equal(persisted_any(PERSIST_LIST), 0);
+    assert_verdict(peer(0, good), ACCEPT);
+    for (unsigned i = 0; i < 100; i++) {
+        now++;
+        assert_verdict(peer(0, pre_prepare(0, 0, 1, &b, 1, &other)), EQUIVOCATION);
+    }
+    assert_int_equal(persisted_any(PERSIST_LIST), 1);
+    forget();
+    assert_verdict(peer(0, good), ACCEPT); /* sent again */
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_PRE_PREPARE), 1);
+    assert_int_equal(persisted_any(PERSIST_LIST), 0);
+    p_is_in(2, 1, true);
+    assert_verdict(peer(2, pre_prepare(2, 2, 1, &b, 1, &other)),
+                   ACCEPT); /* the next view's is another matter */
+    assert_int_equal(persisted(PERSIST_LIST, 1, &other), 1);
+}
+
 /* --- checkpoints ------------------------------------------------------------------------------------------------------ */
 
 static void turns(unsigned count)
@@ -1243,6 +1271,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_before_the_start, setup_unstarted, teardown),
         cmocka_unit_test_setup_teardown(the_administrator_comes_as_a_client, setup_changeable, teardown),
         cmocka_unit_test_setup_teardown(what_is_listed_behind_a_cut_is_written_again, setup_durable,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_primary_that_shows_many_batches_fills_no_disk, setup_durable,
                                         teardown),
         T(the_last_checkpoint_goes_to_own_p_and_c),
         T(the_last_checkpoint_is_sent_again_to_who_is_in_no_view),
