@@ -1195,6 +1195,24 @@ static void the_administrator_comes_as_a_client(void **state)
     assert_int_equal(count(ACTION_GIVE, P, FRAME_RECONFIG), 1);
 }
 
+/* What somebody made up says nothing about which attempt is the latest: only what own P admitted does. */
+static void made_up_attempts_keep_no_true_one_out(void **state)
+{
+    (void)state;
+    struct sign_key other;
+    struct frame frame;
+    struct test_bundle says = {.entry = {.origin = ORIGIN_RECONFIG, .bundle_no = RECONFIG_BUNDLE_NO}};
+    sign_keypair(&other);
+    assert_verdict(peer(3, reconfig_at(&other, 1, UINT64_MAX)), ACCEPT); /* own P will refuse it */
+    struct slice good = reconfig_at(&c->admin, 1, 5);
+    assert_verdict(client(9, good), ACCEPT);
+    assert_true(frame_decode(good.data, good.len, &frame));
+    auth_content(&c->configuration.cluster, FRAME_RECONFIG, &frame.sender, frame.body, &says.entry.bundle);
+    p_says(&says, true, VERDICT_ACCEPT);
+    assert_verdict(client(9, reconfig_at(&c->admin, 1, 4)), STALE);
+    assert_verdict(client(9, reconfig_at(&c->admin, 1, 6)), ACCEPT);
+}
+
 /* --- backups ---------------------------------------------------------------------------------------------------------- */
 
 static struct backup_test t;
@@ -1270,6 +1288,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_before_the_start, setup_unstarted, teardown),
         cmocka_unit_test_setup_teardown(the_administrator_comes_as_a_client, setup_changeable, teardown),
+        cmocka_unit_test_setup_teardown(made_up_attempts_keep_no_true_one_out, setup_changeable, teardown),
         cmocka_unit_test_setup_teardown(what_is_listed_behind_a_cut_is_written_again, setup_durable,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_primary_that_shows_many_batches_fills_no_disk, setup_durable,
