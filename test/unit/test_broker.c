@@ -1213,6 +1213,118 @@ static void made_up_attempts_keep_no_true_one_out(void **state)
     assert_verdict(client(9, reconfig_at(&c->admin, 1, 6)), ACCEPT);
 }
 
+/* `count` RECONFIGs that lead on from `first`, as a CONFIGURATION that E 0 to 2 sign after `last`; its sender put `padding` bytes in the
+ * place of an authenticator. `as` has executed them. */
+static struct slice configuration_of(const struct configuration *as, configuration_no first, unsigned steps,
+                                     size_t padding)
+{
+    struct writer lw = writer_to(malloc(65536), 65536), w = writer_to(malloc(65536), 65536);
+    uint8_t signers[3 * signer_BYTES];
+    struct writer sw = writer_to(signers, sizeof signers);
+    struct digest root = test_digest(1);
+    configuration_no ordered = configuration_ordered(as);
+    for (unsigned i = 0; i < steps; i++) {
+        struct slice frame = reconfig(&c->admin, first - 1 + i);
+        struct frame decoded;
+        assert_true(frame_decode(frame.data, frame.len, &decoded));
+        put_u64(&lw, 10 * (first + i));
+        put_slice(&lw, decoded.body);
+    }
+    for (replica_id r = 0; r < 3; r++) {
+        uint8_t said[80];
+        struct digest content;
+        struct auth *e = cluster_auth(c, E, r);
+        struct writer s = writer_to(said, sizeof said);
+        struct signer signer = {.replica = r, .epoch = e->self.epoch, .configuration = ordered};
+        checkpoint_put(&s, &(struct checkpoint){.configuration = ordered,
+                                                .chain = configuration_step(as, ordered)->chain,
+                                                .slot = CHECKPOINT_INTERVAL,
+                                                .root = root});
+        auth_content(&as->cluster, FRAME_CHECKPOINT, &e->self, (struct slice){said, s.len}, &content);
+        auth_sign_content(e, &content, signer.signature.bytes);
+        signer_put(&sw, &signer);
+    }
+    chain_put(&w, &(struct chain){.first = first,
+                                  .steps = {lw.data, lw.len},
+                                  .slot = CHECKPOINT_INTERVAL,
+                                  .root = root,
+                                  .signers = {signers, sw.len}});
+    assert_false(lw.bad || sw.bad || w.bad);
+    uint8_t *junk = calloc(1, padding + 1), *bytes = malloc(FRAME_MAX);
+    struct sender self = {.kind = KIND_EXECUTION};
+    size_t len =
+        frame_encode(bytes, FRAME_MAX, FRAME_CONFIGURATION, &self, padding ? AUTH_SIGNATURE : AUTH_NONE,
+                     (struct slice){w.data, w.len}, (struct slice){junk, padding}, SLICE_NONE);
+    struct slice copy = cluster_copy(c, bytes, len);
+    free(junk);
+    free(bytes);
+    free(lw.data);
+    free(w.data);
+    return copy;
+}
+
+static void executed(struct configuration *as, configuration_no number)
+{
+    struct slice bytes = reconfig(&c->admin, number - 1);
+    struct frame frame;
+    struct reconfig m;
+    assert_true(frame_decode(bytes.data, bytes.len, &frame));
+    assert_verdict(reconfig_body_check(frame.body, &m), ACCEPT);
+    uint8_t list[RECONFIG_BYTES_MAX + 12];
+    struct writer w = writer_to(list, sizeof list);
+    put_u64(&w, 10 * number);
+    put_slice(&w, frame.body);
+    configuration_walk(as, &(struct chain){.first = number, .steps = {list, w.len}});
+    assert_int_equal(configuration_ordered(as), number);
+}
+
+static int setup_changeable_durable(void **state)
+{
+    durable = true;
+    return setup_changeable(state);
+}
+
+/* Kept in memory and on every disk until the next START: so no more of it than is new, whatever its sender puts around that. */
+static void of_a_configuration_only_what_is_new_is_kept(void **state)
+{
+    (void)state;
+    struct configuration *as = malloc(sizeof *as);
+    struct frame frame;
+    struct chain chain;
+    uint32_t steps;
+    assert_non_null(as);
+    *as = c->configuration;
+    executed(as, 2);
+    assert_verdict(peer(3, configuration_of(as, 2, 1, 3u << 20)), ACCEPT);
+    executed(as, 3);
+    assert_verdict(peer(3, configuration_of(as, 2, 2, 0)), ACCEPT); /* shows again what is known */
+    assert_int_equal(persisted_any(PERSIST_CONFIGURATION), 2);
+    configuration_no number = 2;
+    struct configuration *again = malloc(sizeof *again);
+    assert_non_null(again);
+    *again = c->configuration;
+    for (size_t i = 0; i < seen_count; i++) {
+        if (seen[i].kind != ACTION_PERSIST || seen[i].to != PERSIST_CONFIGURATION)
+            continue;
+        assert_true(seen[i].len < 2048);
+        assert_true(frame_decode(seen[i].data, seen[i].len, &frame));
+        assert_verdict(chain_check(&frame, &chain, &steps), ACCEPT);
+        assert_int_equal(steps, 1);
+        assert_int_equal(chain.first, number++);
+        assert_verdict(configuration_follow(again, &frame), ACCEPT); /* and it leads on */
+    }
+    forget();
+    struct status behind = {.configuration = 1};
+    assert_verdict(peer(2, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &behind), SLICE_NONE)),
+                   ACCEPT);
+    assert_int_equal(count(ACTION_SEND_PEER, 2, FRAME_CONFIGURATION), 2);
+    for (size_t i = 0; i < seen_count; i++)
+        if (seen[i].frame.type == FRAME_CONFIGURATION)
+            assert_true(seen[i].len < 2048);
+    free(again);
+    free(as);
+}
+
 /* --- backups ---------------------------------------------------------------------------------------------------------- */
 
 static struct backup_test t;
@@ -1289,6 +1401,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_before_the_start, setup_unstarted, teardown),
         cmocka_unit_test_setup_teardown(the_administrator_comes_as_a_client, setup_changeable, teardown),
         cmocka_unit_test_setup_teardown(made_up_attempts_keep_no_true_one_out, setup_changeable, teardown),
+        cmocka_unit_test_setup_teardown(of_a_configuration_only_what_is_new_is_kept, setup_changeable_durable,
+                                        teardown),
         cmocka_unit_test_setup_teardown(what_is_listed_behind_a_cut_is_written_again, setup_durable,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_primary_that_shows_many_batches_fills_no_disk, setup_durable,
