@@ -191,6 +191,23 @@ static void a_launcher_renews_its_own_and_the_same(void **state)
     assert_int_equal(held.number, 1);
 }
 
+/* Else its host could take one that nothing comes after, and nobody could ever put another machine in its place. */
+static void a_launchers_epoch_rises_only_so_far(void **state)
+{
+    (void)state;
+    epoch_no now = held.member[KIND_PREPARATION - KIND_HOST][1].epoch, far = now + EPOCH_STEP_MAX;
+    assert_verdict(execute(&(struct wish){.replica = 1, .epoch = UINT64_MAX}, 10), LIMIT);
+    assert_verdict(execute(&(struct wish){.replica = 1, .epoch = far + 1}, 10), LIMIT);
+    assert_verdict(
+        execute(&(struct wish){.replica = 1, .last = KIND_PREPARATION, .epoch = 1800000000000000u}, 10),
+        ACCEPT); /* the time, in microseconds */
+    assert_verdict(execute(&(struct wish){.replica = 1, .first = KIND_CONFIRMATION, .epoch = far}, 20),
+                   ACCEPT);
+    slot_no later = configuration_activation(&held) + 1;
+    assert_verdict(execute(&(struct wish){.replica = 1, .epoch = far + 2, .admin = &cluster->admin}, later),
+                   ACCEPT);
+}
+
 static void the_administrator_may_do_more(void **state)
 {
     (void)state;
@@ -658,6 +675,7 @@ int main(void)
         T(a_repetition_is_a_no_op),
         T(every_byte_counts),
         T(a_launcher_renews_its_own_and_the_same),
+        T(a_launchers_epoch_rises_only_so_far),
         T(the_administrator_may_do_more),
         T(a_host_is_replaced),
         T(a_link_key_is_rotated),
