@@ -375,6 +375,136 @@ static void another_list_is_not_executed_again(void **state)
     assert_int_equal(end(E).slot, 1);
 }
 
+/* ------------------------------------------------------------------------------------------------ other clusters, other starts */
+
+/* The platform's sealing key does not change when a cluster is founded anew: E's first record there. */
+static struct slice base_of_another_cluster(void)
+{
+    struct start start = cluster_manifest(c);
+    start.cluster.bytes[5] ^= 1;
+    cluster_forget(c);
+    assert_verdict(start_with(E, &start), ACCEPT);
+    const struct sent *sent = cluster_last(c, E, 1, FRAME_LOCAL_SEALED);
+    assert_non_null(sent);
+    struct slice base = cluster_copy(c, sent->frame.attachment.data, sent->frame.attachment.len);
+    cluster_restarted(c, E, 1);
+    return base;
+}
+
+static void lives_of_another_cluster_are_none(void **state)
+{
+    (void)state;
+    struct slice other = base_of_another_cluster();
+    assert_verdict(recall(E, RECALL_RECORD, other), ACCEPT); /* alone it is a life like any */
+    cluster_restarted(c, E, 1);
+    recall_first(E, records(E));
+    assert_verdict(recall(E, RECALL_RECORD, other), MALFORMED);
+}
+
+static struct local_saved piece;
+
+static void see_what_is_saved(const struct sent *s)
+{
+    struct local_sealed sealed;
+    struct saved_item item;
+    if (s->replica != 1 || s->kind != E)
+        return;
+    if (s->frame.type == FRAME_LOCAL_SEALED && local_sealed_decode(s->frame.body, &sealed) && sealed.full)
+        row(E, FRAME_LOCAL_SEALED, sealed.slot, s->frame.attachment);
+    if (s->frame.type != FRAME_LOCAL_SAVED)
+        return;
+    assert_true(local_saved_decode(s->frame.body, &piece));
+    struct reader r = reader_of(s->frame.attachment.data, s->frame.attachment.len);
+    while (reader_left(&r)) {
+        saved_item_get(&r, &item);
+        row(E, FRAME_LOCAL_SAVED, item.what, item.bytes);
+    }
+}
+
+static void save(uint64_t number)
+{
+    struct local_save m = {.number = number};
+    assert_verdict(
+        cluster_give(c, E, 1,
+                     cluster_local(c, FRAME_LOCAL_SAVE, cluster_body(c, local_save, &m), SLICE_NONE)),
+        ACCEPT);
+}
+
+static int setup_saved(void **state)
+{
+    (void)state;
+    c = cluster_new(&(struct cluster_options){.durable = true});
+    c->seen = see_what_is_saved;
+    piece.last = 0;
+    save(0);
+    cluster_fill(c, CHECKPOINT_INTERVAL);
+    while (!piece.last)
+        save(piece.number);
+    c->seen = NULL;
+    cluster_restarted(c, E, 1);
+    return 0;
+}
+
+/* Head, origins, leaves. */
+static void give_saved(void)
+{
+    static const unsigned order[] = {RECALL_SAVED, RECALL_ORIGINS, RECALL_LEAF};
+    for (unsigned k = 0; k < 3; k++)
+        for (unsigned i = 0; i < row_count; i++)
+            if (rows[i].type == FRAME_LOCAL_SAVED && rows[i].slot == order[k])
+                assert_verdict(recall(E, order[k], rows[i].bytes), ACCEPT);
+}
+
+static const struct row *saved_head_row(void)
+{
+    for (unsigned i = 0; i < row_count; i++)
+        if (rows[i].type == FRAME_LOCAL_SAVED && rows[i].slot == RECALL_SAVED)
+            return &rows[i];
+    return NULL;
+}
+
+static void a_saved_checkpoint_is_of_one_cluster(void **state)
+{
+    (void)state;
+    assert_non_null(saved_head_row());
+    assert_verdict(recall(E, RECALL_RECORD, record(E, records(E) - 1)->bytes), ACCEPT);
+    give_saved();
+    assert_int_equal(end(E).slot, CHECKPOINT_INTERVAL);
+    cluster_restarted(c, E, 1);
+    struct slice other = base_of_another_cluster();
+    assert_verdict(recall(E, RECALL_RECORD, other), ACCEPT);
+    assert_verdict(recall(E, RECALL_SAVED, saved_head_row()->bytes), MISMATCH);
+    assert_int_equal(end(E).slot, 0);
+}
+
+/* As if it had executed, at slot 2, a RECONFIG that nobody else knows of. */
+static void it_learned_more(void)
+{
+    struct execution *e = cluster_e(c, 1);
+    uint8_t members[renewal_BYTES], body[RECONFIG_BYTES_MAX], list[RECONFIG_BYTES_MAX + 12];
+    struct writer mw = writer_to(members, sizeof members), w = writer_to(body, sizeof body);
+    struct writer lw = writer_to(list, sizeof list);
+    renewal_put(&mw, &(struct renewal){.kind = P, .epoch = 1000});
+    reconfig_put(&w, &(struct reconfig){.configuration = 1, .replica = 3, .members = {members, mw.len}});
+    put_u64(&lw, 2);
+    put_slice(&lw, (struct slice){body, w.len});
+    configuration_walk(&e->configuration, &(struct chain){.first = 2, .steps = {list, lw.len}});
+    step_body_keep(e, 2, 2, (struct slice){body, w.len});
+    assert_int_equal(configuration_ordered(&e->configuration), 2);
+}
+
+/* One life came less far than can be come now, and wrote down what it knew then. */
+static void a_base_takes_nothing_back(void **state)
+{
+    (void)state;
+    recall_first(E, records(E));
+    it_learned_more();
+    assert_verdict(recall(E, RECALL_RECORD, record(E, 0)->bytes), ACCEPT);
+    assert_int_equal(cluster_e(c, 1)->executed, SLOTS);
+    assert_int_equal(configuration_ordered(&cluster_e(c, 1)->configuration), 2);
+    assert_int_equal(cluster_e(c, 1)->step_body[2 % STEP_BODIES].number, 2);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -392,6 +522,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(p_and_c_enter_no_view_that_they_were_in, setup_view_left, teardown),
         T(e_without_records_resumes_without_a_state),
         T(another_list_is_not_executed_again),
+        T(lives_of_another_cluster_are_none),
+        cmocka_unit_test_setup_teardown(a_saved_checkpoint_is_of_one_cluster, setup_saved, teardown),
+        T(a_base_takes_nothing_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
