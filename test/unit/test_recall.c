@@ -493,6 +493,20 @@ static void it_learned_more(void)
     assert_int_equal(configuration_ordered(&e->configuration), 2);
 }
 
+/* A host may show an old START before the right one. */
+static void a_refused_start_costs_nothing_that_was_known(void **state)
+{
+    (void)state;
+    recall_all(E);
+    it_learned_more();
+    struct start start = resuming();
+    start.cluster.bytes[3] ^= 1;
+    assert_verdict(start_with(E, &start), MISMATCH);
+    start = resuming();
+    assert_verdict(start_with(E, &start), ACCEPT);
+    assert_int_equal(configuration_ordered(&cluster_e(c, 1)->configuration), 2);
+}
+
 /* One life came less far than can be come now, and wrote down what it knew then. */
 static void a_base_takes_nothing_back(void **state)
 {
@@ -524,6 +538,7 @@ int main(void)
         T(another_list_is_not_executed_again),
         T(lives_of_another_cluster_are_none),
         cmocka_unit_test_setup_teardown(a_saved_checkpoint_is_of_one_cluster, setup_saved, teardown),
+        T(a_refused_start_costs_nothing_that_was_known),
         T(a_base_takes_nothing_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

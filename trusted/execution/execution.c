@@ -86,22 +86,35 @@ static bool group_key_open(struct execution *e, const struct frame *start)
     return false;
 }
 
+/* Does this START go on from what was recalled? `vouched`: the number that it knows, of the ordered state. */
+static enum verdict start_take(struct execution *e, const struct frame *frame,
+                               const struct configuration *recalled, configuration_no *vouched)
+{
+    struct hello_head head = execution_head(e);
+    const struct tag16 cluster = e->auth.cluster;
+    enum verdict verdict = start_load(&e->configuration, &e->auth, &e->config, &head.head, frame);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    *vouched = configuration_ordered(&e->configuration);
+    e->auth.configuration = &e->configuration;
+    return execution_start_follows(e, &e->configuration, &cluster) &&
+                   (!e->based || execution_walk_again(e, recalled))
+               ? VERDICT_ACCEPT
+               : VERDICT_MISMATCH;
+}
+
 static enum verdict execution_on_start(struct execution *e, const struct frame *frame, struct outbox *out)
 {
     if (e->started)
         return VERDICT_DUPLICATE;
-    struct hello_head head = execution_head(e);
-    const struct tag16 cluster = e->auth.cluster;
     struct configuration *recalled = (struct configuration *)(void *)e->scratch;
+    configuration_no vouched = 0;
     *recalled = e->configuration;
-    enum verdict verdict = start_load(&e->configuration, &e->auth, &e->config, &head.head, frame);
-    if (verdict != VERDICT_ACCEPT)
+    enum verdict verdict = start_take(e, frame, recalled, &vouched);
+    if (verdict != VERDICT_ACCEPT) {
+        e->configuration = *recalled; /* a later START must still find what this E knows */
         return verdict;
-    configuration_no vouched = configuration_ordered(&e->configuration);
-    e->auth.configuration = &e->configuration;
-    if (!execution_start_follows(e, &e->configuration, &cluster) ||
-        (e->based && !execution_walk_again(e, recalled)))
-        return VERDICT_MISMATCH;
+    }
     auth_start(&e->auth, &e->configuration);
     /* One that has its log has the key; to who has not, or is not listed yet, another E gives it. */
     bool founded = e->configuration.resumed == 0 && auth_counts_above(&e->auth) != UINT64_MAX;
