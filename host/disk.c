@@ -18,6 +18,8 @@
 #define SAVE_PERIOD_S    20u             /* replicas take turns in it */
 #define SAVE_LEAST_BYTES (1024u * 1024u) /* of log since the last time, else it is not worth it */
 #define RECALL_WAIT_MS   600000
+#define WAITING_MAX                                                                                          \
+    (64u * 1024u * 1024u) /* for peers, until the log is durable; they ask again for what is beyond */
 
 struct waiting_head {
     uint64_t after; /* sequence number up to which all must be durable */
@@ -287,6 +289,10 @@ bool disk_holds(struct disk *d, const struct action *action)
                                 .to = action->to,
                                 .len = (uint32_t)(action->parts[0].len + action->parts[1].len),
                                 .local = action->local};
+    if (action->kind == ACTION_SEND_PEER && d->waiting.len + head.len > WAITING_MAX) {
+        LOG_LIMITED(LOG_WARNING, "the disk does not keep up: frames for replica %u are dropped", action->to);
+        return true;
+    }
     buffer_append(&d->waiting, &head, sizeof head);
     buffer_append(&d->waiting, action->parts[0].data, action->parts[0].len);
     buffer_append(&d->waiting, action->parts[1].data, action->parts[1].len);
