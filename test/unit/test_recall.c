@@ -477,6 +477,44 @@ static void a_saved_checkpoint_is_of_one_cluster(void **state)
     assert_int_equal(end(E).slot, 0);
 }
 
+/* Replica 1's E gets no COMMITs, and E 3 signs nothing: so the first checkpoint is not stable without E 1. */
+static bool cut_off(const struct cluster *cluster, const struct sent *sent, enum kind to, replica_id replica)
+{
+    (void)cluster;
+    return (sent->frame.type == FRAME_CHECKPOINT && sent->replica == 3) ||
+           (sent->frame.type == FRAME_COMMIT && to == E && replica == 1);
+}
+
+static int setup_transferred(void **state)
+{
+    (void)state;
+    c = cluster_new(&(struct cluster_options){.durable = true});
+    c->drop = cut_off;
+    cluster_fill(c, CHECKPOINT_INTERVAL);
+    c->seen = see_what_is_saved;
+    piece.last = 0;
+    for (unsigned i = 0; i < 12 && cluster_e(c, 1)->executed == 0; i++) {
+        (void)cluster_catch_up(c, 1, i % 2 ? 2 : 0, true);
+        cluster_run(c);
+    }
+    return 0;
+}
+
+/* What leads to a state that came by transfer is in no log: its E vouches for it when it is saved, not before. */
+static void a_state_that_came_is_saved_before_it_is_signed(void **state)
+{
+    (void)state;
+    assert_int_equal(cluster_e(c, 1)->executed, CHECKPOINT_INTERVAL);
+    assert_int_equal(exec_stable_slot(cluster_e(c, 1)), 0);
+    assert_non_null(cluster_last(c, E, 1, FRAME_LOCAL_SAVED));
+    assert_null(cluster_last(c, E, 1, FRAME_CHECKPOINT));
+    while (!piece.last)
+        save(piece.number);
+    assert_null(cluster_last(c, E, 1, FRAME_CHECKPOINT));
+    save(piece.number); /* all of it is stored */
+    assert_non_null(cluster_last(c, E, 1, FRAME_CHECKPOINT));
+}
+
 /* As if it had executed, at slot 2, a RECONFIG that nobody else knows of. */
 static void it_learned_more(void)
 {
@@ -538,6 +576,8 @@ int main(void)
         T(another_list_is_not_executed_again),
         T(lives_of_another_cluster_are_none),
         cmocka_unit_test_setup_teardown(a_saved_checkpoint_is_of_one_cluster, setup_saved, teardown),
+        cmocka_unit_test_setup_teardown(a_state_that_came_is_saved_before_it_is_signed, setup_transferred,
+                                        teardown),
         T(a_refused_start_costs_nothing_that_was_known),
         T(a_base_takes_nothing_back),
     };
