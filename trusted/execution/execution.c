@@ -15,12 +15,13 @@ static void env_release(const struct redoubt_env *env, void *memory, size_t byte
 
 static void *execution_init(struct arena *arena, const struct compartment_config *config, struct outbox *out)
 {
-    /* What is beyond the engine's part is the service's. */
-    CHECK(arena->used == 0 && arena->size > ENGINE_BYTES);
-    size_t service_bytes = arena->size - ENGINE_BYTES;
+    /* What is beyond the engine's part is for bodies, and the service's. */
+    CHECK(arena->used == 0 && arena->size > ENGINE_BYTES + BODY_ARENA_BYTES);
+    size_t service_bytes = arena->size - ENGINE_BYTES - BODY_ARENA_BYTES;
     arena->size = ENGINE_BYTES;
     struct execution *e = arena_take(arena, sizeof *e);
-    arena_init(&e->service_arena, arena->base + ENGINE_BYTES, service_bytes);
+    arena_init(&e->body_arena, arena->base + ENGINE_BYTES, BODY_ARENA_BYTES);
+    arena_init(&e->service_arena, arena->base + ENGINE_BYTES + BODY_ARENA_BYTES, service_bytes);
     e->arena = arena;
     e->config = *config;
     struct sender self = {.kind = KIND_EXECUTION, .id = config->replica, .epoch = config->epoch};
@@ -243,7 +244,7 @@ static void execution_validate(const void *state)
 
 const struct compartment_type execution_type = {
     .kind = KIND_EXECUTION,
-    .arena_bytes = ENGINE_BYTES + SERVICE_BYTES_MIN,
+    .arena_bytes = ENGINE_BYTES + BODY_ARENA_BYTES + SERVICE_BYTES_MIN,
     .init = execution_init,
     .step = execution_step,
     .flush = execution_flush,
