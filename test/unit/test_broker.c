@@ -695,6 +695,21 @@ static void a_primary_that_shows_many_batches_fills_no_disk(void **state)
     assert_int_equal(persisted(PERSIST_LIST, 1, &other), 1);
 }
 
+/* After a power loss nobody sends the CHECKPOINTs of before again: E learns of a stable one by a PARTING. */
+static void a_parting_that_shows_a_later_checkpoint_goes_to_own_e(void **state)
+{
+    (void)state;
+    struct stable_claim stable = {.slot = CHECKPOINT_INTERVAL, .root = test_digest(1)};
+    stable.signers = forge_signers(c, stable.slot, &stable.root, 3);
+    assert_verdict(peer(2, forge_parting(c, 2, 0, NULL, NULL, 0)), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_PARTING), 0);
+    assert_verdict(peer(2, forge_parting(c, 2, 1, &stable, NULL, 0)), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_PARTING), 1);
+    e_executed(CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL, &stable.root);
+    assert_verdict(peer(2, forge_parting(c, 2, 2, &stable, NULL, 0)), ACCEPT); /* E knows it */
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_PARTING), 1);
+}
+
 /* --- checkpoints ------------------------------------------------------------------------------------------------------ */
 
 static void turns(unsigned count)
@@ -1406,6 +1421,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_listed_behind_a_cut_is_written_again, setup_durable,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_primary_that_shows_many_batches_fills_no_disk, setup_durable,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_parting_that_shows_a_later_checkpoint_goes_to_own_e, setup_durable,
                                         teardown),
         T(the_last_checkpoint_goes_to_own_p_and_c),
         T(the_last_checkpoint_is_sent_again_to_who_is_in_no_view),

@@ -201,6 +201,18 @@ static void a_lost_log_is_whole_a_window_later(void **state)
     }
 }
 
+/* A NEW-VIEW that does not list it lets nobody in: who starts anew may have voted in that view. */
+static void who_is_not_listed_enters_no_view(void **state)
+{
+    (void)state;
+    be_born(&one, &preparation_type, 1000);
+    struct slice start = start_with(NULL, 0);
+    assert_verdict(give(&one, start), ACCEPT);
+    assert_verdict(give(&one, new_view_after(start)), EARLY);
+    assert_false(((struct preparation *)one.state)->in_view);
+    be_gone(&one);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -219,10 +231,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(who_is_not_listed_writes_nothing),
-        T(a_log_that_is_not_whole_shows_no_head),
-        T(who_was_given_a_log_does_not_learn),
-        T(a_lost_log_is_whole_a_window_later),
+        T(who_is_not_listed_writes_nothing),   T(a_log_that_is_not_whole_shows_no_head),
+        T(who_was_given_a_log_does_not_learn), T(a_lost_log_is_whole_a_window_later),
+        T(who_is_not_listed_enters_no_view),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -515,6 +515,77 @@ static void a_state_that_came_is_saved_before_it_is_signed(void **state)
     assert_non_null(cluster_last(c, E, 1, FRAME_CHECKPOINT));
 }
 
+static void see_records(const struct sent *s)
+{
+    struct local_sealed sealed;
+    if (s->replica == 1 && s->kind == E && s->frame.type == FRAME_LOCAL_SEALED &&
+        local_sealed_decode(s->frame.body, &sealed))
+        row(E, FRAME_LOCAL_SEALED, sealed.slot, s->frame.attachment);
+}
+
+static int setup_from_the_start(void **state)
+{
+    (void)state;
+    c = cluster_new(&(struct cluster_options){.durable = true, .unstarted = true});
+    c->seen = see_records;
+    struct start start = cluster_manifest(c);
+    uint8_t list[4 * platform_BYTES];
+    struct writer w = writer_to(list, sizeof list);
+    for (replica_id r = 0; r < 4; r++)
+        platform_put(&w, &(struct platform){.replica = r});
+    start.platforms = (struct slice){list, w.len};
+    c->start = cluster_sign_start(c, &start, &c->admin);
+    for (replica_id r = 0; r < 3; r++)
+        assert_verdict(cluster_give(c, E, r, c->start), ACCEPT);
+    return 0;
+}
+
+/* By a CONFIGURATION that E 0 and 2 vouch for: nobody may have its RECONFIG any more after a power loss, so E writes it down. */
+static void what_was_learned_comes_back(void **state)
+{
+    (void)state;
+    struct execution *e = cluster_e(c, 1);
+    uint8_t members[renewal_BYTES], body[RECONFIG_BYTES_MAX], list[RECONFIG_BYTES_MAX + 12];
+    uint8_t signers[2 * signer_BYTES], said[80];
+    struct writer mw = writer_to(members, sizeof members), w = writer_to(body, sizeof body);
+    struct writer lw = writer_to(list, sizeof list), sw = writer_to(signers, sizeof signers);
+    struct digest root = test_digest(1), content;
+    static struct configuration as;
+    renewal_put(&mw, &(struct renewal){.kind = P, .epoch = 1000});
+    reconfig_put(&w, &(struct reconfig){.configuration = 1, .replica = 3, .members = {members, mw.len}});
+    put_u64(&lw, 2);
+    put_slice(&lw, (struct slice){body, w.len});
+    struct chain chain = {.first = 2,
+                          .steps = {list, lw.len},
+                          .slot = CHECKPOINT_INTERVAL,
+                          .root = root,
+                          .signers = {signers, 0}};
+    as = e->configuration;
+    configuration_walk(&as, &chain);
+    for (replica_id r = 0; r < 4; r += 2) {
+        struct auth *auth = cluster_auth(c, E, r);
+        struct signer signer = {.replica = r, .epoch = auth->self.epoch, .configuration = 2};
+        struct writer s = writer_to(said, sizeof said);
+        checkpoint_put(&s, &(struct checkpoint){.configuration = 2,
+                                                .chain = configuration_step(&as, 2)->chain,
+                                                .slot = CHECKPOINT_INTERVAL,
+                                                .root = root});
+        auth_content(&as.cluster, FRAME_CHECKPOINT, &auth->self, (struct slice){said, s.len}, &content);
+        auth_sign_content(auth, &content, signer.signature.bytes);
+        signer_put(&sw, &signer);
+    }
+    chain.signers.len = sw.len;
+    assert_verdict(cluster_give(c, E, 1,
+                                forge_plain(c, cluster_auth(c, E, 0), FRAME_CONFIGURATION,
+                                            cluster_body(c, chain, &chain), SLICE_NONE)),
+                   ACCEPT);
+    assert_int_equal(configuration_ordered(&e->configuration), 2);
+    cluster_restarted(c, E, 1);
+    for (unsigned i = 0; i < records(E); i++)
+        assert_verdict(recall(E, RECALL_RECORD, record(E, i)->bytes), ACCEPT);
+    assert_int_equal(configuration_ordered(&cluster_e(c, 1)->configuration), 2);
+}
+
 /* As if it had executed, at slot 2, a RECONFIG that nobody else knows of. */
 static void it_learned_more(void)
 {
@@ -578,6 +649,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_saved_checkpoint_is_of_one_cluster, setup_saved, teardown),
         cmocka_unit_test_setup_teardown(a_state_that_came_is_saved_before_it_is_signed, setup_transferred,
                                         teardown),
+        cmocka_unit_test_setup_teardown(what_was_learned_comes_back, setup_from_the_start, teardown),
         T(a_refused_start_costs_nothing_that_was_known),
         T(a_base_takes_nothing_back),
     };

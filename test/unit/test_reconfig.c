@@ -6,6 +6,7 @@
 
 #include "cluster.h"
 #include "ordering/attest.h"
+#include "ordering/hosts.h"
 #include "ordering/stable.h"
 #include "resume.h"
 
@@ -609,6 +610,26 @@ static void executed_after_a_resume_it_comes_to_the_same(void **state)
     assert_int_equal(after.member[KIND_CONFIRMATION - KIND_HOST][1].epoch, EPOCH + 20);
 }
 
+/* Likewise of a host: its platform key is what was ordered last, its link what START found. */
+static void a_host_of_before_a_resume_stays_what_start_names(void **state)
+{
+    (void)state;
+    static struct configuration after;
+    struct sign_key link, new_platform;
+    uint8_t body[RECONFIG_BYTES_MAX];
+    sign_keypair(&link);
+    sign_keypair(&new_platform);
+    struct wish wish = replacement(&link, &new_platform);
+    wish.epoch = held.host[1].epoch + 2; /* START's is ten higher */
+    struct slice bytes = make(&wish, body);
+    assert_verdict(resume(&after, &held, &(struct resume_wish){.resumed = 1}), ACCEPT);
+    struct host_keys of_start = after.host[1];
+    assert_verdict(execute_body(&after, bytes, 10), ACCEPT);
+    assert_memory_equal(&after.host[1], &of_start, sizeof of_start);
+    assert_memory_equal(after.ordered[0][1].measurement.bytes, new_platform.public, 32);
+    assert_false(host_has(&after, 1, link.public, new_platform.public));
+}
+
 /* What was ordered decides, not what START names: else who executes later would come to another verdict. */
 static void epochs_are_compared_with_ordered_ones(void **state)
 {
@@ -690,6 +711,7 @@ int main(void)
         T(without_platforms_nothing_is_renewed),
         T(a_resume_keeps_the_chain),
         T(executed_after_a_resume_it_comes_to_the_same),
+        T(a_host_of_before_a_resume_stays_what_start_names),
         T(epochs_are_compared_with_ordered_ones),
         T(retired_keys_have_their_slots),
     };
