@@ -25,5 +25,7 @@ int chain_file_clear(struct buffer *chain, const char *dir, replica_id replica, 
 /* An epoch above all that were drawn before, and above `least`: the time in microseconds, if the clock allows. Durable once it
  * returns. */
 int epoch_draw(epoch_no *epoch, epoch_no least, const char *dir, replica_id replica, struct error *error);
+/* From now on epochs are drawn above this one. */
+int epoch_outdo(epoch_no epoch, const char *dir, replica_id replica, struct error *error);
 
 #endif

@@ -17,7 +17,11 @@
 #define FILE_BYTES       (16u * 1024u * 1024u)
 #define SAVE_PERIOD_S    20u             /* replicas take turns in it */
 #define SAVE_LEAST_BYTES (1024u * 1024u) /* of log since the last time, else it is not worth it */
-#define RECALL_WAIT_MS   600000
+#define INTERVAL_MB                                                                                          \
+    640u /* what is logged between two checkpoints, at most: batches of 4 MiB, lists, records */
+#define RECALL_WAIT_MS 600000
+#define WAITING_MAX                                                                                          \
+    (64u * 1024u * 1024u) /* for peers, until the log is durable; they ask again for what is beyond */
 
 struct waiting_head {
     uint64_t after; /* sequence number up to which all must be durable */
@@ -37,9 +41,10 @@ int disk_open(struct replica *r, struct error *error)
     if (!path_make(log, "%s/replica-%u/log", r->config.dir, r->options.id) ||
         !path_make(saved, "%s/replica-%u/checkpoint", r->config.dir, r->options.id))
         return error_set(error, "%s: name too long", r->config.dir);
-    /* Voting stops at log_mb; what E still executes until its checkpoint is saved comes on top. */
+    /* Voting stops at log_mb; what leads to the checkpoint that is to be saved then, and what E still executes, comes on top. */
+    uint32_t more = r->config.log_mb > INTERVAL_MB ? r->config.log_mb : INTERVAL_MB;
     struct journal_options options = {
-        .dir = log, .file_bytes = FILE_BYTES, .bytes_max = (uint64_t)r->config.log_mb << 21};
+        .dir = log, .file_bytes = FILE_BYTES, .bytes_max = ((uint64_t)r->config.log_mb + more) << 20};
     /* Leaves that are replaced take new pages until the transaction is through: twice the state, and room. */
     uint64_t bytes_max = (uint64_t)r->config.memory_mb * 3 << 20;
     if (journal_open(&d->journal, &options, error) || saved_open(&d->saved, saved, bytes_max, error))
@@ -287,6 +292,10 @@ bool disk_holds(struct disk *d, const struct action *action)
                                 .to = action->to,
                                 .len = (uint32_t)(action->parts[0].len + action->parts[1].len),
                                 .local = action->local};
+    if (action->kind == ACTION_SEND_PEER && d->waiting.len + head.len > WAITING_MAX) {
+        LOG_LIMITED(LOG_WARNING, "the disk does not keep up: frames for replica %u are dropped", action->to);
+        return true;
+    }
     buffer_append(&d->waiting, &head, sizeof head);
     buffer_append(&d->waiting, action->parts[0].data, action->parts[0].len);
     buffer_append(&d->waiting, action->parts[1].data, action->parts[1].len);
@@ -343,13 +352,21 @@ static void tell_state(struct replica *r, enum journal_state state)
     replica_step(r, EVENT_STOP_VOTING);
 }
 
+/* E was asked to save, and has not come to the checkpoint at which it does: without votes it never would. */
+static bool on_the_way(const struct replica *r)
+{
+    struct engine_status status;
+    if (!r->disk.save_asked || r->disk.save_refused)
+        return false;
+    r->engine_type->status(r->engine, &status);
+    return status.executed < r->disk.save_due;
+}
+
 /* At log_mb P and C are given nothing until a checkpoint is saved and the log is shorter. */
-static void watch_length(struct replica *r)
+static void watch_length(struct replica *r, uint64_t bytes)
 {
     struct disk *d = &r->disk;
-    struct journal_stats stats;
-    journal_stats(d->journal, &stats);
-    bool long_now = stats.bytes >= (uint64_t)r->config.log_mb << 20;
+    bool long_now = bytes >= (uint64_t)r->config.log_mb << 20 && !on_the_way(r);
     if (long_now == d->too_long)
         return;
     d->too_long = long_now;
@@ -458,11 +475,13 @@ static void on_saved(uv_poll_t *poll, int status, int events)
         d->saved_us = r->now_us;
         d->appended_at_save = d->appended;
         d->saves++;
+        d->save_refused = false;
         give_save(r, d->piece);
         forget(r);
     } else {
         log_line(LOG_ERROR, "%s", saved_problem(d->saved));
         d->save_asked = false;
+        d->save_refused = true;
         d->saved_us = r->now_us; /* tried again later; the log grows up to its limit meanwhile */
         give_save(r, UINT64_MAX);
         d->saved_failed = state == SAVED_FAILED;
@@ -471,21 +490,30 @@ static void on_saved(uv_poll_t *poll, int status, int events)
     }
 }
 
+static void save_ask(struct replica *r)
+{
+    struct engine_status status;
+    r->engine_type->status(r->engine, &status);
+    r->disk.save_asked = true;
+    r->disk.save_due = (status.executed / CHECKPOINT_INTERVAL + 1) * CHECKPOINT_INTERVAL;
+    give_save(r, 0);
+}
+
 /* E stands still while it saves, so the replicas do it one after the other. */
 void disk_tick(struct replica *r)
 {
     struct disk *d = &r->disk;
+    struct journal_stats stats;
     if (!d->on)
         return;
-    watch_length(r);
-    if (d->save_asked || d->saved_failed)
-        return;
-    uint64_t second = r->now_us / 1000000 % SAVE_PERIOD_S;
+    journal_stats(d->journal, &stats);
+    uint64_t second = r->now_us / 1000000 % SAVE_PERIOD_S, limit = (uint64_t)r->config.log_mb << 20;
     uint64_t since = d->appended - d->appended_at_save;
+    bool worth = since > SAVE_LEAST_BYTES;
     bool turn = second == (uint64_t)r->options.id * SAVE_PERIOD_S / r->config.replicas;
-    bool pressed = since > ((uint64_t)r->config.log_mb << 20) / 4;
-    if (!pressed && !(turn && since > SAVE_LEAST_BYTES))
-        return;
-    d->save_asked = true;
-    give_save(r, 0);
+    /* A life may begin with a log that is long already. */
+    bool pressed = since > limit / 4 || (stats.bytes >= limit / 2 && (worth || d->saves == 0));
+    if (!d->save_asked && !d->saved_failed && (pressed || (turn && worth)))
+        save_ask(r);
+    watch_length(r, stats.bytes);
 }

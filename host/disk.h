@@ -36,8 +36,10 @@ struct disk {
     uint64_t appended, appended_at_save; /* bytes */
     uint64_t saving_since_us, saved_us, saves;
     bool save_asked, saved_failed, chain_failed;
-    bool too_long;  /* the log: P and C are given nothing */
-    uint64_t piece; /* in the hands of `saved` */
+    bool save_refused; /* the last one, for lack of room */
+    slot_no save_due;  /* the checkpoint at which E saves, once it was asked */
+    bool too_long;     /* the log: P and C are given nothing */
+    uint64_t piece;    /* in the hands of `saved` */
     bool last_piece;
 };
 

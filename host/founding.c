@@ -9,6 +9,7 @@
 #include "resume.h"
 
 #define LOOK_MS        20
+#define VIEW_STEP_MAX  (1ull << 40) /* one a microsecond, for days */
 #define RESUME_WAIT_MS 600000u /* compartments execute what is in their logs before they show their keys */
 
 static void members_put(struct writer *w, const struct config *config, const struct hellos hellos[])
@@ -118,19 +119,43 @@ static int manifest_make(struct file *out, struct start *start, const struct con
     return error_set(error, "clients.pub: too many clients for one manifest");
 }
 
+static view_no view_shown(const struct hellos *hellos)
+{
+    view_no view = 0;
+    for (int i = 1; i < MEMBER_KINDS; i++)
+        if (hellos->member[i].hello.view > view)
+            view = hellos->member[i].hello.view;
+    return view;
+}
+
+/* Views that lie further above what f+1 replicas show no correct one has come to. A faulty one that is believed leaves the cluster no
+ * view to go on to, for good: its highest would be START's. */
+static view_no view_most(const struct config *config, const struct hellos hellos[], view_no before)
+{
+    view_no views[REPLICAS_MAX];
+    for (replica_id r = 0; r < config->replicas; r++) {
+        view_no view = view_shown(&hellos[r]);
+        replica_id at = r;
+        for (; at > 0 && views[at - 1] < view; at--)
+            views[at] = views[at - 1];
+        views[at] = view;
+    }
+    view_no base = views[config->faults] > before ? views[config->faults] : before;
+    return base < UINT64_MAX - VIEW_STEP_MAX ? base + VIEW_STEP_MAX : UINT64_MAX - 1;
+}
+
 /* Has every replica but f its log? What is missing counts as rolled back, and resuming assumes that of f at most. */
 static int heads_check(const struct config *config, const struct hellos hellos[], view_no *view,
                        struct error *error)
 {
     uint32_t lost = 0;
+    view_no most = view_most(config, hellos, *view);
     for (replica_id r = 0; r < config->replicas; r++) {
-        bool complete = true;
-        for (int i = 1; i < MEMBER_KINDS; i++) {
-            const struct hello *hello = &hellos[r].member[i].hello;
-            complete = complete && !digest_is_zero(&hello->head);
-            if (hello->view > *view)
-                *view = hello->view;
-        }
+        bool complete = view_shown(&hellos[r]) <= most;
+        if (complete && view_shown(&hellos[r]) > *view)
+            *view = view_shown(&hellos[r]);
+        for (int i = 1; i < MEMBER_KINDS; i++)
+            complete = complete && !digest_is_zero(&hellos[r].member[i].hello.head);
         lost += !complete;
     }
     if (lost <= config->faults)
@@ -151,6 +176,64 @@ static void follow(struct configuration *c, const struct slice chains[])
         for (replica_id r = 0; r < c->replicas; r++)
             risen = resume_follow(c, chains[r]) || risen;
     }
+}
+
+static bool was_retired(const struct configuration *c, const struct sender *e)
+{
+    for (uint32_t i = 0; i < c->retired_count; i++)
+        if (c->retired[i].replica == e->id && c->retired[i].epoch == e->epoch)
+            return true;
+    return false;
+}
+
+/* One that nothing comes after would be that replica's last: who shows it is named. */
+static int epoch_possible(const struct sender *sender, epoch_no before, struct error *error)
+{
+    if (sender->epoch <= before || sender->epoch - before <= EPOCH_STEP_MAX)
+        return 0;
+    return error_set(
+        error,
+        "start: replica %u shows epoch %llu of its %s, which no clock gives: start that replica anew, or "
+        "put another machine in its place",
+        sender->id, (unsigned long long)sender->epoch, kind_name(sender->kind));
+}
+
+/* And an epoch stands for one life. */
+static int epochs_check(const struct configuration *c, const struct hellos hellos[], struct error *error)
+{
+    for (replica_id r = 0; r < c->replicas; r++)
+        for (int i = 0; i < MEMBER_KINDS; i++) {
+            const struct sender *sender = &hellos[r].member[i].sender;
+            if (epoch_possible(sender, c->member[i][r].epoch, error))
+                return -1;
+            if (sender->kind == KIND_EXECUTION &&
+                (configuration_member_ever(c, sender) || was_retired(c, sender)))
+                return error_set(error,
+                                 "start: replica %u shows epoch %llu, which was used before: start that "
+                                 "replica anew",
+                                 r, (unsigned long long)sender->epoch);
+        }
+    return 0;
+}
+
+/* Are these the keys that it names? Then it was signed for them, and not all of them got it. */
+static bool names_these(const struct configuration *c, const struct hellos hellos[])
+{
+    for (replica_id r = 0; r < c->replicas; r++)
+        for (int i = 0; i < MEMBER_KINDS; i++) {
+            const struct member_hello *h = &hellos[r].member[i];
+            if (c->member[i][r].epoch != h->sender.epoch ||
+                memcmp(c->member[i][r].sign_public, h->hello.sign_public.bytes, 32) != 0)
+                return false;
+        }
+    return true;
+}
+
+static void copy_of(struct file *out, struct slice bytes)
+{
+    *out = (struct file){malloc(bytes.len), bytes.len};
+    CHECK(out->data && "out of memory");
+    memcpy(out->data, bytes.data, bytes.len);
 }
 
 /* `start` is the one before: cluster, group key, clients, platforms and quorums stay. `c`: where it led. */
@@ -184,12 +267,17 @@ int founding_resume(struct file *out, const struct config *config, const struct 
         result = error_set(error, "%s/manifest: it is not signed by admin.key", config->dir);
     else if (c->replicas != config->replicas || c->protocol != config->protocol)
         result = error_set(error, "%s/manifest: it is of another cluster than cluster.yaml", config->dir);
+    bool signed_already = result == 0 && names_these(c, hellos);
     view_no view = result ? 0 : c->view;
-    if (result == 0)
-        result = heads_check(config, hellos, &view, error);
-    if (result == 0) {
+    if (signed_already) {
+        copy_of(out, before->whole);
+    } else if (result == 0 && heads_check(config, hellos, &view, error) == 0) {
         follow(c, chains);
-        result = start_resumed(out, &start, c, view, config, hellos, admin, error);
+        result = epochs_check(c, hellos, error);
+        if (result == 0)
+            result = start_resumed(out, &start, c, view, config, hellos, admin, error);
+    } else {
+        result = -1;
     }
     free(c);
     return result;
@@ -229,6 +317,10 @@ int founding_sign(struct file *out, const struct config *config, const struct he
                   struct slice origins, const struct sign_key *admin, struct error *error)
 {
     static uint8_t secrets[REPLICAS_MAX * sealed_BYTES];
+    for (replica_id r = 0; r < config->replicas; r++)
+        for (int i = 0; i < MEMBER_KINDS; i++)
+            if (epoch_possible(&hellos[r].member[i].sender, 0, error))
+                return -1;
     struct writer secrets_writer = writer_to(secrets, sizeof secrets);
     struct box_key group;
     box_keypair(&group);

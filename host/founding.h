@@ -13,7 +13,8 @@
 int founding_sign(struct file *out, const struct config *config, const struct hellos hellos[],
                   struct slice origins, const struct sign_key *admin, struct error *error);
 /* The same for a cluster all of whose replicas were down, and have their logs: it goes on from the manifest `before`, and from what
- * `chains` (one list of CONFIGURATIONs for each replica) says came after it. */
+ * `chains` (one list of CONFIGURATIONs for each replica) says came after it. When `before` names these very keys, whoever signed it was
+ * interrupted: then it is that one again. */
 int founding_resume(struct file *out, const struct config *config, const struct hellos hellos[],
                     const struct frame *before, const struct slice chains[], const struct sign_key *admin,
                     struct error *error);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "chain_file.h"
 #include "log.h"
 #include "ordering/attest.h"
 
@@ -33,6 +34,24 @@ static size_t reconfig_make(struct replica *r, configuration_no number, uint8_t 
     CHECK(!mw.bad && !bw.bad);
     return frame_encode(out, RECONFIG_BYTES_MAX + 64, FRAME_RECONFIG, &admin, AUTH_NONE,
                         (struct slice){body, bw.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
+}
+
+bool rejoin_overtaken(struct replica *r, struct error *error)
+{
+    struct engine_status s;
+    memset(&s, 0, sizeof s);
+    if (!r->started || !r->options.rejoin || r->rejoined)
+        return false;
+    r->engine_type->status(r->engine, &s);
+    if (s.epoch[0] <= r->epoch)
+        return false;
+    if (epoch_outdo(s.epoch[0], r->config.dir, r->options.id, error) == 0)
+        error_set(error,
+                  "replica %u: it came with epoch %llu, but the cluster knows epoch %llu of it: started "
+                  "again it comes "
+                  "with a later one",
+                  r->options.id, (unsigned long long)r->epoch, (unsigned long long)s.epoch[0]);
+    return true;
 }
 
 bool rejoin_hopeless(struct replica *r)

@@ -7,6 +7,10 @@
 /* The RECONFIG that is due now (a frame in `out`, of RECONFIG_BYTES_MAX + 64 bytes); 0: none. To be asked every second. */
 size_t rejoin_due(struct replica *r, uint8_t *out);
 
+/* The cluster knows a later epoch of this replica than the one that it came with (another clock, another machine): nobody will admit
+ * it. Draws its next epoch above that one, and sets the error with which this life is to end. */
+bool rejoin_overtaken(struct replica *r, struct error *error);
+
 /* A replica that nobody admits: perhaps no cluster runs that could, and a START is to come. */
 bool rejoin_hopeless(struct replica *r);
 

@@ -439,6 +439,11 @@ static void on_second(uv_timer_t *timer)
     tell_transfer(r);
     if (r->started)
         disk_tick(r);
+    if (rejoin_overtaken(r, &r->failure)) {
+        r->exit_code = -1;
+        end(r);
+        return;
+    }
     if (rejoin_hopeless(r)) {
         r->exit_code = REPLICA_NOT_ADMITTED;
         end(r);

@@ -448,8 +448,11 @@ static bool latest_attempt(struct broker *b, const struct reconfig *reconfig)
             reconfig_check(&frame, &other) != VERDICT_ACCEPT || other.replica != reconfig->replica ||
             (other.signature.len == 0) != (reconfig->signature.len == 0))
             continue;
-        if (other.attempt > reconfig->attempt && other.configuration >= reconfig->configuration)
-            return false;
+        if (other.attempt > reconfig->attempt && other.configuration >= reconfig->configuration) {
+            if (entry->signed_ok)
+                return false;
+            continue; /* own P has not said yet that it is one */
+        }
         if (reconfig_admissible(&b->held, reconfig) != VERDICT_ACCEPT)
             return true; /* own P will say so: what anybody makes up displaces nothing */
         bundles_drop(b, entry);

@@ -5,14 +5,29 @@
  */
 #include "splitbft/broker.h"
 
-static void keep(struct broker *b, const struct frame *frame)
+/* What is new in it, and nothing of what its sender may have put around that: an authenticator that nobody looks at, steps that were
+ * known. It is kept in memory and on the disk, for as long as this START lasts. In `b->scratch`. */
+static struct slice essence(struct broker *b, const struct frame *frame, configuration_no before)
 {
+    uint8_t body[CHAIN_STEPS_MAX * (RECONFIG_BYTES_MAX + 12) + REPLICAS_MAX * signer_BYTES + 128];
+    struct writer w = writer_to(body, sizeof body);
     struct chain chain;
+    struct chain_step step;
+    size_t at = 0;
+    CHECK(chain_decode(frame->body, &chain));
+    while (chain.first <= before && chain_step_next(chain.steps, &at, &step))
+        chain.first++;
+    chain.steps = (struct slice){chain.steps.data + at, chain.steps.len - at};
+    chain_put(&w, &chain);
+    CHECK(!w.bad);
+    return broker_frame(b, FRAME_CONFIGURATION, (struct slice){body, w.len}, (struct slice){NULL, 0});
+}
+
+static void keep(struct broker *b, struct slice frame, configuration_no first)
+{
     struct chain_link *link = &b->chain[b->links % CONFIGURATIONS_KEPT];
-    if (!chain_decode(frame->body, &chain))
-        return;
-    blob_set(b, &link->frame, frame->whole);
-    link->first = chain.first;
+    blob_set(b, &link->frame, frame);
+    link->first = first;
     link->last = configuration_ordered(&b->held);
     b->links++;
 }
@@ -45,10 +60,12 @@ static void activation_known(struct broker *b, slot_no activation)
 
 enum verdict broker_on_configuration(struct broker *b, const struct frame *frame, bool own)
 {
+    configuration_no before = configuration_ordered(&b->held);
     enum verdict verdict = configuration_follow(&b->held, frame);
     if (verdict == VERDICT_ACCEPT) {
-        keep(b, frame);
-        durable_configuration(b, frame->whole);
+        struct slice bare = essence(b, frame, before);
+        keep(b, bare, before + 1);
+        durable_configuration(b, bare);
         activation_known(b, configuration_activation(&b->held));
         liveness_send_status(b, PEER_ALL); /* is there more? */
     }

@@ -190,6 +190,21 @@ static enum verdict pre_prepare_place(const struct broker *b, const struct frame
     return vote->view - liveness_heading(b) > b->configuration->replicas ? VERDICT_EARLY : VERDICT_ACCEPT;
 }
 
+/* A primary has one batch for a slot of its view, and this is none of it. Every list that is used is written down: with many of them a
+ * primary could fill the disks. (One whose list was not its batch was not used.) */
+static bool is_another(const struct slot_entry *s, const struct vote *vote)
+{
+    struct frame frame;
+    struct vote first;
+    struct digest used;
+    if (!s->pre_prepare.data || s->pre_prepare_view != vote->view ||
+        !frame_decode(s->pre_prepare.data, s->pre_prepare.len, &frame) || !vote_decode(frame.body, &first) ||
+        digest_equal(&first.batch, &vote->batch))
+        return false;
+    batch_digest(&used, frame.attachment);
+    return digest_equal(&used, &first.batch);
+}
+
 enum verdict broker_on_pre_prepare(struct broker *b, const struct frame *frame, uint32_t from, bool own)
 {
     struct vote vote;
@@ -206,6 +221,8 @@ enum verdict broker_on_pre_prepare(struct broker *b, const struct frame *frame, 
     }
     if (!s)
         return VERDICT_STALE;
+    if (!own && b->in_view && vote.view == b->view && is_another(s, &vote))
+        return VERDICT_EQUIVOCATION;
     if (vote.slot > b->newest)
         b->newest = vote.slot;
     broker_give_stripped(b, KIND_CONFIRMATION, frame, own);

@@ -23,9 +23,12 @@ struct seen {
     uint8_t *data;
     size_t len;
     struct frame frame;
+    slot_no slot; /* of what is to be written down, and its digest */
+    struct digest digest;
 };
 
 static struct cluster *c;
+static bool durable;
 static void *broker;
 static struct arena arena;
 static void *memory;
@@ -48,7 +51,11 @@ static void on_action(struct actions *actions, const struct action *action)
         assert_non_null(seen);
     }
     struct seen *s = &seen[seen_count++];
-    *s = (struct seen){.kind = action->kind, .to = action->to, .local = action->local};
+    *s = (struct seen){.kind = action->kind,
+                       .to = action->to,
+                       .local = action->local,
+                       .slot = action->slot,
+                       .digest = action->digest};
     s->len = action->parts[0].len + action->parts[1].len;
     if (action->kind == ACTION_DROP_CLIENT)
         return;
@@ -56,6 +63,8 @@ static void on_action(struct actions *actions, const struct action *action)
     memcpy(s->data, action->parts[0].data, action->parts[0].len);
     if (action->parts[1].len)
         memcpy(s->data + action->parts[0].len, action->parts[1].data, action->parts[1].len);
+    if (action->kind == ACTION_PERSIST)
+        return;
     assert_true(frame_decode(s->data, s->len, &s->frame)); /* nothing else is passed on */
 }
 
@@ -70,7 +79,8 @@ static void forget(void)
 
 static int setup_started(bool started)
 {
-    struct engine_config config = {.replica = 1, .request_timeout_us = TIMEOUT, .body_bytes_max = 4u << 20};
+    struct engine_config config = {
+        .replica = 1, .request_timeout_us = TIMEOUT, .body_bytes_max = 4u << 20, .durable = durable};
     c = cluster_new(NULL);
     memory_bytes = splitbft_engine.arena_bytes(&config);
     memory =
@@ -182,6 +192,12 @@ static int setup(void **state)
     return 0;
 }
 
+static int setup_durable(void **state)
+{
+    durable = true;
+    return setup(state);
+}
+
 static int setup_unstarted(void **state)
 {
     (void)state;
@@ -194,6 +210,7 @@ static int teardown(void **state)
     forget();
     munmap(memory, memory_bytes);
     cluster_free(c);
+    durable = false;
     return 0;
 }
 
@@ -586,6 +603,113 @@ static void odd_statuses_do_no_harm(void **state)
             }
 }
 
+/* --- the log ---------------------------------------------------------------------------------------------------------- */
+
+static unsigned persisted(uint32_t what, slot_no slot, const struct digest *digest)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < seen_count; i++)
+        n += seen[i].kind == ACTION_PERSIST && seen[i].to == what && seen[i].slot == slot &&
+             (!digest || digest_equal(&seen[i].digest, digest));
+    return n;
+}
+
+static unsigned persisted_any(uint32_t what)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < seen_count; i++)
+        n += seen[i].kind == ACTION_PERSIST && seen[i].to == what;
+    return n;
+}
+
+static void sealed(enum kind kind, bool full, slot_no slot)
+{
+    struct local_sealed m = {.full = full, .slot = slot};
+    assert_verdict(own(kind, forge_plain(c, cluster_auth(c, kind, 1), FRAME_LOCAL_SEALED,
+                                         cluster_body(c, local_sealed, &m),
+                                         (struct slice){(const uint8_t *)"sealed", 6})),
+                   ACCEPT);
+    assert_int_equal(persisted(kind, slot, NULL), 1);
+}
+
+/* The log is cut where E's base record stands: what is listed above its slot is written once more, and a bundle that was listed
+ * below it is so when a later batch lists it again. */
+static void what_is_listed_behind_a_cut_is_written_again(void **state)
+{
+    (void)state;
+    struct test_bundle *below = cluster_incr(c, 0, 1, 1), *above = cluster_incr(c, 0, 2, 1);
+    struct digest one, two, again;
+    assert_verdict(client(9, bundle(below)), ACCEPT);
+    assert_verdict(client(9, bundle(above)), ACCEPT);
+    assert_int_equal(persisted_any(PERSIST_BUNDLE), 0); /* nobody lists them */
+    assert_verdict(peer(0, pre_prepare(0, 0, 1, &below, 1, &one)), ACCEPT);
+    assert_verdict(peer(0, pre_prepare(0, 0, 2, &above, 1, &two)), ACCEPT);
+    assert_int_equal(persisted(PERSIST_LIST, 1, &one) + persisted(PERSIST_LIST, 2, &two), 2);
+    assert_int_equal(persisted_any(PERSIST_BUNDLE), 2);
+    e_executed(1, 0, &one);
+    forget();
+    sealed(P, true, 1);
+    sealed(E, false, 1);
+    assert_int_equal(persisted_any(PERSIST_LIST) + persisted_any(PERSIST_BUNDLE), 0);
+    forget();
+    sealed(E, true, 1);
+    assert_int_equal(persisted(PERSIST_LIST, 2, &two), 1);
+    assert_int_equal(persisted(PERSIST_BUNDLE, 0, &above->entry.bundle), 1);
+    assert_int_equal(persisted_any(PERSIST_LIST) + persisted_any(PERSIST_BUNDLE), 2);
+    assert_int_equal(seen[seen_count - 1].to, E); /* the record comes behind what it would cut off */
+    forget();
+    now++;
+    assert_verdict(peer(0, pre_prepare(0, 0, 3, &below, 1, &again)), ACCEPT);
+    assert_int_equal(persisted(PERSIST_LIST, 3, &again), 1);
+    assert_int_equal(persisted(PERSIST_BUNDLE, 0, &below->entry.bundle), 1);
+    assert_verdict(peer(0, pre_prepare(0, 0, 4, &below, 1, &again)),
+                   ACCEPT); /* behind the cut it is there now */
+    assert_int_equal(persisted_any(PERSIST_BUNDLE), 1);
+}
+
+/* A primary has one batch for a slot of its view. Every other one would be another list on the disks of all. */
+static void a_primary_that_shows_many_batches_fills_no_disk(void **state)
+{
+    (void)state;
+    struct test_bundle *b = cluster_incr(c, 0, 1, 1);
+    struct digest first, other;
+    assert_verdict(client(9, bundle(b)), ACCEPT);
+    struct slice good = pre_prepare(0, 0, 1, &b, 1, &first);
+    struct slice spoilt = cluster_copy(c, good.data, good.len);
+    ((uint8_t *)(uintptr_t)spoilt.data)[FRAME_HEADER_BYTES + 30] ^= 1; /* its list is not its batch */
+    assert_verdict(peer(0, spoilt), ACCEPT);
+    assert_int_equal(persisted_any(PERSIST_LIST), 0);
+    assert_verdict(peer(0, good), ACCEPT);
+    for (unsigned i = 0; i < 100; i++) {
+        now++;
+        assert_verdict(peer(0, pre_prepare(0, 0, 1, &b, 1, &other)), EQUIVOCATION);
+    }
+    assert_int_equal(persisted_any(PERSIST_LIST), 1);
+    forget();
+    assert_verdict(peer(0, good), ACCEPT); /* sent again */
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_PRE_PREPARE), 1);
+    assert_int_equal(persisted_any(PERSIST_LIST), 0);
+    p_is_in(2, 1, true);
+    assert_verdict(peer(2, pre_prepare(2, 2, 1, &b, 1, &other)),
+                   ACCEPT); /* the next view's is another matter */
+    assert_int_equal(persisted(PERSIST_LIST, 1, &other), 1);
+}
+
+/* After a power loss nobody sends the CHECKPOINTs of before again: E learns of a stable one by a PARTING. */
+static void a_parting_that_shows_a_later_checkpoint_goes_to_own_e(void **state)
+{
+    (void)state;
+    struct stable_claim stable = {.slot = CHECKPOINT_INTERVAL, .root = test_digest(1)};
+    stable.signers = forge_signers(c, stable.slot, &stable.root, 3);
+    assert_verdict(peer(2, forge_parting(c, 2, 0, NULL, NULL, 0)), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_PARTING), 0);
+    assert_verdict(peer(2, forge_parting(c, 2, 1, &stable, NULL, 0)), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_PARTING), 1);
+    e_executed(CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL, &stable.root);
+    assert_verdict(peer(2, forge_parting(c, 2, 2, &stable, NULL, 0)), ACCEPT); /* E knows it */
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_PARTING), 1);
+}
+
 /* --- checkpoints ------------------------------------------------------------------------------------------------------ */
 
 static void turns(unsigned count)
@@ -643,6 +767,50 @@ static void what_is_stable_for_own_e_still_goes_to_own_p_and_c(void **state)
     assert_int_equal(count(ACTION_GIVE, P, FRAME_CHECKPOINT), 3);
     assert_int_equal(count(ACTION_GIVE, C, FRAME_CHECKPOINT), 3);
     assert_int_equal(count(ACTION_GIVE, E, FRAME_CHECKPOINT), 0);
+}
+
+/* The last one that is stable, when own E knows that it is: P and C that learned wrote nothing of it, and nothing later comes to them
+ * as long as they have no window. */
+static void the_last_checkpoint_goes_to_own_p_and_c(void **state)
+{
+    (void)state;
+    struct digest root = test_digest(1);
+    e_executed(2 * CHECKPOINT_INTERVAL, 2 * CHECKPOINT_INTERVAL, &root);
+    assert_verdict(peer(0, forge_checkpoint(c, 0, CHECKPOINT_INTERVAL, &root)), STALE);
+    assert_verdict(peer(0, forge_checkpoint(c, 0, 2 * CHECKPOINT_INTERVAL, &root)), ACCEPT);
+    assert_verdict(own(E, forge_checkpoint(c, 1, 2 * CHECKPOINT_INTERVAL, &root)), ACCEPT);
+    turns(100);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_CHECKPOINT), 2);
+    assert_int_equal(count(ACTION_GIVE, C, FRAME_CHECKPOINT), 2);
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_CHECKPOINT), 0);
+}
+
+/* And to a peer that is in no view, whose P and C may lack it; to others it is of no use. */
+static void the_last_checkpoint_is_sent_again_to_who_is_in_no_view(void **state)
+{
+    (void)state;
+    struct digest root = test_digest(1);
+    const slot_no last = 2 * CHECKPOINT_INTERVAL;
+    e_executed(last, last, &root);
+    assert_verdict(own(E, forge_checkpoint(c, 1, last, &root)), ACCEPT);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_CHECKPOINT), 1);
+    turns(100);
+    forget();
+    for (unsigned in_view = 0; in_view < 2; in_view++) {
+        struct status status = {.view = 0, .in_view = (uint8_t)in_view, .executed = last, .stable = last};
+        struct slice still = cluster_local(c, FRAME_STATUS, cluster_body(c, status, &status), SLICE_NONE);
+        assert_verdict(peer(3, still), ACCEPT);
+        forget();
+        assert_verdict(peer(3, still), ACCEPT);
+        assert_int_equal(count(ACTION_SEND_PEER, 3, FRAME_CHECKPOINT), !in_view);
+    }
+    e_executed(last + CHECKPOINT_INTERVAL, last + CHECKPOINT_INTERVAL,
+               &root); /* it is not the last any more */
+    struct status status = {.view = 0, .in_view = 0, .executed = last, .stable = last};
+    forget();
+    assert_verdict(peer(3, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &status), SLICE_NONE)),
+                   ACCEPT);
+    assert_int_equal(count(ACTION_SEND_PEER, 3, FRAME_CHECKPOINT), 0);
 }
 
 static void without_other_work_a_timer_hands_them_on(void **state)
@@ -975,7 +1143,7 @@ static void replies_go_to_whom_they_are_for(void **state)
 }
 
 /* A RECONFIG of replica 2's host that `by` signed; NULL: nobody did. */
-static struct slice reconfig(const struct sign_key *by, configuration_no number)
+static struct slice reconfig_at(const struct sign_key *by, configuration_no number, uint64_t attempt)
 {
     static uint8_t bytes[RECONFIG_BYTES_MAX + 64];
     uint8_t members[renewal_BYTES], body[RECONFIG_BYTES_MAX], signature[SIGNATURE_BYTES];
@@ -983,7 +1151,8 @@ static struct slice reconfig(const struct sign_key *by, configuration_no number)
     struct writer mw = writer_to(members, sizeof members), bare = writer_to(body, sizeof body);
     struct renewal renewal = {.kind = by ? KIND_HOST : KIND_PREPARATION, .epoch = 1000};
     renewal_put(&mw, &renewal);
-    struct reconfig m = {.configuration = number, .replica = 2, .members = {members, mw.len}};
+    struct reconfig m = {
+        .configuration = number, .replica = 2, .attempt = attempt, .members = {members, mw.len}};
     reconfig_put(&bare, &m);
     if (by) {
         struct digest_state state;
@@ -1002,6 +1171,11 @@ static struct slice reconfig(const struct sign_key *by, configuration_no number)
                               (struct slice){body, w.len}, SLICE_NONE, SLICE_NONE);
     assert_true(len > 0);
     return (struct slice){bytes, len};
+}
+
+static struct slice reconfig(const struct sign_key *by, configuration_no number)
+{
+    return reconfig_at(by, number, 0);
 }
 
 static int setup_changeable(void **state)
@@ -1034,6 +1208,136 @@ static void the_administrator_comes_as_a_client(void **state)
     assert_verdict(client(7, forged), MISMATCH);
     assert_int_equal(dropped(5) + dropped(6) + dropped(7), 3);
     assert_int_equal(count(ACTION_GIVE, P, FRAME_RECONFIG), 1);
+}
+
+/* What somebody made up says nothing about which attempt is the latest: only what own P admitted does. */
+static void made_up_attempts_keep_no_true_one_out(void **state)
+{
+    (void)state;
+    struct sign_key other;
+    struct frame frame;
+    struct test_bundle says = {.entry = {.origin = ORIGIN_RECONFIG, .bundle_no = RECONFIG_BUNDLE_NO}};
+    sign_keypair(&other);
+    assert_verdict(peer(3, reconfig_at(&other, 1, UINT64_MAX)), ACCEPT); /* own P will refuse it */
+    struct slice good = reconfig_at(&c->admin, 1, 5);
+    assert_verdict(client(9, good), ACCEPT);
+    assert_true(frame_decode(good.data, good.len, &frame));
+    auth_content(&c->configuration.cluster, FRAME_RECONFIG, &frame.sender, frame.body, &says.entry.bundle);
+    p_says(&says, true, VERDICT_ACCEPT);
+    assert_verdict(client(9, reconfig_at(&c->admin, 1, 4)), STALE);
+    assert_verdict(client(9, reconfig_at(&c->admin, 1, 6)), ACCEPT);
+}
+
+/* `count` RECONFIGs that lead on from `first`, as a CONFIGURATION that E 0 to 2 sign after `last`; its sender put `padding` bytes in the
+ * place of an authenticator. `as` has executed them. */
+static struct slice configuration_of(const struct configuration *as, configuration_no first, unsigned steps,
+                                     size_t padding)
+{
+    struct writer lw = writer_to(malloc(65536), 65536), w = writer_to(malloc(65536), 65536);
+    uint8_t signers[3 * signer_BYTES];
+    struct writer sw = writer_to(signers, sizeof signers);
+    struct digest root = test_digest(1);
+    configuration_no ordered = configuration_ordered(as);
+    for (unsigned i = 0; i < steps; i++) {
+        struct slice frame = reconfig(&c->admin, first - 1 + i);
+        struct frame decoded;
+        assert_true(frame_decode(frame.data, frame.len, &decoded));
+        put_u64(&lw, 10 * (first + i));
+        put_slice(&lw, decoded.body);
+    }
+    for (replica_id r = 0; r < 3; r++) {
+        uint8_t said[80];
+        struct digest content;
+        struct auth *e = cluster_auth(c, E, r);
+        struct writer s = writer_to(said, sizeof said);
+        struct signer signer = {.replica = r, .epoch = e->self.epoch, .configuration = ordered};
+        checkpoint_put(&s, &(struct checkpoint){.configuration = ordered,
+                                                .chain = configuration_step(as, ordered)->chain,
+                                                .slot = CHECKPOINT_INTERVAL,
+                                                .root = root});
+        auth_content(&as->cluster, FRAME_CHECKPOINT, &e->self, (struct slice){said, s.len}, &content);
+        auth_sign_content(e, &content, signer.signature.bytes);
+        signer_put(&sw, &signer);
+    }
+    chain_put(&w, &(struct chain){.first = first,
+                                  .steps = {lw.data, lw.len},
+                                  .slot = CHECKPOINT_INTERVAL,
+                                  .root = root,
+                                  .signers = {signers, sw.len}});
+    assert_false(lw.bad || sw.bad || w.bad);
+    uint8_t *junk = calloc(1, padding + 1), *bytes = malloc(FRAME_MAX);
+    struct sender self = {.kind = KIND_EXECUTION};
+    size_t len =
+        frame_encode(bytes, FRAME_MAX, FRAME_CONFIGURATION, &self, padding ? AUTH_SIGNATURE : AUTH_NONE,
+                     (struct slice){w.data, w.len}, (struct slice){junk, padding}, SLICE_NONE);
+    struct slice copy = cluster_copy(c, bytes, len);
+    free(junk);
+    free(bytes);
+    free(lw.data);
+    free(w.data);
+    return copy;
+}
+
+static void executed(struct configuration *as, configuration_no number)
+{
+    struct slice bytes = reconfig(&c->admin, number - 1);
+    struct frame frame;
+    struct reconfig m;
+    assert_true(frame_decode(bytes.data, bytes.len, &frame));
+    assert_verdict(reconfig_body_check(frame.body, &m), ACCEPT);
+    uint8_t list[RECONFIG_BYTES_MAX + 12];
+    struct writer w = writer_to(list, sizeof list);
+    put_u64(&w, 10 * number);
+    put_slice(&w, frame.body);
+    configuration_walk(as, &(struct chain){.first = number, .steps = {list, w.len}});
+    assert_int_equal(configuration_ordered(as), number);
+}
+
+static int setup_changeable_durable(void **state)
+{
+    durable = true;
+    return setup_changeable(state);
+}
+
+/* Kept in memory and on every disk until the next START: so no more of it than is new, whatever its sender puts around that. */
+static void of_a_configuration_only_what_is_new_is_kept(void **state)
+{
+    (void)state;
+    struct configuration *as = malloc(sizeof *as);
+    struct frame frame;
+    struct chain chain;
+    uint32_t steps;
+    assert_non_null(as);
+    *as = c->configuration;
+    executed(as, 2);
+    assert_verdict(peer(3, configuration_of(as, 2, 1, 3u << 20)), ACCEPT);
+    executed(as, 3);
+    assert_verdict(peer(3, configuration_of(as, 2, 2, 0)), ACCEPT); /* shows again what is known */
+    assert_int_equal(persisted_any(PERSIST_CONFIGURATION), 2);
+    configuration_no number = 2;
+    struct configuration *again = malloc(sizeof *again);
+    assert_non_null(again);
+    *again = c->configuration;
+    for (size_t i = 0; i < seen_count; i++) {
+        if (seen[i].kind != ACTION_PERSIST || seen[i].to != PERSIST_CONFIGURATION)
+            continue;
+        assert_true(seen[i].len < 2048);
+        assert_true(frame_decode(seen[i].data, seen[i].len, &frame));
+        assert_verdict(chain_check(&frame, &chain, &steps), ACCEPT);
+        assert_int_equal(steps, 1);
+        assert_int_equal(chain.first, number++);
+        assert_verdict(configuration_follow(again, &frame), ACCEPT); /* and it leads on */
+    }
+    forget();
+    struct status behind = {.configuration = 1};
+    assert_verdict(peer(2, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &behind), SLICE_NONE)),
+                   ACCEPT);
+    assert_int_equal(count(ACTION_SEND_PEER, 2, FRAME_CONFIGURATION), 2);
+    for (size_t i = 0; i < seen_count; i++)
+        if (seen[i].frame.type == FRAME_CONFIGURATION)
+            assert_true(seen[i].len < 2048);
+    free(again);
+    free(as);
 }
 
 /* --- backups ---------------------------------------------------------------------------------------------------------- */
@@ -1111,6 +1415,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_before_the_start, setup_unstarted, teardown),
         cmocka_unit_test_setup_teardown(the_administrator_comes_as_a_client, setup_changeable, teardown),
+        cmocka_unit_test_setup_teardown(made_up_attempts_keep_no_true_one_out, setup_changeable, teardown),
+        cmocka_unit_test_setup_teardown(of_a_configuration_only_what_is_new_is_kept, setup_changeable_durable,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_is_listed_behind_a_cut_is_written_again, setup_durable,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_primary_that_shows_many_batches_fills_no_disk, setup_durable,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_parting_that_shows_a_later_checkpoint_goes_to_own_e, setup_durable,
+                                        teardown),
+        T(the_last_checkpoint_goes_to_own_p_and_c),
+        T(the_last_checkpoint_is_sent_again_to_who_is_in_no_view),
         T(only_what_is_permitted_passes),
         T(frames_that_are_none),
         T(backups_are_the_administrator_s),

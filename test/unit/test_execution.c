@@ -425,6 +425,26 @@ static void a_body_is_believed_by_its_digest(void **state)
     assert_int_equal(cluster_counter(c, 1), 5);
 }
 
+/* Memory that was freed stays of its size: so each size has room for the whole budget, and bodies of all sizes, one after the other, leave
+ * room for any. */
+static void each_size_of_bodies_has_its_room(void **state)
+{
+    (void)state;
+    struct execution *e = cluster_e(c, 1);
+    struct digest digest = test_digest(77);
+    static const uint8_t body[100000];
+    size_t live = e->body_arena.live;
+    assert_verdict(bodies_add(&e->bodies, &e->body_arena, &digest, (struct slice){body, sizeof body}),
+                   ACCEPT);
+    assert_int_equal(e->body_arena.live - live, 131072);
+    bodies_remove(&e->bodies, &e->body_arena, &digest);
+    assert_int_equal(e->body_arena.live, live);
+    for (size_t size = BODY_BYTES_LEAST; size <= FRAME_MAX; size *= 2)
+        for (size_t taken = 0; taken < BODIES_BYTES_MAX; taken += size)
+            assert_non_null(arena_alloc(&e->body_arena, size));
+    assert_non_null(arena_alloc(e->arena, 1u << 20)); /* and they are nobody else's */
+}
+
 static void bodies_are_bounded_and_the_oldest_go(void **state)
 {
     (void)state;
@@ -1073,6 +1093,7 @@ int main(void)
         T(the_committed_list_is_not_replaced),
         T(a_body_is_believed_by_its_digest),
         T(bodies_are_bounded_and_the_oldest_go),
+        T(each_size_of_bodies_has_its_room),
         T(a_bundle_executes_once),
         T(the_signed_form_is_the_same_bundle),
         T(another_bundle_of_the_same_number_does_not_execute),

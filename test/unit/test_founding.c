@@ -188,6 +188,109 @@ static void a_resume_goes_on_from_the_manifest_before(void **state)
     file_free(&manifest);
 }
 
+/* All show logs, of epoch 8 and view 7, behind a founding that is in `manifest`. */
+static void show_logs(struct file *manifest, struct frame *before)
+{
+    make_members();
+    sign(manifest);
+    assert_true(frame_decode(manifest->data, manifest->len, before));
+    for (replica_id r = 0; r < 4; r++)
+        for (int i = 0; i < MEMBER_KINDS; i++) {
+            hellos[r].member[i].sender.epoch = 8;
+            hellos[r].member[i].hello.head.bytes[0] = 1;
+            hellos[r].member[i].hello.view = i ? 7 : 0;
+        }
+}
+
+static int resume(struct file *next, const struct frame *before, struct error *error)
+{
+    static const struct slice chains[REPLICAS_MAX];
+    return founding_resume(next, &config, hellos, before, chains, &admin, error);
+}
+
+/* START's view is above all that were shown: one host that shows the highest there is would leave no view to go on to, for good. */
+static void a_view_that_nobody_came_to_is_not_believed(void **state)
+{
+    static const view_no made_up[] = {UINT64_MAX, UINT64_MAX - 1, 1ull << 60};
+    struct file manifest, next;
+    struct frame before;
+    struct error error;
+    (void)state;
+    show_logs(&manifest, &before);
+    for (unsigned i = 0; i < 3; i++) {
+        hellos[2].member[KIND_PREPARATION - KIND_HOST].hello.view = made_up[i];
+        assert_int_equal(resume(&next, &before, &error), 0);
+        assert_int_equal(load(&next, admin.public), VERDICT_ACCEPT);
+        assert_int_equal(loaded.view, 8);
+        file_free(&next);
+    }
+    /* Its log counts as lost: with another one that is, there are too many. */
+    hellos[3].member[KIND_EXECUTION - KIND_HOST].hello.head.bytes[0] = 0;
+    assert_int_equal(resume(&next, &before, &error), -1);
+    assert_non_null(strstr(error.text, "2 of 4 replicas"));
+    /* One that left some views alone is no liar. */
+    hellos[3].member[KIND_EXECUTION - KIND_HOST].hello.head.bytes[0] = 1;
+    hellos[2].member[KIND_PREPARATION - KIND_HOST].hello.view = 1000000;
+    assert_int_equal(resume(&next, &before, &error), 0);
+    assert_int_equal(load(&next, admin.public), VERDICT_ACCEPT);
+    assert_int_equal(loaded.view, 1000001);
+    file_free(&next);
+    file_free(&manifest);
+}
+
+static void an_epoch_that_nothing_comes_after_is_refused(void **state)
+{
+    struct file manifest, next;
+    struct frame before;
+    struct error error;
+    (void)state;
+    show_logs(&manifest, &before);
+    for (int i = 0; i < MEMBER_KINDS; i++) {
+        hellos[2].member[i].sender.epoch = UINT64_MAX - 1;
+        assert_int_equal(resume(&next, &before, &error), -1);
+        assert_non_null(strstr(error.text, "replica 2"));
+        hellos[2].member[i].sender.epoch = 1800000000000000u; /* the time, in microseconds */
+        assert_int_equal(resume(&next, &before, &error), 0);
+        file_free(&next);
+    }
+    hellos[1].member[0].sender.epoch = UINT64_MAX;
+    assert_int_equal(
+        founding_sign(&next, &config, hellos, (struct slice){origins, sizeof origins}, &admin, &error), -1);
+    assert_non_null(strstr(error.text, "replica 1"));
+    hellos[1].member[0].sender.epoch = 8;
+    hellos[1].member[KIND_EXECUTION - KIND_HOST].sender.epoch = 1; /* the founding's */
+    assert_int_equal(resume(&next, &before, &error), -1);
+    assert_non_null(strstr(error.text, "replica 1"));
+    file_free(&manifest);
+}
+
+/* `start` was interrupted before all had the manifest: run again it gives out the same one. */
+static void what_was_signed_is_not_signed_again(void **state)
+{
+    struct file manifest, next, again;
+    struct frame before;
+    struct error error;
+    (void)state;
+    show_logs(&manifest, &before);
+    assert_int_equal(resume(&next, &before, &error), 0);
+    assert_true(frame_decode(next.data, next.len, &before));
+    assert_int_equal(resume(&again, &before, &error), 0);
+    assert_int_equal(again.len, next.len);
+    assert_memory_equal(again.data, next.data, next.len);
+    file_free(&again);
+    /* So is a founding, in which nobody has a log. */
+    make_members();
+    file_free(&manifest);
+    sign(&manifest);
+    assert_true(frame_decode(manifest.data, manifest.len, &before));
+    memset(&hellos[0].member[1].hello.head, 0, sizeof hellos[0].member[1].hello.head);
+    assert_int_equal(resume(&again, &before, &error), 0);
+    assert_memory_equal(again.data, manifest.data, manifest.len);
+    file_free(&again);
+    file_free(&next);
+    file_free(&manifest);
+}
+
 static void a_chain_travels_with_the_hello(void **state)
 {
     char dir[] = "/tmp/redoubt-hello.XXXXXX", path[PATH_BYTES];
@@ -230,6 +333,10 @@ static void epochs_only_rise(void **state)
     assert_int_equal(second, first + 1000000001ull); /* a clock that was set back */
     assert_int_equal(epoch_draw(&first, 1, dir, 1, &error), 0);
     assert_true(first > second);
+    /* The cluster knows a later one, of another machine's clock. */
+    assert_int_equal(epoch_outdo(first + 5000000000ull, dir, 1, &error), 0);
+    assert_int_equal(epoch_draw(&second, 1, dir, 1, &error), 0);
+    assert_int_equal(second, first + 5000000001ull);
     snprintf(path, sizeof path, "%s/replica-1/epoch", dir);
     unlink(path);
     snprintf(path, sizeof path, "%s/replica-1", dir);
@@ -295,6 +402,9 @@ int main(void)
         cmocka_unit_test(a_tampered_manifest_is_refused),
         cmocka_unit_test(every_founding_is_another_cluster),
         cmocka_unit_test(a_resume_goes_on_from_the_manifest_before),
+        cmocka_unit_test(a_view_that_nobody_came_to_is_not_believed),
+        cmocka_unit_test(an_epoch_that_nothing_comes_after_is_refused),
+        cmocka_unit_test(what_was_signed_is_not_signed_again),
         cmocka_unit_test(a_chain_travels_with_the_hello),
         cmocka_unit_test(epochs_only_rise),
         cmocka_unit_test(a_hello_stands_for_its_sender_only),

@@ -159,6 +159,60 @@ static void who_was_given_a_log_does_not_learn(void **state)
     }
 }
 
+/* The NEW-VIEW by which the cluster of this START goes on, from a certificate for the first checkpoint. */
+static struct slice new_view_after(struct slice start)
+{
+    static struct configuration resumed;
+    struct frame frame;
+    struct slice changes[3];
+    struct stable_claim stable = {.slot = CHECKPOINT_INTERVAL, .root = test_digest(1)};
+    assert_true(frame_decode(start.data, start.len, &frame));
+    assert_verdict(configuration_load(&resumed, &frame, cluster->admin.public), ACCEPT);
+    for (replica_id r = 0; r < 4; r++)
+        for (enum kind kind = KIND_PREPARATION; kind <= KIND_EXECUTION; kind++)
+            cluster_auth(cluster, kind, r)->cluster = resumed.cluster;
+    cluster->configuration = resumed;
+    cluster->configuration.number = configuration_ordered(&resumed); /* what CHECKPOINTs name */
+    stable.signers = forge_signers(cluster, stable.slot, &stable.root, 3);
+    cluster->configuration.number = resumed.number;
+    for (replica_id r = 0; r < 3; r++)
+        changes[r] = forge_view_change(cluster, r == 2 ? 3 : r, 4, &stable, NULL, 0, NULL, 0);
+    return forge_new_view(cluster, 0, 4, stable.slot, NULL, 0, changes, 3);
+}
+
+/* What an earlier life of one that lost its log may have voted for lies within a window above the checkpoint at which the cluster goes
+ * on; until that is stable its log does not count. */
+static void a_lost_log_is_whole_a_window_later(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        be_born(&one, types[i], 1000);
+        struct slice start = start_with(&one, 1);
+        assert_verdict(give(&one, start), ACCEPT);
+        assert_verdict(give(&one, new_view_after(start)), ACCEPT);
+        slot_no whole = i ? ((struct confirmation *)one.state)->whole_above
+                          : ((struct preparation *)one.state)->whole_above;
+        assert_int_equal(whole, CHECKPOINT_INTERVAL + WINDOW);
+        be_born(&two, types[i], 1001);
+        recall(&two, one.record); /* as of that checkpoint, and what it says of itself came with it */
+        assert_true(digest_is_zero(&two.member.head));
+        be_gone(&one);
+        be_gone(&two);
+    }
+}
+
+/* A NEW-VIEW that does not list it lets nobody in: who starts anew may have voted in that view. */
+static void who_is_not_listed_enters_no_view(void **state)
+{
+    (void)state;
+    be_born(&one, &preparation_type, 1000);
+    struct slice start = start_with(NULL, 0);
+    assert_verdict(give(&one, start), ACCEPT);
+    assert_verdict(give(&one, new_view_after(start)), EARLY);
+    assert_false(((struct preparation *)one.state)->in_view);
+    be_gone(&one);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -177,9 +231,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(who_is_not_listed_writes_nothing),
-        T(a_log_that_is_not_whole_shows_no_head),
-        T(who_was_given_a_log_does_not_learn),
+        T(who_is_not_listed_writes_nothing),   T(a_log_that_is_not_whole_shows_no_head),
+        T(who_was_given_a_log_does_not_learn), T(a_lost_log_is_whole_a_window_later),
+        T(who_is_not_listed_enters_no_view),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -734,6 +734,48 @@ static void a_checkpoint_truncates(void **state)
     assert_verdict(give_batch(WINDOW + 1, 1), ACCEPT); /* where slot 1 was */
 }
 
+/* A RECONFIG of replica 2's P, by its launcher, or signed by the administrator. */
+static struct slice reconfig(bool by_admin)
+{
+    uint8_t members[renewal_BYTES], body[RECONFIG_BYTES_MAX], signature[SIGNATURE_BYTES], bytes[2048];
+    struct writer mw = writer_to(members, sizeof members), bare = writer_to(body, sizeof body);
+    struct sender admin = {.kind = KIND_ADMIN};
+    renewal_put(&mw, &(struct renewal){.kind = P, .epoch = 1000});
+    struct reconfig m = {.configuration = 1, .replica = 2, .members = {members, mw.len}};
+    reconfig_put(&bare, &m);
+    if (by_admin) {
+        struct digest_state state;
+        struct digest content;
+        struct auth auth = {.sign = c->admin};
+        digest_begin(&state, RECONFIG_TAG);
+        digest_add(&state, c->configuration.cluster.bytes, sizeof c->configuration.cluster.bytes);
+        digest_add(&state, body, bare.len);
+        digest_end(&state, &content);
+        auth_sign_content(&auth, &content, signature);
+        m.signature = (struct slice){signature, sizeof signature};
+    }
+    struct writer w = writer_to(body, sizeof body);
+    reconfig_put(&w, &m);
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_RECONFIG, &admin, AUTH_NONE,
+                              (struct slice){body, w.len}, SLICE_NONE, SLICE_NONE);
+    assert_true(len > 0);
+    return cluster_copy(c, bytes, len);
+}
+
+/* Whoever starts anew walks through all changes since START, and hosts keep so many: so many a launcher can bring about. */
+static void a_launcher_brings_about_only_so_many_changes(void **state)
+{
+    (void)state;
+    struct preparation *p = cluster_p(c, 1);
+    p->configuration.fixed = false;
+    p->founded = configuration_ordered(&p->configuration) - LAUNCHER_CHANGES_MAX + 1;
+    assert_verdict(cluster_give(c, P, 1, reconfig(false)),
+                   WRONG_KIND); /* it was looked at: there is no platform key */
+    p->founded--;
+    assert_verdict(cluster_give(c, P, 1, reconfig(false)), LIMIT);
+    assert_verdict(cluster_give(c, P, 1, reconfig(true)), ACCEPT);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -771,6 +813,7 @@ int main(void)
         T(views_that_do_not_fit_a_set_are_waited_for),
         T(a_large_window_fits_a_new_view),
         T(what_is_not_for_p_is_unexpected),
+        T(a_launcher_brings_about_only_so_many_changes),
         T(a_checkpoint_truncates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

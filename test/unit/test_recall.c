@@ -375,6 +375,259 @@ static void another_list_is_not_executed_again(void **state)
     assert_int_equal(end(E).slot, 1);
 }
 
+/* ------------------------------------------------------------------------------------------------ other clusters, other starts */
+
+/* The platform's sealing key does not change when a cluster is founded anew: E's first record there. */
+static struct slice base_of_another_cluster(void)
+{
+    struct start start = cluster_manifest(c);
+    start.cluster.bytes[5] ^= 1;
+    cluster_forget(c);
+    assert_verdict(start_with(E, &start), ACCEPT);
+    const struct sent *sent = cluster_last(c, E, 1, FRAME_LOCAL_SEALED);
+    assert_non_null(sent);
+    struct slice base = cluster_copy(c, sent->frame.attachment.data, sent->frame.attachment.len);
+    cluster_restarted(c, E, 1);
+    return base;
+}
+
+static void lives_of_another_cluster_are_none(void **state)
+{
+    (void)state;
+    struct slice other = base_of_another_cluster();
+    assert_verdict(recall(E, RECALL_RECORD, other), ACCEPT); /* alone it is a life like any */
+    cluster_restarted(c, E, 1);
+    recall_first(E, records(E));
+    assert_verdict(recall(E, RECALL_RECORD, other), MALFORMED);
+}
+
+static struct local_saved piece;
+
+static void see_what_is_saved(const struct sent *s)
+{
+    struct local_sealed sealed;
+    struct saved_item item;
+    if (s->replica != 1 || s->kind != E)
+        return;
+    if (s->frame.type == FRAME_LOCAL_SEALED && local_sealed_decode(s->frame.body, &sealed) && sealed.full)
+        row(E, FRAME_LOCAL_SEALED, sealed.slot, s->frame.attachment);
+    if (s->frame.type != FRAME_LOCAL_SAVED)
+        return;
+    assert_true(local_saved_decode(s->frame.body, &piece));
+    struct reader r = reader_of(s->frame.attachment.data, s->frame.attachment.len);
+    while (reader_left(&r)) {
+        saved_item_get(&r, &item);
+        row(E, FRAME_LOCAL_SAVED, item.what, item.bytes);
+    }
+}
+
+static void save(uint64_t number)
+{
+    struct local_save m = {.number = number};
+    assert_verdict(
+        cluster_give(c, E, 1,
+                     cluster_local(c, FRAME_LOCAL_SAVE, cluster_body(c, local_save, &m), SLICE_NONE)),
+        ACCEPT);
+}
+
+static int setup_saved(void **state)
+{
+    (void)state;
+    c = cluster_new(&(struct cluster_options){.durable = true});
+    c->seen = see_what_is_saved;
+    piece.last = 0;
+    save(0);
+    cluster_fill(c, CHECKPOINT_INTERVAL);
+    while (!piece.last)
+        save(piece.number);
+    c->seen = NULL;
+    cluster_restarted(c, E, 1);
+    return 0;
+}
+
+/* Head, origins, leaves. */
+static void give_saved(void)
+{
+    static const unsigned order[] = {RECALL_SAVED, RECALL_ORIGINS, RECALL_LEAF};
+    for (unsigned k = 0; k < 3; k++)
+        for (unsigned i = 0; i < row_count; i++)
+            if (rows[i].type == FRAME_LOCAL_SAVED && rows[i].slot == order[k])
+                assert_verdict(recall(E, order[k], rows[i].bytes), ACCEPT);
+}
+
+static const struct row *saved_head_row(void)
+{
+    for (unsigned i = 0; i < row_count; i++)
+        if (rows[i].type == FRAME_LOCAL_SAVED && rows[i].slot == RECALL_SAVED)
+            return &rows[i];
+    return NULL;
+}
+
+static void a_saved_checkpoint_is_of_one_cluster(void **state)
+{
+    (void)state;
+    assert_non_null(saved_head_row());
+    assert_verdict(recall(E, RECALL_RECORD, record(E, records(E) - 1)->bytes), ACCEPT);
+    give_saved();
+    assert_int_equal(end(E).slot, CHECKPOINT_INTERVAL);
+    cluster_restarted(c, E, 1);
+    struct slice other = base_of_another_cluster();
+    assert_verdict(recall(E, RECALL_RECORD, other), ACCEPT);
+    assert_verdict(recall(E, RECALL_SAVED, saved_head_row()->bytes), MISMATCH);
+    assert_int_equal(end(E).slot, 0);
+}
+
+/* Replica 1's E gets no COMMITs, and E 3 signs nothing: so the first checkpoint is not stable without E 1. */
+static bool cut_off(const struct cluster *cluster, const struct sent *sent, enum kind to, replica_id replica)
+{
+    (void)cluster;
+    return (sent->frame.type == FRAME_CHECKPOINT && sent->replica == 3) ||
+           (sent->frame.type == FRAME_COMMIT && to == E && replica == 1);
+}
+
+static int setup_transferred(void **state)
+{
+    (void)state;
+    c = cluster_new(&(struct cluster_options){.durable = true});
+    c->drop = cut_off;
+    cluster_fill(c, CHECKPOINT_INTERVAL);
+    c->seen = see_what_is_saved;
+    piece.last = 0;
+    for (unsigned i = 0; i < 12 && cluster_e(c, 1)->executed == 0; i++) {
+        (void)cluster_catch_up(c, 1, i % 2 ? 2 : 0, true);
+        cluster_run(c);
+    }
+    return 0;
+}
+
+/* What leads to a state that came by transfer is in no log: its E vouches for it when it is saved, not before. */
+static void a_state_that_came_is_saved_before_it_is_signed(void **state)
+{
+    (void)state;
+    assert_int_equal(cluster_e(c, 1)->executed, CHECKPOINT_INTERVAL);
+    assert_int_equal(exec_stable_slot(cluster_e(c, 1)), 0);
+    assert_non_null(cluster_last(c, E, 1, FRAME_LOCAL_SAVED));
+    assert_null(cluster_last(c, E, 1, FRAME_CHECKPOINT));
+    while (!piece.last)
+        save(piece.number);
+    assert_null(cluster_last(c, E, 1, FRAME_CHECKPOINT));
+    save(piece.number); /* all of it is stored */
+    assert_non_null(cluster_last(c, E, 1, FRAME_CHECKPOINT));
+}
+
+static void see_records(const struct sent *s)
+{
+    struct local_sealed sealed;
+    if (s->replica == 1 && s->kind == E && s->frame.type == FRAME_LOCAL_SEALED &&
+        local_sealed_decode(s->frame.body, &sealed))
+        row(E, FRAME_LOCAL_SEALED, sealed.slot, s->frame.attachment);
+}
+
+static int setup_from_the_start(void **state)
+{
+    (void)state;
+    c = cluster_new(&(struct cluster_options){.durable = true, .unstarted = true});
+    c->seen = see_records;
+    struct start start = cluster_manifest(c);
+    uint8_t list[4 * platform_BYTES];
+    struct writer w = writer_to(list, sizeof list);
+    for (replica_id r = 0; r < 4; r++)
+        platform_put(&w, &(struct platform){.replica = r});
+    start.platforms = (struct slice){list, w.len};
+    c->start = cluster_sign_start(c, &start, &c->admin);
+    for (replica_id r = 0; r < 3; r++)
+        assert_verdict(cluster_give(c, E, r, c->start), ACCEPT);
+    return 0;
+}
+
+/* By a CONFIGURATION that E 0 and 2 vouch for: nobody may have its RECONFIG any more after a power loss, so E writes it down. */
+static void what_was_learned_comes_back(void **state)
+{
+    (void)state;
+    struct execution *e = cluster_e(c, 1);
+    uint8_t members[renewal_BYTES], body[RECONFIG_BYTES_MAX], list[RECONFIG_BYTES_MAX + 12];
+    uint8_t signers[2 * signer_BYTES], said[80];
+    struct writer mw = writer_to(members, sizeof members), w = writer_to(body, sizeof body);
+    struct writer lw = writer_to(list, sizeof list), sw = writer_to(signers, sizeof signers);
+    struct digest root = test_digest(1), content;
+    static struct configuration as;
+    renewal_put(&mw, &(struct renewal){.kind = P, .epoch = 1000});
+    reconfig_put(&w, &(struct reconfig){.configuration = 1, .replica = 3, .members = {members, mw.len}});
+    put_u64(&lw, 2);
+    put_slice(&lw, (struct slice){body, w.len});
+    struct chain chain = {.first = 2,
+                          .steps = {list, lw.len},
+                          .slot = CHECKPOINT_INTERVAL,
+                          .root = root,
+                          .signers = {signers, 0}};
+    as = e->configuration;
+    configuration_walk(&as, &chain);
+    for (replica_id r = 0; r < 4; r += 2) {
+        struct auth *auth = cluster_auth(c, E, r);
+        struct signer signer = {.replica = r, .epoch = auth->self.epoch, .configuration = 2};
+        struct writer s = writer_to(said, sizeof said);
+        checkpoint_put(&s, &(struct checkpoint){.configuration = 2,
+                                                .chain = configuration_step(&as, 2)->chain,
+                                                .slot = CHECKPOINT_INTERVAL,
+                                                .root = root});
+        auth_content(&as.cluster, FRAME_CHECKPOINT, &auth->self, (struct slice){said, s.len}, &content);
+        auth_sign_content(auth, &content, signer.signature.bytes);
+        signer_put(&sw, &signer);
+    }
+    chain.signers.len = sw.len;
+    assert_verdict(cluster_give(c, E, 1,
+                                forge_plain(c, cluster_auth(c, E, 0), FRAME_CONFIGURATION,
+                                            cluster_body(c, chain, &chain), SLICE_NONE)),
+                   ACCEPT);
+    assert_int_equal(configuration_ordered(&e->configuration), 2);
+    cluster_restarted(c, E, 1);
+    for (unsigned i = 0; i < records(E); i++)
+        assert_verdict(recall(E, RECALL_RECORD, record(E, i)->bytes), ACCEPT);
+    assert_int_equal(configuration_ordered(&cluster_e(c, 1)->configuration), 2);
+}
+
+/* As if it had executed, at slot 2, a RECONFIG that nobody else knows of. */
+static void it_learned_more(void)
+{
+    struct execution *e = cluster_e(c, 1);
+    uint8_t members[renewal_BYTES], body[RECONFIG_BYTES_MAX], list[RECONFIG_BYTES_MAX + 12];
+    struct writer mw = writer_to(members, sizeof members), w = writer_to(body, sizeof body);
+    struct writer lw = writer_to(list, sizeof list);
+    renewal_put(&mw, &(struct renewal){.kind = P, .epoch = 1000});
+    reconfig_put(&w, &(struct reconfig){.configuration = 1, .replica = 3, .members = {members, mw.len}});
+    put_u64(&lw, 2);
+    put_slice(&lw, (struct slice){body, w.len});
+    configuration_walk(&e->configuration, &(struct chain){.first = 2, .steps = {list, lw.len}});
+    step_body_keep(e, 2, 2, (struct slice){body, w.len});
+    assert_int_equal(configuration_ordered(&e->configuration), 2);
+}
+
+/* A host may show an old START before the right one. */
+static void a_refused_start_costs_nothing_that_was_known(void **state)
+{
+    (void)state;
+    recall_all(E);
+    it_learned_more();
+    struct start start = resuming();
+    start.cluster.bytes[3] ^= 1;
+    assert_verdict(start_with(E, &start), MISMATCH);
+    start = resuming();
+    assert_verdict(start_with(E, &start), ACCEPT);
+    assert_int_equal(configuration_ordered(&cluster_e(c, 1)->configuration), 2);
+}
+
+/* One life came less far than can be come now, and wrote down what it knew then. */
+static void a_base_takes_nothing_back(void **state)
+{
+    (void)state;
+    recall_first(E, records(E));
+    it_learned_more();
+    assert_verdict(recall(E, RECALL_RECORD, record(E, 0)->bytes), ACCEPT);
+    assert_int_equal(cluster_e(c, 1)->executed, SLOTS);
+    assert_int_equal(configuration_ordered(&cluster_e(c, 1)->configuration), 2);
+    assert_int_equal(cluster_e(c, 1)->step_body[2 % STEP_BODIES].number, 2);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -392,6 +645,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(p_and_c_enter_no_view_that_they_were_in, setup_view_left, teardown),
         T(e_without_records_resumes_without_a_state),
         T(another_list_is_not_executed_again),
+        T(lives_of_another_cluster_are_none),
+        cmocka_unit_test_setup_teardown(a_saved_checkpoint_is_of_one_cluster, setup_saved, teardown),
+        cmocka_unit_test_setup_teardown(a_state_that_came_is_saved_before_it_is_signed, setup_transferred,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_was_learned_comes_back, setup_from_the_start, teardown),
+        T(a_refused_start_costs_nothing_that_was_known),
+        T(a_base_takes_nothing_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

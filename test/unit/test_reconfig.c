@@ -6,6 +6,7 @@
 
 #include "cluster.h"
 #include "ordering/attest.h"
+#include "ordering/hosts.h"
 #include "ordering/stable.h"
 #include "resume.h"
 
@@ -189,6 +190,23 @@ static void a_launcher_renews_its_own_and_the_same(void **state)
     held.platform[1].present = false; /* a policy that does not name it */
     assert_verdict(execute(&(struct wish){.replica = 1}, 10), WRONG_KIND);
     assert_int_equal(held.number, 1);
+}
+
+/* Else its host could take one that nothing comes after, and nobody could ever put another machine in its place. */
+static void a_launchers_epoch_rises_only_so_far(void **state)
+{
+    (void)state;
+    epoch_no now = held.member[KIND_PREPARATION - KIND_HOST][1].epoch, far = now + EPOCH_STEP_MAX;
+    assert_verdict(execute(&(struct wish){.replica = 1, .epoch = UINT64_MAX}, 10), LIMIT);
+    assert_verdict(execute(&(struct wish){.replica = 1, .epoch = far + 1}, 10), LIMIT);
+    assert_verdict(
+        execute(&(struct wish){.replica = 1, .last = KIND_PREPARATION, .epoch = 1800000000000000u}, 10),
+        ACCEPT); /* the time, in microseconds */
+    assert_verdict(execute(&(struct wish){.replica = 1, .first = KIND_CONFIRMATION, .epoch = far}, 20),
+                   ACCEPT);
+    slot_no later = configuration_activation(&held) + 1;
+    assert_verdict(execute(&(struct wish){.replica = 1, .epoch = far + 2, .admin = &cluster->admin}, later),
+                   ACCEPT);
 }
 
 static void the_administrator_may_do_more(void **state)
@@ -592,6 +610,26 @@ static void executed_after_a_resume_it_comes_to_the_same(void **state)
     assert_int_equal(after.member[KIND_CONFIRMATION - KIND_HOST][1].epoch, EPOCH + 20);
 }
 
+/* Likewise of a host: its platform key is what was ordered last, its link what START found. */
+static void a_host_of_before_a_resume_stays_what_start_names(void **state)
+{
+    (void)state;
+    static struct configuration after;
+    struct sign_key link, new_platform;
+    uint8_t body[RECONFIG_BYTES_MAX];
+    sign_keypair(&link);
+    sign_keypair(&new_platform);
+    struct wish wish = replacement(&link, &new_platform);
+    wish.epoch = held.host[1].epoch + 2; /* START's is ten higher */
+    struct slice bytes = make(&wish, body);
+    assert_verdict(resume(&after, &held, &(struct resume_wish){.resumed = 1}), ACCEPT);
+    struct host_keys of_start = after.host[1];
+    assert_verdict(execute_body(&after, bytes, 10), ACCEPT);
+    assert_memory_equal(&after.host[1], &of_start, sizeof of_start);
+    assert_memory_equal(after.ordered[0][1].measurement.bytes, new_platform.public, 32);
+    assert_false(host_has(&after, 1, link.public, new_platform.public));
+}
+
 /* What was ordered decides, not what START names: else who executes later would come to another verdict. */
 static void epochs_are_compared_with_ordered_ones(void **state)
 {
@@ -658,6 +696,7 @@ int main(void)
         T(a_repetition_is_a_no_op),
         T(every_byte_counts),
         T(a_launcher_renews_its_own_and_the_same),
+        T(a_launchers_epoch_rises_only_so_far),
         T(the_administrator_may_do_more),
         T(a_host_is_replaced),
         T(a_link_key_is_rotated),
@@ -672,6 +711,7 @@ int main(void)
         T(without_platforms_nothing_is_renewed),
         T(a_resume_keeps_the_chain),
         T(executed_after_a_resume_it_comes_to_the_same),
+        T(a_host_of_before_a_resume_stays_what_start_names),
         T(epochs_are_compared_with_ordered_ones),
         T(retired_keys_have_their_slots),
     };

@@ -26,6 +26,14 @@ const struct body_entry *bodies_find(const struct body_store *store, const struc
     return NULL;
 }
 
+static size_t stored_bytes(size_t len)
+{
+    size_t bytes = BODY_BYTES_LEAST;
+    while (bytes < len)
+        bytes *= 2;
+    return bytes;
+}
+
 void bodies_remove(struct body_store *store, struct arena *arena, const struct digest *bundle)
 {
     for (uint32_t *link = bucket_of(store, bundle); *link; link = &store->entry[*link - 1].next) {
@@ -34,8 +42,8 @@ void bodies_remove(struct body_store *store, struct arena *arena, const struct d
             continue;
         uint32_t index = *link;
         *link = entry->next;
-        arena_free(arena, entry->frame, entry->len);
-        store->bytes -= entry->len;
+        arena_free(arena, entry->frame, stored_bytes(entry->len));
+        store->bytes -= stored_bytes(entry->len);
         store->count--;
         entry->frame = NULL;
         entry->next = store->free;
@@ -68,9 +76,9 @@ enum verdict bodies_add(struct body_store *store, struct arena *arena, const str
 {
     if (bodies_find(store, bundle))
         return VERDICT_DUPLICATE;
-    while (store->count && (store->free == 0 || store->bytes + frame.len > BODIES_BYTES_MAX))
+    while (store->count && (store->free == 0 || store->bytes + stored_bytes(frame.len) > BODIES_BYTES_MAX))
         remove_oldest(store, arena);
-    uint8_t *copy = arena_alloc(arena, frame.len);
+    uint8_t *copy = arena_alloc(arena, stored_bytes(frame.len));
     if (!copy)
         return VERDICT_LIMIT;
     memcpy(copy, frame.data, frame.len);
@@ -82,7 +90,7 @@ enum verdict bodies_add(struct body_store *store, struct arena *arena, const str
         .bundle = *bundle, .frame = copy, .len = (uint32_t)frame.len, .next = *bucket, .age = store->age++};
     *bucket = index;
     store->count++;
-    store->bytes += frame.len;
+    store->bytes += stored_bytes(frame.len);
     return VERDICT_ACCEPT;
 }
 
@@ -98,5 +106,5 @@ enum verdict execution_on_bundle(struct execution *e, const struct frame *frame)
         return VERDICT_UNEXPECTED;
     struct digest digest;
     auth_content(&e->auth.cluster, frame->type, &frame->sender, frame->body, &digest);
-    return bodies_add(&e->bodies, e->arena, &digest, frame->whole);
+    return bodies_add(&e->bodies, &e->body_arena, &digest, frame->whole);
 }

@@ -321,7 +321,7 @@ static bool group_run(struct execution *e, const struct batch *batch, struct out
             continue; /* nor those after it */
         CHECK(origin_admit(e, b->entry.origin, b->entry.epoch, &b->bundle) == ADMIT_EXECUTE);
         bundle_settle(e, &b->entry, first + i, REPLY_EXECUTED, w.len, out);
-        bodies_remove(&e->bodies, e->arena, &b->entry.bundle);
+        bodies_remove(&e->bodies, &e->body_arena, &b->entry.bundle);
         e->next_entry++;
     }
     return g.count > 0;
@@ -383,7 +383,7 @@ bool execution_advance(struct execution *e, struct outbox *out)
             s->need_told = false;
             execute_bundle(e, &entry, &frame, &bundle, e->next_entry, out);
         }
-        bodies_remove(&e->bodies, e->arena, &entry.bundle);
+        bodies_remove(&e->bodies, &e->body_arena, &entry.bundle);
         e->next_entry++;
     }
     if (e->next_entry >= batch_entry_count(batch.entries))

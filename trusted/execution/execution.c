@@ -15,12 +15,13 @@ static void env_release(const struct redoubt_env *env, void *memory, size_t byte
 
 static void *execution_init(struct arena *arena, const struct compartment_config *config, struct outbox *out)
 {
-    /* What is beyond the engine's part is the service's. */
-    CHECK(arena->used == 0 && arena->size > ENGINE_BYTES);
-    size_t service_bytes = arena->size - ENGINE_BYTES;
+    /* What is beyond the engine's part is for bodies, and the service's. */
+    CHECK(arena->used == 0 && arena->size > ENGINE_BYTES + BODY_ARENA_BYTES);
+    size_t service_bytes = arena->size - ENGINE_BYTES - BODY_ARENA_BYTES;
     arena->size = ENGINE_BYTES;
     struct execution *e = arena_take(arena, sizeof *e);
-    arena_init(&e->service_arena, arena->base + ENGINE_BYTES, service_bytes);
+    arena_init(&e->body_arena, arena->base + ENGINE_BYTES, BODY_ARENA_BYTES);
+    arena_init(&e->service_arena, arena->base + ENGINE_BYTES + BODY_ARENA_BYTES, service_bytes);
     e->arena = arena;
     e->config = *config;
     struct sender self = {.kind = KIND_EXECUTION, .id = config->replica, .epoch = config->epoch};
@@ -84,22 +85,35 @@ static bool group_key_open(struct execution *e, const struct frame *start)
     return false;
 }
 
+/* Does this START go on from what was recalled? `vouched`: the number that it knows, of the ordered state. */
+static enum verdict start_take(struct execution *e, const struct frame *frame,
+                               const struct configuration *recalled, configuration_no *vouched)
+{
+    struct hello_head head = execution_head(e);
+    const struct tag16 cluster = e->auth.cluster;
+    enum verdict verdict = start_load(&e->configuration, &e->auth, &e->config, &head.head, frame);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    *vouched = configuration_ordered(&e->configuration);
+    e->auth.configuration = &e->configuration;
+    return execution_start_follows(e, &e->configuration, &cluster) &&
+                   (!e->based || execution_walk_again(e, recalled))
+               ? VERDICT_ACCEPT
+               : VERDICT_MISMATCH;
+}
+
 static enum verdict execution_on_start(struct execution *e, const struct frame *frame, struct outbox *out)
 {
     if (e->started)
         return VERDICT_DUPLICATE;
-    struct hello_head head = execution_head(e);
-    const struct tag16 cluster = e->auth.cluster;
     struct configuration *recalled = (struct configuration *)(void *)e->scratch;
+    configuration_no vouched = 0;
     *recalled = e->configuration;
-    enum verdict verdict = start_load(&e->configuration, &e->auth, &e->config, &head.head, frame);
-    if (verdict != VERDICT_ACCEPT)
+    enum verdict verdict = start_take(e, frame, recalled, &vouched);
+    if (verdict != VERDICT_ACCEPT) {
+        e->configuration = *recalled; /* a later START must still find what this E knows */
         return verdict;
-    configuration_no vouched = configuration_ordered(&e->configuration);
-    e->auth.configuration = &e->configuration;
-    if (!execution_start_follows(e, &e->configuration, &cluster) ||
-        (e->based && !execution_walk_again(e, recalled)))
-        return VERDICT_MISMATCH;
+    }
     auth_start(&e->auth, &e->configuration);
     /* One that has its log has the key; to who has not, or is not listed yet, another E gives it. */
     bool founded = e->configuration.resumed == 0 && auth_counts_above(&e->auth) != UINT64_MAX;
@@ -228,7 +242,7 @@ static void execution_validate(const void *state)
 
 const struct compartment_type execution_type = {
     .kind = KIND_EXECUTION,
-    .arena_bytes = ENGINE_BYTES + SERVICE_BYTES_MIN,
+    .arena_bytes = ENGINE_BYTES + BODY_ARENA_BYTES + SERVICE_BYTES_MIN,
     .init = execution_init,
     .step = execution_step,
     .flush = execution_flush,

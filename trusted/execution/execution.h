@@ -51,8 +51,15 @@
 
 /* Address space for what is not the service's; what is touched is far less. Two Merkle trees, bitmaps and saved leaves
  * by number of leaves; bodies, a transfer and chunks of kept results beside them. */
-#define ENGINE_BYTES      (LEAVES_MAX * 84ull + 640ull * 1024u * 1024u + FETCH_BUFFERS * (uint64_t)LEAF_BYTES_MAX)
+#define ENGINE_BYTES (LEAVES_MAX * 84ull + 640ull * 1024u * 1024u + FETCH_BUFFERS * (uint64_t)LEAF_BYTES_MAX)
+/* Bodies have an arena of their own, and are stored in powers of two from BODY_BYTES_LEAST to FRAME_MAX. Memory that was freed is of
+ * one size for good: so there is room for the whole budget in each size, and nobody who sends bodies of all sizes takes the room of others. */
+#define BODY_BYTES_LEAST  256u
+#define BODY_SIZES        15u
+#define BODY_ARENA_BYTES  (BODY_SIZES * ((uint64_t)BODIES_BYTES_MAX + FRAME_MAX))
 #define SERVICE_BYTES_MIN (64u * 1024u * 1024u)
+
+static_assert(BODY_BYTES_LEAST << (BODY_SIZES - 1) == FRAME_MAX, "the largest body fits");
 
 struct exec_vote {
     bool present;
@@ -290,7 +297,8 @@ struct genesis_loading {
 };
 
 struct execution {
-    struct arena *arena; /* the engine's: bodies, saved leaves, what is in transfer */
+    struct arena *arena; /* the engine's: saved leaves, what is in transfer */
+    struct arena body_arena;
     struct arena
         service_arena; /* the service's alone, so that its allocations depend on nothing but its history */
     struct compartment_config config;

@@ -168,19 +168,47 @@ bool execution_set_ordered(struct execution *e, struct slice steps, struct slice
     return configuration_set_ordered(&e->configuration, steps, ordered) && take_bodies(e, bodies);
 }
 
+/* What the ordered state knew may have come further by now than when this base was written: something was lacking then. */
+static bool ordered_go_on(struct execution *e, const struct base *base, const struct configuration *before)
+{
+    struct configuration *c = &e->configuration;
+    if (!configuration_set_ordered(c, base->steps, base->ordered))
+        return false;
+    if (!e->based || configuration_ordered(c) >= configuration_ordered(before))
+        return take_bodies(e, base->bodies);
+    c->number = configuration_ordered(before) + c->resumed;
+    memcpy(c->step, before->step, sizeof c->step);
+    memcpy(c->ordered, before->ordered, sizeof c->ordered);
+    return true;
+}
+
+/* The platform may have been a member of other clusters, and of this one longer ago: lives come in their order. */
+static bool base_load(struct execution *e, const struct base *base, const struct configuration *before)
+{
+    struct frame start;
+    struct configuration *c = &e->configuration;
+    if (!frame_decode(base->start.data, base->start.len, &start) ||
+        configuration_load(c, &start, e->config.admin_public) != VERDICT_ACCEPT)
+        return false;
+    if (e->based && (base->slot > e->executed || c->resumed < e->recalled_resumes ||
+                     memcmp(&c->cluster, &before->cluster, sizeof c->cluster) != 0))
+        return false;
+    return ordered_go_on(e, base, before);
+}
+
 static bool take_base(struct execution *e, struct slice plain, struct outbox *out)
 {
     struct base base;
-    struct frame start;
     uint8_t public[32];
+    struct configuration *before = (struct configuration *)(void *)e->scratch;
     if (e->based)
         run_again(e, out);
     e->recall_ended = false; /* what was lacking then may be there in the life that follows */
-    if (!base_decode(plain, &base) || (e->based && base.slot > e->executed) ||
-        !frame_decode(base.start.data, base.start.len, &start) ||
-        configuration_load(&e->configuration, &start, e->config.admin_public) != VERDICT_ACCEPT ||
-        !execution_set_ordered(e, base.steps, base.ordered, base.bodies))
+    *before = e->configuration;
+    if (!base_decode(plain, &base) || !base_load(e, &base, before)) {
+        e->configuration = *before;
         return false;
+    }
     memcpy(public, e->configuration.group_public, sizeof public);
     box_keypair_from(&e->group, base.group_secret.bytes);
     if (memcmp(e->group.public, public, sizeof public) != 0)

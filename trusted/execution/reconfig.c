@@ -18,7 +18,7 @@ enum verdict execution_on_reconfig(struct execution *e, const struct frame *fram
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     auth_content(&e->auth.cluster, frame->type, &frame->sender, frame->body, &digest);
-    return bodies_add(&e->bodies, e->arena, &digest, frame->whole);
+    return bodies_add(&e->bodies, &e->body_arena, &digest, frame->whole);
 }
 
 /* Not one that builds on another number than was reached; nor any, when it is known already what came above. */

@@ -206,7 +206,8 @@ static bool head_keep(struct execution *e)
     struct ordered_lists lists;
     uint8_t plain[sizeof e->stable.certificate.signers + sizeof lists + 160];
     execution_put_ordered(e, &lists);
-    struct saved_head head = {.slot = e->executed,
+    struct saved_head head = {.cluster = e->auth.cluster,
+                              .slot = e->executed,
                               .root = e->root,
                               .time_us = e->time_us,
                               .leaf_count = e->service->leaf_count(e->service_state),
@@ -503,12 +504,13 @@ static bool take_part(struct execution *e, struct slice plain)
     return loaded && (s->leaf < s->head.leaf_count || !s->origins_loaded || loaded_all(e));
 }
 
+/* The sealing key is the platform's, who may have been a member of other clusters: what is not of this one's is none. */
 static bool take_head(struct execution *e, struct slice plain)
 {
     struct save *s = &e->save;
     if (s->loading || !e->based || e->executed || !saved_head_decode(plain, &s->head) ||
-        s->head.leaf_count == 0 || s->head.leaf_count > LEAVES_MAX ||
-        s->head.slot % CHECKPOINT_INTERVAL != 0 ||
+        memcmp(&s->head.cluster, &e->auth.cluster, sizeof s->head.cluster) != 0 || s->head.leaf_count == 0 ||
+        s->head.leaf_count > LEAVES_MAX || s->head.slot % CHECKPOINT_INTERVAL != 0 ||
         !execution_set_ordered(e, s->head.steps, s->head.ordered, s->head.bodies))
         return false;
     (void)stable_adopt(&e->stable, s->head.stable_slot, &s->head.stable_root, s->head.signers);

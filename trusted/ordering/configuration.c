@@ -457,8 +457,11 @@ enum verdict reconfig_admissible(const struct configuration *c, const struct rec
     for (uint32_t i = begin; i < count; i++) {
         struct renewal renewal = renewal_at(m->members, i);
         struct renewal first = renewal_at(m->members, begin);
-        if (renewal.epoch <= c->ordered[renewal.kind - KIND_HOST][m->replica].epoch)
+        epoch_no before = c->ordered[renewal.kind - KIND_HOST][m->replica].epoch;
+        if (renewal.epoch <= before)
             return VERDICT_STALE;
+        if (!admin && renewal.epoch - before > EPOCH_STEP_MAX)
+            return VERDICT_LIMIT;
         if (c->protocol == PROTOCOL_PBFT &&
             (renewal.epoch != first.epoch || memcmp(&renewal.box_public, &first.box_public, 32) != 0))
             return VERDICT_MALFORMED;

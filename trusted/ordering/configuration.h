@@ -29,6 +29,10 @@ enum { MEMBER_KINDS = 4 }; /* host, P, C, E */
 #define EPOCHS_KEPT 3u
 #define STEPS_KEPT  32u
 
+/* So far may an epoch lie above the one before it, on a launcher's word: from 1 to the time in microseconds, for some centuries. Without
+ * an end to it a host could take an epoch that nothing comes after, and its replica could never be replaced. */
+#define EPOCH_STEP_MAX (1ull << 53)
+
 struct member_keys {
     bool present;
     epoch_no epoch;

@@ -32,6 +32,7 @@ enum verdict preparation_on_start(struct preparation *p, const struct frame *fra
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     auth_start(&p->auth, &p->configuration);
+    p->founded = configuration_ordered(&p->configuration);
     return preparation_resume(p, out);
 }
 

@@ -68,6 +68,10 @@ struct prep_reconfig {
     struct digest digest;
 };
 
+/* A launcher's RECONFIG is admitted up to so many changes after START: whoever starts anew walks through all of them, and hosts keep
+ * no more. Without it one launcher could fill what every other host keeps. The administrator's are always admitted. */
+#define LAUNCHER_CHANGES_MAX 256u
+
 struct prep_view_change {
     view_no view; /* 0: none */
     configuration_no configuration;
@@ -96,7 +100,8 @@ struct preparation {
     struct prep_view_change view_change[REPLICAS_MAX];
     struct prep_reconfig reconfig[REPLICAS_MAX + ADMIN_RECONFIGS];
     unsigned admin_reconfigs; /* admitted so far */
-    uint8_t *scratch; /* FRAME_MAX, for NEW-VIEW */
+    configuration_no founded; /* START's number, of the ordered state */
+    uint8_t *scratch;         /* FRAME_MAX, for NEW-VIEW */
     struct sealing sealing;
     bool write_all;      /* the checkpoint rose: before the next vote everything is written anew */
     slot_no whole_above; /* see struct promises */

@@ -37,8 +37,8 @@ static void keep(struct preparation *p, const struct reconfig *reconfig, const s
 {
     if (is_kept(p, reconfig->configuration, digest))
         return;
-    unsigned place = reconfig->signature.len ? REPLICAS_MAX + p->admin_reconfigs++ % ADMIN_RECONFIGS
-                                             : reconfig->replica;
+    unsigned place =
+        reconfig->signature.len ? REPLICAS_MAX + p->admin_reconfigs++ % ADMIN_RECONFIGS : reconfig->replica;
     p->reconfig[place] = (struct prep_reconfig){.number = reconfig->configuration, .digest = *digest};
 }
 
@@ -53,6 +53,9 @@ enum verdict preparation_on_reconfig(struct preparation *p, const struct frame *
     /* E may be ahead of what this P knows, never behind it. */
     if (reconfig.configuration < configuration_ordered(&p->configuration))
         verdict = VERDICT_STALE;
+    bool many = configuration_ordered(&p->configuration) - p->founded >= LAUNCHER_CHANGES_MAX;
+    if (verdict == VERDICT_ACCEPT && many && reconfig.signature.len == 0)
+        verdict = VERDICT_LIMIT;
     if (verdict == VERDICT_ACCEPT)
         verdict = reconfig_admissible(&p->configuration, &reconfig);
     if (verdict == VERDICT_ACCEPT) {

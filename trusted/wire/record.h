@@ -59,15 +59,17 @@ WIRE_STRUCT(known_body, KNOWN_BODY_FIELDS)
 #define EXECUTED_SLOTS_FIELDS(F) F(u64, first) F(slice, batches)
 WIRE_STRUCT(executed_slots, EXECUTED_SLOTS_FIELDS)
 
-/* A saved checkpoint: what leaves and origins must give; and, since the log may lack the records of that time, E's stable
- * certificate, and what the ordered state knew (as in struct base). */
+/* A saved checkpoint: of which cluster, what leaves and origins must give; and, since the log may lack the records of that time, E's
+ * stable certificate, and what the ordered state knew (as in struct base). */
 #define SAVED_HEAD_FIELDS(F)                                                                                 \
+    F(tag16, cluster)                                                                                        \
     F(u64, slot)                                                                                             \
     F(digest, root)                                                                                          \
     F(u64, time_us)                                                                                          \
     F(u64, leaf_count)                                                                                       \
-    F(u64, origins_len) F(u64, stable_slot) F(digest, stable_root) F(slice, signers) F(slice, steps)         \
-        F(slice, ordered) F(slice, bodies)
+    F(u64, origins_len)                                                                                      \
+    F(u64, stable_slot) F(digest, stable_root) F(slice, signers) F(slice, steps) F(slice, ordered)           \
+        F(slice, bodies)
 WIRE_STRUCT(saved_head, SAVED_HEAD_FIELDS)
 
 /* Compartment -> host: the attachment, a sealed record, must be durable before anything that follows it leaves the
