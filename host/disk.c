@@ -16,6 +16,7 @@
 
 #define FILE_BYTES       (16u * 1024u * 1024u)
 #define SAVE_PERIOD_S    20u             /* replicas take turns in it */
+#define SAVE_SILENCE_US  3000000u
 #define SAVE_LEAST_BYTES (1024u * 1024u) /* of log since the last time, else it is not worth it */
 #define INTERVAL_MB                                                                                          \
     640u /* what is logged between two checkpoints, at most: batches of 4 MiB, lists, records */
@@ -450,7 +451,7 @@ bool disk_takes_piece(struct replica *r, struct slice bytes)
     if (!d->on || d->saved_failed || !frame_decode(bytes.data, bytes.len, &frame) ||
         !local_saved_decode(frame.body, &piece) || d->saving_since_us)
         return true;
-    d->saving_since_us = r->now_us;
+    d->saving_since_us = d->save_heard_us = r->now_us;
     d->piece = piece.number;
     d->last_piece = piece.last != 0;
     saved_put(d->saved, piece.slot, piece.number, piece.last != 0, piece.leaf_count, frame.attachment);
@@ -468,6 +469,7 @@ static void on_saved(uv_poll_t *poll, int status, int events)
     if (state == SAVED_IDLE || state == SAVED_BUSY)
         return;
     d->saving_since_us = 0;
+    d->save_heard_us = r->now_us;
     if (state == SAVED_STORED && !d->last_piece) {
         give_save(r, d->piece);
     } else if (state == SAVED_STORED) {
@@ -495,11 +497,19 @@ static void save_ask(struct replica *r)
     struct engine_status status;
     r->engine_type->status(r->engine, &status);
     r->disk.save_asked = true;
+    r->disk.save_heard_us = r->now_us;
     r->disk.save_due = (status.executed / CHECKPOINT_INTERVAL + 1) * CHECKPOINT_INTERVAL;
     give_save(r, 0);
 }
 
-/* E stands still while it saves, so the replicas do it one after the other. */
+/* E gave a save up (for a transfer, or it lacked memory) and begins another at the next checkpoint; or it could not even begin. */
+static bool was_given_up(const struct replica *r)
+{
+    const struct disk *d = &r->disk;
+    return d->save_asked && !d->saving_since_us && r->now_us - d->save_heard_us > SAVE_SILENCE_US && !on_the_way(r);
+}
+
+/* E may stand still while it saves, so the replicas do it one after the other. */
 void disk_tick(struct replica *r)
 {
     struct disk *d = &r->disk;
@@ -513,7 +523,7 @@ void disk_tick(struct replica *r)
     bool turn = second == (uint64_t)r->options.id * SAVE_PERIOD_S / r->config.replicas;
     /* A life may begin with a log that is long already. */
     bool pressed = since > limit / 4 || (stats.bytes >= limit / 2 && (worth || d->saves == 0));
-    if (!d->save_asked && !d->saved_failed && (pressed || (turn && worth)))
+    if (!d->saved_failed && (d->save_asked ? was_given_up(r) : pressed || (turn && worth)))
         save_ask(r);
     watch_length(r, stats.bytes);
 }

@@ -37,6 +37,7 @@ struct disk {
     uint64_t saving_since_us, saved_us, saves;
     bool save_asked, saved_failed, chain_failed;
     bool save_refused; /* the last one, for lack of room */
+    uint64_t save_heard_us; /* when it was asked, or last gave or got something */
     slot_no save_due;  /* the checkpoint at which E saves, once it was asked */
     bool too_long;     /* the log: P and C are given nothing */
     uint64_t piece;    /* in the hands of `saved` */
