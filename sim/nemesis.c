@@ -297,6 +297,7 @@ void nemesis_on_due(struct world *w)
         return;
     }
     unsigned kinds[3], count = 0;
+    resize_fault(w);
     if (w->options.faults & FAULTS_RESTART)
         rejoin_fault(w);
     if (w->options.faults & FAULTS_CRASH)

@@ -168,7 +168,7 @@ void rejoin_on_due(struct world *w, const struct due *due)
             power_loss(w); /* their operator starts all of them again */
         return;
     }
-    bool current = due->x == epoch_of(w, due->a);
+    bool current = due->a < w->n && due->x == epoch_of(w, due->a);
     if (current && due->kind == DUE_RESTART && w->replica[due->a].crashed)
         restart(w, due->a, due->b);
     else if (current && due->kind == DUE_REJOIN && !w->replica[due->a].crashed)
@@ -349,8 +349,7 @@ void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct sl
         check_execution(w, r, &frame, e);
     if (frame.type == FRAME_CHECKPOINT && e->started)
         check_keys(w, r, &e->configuration);
-    bool votes =
-        frame.type == FRAME_COMMIT || frame.type == FRAME_PREPARE || frame.type == FRAME_PRE_PREPARE;
+    bool votes = frame.type == FRAME_COMMIT || frame.type == FRAME_PREPARE || frame.type == FRAME_PRE_PREPARE;
     if (votes && frame.sender.epoch != epoch_of(w, r))
         world_violation(w, "replica %u votes with the keys of an earlier life", r);
     if (frame.type == FRAME_COMMIT)

@@ -136,7 +136,8 @@ void replica_start(struct world *w, replica_id r)
     struct replica_actions actions = {.actions = {emit}, .w = w, .r = r};
     for (uint32_t k = 0; k < CELLS; k++)
         cell_give(w, r, k, w->start, false);
-    splitbft_engine.start(w->replica[r].engine, &w->configuration, w->now_us, &actions.actions);
+    splitbft_engine.start(w->replica[r].engine, &w->configuration, parcel_slice(w->start), w->now_us,
+                          &actions.actions);
     if (w->durable && w->replica[r].disk.count && !w->replica[r].disk.damaged)
         disk_resume_engine(w, r);
 }

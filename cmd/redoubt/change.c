@@ -26,12 +26,23 @@ uint64_t change_now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static void clock_set(struct change *c, unsigned wait_s)
+{
+    c->begun_ms = change_now_ms();
+    c->deadline_ms = c->begun_ms + (uint64_t)wait_s * 1000;
+}
+
+int change_open_any_size(struct change *c, const char *dir, unsigned wait_s, struct error *error)
+{
+    clock_set(c, wait_s);
+    return administrator_open(&c->admin, dir, true, error);
+}
+
 int change_open(struct change *c, const char *dir, replica_id id, unsigned wait_s, struct error *error)
 {
     c->id = id;
-    c->begun_ms = change_now_ms();
-    c->deadline_ms = c->begun_ms + (uint64_t)wait_s * 1000;
-    if (administrator_open(&c->admin, dir, error))
+    clock_set(c, wait_s);
+    if (administrator_open(&c->admin, dir, false, error))
         return -1;
     if (id >= c->admin.config.replicas)
         return error_set(error, "--id %u: there are %u replicas, numbered from 0", id,
@@ -229,6 +240,23 @@ static enum health health_of(const struct replica_config *replica)
     bool well = strstr(body, "\"full\":true") && strstr(body, "\"voting\":true");
     free(body);
     return well ? HEALTH_GOOD : HEALTH_BAD;
+}
+
+int change_await_quorum(struct change *c, struct error *error)
+{
+    struct administrator *a = &c->admin;
+    for (;;) {
+        uint32_t reached = (uint32_t)__builtin_popcount(administrator_reached(a));
+        if (reached >= quorum_vote(a->held))
+            return 0;
+        if (change_timed_out(c))
+            return error_set(error,
+                             "only %u of %u replicas can be reached, and %u are needed: is the cluster up?",
+                             reached, a->held->replicas, quorum_vote(a->held));
+        change_progress(c, "waits: only %u of %u replicas can be reached, and %u are needed", reached,
+                        a->held->replicas, quorum_vote(a->held));
+        administrator_attend(a, 500);
+    }
 }
 
 int change_await_others(struct change *c, struct error *error)

@@ -446,6 +446,7 @@ static bool latest_attempt(struct broker *b, const struct reconfig *reconfig)
         if (entry->origin != ORIGIN_RECONFIG || entry->state != BUNDLE_QUEUED || entry->refused ||
             entry->slot > b->executed || !frame_decode(entry->frame.data, entry->frame.len, &frame) ||
             reconfig_check(&frame, &other) != VERDICT_ACCEPT || other.replica != reconfig->replica ||
+            (other.size == 0) != (reconfig->size == 0) ||
             (other.signature.len == 0) != (reconfig->signature.len == 0))
             continue;
         if (other.attempt > reconfig->attempt && other.configuration >= reconfig->configuration)
