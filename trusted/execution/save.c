@@ -331,13 +331,19 @@ static bool take_part(struct execution *e, struct slice plain)
     return loaded && (s->leaf < s->head.leaf_count || !s->origins_loaded || loaded_all(e));
 }
 
+/* Saved before the cluster got its present size: the base, made under the START that says so, knows all that it knew. */
+static bool head_is_of_before(const struct execution *e)
+{
+    return e->configuration.closed_slot >= e->save.head.slot;
+}
+
 static bool take_head(struct execution *e, struct slice plain)
 {
     struct save *s = &e->save;
     if (s->loading || !e->based || e->executed || !saved_head_decode(plain, &s->head) ||
         s->head.leaf_count == 0 || s->head.leaf_count > LEAVES_MAX ||
         s->head.slot % CHECKPOINT_INTERVAL != 0 ||
-        !execution_set_ordered(e, s->head.steps, s->head.ordered, s->head.bodies))
+        (!head_is_of_before(e) && !execution_set_ordered(e, s->head.steps, s->head.ordered, s->head.bodies)))
         return false;
     (void)stable_adopt(&e->stable, s->head.stable_slot, &s->head.stable_root, s->head.signers);
     s->head.signers = s->head.steps = s->head.ordered = s->head.bodies =
