@@ -83,6 +83,7 @@ struct bundle_entry {
     bool wanted_by_e;    /* E lacks it: give it on arrival */
     bool needed;         /* E said so itself: its slot is committed */
     bool persisted;      /* in the log */
+    bool unsure;         /* executed, if the list that a log has of its slot is the one that was */
     bool charged;        /* counts against its origin's budget */
     uint32_t connection; /* the client connection that it came by, id + 1 */
     uint64_t known_us;

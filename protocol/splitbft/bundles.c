@@ -401,6 +401,12 @@ static enum verdict take(struct broker *b, const struct frame *frame, const stru
                          bool alone, uint32_t from, bool from_client)
 {
     struct bundle_entry *entry = bundles_find(b, &named->bundle);
+    if (entry && entry->unsure && signed_form(frame)) {
+        entry_remove(
+            b,
+            entry); /* its origin still waits: should it have been executed, E says so when it is ordered again */
+        entry = NULL;
+    }
     if (entry)
         return again(b, entry, frame, from, from_client);
     if (b->origin[named->origin].pending >= BUNDLES_PER_ORIGIN || !make_room(b, frame->whole.len))
