@@ -150,7 +150,7 @@ static void launcher(struct world *w, replica_id r)
     if (status.epoch[0] < epoch_of(w, r) && replica_is_up(w, r))
         submit(w, r, status.configuration - w->configuration.resumed, false);
     if (status.epoch[0] == epoch_of(w, r) && status.full && replica->rejoining && log_is_whole(w, r)) {
-        replica->rejoining = replica->replacing = false;
+        replica->rejoining = replica->replacing = replica->newcomer = false;
         w->restarts_left += replica->drawn;
         replica->drawn = false;
         w->result->rejoins++;
@@ -225,7 +225,7 @@ void rejoin_fault(struct world *w)
         down_us = 1 + down_us / 100;
     if (w->massacre)
         return;
-    if (w->durable && dice_chance(d, 0.03)) {
+    if (w->durable && dice_chance(d, 0.03) && !resize_is_fragile(w)) {
         massacre(w);
         return;
     }
@@ -363,7 +363,8 @@ void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct sl
 bool rejoin_done(const struct world *w)
 {
     for (replica_id r = 0; r < w->n; r++)
-        if (w->replica[r].rejoining && !w->replica[r].disk.damaged && !w->replica[r].cell[CELL_P].faulty)
+        if (w->replica[r].rejoining && !w->replica[r].disk.damaged && !w->replica[r].cell[CELL_P].faulty &&
+            !w->replica[r].cell[CELL_E].faulty)
             return false;
     return true;
 }

@@ -157,6 +157,7 @@ void replica_reborn(struct world *w, replica_id r)
     replica->incarnation = old.incarnation;
     replica->attempts = old.attempts;
     replica->rejoining = old.rejoining;
+    replica->newcomer = old.newcomer;
     replica->drawn = old.drawn;
     replica->replacing = old.replacing;
     memcpy(replica->link_key, old.link_key, sizeof replica->link_key);

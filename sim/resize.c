@@ -17,6 +17,16 @@ void resize_init(struct world *w)
         w->durable && (w->options.resizes > 0 || (w->options.resizes < 0 && dice_chance(&w->size_dice, 0.4)));
 }
 
+bool resize_is_fragile(const struct world *w)
+{
+    uint32_t out = 0, newcomers = 0;
+    for (replica_id r = 0; r < w->n; r++) {
+        out += w->replica[r].rejoining;
+        newcomers += w->replica[r].newcomer;
+    }
+    return newcomers && out > w->f;
+}
+
 bool resize_done(const struct world *w)
 {
     return w->wanted == 0;
@@ -124,6 +134,17 @@ static void join(struct world *w, replica_id r)
                                 w->options.hosts != 0 && dice_chance(&w->size_dice, 0.3);
     network_join(w, r);
     replica_init(w, r);
+    /* Until it has a state it is one of the f that may lack their logs. */
+    w->replica[r].newcomer = w->replica[r].rejoining = true;
+    w->replica[r].drawn = w->restarts_left > 0;
+    w->restarts_left -= w->replica[r].drawn;
+}
+
+/* A faulty E whose state is another one refuses the START, and its host learns nothing any more; its operator removes what it has. */
+static bool has_another_state(const struct world *w, replica_id r, slot_no slot, const struct digest *root)
+{
+    const struct execution *e = w->replica[r].cell[CELL_E].state;
+    return w->replica[r].cell[CELL_E].faulty && e->checkpoint_slot == slot && !digest_equal(&e->root, root);
 }
 
 /* Now and then all stop again before everybody has the START: then those that are new count as having lost their logs, so nobody else may
@@ -132,7 +153,8 @@ static bool half_way(struct world *w)
 {
     bool sound = !w->forgetful && dice_chance(&w->size_dice, 0.2);
     for (replica_id r = 0; r < w->n; r++)
-        sound = sound && !w->replica[r].rejoining && !w->replica[r].crashed && !w->replica[r].disk.damaged;
+        sound = sound && (w->replica[r].newcomer || !w->replica[r].rejoining) && !w->replica[r].crashed &&
+                !w->replica[r].disk.damaged;
     return sound;
 }
 
@@ -152,7 +174,12 @@ static void change(struct world *w, slot_no slot, const struct digest *root)
     founding_follow(w);
     w->life++;
     for (replica_id r = 0; r < before; r++) {
+        bool wrong = has_another_state(w, r, slot, root);
         storage_power_loss(w, r);
+        if (wrong) {
+            disk_wipe(&w->replica[r].disk);
+            disk_reopened(&w->replica[r].disk);
+        }
         ledger_forget_replica(w, r);
     }
     for (replica_id r = w->wanted; r < before; r++)

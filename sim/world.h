@@ -125,6 +125,7 @@ struct replica {
     struct disk *earlier;     /* a state that it had: may come again */
     uint32_t incarnation;     /* restarts with amnesia so far */
     bool rejoining;           /* restarted, and not full again */
+    bool newcomer;            /* ... or rather, it was added */
     bool drawn;               /* ... as one of restarts_left, and not because all lost power */
     uint64_t attempts;        /* RECONFIGs made */
     bool replacing;           /* it came back on another machine: the administrator is to say so */
@@ -331,6 +332,8 @@ void resize_init(struct world *w);
 void resize_fault(struct world *w);
 void resize_on_due(struct world *w);
 bool resize_done(const struct world *w);
+/* Those that were added have no log yet, and with others that are out they are more than f: a loss of power would be one fault too many. */
+bool resize_is_fragile(const struct world *w);
 /* The state of this life's configuration on any disk that shows that the cluster is closed. */
 bool resize_closed(struct world *w, slot_no *slot, struct digest *root);
 
