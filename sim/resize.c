@@ -158,6 +158,17 @@ static bool half_way(struct world *w)
     return sound;
 }
 
+/* P and C of all begin anew; an E that lost its log, or lags, is out until it has a state. */
+static void note_learners(struct world *w, uint32_t before)
+{
+    for (replica_id r = 0; r < w->n && r < before; r++) {
+        bool whole = !digest_is_zero(&founding_member(r, CELL_E)->head);
+        if (!whole && !w->replica[r].rejoining && w->restarts_left)
+            w->restarts_left--;
+        w->replica[r].rejoining = w->replica[r].rejoining || !whole;
+    }
+}
+
 static void change(struct world *w, slot_no slot, const struct digest *root)
 {
     uint32_t before = w->n;
@@ -191,6 +202,7 @@ static void change(struct world *w, slot_no slot, const struct digest *root)
             replica_reborn(w, r);
         else
             join(w, r);
+    note_learners(w, before);
     w->closed_slot = slot;
     w->closed_root = *root;
     w->resizing = true;
