@@ -242,19 +242,21 @@ static enum health health_of(const struct replica_config *replica)
     return well ? HEALTH_GOOD : HEALTH_BAD;
 }
 
-int change_await_quorum(struct change *c, struct error *error)
+int change_await_all(struct change *c, replica_id but, struct error *error)
 {
     struct administrator *a = &c->admin;
     for (;;) {
-        uint32_t reached = (uint32_t)__builtin_popcount(administrator_reached(a));
-        if (reached >= quorum_vote(a->held))
+        replica_id missing = 0;
+        while (missing < a->held->replicas && (missing == but || administrator_reached(a) >> missing & 1))
+            missing++;
+        if (missing == a->held->replicas)
             return 0;
         if (change_timed_out(c))
             return error_set(error,
-                             "only %u of %u replicas can be reached, and %u are needed: is the cluster up?",
-                             reached, a->held->replicas, quorum_vote(a->held));
-        change_progress(c, "waits: only %u of %u replicas can be reached, and %u are needed", reached,
-                        a->held->replicas, quorum_vote(a->held));
+                             "replica %u cannot be reached, and all start again when their number changes: "
+                             "bring it back, or `redoubt replace` it, first",
+                             missing);
+        change_progress(c, "waits: replica %u cannot be reached", missing);
         administrator_attend(a, 500);
     }
 }

@@ -43,8 +43,8 @@ int change_carry_out(struct change *change, bool (*done)(const struct change *ch
                      struct slice (*make)(struct change *change, const void *context), const void *context,
                      const char *peer, const char *client, const char *what, struct error *error);
 
-/* A quorum can be reached: waits for it. */
-int change_await_quorum(struct change *change, struct error *error);
+/* All replicas can be reached, but for `but` (REPLICAS_MAX: none): waits for it. */
+int change_await_all(struct change *change, replica_id but, struct error *error);
 /* 2f+1 of the others can be reached, and say that they are well as far as they say anything: waits for it. */
 int change_await_others(struct change *change, struct error *error);
 

@@ -179,7 +179,7 @@ static int order_close(struct resize *r, struct error *error)
     uint64_t shown_ms = 0, next_ms = 0;
     configuration_no number = 0;
     change_catch_up(c);
-    if (!closes(r) && change_await_quorum(c, error))
+    if (!closes(r) && change_await_all(c, r->adding ? REPLICAS_MAX : r->id, error))
         return -1;
     while (!closes(r)) {
         if (change_timed_out(c))

@@ -170,6 +170,17 @@ expect word call get first
 check_all
 down_cluster
 
+# While one is away for good nothing is begun that all must finish.
+sed -i 's/^spin:/restart: never\nspin:/' "$dir/cluster.yaml"
+up_cluster
+kill -9 "$(status 's["replicas"][1]["pid"]')"
+wait_for 10 grep -q "replica 1 ended" "$tmp/up.log"
+add --wait 4 && fail "it adds one while one is away"
+said "redoubt: replica 1 cannot be reached, and all start again" || fail "it does not say who is away: $(cat "$tmp/add.log")"
+expect ok call put still serving
+down_cluster
+rm "$dir/resize"
+
 # Without disks the state would be lost: refused.
 init_cluster memory
 sed -i 's/^durability: sync/durability: memory/' "$dir/cluster.yaml"
