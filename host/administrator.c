@@ -43,7 +43,7 @@ static int lock_take(struct administrator *a, struct error *error)
                : error_set(error, "%s: %s", path, strerror(errno));
 }
 
-static int known_read(struct administrator *a, struct error *error)
+static int known_read(struct administrator *a, bool any_size, struct error *error)
 {
     char path[PATH_BYTES];
     struct frame start;
@@ -53,14 +53,16 @@ static int known_read(struct administrator *a, struct error *error)
         return error_set(error, "%s: there is none: this is about a cluster that runs", path);
     if (manifest_read(a->held, &start, &a->manifest, path, a->key.public, error))
         return -1;
-    if (a->held->replicas != a->config.replicas)
-        return error_set(error, "%s: it has %u replicas, and cluster.yaml %u", path, a->held->replicas,
-                         a->config.replicas);
+    if (a->held->replicas != a->config.replicas && !any_size)
+        return error_set(error,
+                         "%s: it has %u replicas, and cluster.yaml %u: run the `redoubt add` or `redoubt "
+                         "remove` that was begun to its end",
+                         path, a->held->replicas, a->config.replicas);
     members_follow(&a->members, a->held);
     return path_make(path, "%s/members", a->config.dir) ? members_read(&a->members, path, error) : -1;
 }
 
-int administrator_open(struct administrator *a, const char *dir, struct error *error)
+int administrator_open(struct administrator *a, const char *dir, bool any_size, struct error *error)
 {
     memset(a, 0, sizeof *a);
     a->lock = -1;
@@ -69,7 +71,7 @@ int administrator_open(struct administrator *a, const char *dir, struct error *e
     a->held = calloc(1, sizeof *a->held);
     CHECK(a->held && "out of memory");
     return config_read(&a->config, dir, error) || lock_take(a, error) ||
-                   admin_key_read(&a->key, dir, error) || known_read(a, error)
+                   admin_key_read(&a->key, dir, error) || known_read(a, any_size, error)
                ? -1
                : 0;
 }
@@ -90,6 +92,7 @@ void administrator_close(struct administrator *a)
         link_drop(a, r);
         buffer_free(&a->link[r].in);
     }
+    buffer_free(&a->closing);
     file_free(&a->manifest);
     free(a->held);
     if (a->lock >= 0)
@@ -153,6 +156,15 @@ static void ask(struct administrator *a)
         link_send(a, r, (struct slice){bytes, len});
 }
 
+static void take_configuration(struct administrator *a, const struct frame *frame)
+{
+    slot_no slot;
+    struct digest root;
+    (void)configuration_follow(a->held, frame);
+    if (a->closing.len == 0 && configuration_closed(a->held, frame, &slot, &root))
+        frame_append(&a->closing, &frame->whole, 1);
+}
+
 static void link_read(struct administrator *a, replica_id r)
 {
     struct buffer *in = &a->link[r].in;
@@ -170,7 +182,7 @@ static void link_read(struct administrator *a, replica_id r)
     enum split split;
     while ((split = frame_split(buffer_data(in), in->len, FRAME_MAX, &at, &bytes)) == SPLIT_FRAME)
         if (frame_decode(bytes.data, bytes.len, &frame) && frame.type == FRAME_CONFIGURATION)
-            (void)configuration_follow(a->held, &frame);
+            take_configuration(a, &frame);
     if (split == SPLIT_GARBAGE)
         link_drop(a, r);
     else if (at)
@@ -253,29 +265,39 @@ static struct slice text_slice(const char *text)
     return (struct slice){(const uint8_t *)text, strlen(text)};
 }
 
-void administrator_reconfigure(struct administrator *a, replica_id replica, uint64_t attempt,
-                               struct slice members, const char *peer, const char *client)
+/* Signs it and shows it to every replica that can be reached. */
+static void order(struct administrator *a, struct reconfig *reconfig)
 {
     uint8_t body[RECONFIG_BYTES_MAX], bytes[RECONFIG_BYTES_MAX + 64], signature[SIGNATURE_BYTES];
     struct sender admin = {.kind = KIND_ADMIN};
-    struct reconfig reconfig = {.configuration = configuration_ordered(a->held),
-                                .replica = replica,
-                                .attempt = attempt,
-                                .members = members,
-                                .peer = text_slice(peer),
-                                .client = text_slice(client)};
+    reconfig->configuration = configuration_ordered(a->held);
     struct writer bare = writer_to(body, sizeof body);
-    reconfig_put(&bare, &reconfig);
+    reconfig_put(&bare, reconfig);
     reconfig_sign(a, (struct slice){body, bare.len}, signature);
-    reconfig.signature = (struct slice){signature, sizeof signature};
+    reconfig->signature = (struct slice){signature, sizeof signature};
     struct writer w = writer_to(body, sizeof body);
-    reconfig_put(&w, &reconfig);
+    reconfig_put(&w, reconfig);
     CHECK(!w.bad);
     size_t len = frame_encode(bytes, sizeof bytes, FRAME_RECONFIG, &admin, AUTH_NONE,
                               (struct slice){body, w.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
     CHECK(len > 0);
     for (replica_id r = 0; r < a->held->replicas; r++)
         link_send(a, r, (struct slice){bytes, len});
+}
+
+void administrator_reconfigure(struct administrator *a, replica_id replica, uint64_t attempt,
+                               struct slice members, const char *peer, const char *client)
+{
+    order(a, &(struct reconfig){.replica = replica,
+                                .attempt = attempt,
+                                .members = members,
+                                .peer = text_slice(peer),
+                                .client = text_slice(client)});
+}
+
+void administrator_close_for(struct administrator *a, uint32_t size, uint64_t attempt)
+{
+    order(a, &(struct reconfig){.attempt = attempt, .size = size});
 }
 
 int administrator_save(struct administrator *a, struct error *error)

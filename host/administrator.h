@@ -27,12 +27,15 @@ struct administrator {
         struct buffer in;
         uint64_t retry_ms;
     } link[REPLICAS_MAX];
+    struct buffer
+        closing; /* the CONFIGURATION that shows that the cluster is closed, behind its length; empty: none */
     uint64_t asked_ms;
     int lock;
 };
 
-/* Reads keys, manifest and members, and takes a lock: one such command at a time. -1 and the error. */
-int administrator_open(struct administrator *a, const char *dir, struct error *error);
+/* Reads keys, manifest and members, and takes a lock: one such command at a time. -1 and the error. `any_size`: cluster.yaml may list
+ * more or fewer replicas than the manifest. */
+int administrator_open(struct administrator *a, const char *dir, bool any_size, struct error *error);
 void administrator_close(struct administrator *a);
 
 /* Connects, asks, reads; returns after `ms`, or before when the configuration rose. */
@@ -43,6 +46,9 @@ uint32_t administrator_reached(const struct administrator *a);
 /* Signs a RECONFIG on the number held and shows it to every replica that can be reached. `members`: renewals. */
 void administrator_reconfigure(struct administrator *a, replica_id replica, uint64_t attempt,
                                struct slice members, const char *peer, const char *client);
+
+/* The same with a CLOSE: the cluster goes on with `size` replicas. */
+void administrator_close_for(struct administrator *a, uint32_t size, uint64_t attempt);
 
 /* Takes what is held into DIR/members. */
 int administrator_save(struct administrator *a, struct error *error);

@@ -269,12 +269,15 @@ static bool get_replicas(struct parse *p, const yaml_node_t *node)
         return complain(p, node, "`replicas` must be a list");
     size_t count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
     uint32_t needed = replicas_needed(config->protocol, config->faults);
-    if (count != needed)
-        return complain(p, node, "%s replicas: %zu listed, but %s with faults: %u needs exactly %u",
+    uint32_t most = replicas_needed(config->protocol, config->faults + 1) - 1;
+    if (most > REPLICAS_MAX)
+        most = REPLICAS_MAX;
+    if (count < needed || count > most)
+        return complain(p, node, "%s replicas: %zu listed, but %s with faults: %u needs %u to %u",
                         count < needed ? "too few" : "too many", count, protocol_name(config->protocol),
-                        config->faults, needed);
-    config->replicas = needed;
-    for (uint32_t i = 0; i < needed; i++)
+                        config->faults, needed, most);
+    config->replicas = (uint32_t)count;
+    for (uint32_t i = 0; i < count; i++)
         if (!get_replica(p, yaml_document_get_node(p->document, node->data.sequence.items.start[i]), i))
             return false;
     return ports_differ(p, node);

@@ -8,4 +8,9 @@
  * replica's addresses is different. `config` is what was read, and is then as the new file says. */
 int config_set_host(struct config *config, replica_id id, const char *host, struct error *error);
 
+/* One replica more at the end of the list, on `host`, with ports ten above the last one's; or one less there. `faults` becomes what so
+ * many tolerate. As above: read again, and written only when nothing else is different. */
+int config_add_replica(struct config *config, const char *host, struct error *error);
+int config_remove_replica(struct config *config, struct error *error);
+
 #endif

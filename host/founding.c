@@ -65,8 +65,8 @@ static struct start start_of(const struct config *config, const struct box_key *
         .faults = (uint16_t)config->faults,
         .configuration = 1,
         .replicas = config->replicas,
-        .write_quorum = (config->fast_reads ? 2 * config->faults : config->faults) + 1,
-        .read_quorum = config->fast_reads ? 2 * config->faults + 1 : 0,
+        .write_quorum = config->fast_reads ? quorum_of(config->replicas) : config->faults + 1,
+        .read_quorum = config->fast_reads ? quorum_of(config->replicas) : 0,
         /* A PRE-PREPARE may be as old as a view takes at the highest back-off; else a slow network would stop voting. */
         .view_timeout_us = (uint64_t)config->request_timeout_ms * 1000 * 64,
         .members = members,
@@ -199,14 +199,16 @@ static int epoch_possible(const struct sender *sender, epoch_no before, struct e
 }
 
 /* And an epoch stands for one life. */
-static int epochs_check(const struct configuration *c, const struct hellos hellos[], struct error *error)
+static int epochs_check(const struct configuration *c, const struct config *config, const struct hellos hellos[],
+                        struct error *error)
 {
-    for (replica_id r = 0; r < c->replicas; r++)
+    for (replica_id r = 0; r < config->replicas; r++)
         for (int i = 0; i < MEMBER_KINDS; i++) {
             const struct sender *sender = &hellos[r].member[i].sender;
-            if (epoch_possible(sender, c->member[i][r].epoch, error))
+            bool known = r < c->replicas;
+            if (epoch_possible(sender, known ? c->member[i][r].epoch : 0, error))
                 return -1;
-            if (sender->kind == KIND_EXECUTION &&
+            if (known && sender->kind == KIND_EXECUTION &&
                 (configuration_member_ever(c, sender) || was_retired(c, sender)))
                 return error_set(error,
                                  "start: replica %u shows epoch %llu, which was used before: start that "
@@ -236,6 +238,85 @@ static void copy_of(struct file *out, struct slice bytes)
     memcpy(out->data, bytes.data, bytes.len);
 }
 
+/* ---------------------------------------------------------------- another size */
+
+/* f+1 of those that stay have the state at which the cluster was closed: so a correct one has it, and gives it to the others. */
+static int states_check(const struct configuration *c, const struct config *config,
+                        const struct hellos hellos[], slot_no slot, struct error *error)
+{
+    uint32_t there = 0;
+    for (replica_id r = 0; r < c->replicas && r < config->replicas; r++)
+        there += hellos[r].member[KIND_EXECUTION - KIND_HOST].hello.slot == slot;
+    if (there > c->faults)
+        return 0;
+    return error_set(
+        error,
+        "start: only %u of the replicas that stay have the state that the cluster was closed with "
+        "(slot %llu), and %u must: restore their directories",
+        there, (unsigned long long)slot, c->faults + 1);
+}
+
+static int closed_find(const struct configuration *c, const struct config *config,
+                       const struct slice chains[], struct start *start, struct error *error)
+{
+    const struct configuration_step *last = configuration_step(c, configuration_ordered(c));
+    bool closed = false;
+    for (replica_id r = 0; r < c->replicas && !closed; r++)
+        closed = resume_closed(c, chains[r], &start->closed_slot, &start->closed_root);
+    if (!closed)
+        return error_set(error,
+                         "%s/cluster.yaml: it lists %u replicas, and the manifest %u: how many there are is "
+                         "changed by `redoubt add` and `redoubt remove`, while the cluster runs",
+                         config->dir, config->replicas, c->replicas);
+    if (last->size != config->replicas)
+        return error_set(error,
+                         "%s/cluster.yaml: it lists %u replicas, and the cluster was closed to have %u",
+                         config->dir, config->replicas, last->size);
+    return 0;
+}
+
+/* Those of before, and those of new replicas. */
+static struct slice platforms_resized(const struct start *start, const struct config *config,
+                                      const struct hellos hellos[], uint32_t before)
+{
+    static uint8_t bytes[REPLICAS_MAX * platform_BYTES];
+    struct writer w = writer_to(bytes, sizeof bytes);
+    for (uint32_t i = 0; i < platform_count(start->platforms); i++) {
+        struct platform platform = platform_at(start->platforms, i);
+        if (platform.replica < config->replicas)
+            platform_put(&w, &platform);
+    }
+    for (replica_id r = before; r < config->replicas; r++)
+        platform_put(&w, &(struct platform){.replica = r, .public = hellos[r].member[0].hello.box_public});
+    CHECK(!w.bad);
+    return (struct slice){bytes, w.len};
+}
+
+/* `start` is the one before, `c` where it led: to a CLOSE. */
+static int resized(struct start *start, struct configuration *c, const struct slice chains[], view_no *view,
+                   const struct config *config, const struct hellos hellos[], struct error *error)
+{
+    static uint8_t members[MEMBER_KINDS * REPLICAS_MAX * member_BYTES];
+    struct writer w = writer_to(members, sizeof members);
+    if (closed_find(c, config, chains, start, error) ||
+        states_check(c, config, hellos, start->closed_slot, error))
+        return -1;
+    const view_no most = view_most(config, hellos, *view);
+    for (replica_id r = 0; r < config->replicas; r++)
+        if (view_shown(&hellos[r]) <= most && view_shown(&hellos[r]) > *view)
+            *view = view_shown(&hellos[r]);
+    start->platforms = platforms_resized(start, config, hellos, c->replicas);
+    members_put(&w, config, hellos);
+    CHECK(!w.bad);
+    resume_resize(c, config->replicas, (struct slice){members, w.len});
+    start->replicas = c->replicas;
+    start->faults = (uint16_t)c->faults;
+    start->read_quorum = start->read_quorum ? quorum_of(c->replicas) : 0;
+    start->write_quorum = start->read_quorum ? start->read_quorum : c->faults + 1;
+    start->closed_life = start->resumed + 1;
+    return 0;
+}
+
 /* `start` is the one before: cluster, group key, clients, platforms and quorums stay. `c`: where it led. */
 static int start_resumed(struct file *out, struct start *start, const struct configuration *c, view_no view,
                          const struct config *config, const struct hellos hellos[],
@@ -250,6 +331,8 @@ static int start_resumed(struct file *out, struct start *start, const struct con
     start->configuration = configuration_ordered(c) + start->resumed;
     start->view = view + 1;
     start->retired = (struct slice){retired, resume_retired(c, retired, sizeof retired)};
+    if (start->closed_life == start->resumed)
+        start->retired.len = 0; /* no certificate of before is needed */
     start->steps = (struct slice){steps, sw.len};
     start->ordered = (struct slice){ordered, ow.len};
     return manifest_make(out, start, config, hellos, (struct slice){NULL, 0}, admin, error);
@@ -265,19 +348,21 @@ int founding_resume(struct file *out, const struct config *config, const struct 
     int result = 0;
     if (configuration_load(c, before, admin->public) != VERDICT_ACCEPT || !start_decode(before->body, &start))
         result = error_set(error, "%s/manifest: it is not signed by admin.key", config->dir);
-    else if (c->replicas != config->replicas || c->protocol != config->protocol)
+    else if (c->protocol != config->protocol)
         result = error_set(error, "%s/manifest: it is of another cluster than cluster.yaml", config->dir);
-    bool signed_already = result == 0 && names_these(c, hellos);
+    bool signed_already = result == 0 && c->replicas == config->replicas && names_these(c, hellos);
     view_no view = result ? 0 : c->view;
     if (signed_already) {
         copy_of(out, before->whole);
-    } else if (result == 0 && heads_check(config, hellos, &view, error) == 0) {
+    } else if (result == 0) {
         follow(c, chains);
-        result = epochs_check(c, hellos, error);
+        result = epochs_check(c, config, hellos, error);
+        if (result == 0)
+            result = c->replicas == config->replicas
+                         ? heads_check(config, hellos, &view, error)
+                         : resized(&start, c, chains, &view, config, hellos, error);
         if (result == 0)
             result = start_resumed(out, &start, c, view, config, hellos, admin, error);
-    } else {
-        result = -1;
     }
     free(c);
     return result;
@@ -410,6 +495,29 @@ static int manifest_write(const struct config *config, const struct file *manife
     return 0;
 }
 
+/* DIR/closing, as `redoubt add` or `redoubt remove` left it, to one of the chains: hosts may have lost theirs. */
+static int closing_read(struct file *chain, const char *dir, struct error *error)
+{
+    char path[PATH_BYTES];
+    struct file file;
+    if (!path_make(path, "%s/closing", dir))
+        return error_set(error, "%s: name too long", dir);
+    if (!file_exists(path))
+        return 0;
+    if (file_read(&file, path, FRAME_MAX, error))
+        return -1;
+    uint8_t *all = malloc(chain->len + file.len + 1);
+    CHECK(all && "out of memory");
+    if (chain->len)
+        memcpy(all, chain->data, chain->len);
+    memcpy(all + chain->len, file.data, file.len);
+    size_t len = chain->len + file.len;
+    file_free(chain);
+    file_free(&file);
+    *chain = (struct file){all, len};
+    return 0;
+}
+
 static int resume_from(struct file *out, const struct config *config, const char *path,
                        const struct hellos hellos[], const struct sign_key *admin, struct error *error)
 {
@@ -422,6 +530,8 @@ static int resume_from(struct file *out, const struct config *config, const char
         frame_decode(file.data, file.len, &before) ? 0 : error_set(error, "%s: not a manifest", path);
     for (replica_id r = 0; r < config->replicas && result == 0; r++) {
         result = hellos_chain(&chain[r], config->dir, r, error);
+        if (result == 0 && r == 0)
+            result = closing_read(&chain[0], config->dir, error);
         if (result == 0)
             chains[r] = (struct slice){chain[r].data, chain[r].len};
     }

@@ -525,7 +525,7 @@ static bool manifest_is_ours(const struct replica *r, const struct configuration
 static int manifest_fits(const struct replica *r, const struct configuration *c, const char *path,
                          struct error *error)
 {
-    uint32_t write_quorum = (r->config.fast_reads ? 2 : 1) * r->config.faults + 1;
+    uint32_t write_quorum = r->config.fast_reads ? quorum_of(r->config.replicas) : r->config.faults + 1;
     if (c->protocol != r->config.protocol || c->faults != r->config.faults ||
         c->replicas != r->config.replicas || c->write_quorum != write_quorum)
         return error_set(
@@ -558,7 +558,7 @@ static int serve(struct replica *r, const struct frame *start, struct error *err
     for (int i = 0; i < COMPARTMENTS; i++)
         give(r, (enum kind)(KIND_PREPARATION + i), &start->whole, 1, false);
     r->stepping = true;
-    r->engine_type->start(r->engine, &r->configuration, r->now_us, &r->actions);
+    r->engine_type->start(r->engine, &r->configuration, start->whole, r->now_us, &r->actions);
     r->stepping = false;
     r->dirty = true;
     if (disk_start(r, error))

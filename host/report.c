@@ -14,7 +14,7 @@ static bool is_healthy(const struct replica *r)
     bool alive = r->started && !r->ending;
     for (int i = 0; i < COMPARTMENTS; i++)
         alive = alive && !r->seat[i].dead;
-    return alive && links_up(&r->links) >= 2 * r->config.faults;
+    return alive && links_up(&r->links) >= quorum_of(r->config.replicas) - 1;
 }
 
 static uint64_t verdict_count(const struct replica *r, enum verdict verdict)

@@ -115,9 +115,10 @@ struct engine_type {
     const char *name;
     size_t (*arena_bytes)(const struct engine_config *config);
     void *(*init)(struct arena *arena, const struct engine_config *config);
-    /* The signed manifest, once (copied); before it every event but RUN_END is refused. */
-    void (*start)(void *engine, const struct configuration *configuration, uint64_t now_us,
-                  struct actions *actions);
+    /* The signed manifest, once (copied), and its frame, for clients that know an earlier one; before it every event but RUN_END is
+     * refused. */
+    void (*start)(void *engine, const struct configuration *configuration, struct slice manifest,
+                  uint64_t now_us, struct actions *actions);
     /* Between start and the first step, when there is a log: where own E stands, then CONFIGURATIONs, lists and bundles. */
     void (*resume)(void *engine, slot_no executed, slot_no stable);
     void (*recall)(void *engine, enum persist_kind kind, slot_no slot, struct slice bytes);

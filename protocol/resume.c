@@ -192,6 +192,34 @@ bool resume_follow(struct configuration *configuration, struct slice list)
     return risen;
 }
 
+bool resume_closed(const struct configuration *c, struct slice list, slot_no *slot, struct digest *root)
+{
+    size_t at = 0;
+    struct slice bytes;
+    struct frame frame;
+    while (frame_list_next(list, &at, &bytes))
+        if (frame_decode(bytes.data, bytes.len, &frame) && frame.type == FRAME_CONFIGURATION &&
+            configuration_closed(c, &frame, slot, root))
+            return true;
+    return false;
+}
+
+void resume_resize(struct configuration *c, uint32_t replicas, struct slice members)
+{
+    for (uint32_t i = 0; i < member_count(members); i++) {
+        struct member m = member_at(members, i);
+        CHECK(m.replica < replicas && m.kind >= KIND_HOST && m.kind <= KIND_EXECUTION);
+        if (m.replica < c->replicas)
+            continue;
+        struct ordered_keys *ordered = &c->ordered[m.kind - KIND_HOST][m.replica];
+        *ordered = (struct ordered_keys){.epoch = m.epoch, .measurement = m.measurement};
+        if (m.kind == KIND_HOST) /* a host shows its platform key where a compartment shows its box key */
+            memcpy(ordered->measurement.bytes, m.box_public.bytes, 32);
+    }
+    c->replicas = replicas;
+    c->faults = faults_of(replicas);
+}
+
 static void retire(struct writer *w, replica_id r, const struct member_keys *keys, slot_no until)
 {
     struct retired entry = {.replica = r, .epoch = keys->epoch, .after = keys->after, .until = until};

@@ -9,6 +9,7 @@
  * A replica that rejoins gives back E's part only: what P and C promised is of an epoch that is over.
  *
  *   resume_follow, resume_retired   for whoever makes the START that resumes: the configuration that it goes on from
+ *   resume_closed, resume_resize    ... with another number of replicas
  */
 #ifndef PROTOCOL_RESUME_H
 #define PROTOCOL_RESUME_H
@@ -49,6 +50,12 @@ void resume_engine(const struct resume_log *log, const struct engine_type *type,
 bool resume_follow(struct configuration *configuration, struct slice list);
 /* The keys of E that were ever listed, the latest first, as a list of struct retired; returns its length. */
 size_t resume_retired(const struct configuration *before, uint8_t *out, size_t cap);
+
+/* Does one of these CONFIGURATIONs show that the cluster is closed, and where? */
+bool resume_closed(const struct configuration *configuration, struct slice list, slot_no *slot,
+                   struct digest *root);
+/* The configuration from then on, as far as the ordered state knows it: of new replicas that is what START is going to list. */
+void resume_resize(struct configuration *configuration, uint32_t replicas, struct slice members);
 
 /* A LOCAL-RECALL frame; returns its length. */
 size_t resume_frame(uint8_t *out, size_t cap, unsigned what, uint64_t number, struct slice bytes);

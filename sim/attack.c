@@ -567,7 +567,7 @@ static void attack_old_bundles(struct takeover *t)
         uint32_t admitted = 0;
         for (replica_id r = 0; r < t->w->n; r++)
             admitted += preparation_is_admitted(takeover_p(t, r), &entry);
-        if (admitted >= 2 * t->w->f + 1)
+        if (admitted >= quorum_of(t->w->n))
             entries[count++] = entry;
     }
     if (count)

@@ -119,8 +119,9 @@ static void settle(struct world *w, uint32_t c)
 void client_start(struct world *w, uint32_t c)
 {
     struct sim_client *client = &w->client[c];
+    client->configuration = w->configuration;
     struct client_core_config config = {
-        .configuration = &w->configuration,
+        .configuration = &client->configuration,
         .origin = client->number,
         .epoch = client->epoch++,
         .sign = &client->sign,
@@ -149,6 +150,13 @@ void client_stop(struct world *w, uint32_t c)
     client->alive = false;
     for (replica_id r = 0; r < w->n; r++)
         world_later(w, 500, DUE_CLIENT_GONE, r, CONNECTION(c, client->incarnation), 0, NULL);
+}
+
+void client_reconnect(struct world *w, uint32_t c)
+{
+    struct sim_client *client = &w->client[c];
+    for (replica_id r = 0; client->alive && r < w->n; r++)
+        world_later(w, 5000, DUE_CONNECTED, c, r, CONNECTION(c, client->incarnation), NULL);
 }
 
 void clients_init(struct world *w)

@@ -123,7 +123,7 @@ bool forge_new_view(struct takeover *t, replica_id by, view_no view, const struc
     struct selection_input input[REPLICAS_MAX];
     struct selection selection;
     uint32_t count = 0, seen = 0;
-    for (uint32_t i = t->items; i-- > 0 && count < 2 * t->w->f + 1;) {
+    for (uint32_t i = t->items; i-- > 0 && count < quorum_of(t->w->n);) {
         struct view_change vc;
         struct shown_certificate shown;
         struct item *item = &t->item[i];
@@ -135,7 +135,7 @@ bool forge_new_view(struct takeover *t, replica_id by, view_no view, const struc
         put_slice(&lw, item->frame.whole);
         input[count++] = (struct selection_input){vc.stable_slot, shown.slot, vc.claims};
     }
-    if (lw.bad || !selection_compute(&selection, input, count, t->w->f))
+    if (lw.bad || !selection_compute(&selection, input, count, quorum_of(t->w->n)))
         return false;
     if (t->slot <= selection.stable_slot || t->slot > selection.stable_slot + WINDOW)
         return false;

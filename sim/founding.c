@@ -93,6 +93,26 @@ static struct parcel *sign(struct world *w, struct slice body, struct slice atta
     return parcel_of((struct slice){bytes, len});
 }
 
+static void put_ordered(const struct configuration *c)
+{
+    steps_writer = writer_to(steps_list, sizeof steps_list);
+    ordered_writer = writer_to(ordered_list, sizeof ordered_list);
+    configuration_put_ordered(c, &steps_writer, &ordered_writer);
+    CHECK(!steps_writer.bad && !ordered_writer.bad);
+}
+
+/* The members of another size, and no keys of before. */
+static void take_size(struct world *w, struct slice members)
+{
+    uint32_t before = w->configuration.replicas;
+    resume_resize(&w->configuration, w->n, members);
+    for (replica_id r = before; r < w->n; r++)
+        memcpy(w->configuration.ordered[0][r].measurement.bytes, w->platform[r].public, 32);
+    put_ordered(&w->configuration);
+    retired_len = 0;
+    w->closed_life = w->life - 1;
+}
+
 void founding_start(struct world *w)
 {
     static uint8_t members[MEMBER_KINDS * REPLICAS_MAX * member_BYTES], secrets[REPLICAS_MAX * sealed_BYTES];
@@ -103,7 +123,7 @@ void founding_start(struct world *w)
     struct writer pw = writer_to(platforms, sizeof platforms);
     for (replica_id r = 0; r < w->n; r++) {
         struct platform platform = {.replica = r};
-        if (w->life == 1)
+        if (w->life == 1 || (w->resizing && r >= w->configuration.replicas))
             sign_keypair(&w->platform[r]);
         memcpy(platform.public.bytes, w->platform[r].public, 32);
         platform_put(&pw, &platform);
@@ -116,6 +136,8 @@ void founding_start(struct world *w)
         ordered_number = 1;
     }
     put_members(w, &mw, &sw);
+    if (w->resizing)
+        take_size(w, (struct slice){members, mw.len});
     put_origins(w, &ow);
     struct start start = {
         .protocol = (uint8_t)w->options.protocol,
@@ -126,14 +148,17 @@ void founding_start(struct world *w)
         .view = w->life == 1 ? 0 : highest_view + 1,
         .retired = {retired_list, mutant(MUTANT_RETIRED_KEYS_FORGOTTEN) ? 0 : retired_len},
         .replicas = w->n,
-        .write_quorum = w->options.fast_reads > 0 ? 2 * w->f + 1 : w->f + 1,
-        .read_quorum = w->options.fast_reads > 0 ? 2 * w->f + 1 : 0,
+        .write_quorum = w->options.fast_reads > 0 ? quorum_of(w->n) : w->f + 1,
+        .read_quorum = w->options.fast_reads > 0 ? quorum_of(w->n) : 0,
         .view_timeout_us = w->request_timeout_us,
         .members = {members, mw.len},
         .origins = {origins, ow.len},
         .platforms = {platforms, pw.len},
         .steps = {steps_list, steps_writer.len},
         .ordered = {ordered_list, ordered_writer.len},
+        .closed_slot = w->closed_slot,
+        .closed_root = w->closed_root,
+        .closed_life = w->closed_life,
     };
     start.cluster = cluster;
     memcpy(start.group_public.bytes, group.public, 32);
@@ -160,9 +185,6 @@ void founding_follow(struct world *w)
         }
     }
     retired_len = resume_retired(&w->configuration, retired_list, sizeof retired_list);
-    steps_writer = writer_to(steps_list, sizeof steps_list);
-    ordered_writer = writer_to(ordered_list, sizeof ordered_list);
-    configuration_put_ordered(&w->configuration, &steps_writer, &ordered_writer);
-    CHECK(!steps_writer.bad && !ordered_writer.bad);
+    put_ordered(&w->configuration);
     ordered_number = configuration_ordered(&w->configuration);
 }

@@ -13,11 +13,14 @@ static const char usage[] =
     "NAME|list] "
     "[--trace] "
     "[--json]\n"
-    "                   [--scenario FILE]\n"
+    "                   [--replicas N] [--resizes] [--scenario FILE]\n"
     "\n"
     "Runs whole clusters in one thread, one after the other, from seeds N, N+1, ... N+R-1; exits 1 and names "
     "the seed on the\n"
     "first violation or stuck run. The same seed gives the same trace.\n"
+    "--replicas: so many to begin with (else 3f+1, or a little more); --resizes: with disks, replicas are "
+    "added and removed in every "
+    "run.\n"
     "\n"
     "  redoubt sim --protocol splitbft --seed 1 --runs 100 --seconds 60 --faults all --json\n"
     "  redoubt sim --mutant no-objections      a seeded bug: exits 0 when it is found\n";
@@ -89,6 +92,8 @@ static void parse(struct arguments *a, int argc, char **argv)
         {"scenario", required_argument, NULL, 'c'},
         {"trace", no_argument, NULL, 'T'},
         {"json", no_argument, NULL, 'j'},
+        {"replicas", required_argument, NULL, 'n'},
+        {"resizes", no_argument, NULL, 'R'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -124,6 +129,12 @@ static void parse(struct arguments *a, int argc, char **argv)
         case 'j':
             a->json = true;
             break;
+        case 'n':
+            a->options.replicas = (int)number("--replicas", optarg, REPLICAS_MIN, REPLICAS_MAX);
+            break;
+        case 'R':
+            a->options.resizes = 1;
+            break;
         case 'h':
             fputs(usage, stdout);
             exit(0);
@@ -142,11 +153,11 @@ static void print_json(const struct arguments *a, const struct sim_totals *t)
 {
     printf("{\"protocol\":\"%s\",\"first_seed\":%llu,\"runs\":%llu,\"simulated_s\":%llu,\"events\":%llu,"
            "\"ops\":%llu,"
-           "\"faults_injected\":%llu,\"violations\":%llu,\"stuck\":%llu,\"failing_seed\":",
+           "\"resizes\":%llu,\"faults_injected\":%llu,\"violations\":%llu,\"stuck\":%llu,\"failing_seed\":",
            a->options.protocol == PROTOCOL_PBFT ? "pbft" : "splitbft", (unsigned long long)a->options.seed,
            (unsigned long long)t->runs, (unsigned long long)(t->simulated_us / 1000000),
-           (unsigned long long)t->events, (unsigned long long)t->ops, (unsigned long long)t->faults,
-           (unsigned long long)t->violations, (unsigned long long)t->stuck);
+           (unsigned long long)t->events, (unsigned long long)t->ops, (unsigned long long)t->resizes,
+           (unsigned long long)t->faults, (unsigned long long)t->violations, (unsigned long long)t->stuck);
     if (t->failed)
         printf("%llu}\n", (unsigned long long)t->failing_seed);
     else

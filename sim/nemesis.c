@@ -268,7 +268,8 @@ static void storage_fault(struct world *w)
     for (uint32_t k = 0; k < CELLS; k++)
         used = used || w->replica[r].cell[k].faulty;
     if (dice_chance(d, 0.3)) {
-        power_loss(w);
+        if (!resize_is_fragile(w))
+            power_loss(w);
     } else if (mutant(MUTANT_FSYNC_ERROR_IGNORED)) {
         disk_fail(w, r); /* of more than f replicas: those would fall silent, these go on and have no log */
     } else if (w->crashes_left && !used && dice_chance(d, 0.1)) {
@@ -297,6 +298,7 @@ void nemesis_on_due(struct world *w)
         return;
     }
     unsigned kinds[3], count = 0;
+    resize_fault(w);
     if (w->options.faults & FAULTS_RESTART)
         rejoin_fault(w);
     if (w->options.faults & FAULTS_CRASH)

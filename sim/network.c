@@ -14,6 +14,14 @@ void network_init(struct world *w)
     w->client_link = usual;
 }
 
+void network_join(struct world *w, replica_id r)
+{
+    for (replica_id a = 0; a < w->n; a++) {
+        w->link[a][r] = w->link[r][a] = w->link[0][1];
+        w->link[a][r].cut = w->link[r][a].cut = false;
+    }
+}
+
 void network_send(struct world *w, replica_id from, replica_id to, struct parcel *parcel)
 {
     struct link *link = &w->link[from][to];

@@ -23,6 +23,7 @@ enum due_kind {
     DUE_SAVE,         /* replica a: piece b of its checkpoint is stored; x: life of the disk */
     DUE_SCRIPT,       /* line a of a scenario */
     DUE_RESTART,      /* replica a comes back, with nothing */
+    DUE_RESIZE,       /* the administrator looks how far a change of size is */
     DUE_REJOIN,       /* its launcher looks whether it is listed; x: incarnation */
 };
 

@@ -150,7 +150,7 @@ static void launcher(struct world *w, replica_id r)
     if (status.epoch[0] < epoch_of(w, r) && replica_is_up(w, r))
         submit(w, r, status.configuration - w->configuration.resumed, false);
     if (status.epoch[0] == epoch_of(w, r) && status.full && replica->rejoining && log_is_whole(w, r)) {
-        replica->rejoining = replica->replacing = false;
+        replica->rejoining = replica->replacing = replica->newcomer = false;
         w->restarts_left += replica->drawn;
         replica->drawn = false;
         w->result->rejoins++;
@@ -168,7 +168,7 @@ void rejoin_on_due(struct world *w, const struct due *due)
             power_loss(w); /* their operator starts all of them again */
         return;
     }
-    bool current = due->x == epoch_of(w, due->a);
+    bool current = due->a < w->n && due->x == epoch_of(w, due->a);
     if (current && due->kind == DUE_RESTART && w->replica[due->a].crashed)
         restart(w, due->a, due->b);
     else if (current && due->kind == DUE_REJOIN && !w->replica[due->a].crashed)
@@ -225,7 +225,7 @@ void rejoin_fault(struct world *w)
         down_us = 1 + down_us / 100;
     if (w->massacre)
         return;
-    if (w->durable && dice_chance(d, 0.03)) {
+    if (w->durable && dice_chance(d, 0.03) && !resize_is_fragile(w)) {
         massacre(w);
         return;
     }
@@ -349,8 +349,7 @@ void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct sl
         check_execution(w, r, &frame, e);
     if (frame.type == FRAME_CHECKPOINT && e->started)
         check_keys(w, r, &e->configuration);
-    bool votes =
-        frame.type == FRAME_COMMIT || frame.type == FRAME_PREPARE || frame.type == FRAME_PRE_PREPARE;
+    bool votes = frame.type == FRAME_COMMIT || frame.type == FRAME_PREPARE || frame.type == FRAME_PRE_PREPARE;
     if (votes && frame.sender.epoch != epoch_of(w, r))
         world_violation(w, "replica %u votes with the keys of an earlier life", r);
     if (frame.type == FRAME_COMMIT)
@@ -364,7 +363,8 @@ void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct sl
 bool rejoin_done(const struct world *w)
 {
     for (replica_id r = 0; r < w->n; r++)
-        if (w->replica[r].rejoining && !w->replica[r].disk.damaged && !w->replica[r].cell[CELL_P].faulty)
+        if (w->replica[r].rejoining && !w->replica[r].disk.damaged && !w->replica[r].cell[CELL_P].faulty &&
+            !w->replica[r].cell[CELL_E].faulty)
             return false;
     return true;
 }

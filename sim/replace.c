@@ -63,7 +63,7 @@ static size_t encode(struct world *w, replica_id r, struct slice members, const 
 }
 
 /* To most of those who are there; what was shown before may come again, however late. */
-static void show(struct world *w, const uint8_t *frame, size_t len)
+void replace_show(struct world *w, const uint8_t *frame, size_t len)
 {
     struct parcel **last = &w->shown[dice_below(&w->members_dice, SHOWN_KEPT)];
     for (replica_id r = 0; r < w->n; r++)
@@ -90,7 +90,7 @@ static void order_host(struct world *w, replica_id r, const uint8_t link[32], co
     renewal_put(&mw, &host);
     world_trace(w, "administrator: %s of r%u on %llu", platform ? "another machine" : "another link key", r,
                 (unsigned long long)configuration_ordered(&w->known));
-    show(w, frame, encode(w, r, (struct slice){members, mw.len}, by, frame));
+    replace_show(w, frame, encode(w, r, (struct slice){members, mw.len}, by, frame));
 }
 
 /* Keys that nobody has. */
@@ -111,7 +111,7 @@ static void order_lock_out(struct world *w, replica_id r)
     }
     world_trace(w, "administrator: locks the compartments of r%u out, on %llu", r,
                 (unsigned long long)configuration_ordered(&w->known));
-    show(w, frame, encode(w, r, (struct slice){members, mw.len}, &w->admin, frame));
+    replace_show(w, frame, encode(w, r, (struct slice){members, mw.len}, &w->admin, frame));
 }
 
 /* Whoever has the old platform key vouches for keys of his own. */
@@ -129,7 +129,8 @@ static void old_machine(struct world *w, replica_id r)
                                   .epoch = w->known.member[kind - KIND_HOST][r].epoch + OLD_MARK,
                                   .measurement = w->known.member[kind - KIND_HOST][r].measurement};
         memcpy(renewal.box_public.bytes, box.public, 32);
-        attest_bound(&w->configuration.cluster, r, &renewal, configuration_ordered(&w->known), attempt, report_data);
+        attest_bound(&w->configuration.cluster, r, &renewal, configuration_ordered(&w->known), attempt,
+                     report_data);
         attest_software(&renewal, &w->old_platform[r], report_data);
         renewal_put(&mw, &renewal);
     }

@@ -136,7 +136,8 @@ void replica_start(struct world *w, replica_id r)
     struct replica_actions actions = {.actions = {emit}, .w = w, .r = r};
     for (uint32_t k = 0; k < CELLS; k++)
         cell_give(w, r, k, w->start, false);
-    splitbft_engine.start(w->replica[r].engine, &w->configuration, w->now_us, &actions.actions);
+    splitbft_engine.start(w->replica[r].engine, &w->configuration, parcel_slice(w->start), w->now_us,
+                          &actions.actions);
     if (w->durable && w->replica[r].disk.count && !w->replica[r].disk.damaged)
         disk_resume_engine(w, r);
 }
@@ -156,6 +157,7 @@ void replica_reborn(struct world *w, replica_id r)
     replica->incarnation = old.incarnation;
     replica->attempts = old.attempts;
     replica->rejoining = old.rejoining;
+    replica->newcomer = old.newcomer;
     replica->drawn = old.drawn;
     replica->replacing = old.replacing;
     memcpy(replica->link_key, old.link_key, sizeof replica->link_key);

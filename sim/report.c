@@ -17,6 +17,8 @@ void sim_options_init(struct sim_options *o)
         .faulty = {-1, -1, -1},
         .faulty_replicas = -1,
         .hosts = -1,
+        .replicas = -1,
+        .resizes = -1,
         .fast_reads = -1,
         .clients = -1,
         .attacks_per_s = -1,
@@ -102,6 +104,7 @@ static void add(struct sim_totals *totals, const struct sim_result *result, uint
     totals->events += result->events;
     totals->ops += result->ops;
     totals->faults += result->faults;
+    totals->resizes += result->resizes;
     totals->simulated_us += result->simulated_us;
     totals->violations += result->violation;
     totals->stuck += result->stuck;
@@ -194,6 +197,7 @@ static void aim(struct sim_options *o, enum mutant mutant)
 {
     bool safety = sim_mutant_is_safety(mutant);
     o->mutant = mutant;
+    o->replicas = o->resizes = 0;
     o->seconds = safety ? 20 : 30;
     o->safety_only = safety;
     o->faults = FAULTS_CRASH | FAULTS_NETWORK | FAULTS_BYZANTINE;
@@ -316,6 +320,13 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_CHAIN_NOT_KEPT:
         o->faults = FAULTS_STORAGE | FAULTS_RESTART | FAULTS_NETWORK;
         o->seconds = 20;
+        break;
+    case MUTANT_CLOSE_IGNORED:
+    case MUTANT_CLOSED_ELSEWHERE:
+        o->faults = FAULTS_STORAGE | FAULTS_NETWORK;
+        o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = -1;
+        o->attacks_per_s = 0;
+        o->resizes = 1;
         break;
     case MUTANT_OLD_PLATFORM_KEY:
         o->faults = FAULTS_RESTART;

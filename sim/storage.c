@@ -135,6 +135,9 @@ static enum disk_fault draw(struct world *w, replica_id r)
     const struct disk *d = &w->replica[r].disk;
     if (w->options.rot_everywhere)
         return d->damaged ? DISK_SOUND : DISK_OLD_ROT;
+    for (replica_id i = 0; i < w->n; i++)
+        if (w->replica[i].newcomer)
+            return DISK_SOUND; /* that one has no log yet: it is one of the f */
     if (!storage_is_forgetful(w, r))
         return DISK_SOUND;
     if (d->damaged)

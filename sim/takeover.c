@@ -286,7 +286,7 @@ bool takeover_gather(struct takeover *t, view_no view)
         at_top += takeover_up(t, r) && takeover_e(t, r)->executed == top;
     t->slot = top + 1;
     replica_id primary = (replica_id)(view % t->w->n);
-    return in_view >= 2 * t->w->f + 1 && at_top >= 2 && takeover_up(t, primary) &&
+    return in_view >= quorum_of(t->w->n) && at_top >= 2 && takeover_up(t, primary) &&
            takeover_p(t, primary)->next_slot == t->slot &&
            t->slot <= prep_stable_slot(takeover_p(t, primary)) + WINDOW;
 }

@@ -119,7 +119,10 @@ static void draw_options(struct world *w)
     if (o->clients < 0)
         o->clients = (int)(3 + draws[3] % 10);
     w->f = (uint32_t)o->tolerated;
-    w->n = 3 * w->f + 1;
+    w->n = o->replicas > 0 ? (uint32_t)o->replicas : 3 * w->f + 1;
+    w->f = faults_of(w->n);
+    if (o->replicas < 0 && !o->plain_network && draws[5] % 3 == 0)
+        w->n += 1 + (uint32_t)(draws[5] / 3 % 2);
     w->pbft = o->protocol == PROTOCOL_PBFT;
     w->clients = (uint32_t)o->clients;
     w->request_timeout_us = o->plain_network ? 100000 : 60000 + draws[4] % 240000;
@@ -136,11 +139,13 @@ static void build(struct world *w)
     w->attack_dice = dice_from(seed, 5);
     w->host_dice = dice_from(seed, 6);
     w->disk_dice = dice_from(seed, 7);
-    w->durable = w->options.faults & FAULTS_STORAGE && (dice_chance(&w->disk_dice, 0.6) || w->options.restless);
+    w->durable =
+        w->options.faults & FAULTS_STORAGE && (dice_chance(&w->disk_dice, 0.6) || w->options.restless);
     w->life = 1;
     w->rejoin_dice = dice_from(seed, w->durable ? 8 : 7);
     w->members_dice = dice_from(seed, 9);
     w->replaces = w->options.replaces > 0 || (w->options.replaces < 0 && dice_chance(&w->members_dice, 0.4));
+    resize_init(w);
     w->now_us = 1000000;
     w->heal_at_us = w->now_us + (uint64_t)w->options.seconds * 600000;
     w->end_at_us = w->now_us + (uint64_t)w->options.seconds * 1000000;
@@ -170,7 +175,7 @@ static void put_off(struct world *w, const struct due *due)
 static void on_replica_due(struct world *w, const struct due *due)
 {
     struct replica *replica = &w->replica[due->a];
-    if (replica->crashed)
+    if (replica->crashed || due->a >= w->n)
         return;
     if (due->kind == DUE_PEER && w->replica[due->b].unreached >> due->a & 1)
         return;
@@ -232,6 +237,9 @@ static void on_due(struct world *w, const struct due *due)
     case DUE_REJOIN:
         rejoin_on_due(w, due);
         break;
+    case DUE_RESIZE:
+        resize_on_due(w);
+        break;
     case DUE_SCRIPT:
         w->on_script(w, due->a);
         break;
@@ -276,7 +284,7 @@ bool world_advance(struct world *w, uint64_t until_us)
         queue_take(&w->queue, &due);
         on_due(w, &due);
         parcel_drop(due.parcel);
-        if (w->now_us >= w->end_at_us && clients_done(w) && rejoin_done(w))
+        if (w->now_us >= w->end_at_us && clients_done(w) && rejoin_done(w) && resize_done(w))
             break;
     }
     return true;
@@ -345,7 +353,7 @@ void world_run(const struct sim_options *options, struct sim_result *result)
     if (alive && options->safety_only)
         (void)finish(w);
     else if (alive && world_advance(w, w->end_at_us + PATIENCE_US) && finish(w) &&
-             !(clients_done(w) && rejoin_done(w)))
+             !(clients_done(w) && rejoin_done(w) && resize_done(w)))
         stuck(w);
     world_close(w);
 }

@@ -52,6 +52,8 @@ struct sim_options {
     int faulty[CELLS];   /* faulty compartments of each kind */
     int faulty_replicas; /* pbft: whole replicas; may exceed f in tests */
     int hosts;           /* Byzantine hosts */
+    int replicas;        /* n; 0: 3f+1 */
+    int resizes;         /* replicas are added and removed (with disks only); -1: drawn */
     int fast_reads;
     int service;
     int clients;
@@ -73,7 +75,7 @@ struct sim_result {
     bool stuck;
     char text[400];
     uint64_t ops, events, faults, simulated_us, power_losses;
-    uint64_t slots, view_changes, state_transfers, attacks, rejoins;
+    uint64_t slots, view_changes, state_transfers, attacks, rejoins, resizes;
     uint64_t trace_hash;
 };
 
@@ -123,6 +125,7 @@ struct replica {
     struct disk *earlier;     /* a state that it had: may come again */
     uint32_t incarnation;     /* restarts with amnesia so far */
     bool rejoining;           /* restarted, and not full again */
+    bool newcomer;            /* ... or rather, it was added */
     bool drawn;               /* ... as one of restarts_left, and not because all lost power */
     uint64_t attempts;        /* RECONFIGs made */
     bool replacing;           /* it came back on another machine: the administrator is to say so */
@@ -142,6 +145,7 @@ struct link {
 
 struct sim_client {
     struct client_core core;
+    struct configuration configuration; /* that it was opened with */
     struct sign_key sign;
     struct box_key box;
     bool alive;
@@ -215,6 +219,13 @@ struct world {
     struct dice members_dice;
     struct sign_key old_platform[REPLICAS_MAX];
     struct lock_out lock_out[REPLICAS_MAX];
+    bool resizes;
+    struct dice size_dice;
+    uint32_t wanted;     /* number of replicas that the administrator wants; 0: what there are */
+    bool resizing;       /* the START to come changes the size */
+    slot_no closed_slot; /* as START says it */
+    struct digest closed_root;
+    uint64_t closed_life;
     struct parcel *shown[SHOWN_KEPT]; /* what the administrator signed */
     struct sim_result *result;
     jmp_buf failed;
@@ -316,7 +327,21 @@ void replace_fault(struct world *w);
 void replace_check(struct world *w);
 void replace_free(struct world *w);
 
+/* resize.c: the administrator adds and removes replicas */
+void resize_init(struct world *w);
+void resize_fault(struct world *w);
+void resize_on_due(struct world *w);
+bool resize_done(const struct world *w);
+/* Those that were added have no log yet, and with others that are out they are more than f: a loss of power would be one fault too many. */
+bool resize_is_fragile(const struct world *w);
+/* The state of this life's configuration on any disk that shows that the cluster is closed. */
+bool resize_closed(struct world *w, slot_no *slot, struct digest *root);
+
+/* replace.c: shows the administrator's RECONFIG to most */
+void replace_show(struct world *w, const uint8_t *frame, size_t len);
+
 /* network.c */
+void network_join(struct world *w, replica_id r);
 void network_init(struct world *w);
 void network_send(struct world *w, replica_id from, replica_id to, struct parcel *parcel);
 void network_heal(struct world *w);
@@ -326,6 +351,8 @@ void clients_init(struct world *w);
 void clients_free(struct world *w);
 void client_start(struct world *w, uint32_t client);
 void client_stop(struct world *w, uint32_t client);
+/* To replicas that all started again. */
+void client_reconnect(struct world *w, uint32_t client);
 void client_on_due(struct world *w, const struct due *due);
 void client_send_to(struct world *w, replica_id from, uint32_t connection, struct parcel *parcel);
 void client_dropped(struct world *w, replica_id by, uint32_t connection);

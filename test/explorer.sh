@@ -3,7 +3,7 @@
 #
 #   REDOUBT_BIN=build/bin test/explorer.sh
 #
-# EXPLORER_SECONDS (60) is shared by the random runs of n = 4 and n = 7. EXPLORER_SEED (1) is the first seed.
+# EXPLORER_SECONDS (60) is shared by the random runs of n = 4 and n = 7; half as long again for n = 5 and n = 6. EXPLORER_SEED (1) is the first seed.
 # One line a piece; the exit status is 1 if any of them failed. See docs/EXPLORER.md.
 set -u
 
@@ -58,6 +58,8 @@ red()
 green "bound exhausted" --mode exhaustive --slots 2 --views 1
 green "bound exhausted" --mode exhaustive --slots 1 --views 2
 green "0 violations, 0 stuck selections, 0 stuck claims" --faults 1 --seed "$seed" --seconds $((seconds / 2))
+green "0 violations, 0 stuck selections, 0 stuck claims" --faults 1 --replicas 5 --seed "$seed" --seconds $((seconds / 4 + 1))
+green "0 violations, 0 stuck selections, 0 stuck claims" --faults 1 --replicas 6 --seed "$seed" --seconds $((seconds / 4 + 1))
 green "0 violations, 0 stuck selections, 0 stuck claims" --faults 2 --seed "$seed" --seconds $((seconds - seconds / 2))
 
 mutants=$("$explorer" --mutant list)

@@ -499,6 +499,14 @@ static enum verdict on_sign_wanted(struct client_core *core, replica_id replica,
     return VERDICT_ACCEPT;
 }
 
+static void send_again(struct client_core *core)
+{
+    memset(core->configuration_asked_us, 0, sizeof core->configuration_asked_us);
+    for (uint64_t no = core->oldest; no < core->next; no++)
+        if (flight_of(core, no))
+            flight_send(core, flight_of(core, no), CLIENT_TO_ALL);
+}
+
 /* Walks on along the chain, in a copy: the caller's may be shared. What is under way goes out again, for who voted may not count
  * any more. */
 static enum verdict on_configuration(struct client_core *core, const struct frame *frame)
@@ -514,10 +522,44 @@ static enum verdict on_configuration(struct client_core *core, const struct fram
         return verdict;
     if (!client_core_on_configuration(core, core->followed))
         return VERDICT_MISMATCH;
-    memset(core->configuration_asked_us, 0, sizeof core->configuration_asked_us);
-    for (uint64_t no = core->oldest; no < core->next; no++)
-        if (flight_of(core, no))
-            flight_send(core, flight_of(core, no), CLIENT_TO_ALL);
+    send_again(core);
+    return VERDICT_ACCEPT;
+}
+
+/* A later START of the same cluster, which this client is still in. The administrator signed it; sessions go on under it. */
+static bool start_follows(const struct client_core *core, const struct configuration *next)
+{
+    const struct configuration *held = core->configuration;
+    const struct origin_keys *mine = &next->origin[core->auth.self.id];
+    return next->resumed > held->resumed && next->number >= held->number &&
+           memcmp(next->cluster.bytes, held->cluster.bytes, sizeof held->cluster.bytes) == 0 &&
+           memcmp(next->group_public, held->group_public, 32) == 0 && mine->present &&
+           memcmp(mine->sign_public, core->auth.sign.public, 32) == 0 &&
+           memcmp(mine->box_public, core->auth.box.public, 32) == 0;
+}
+
+/* All started again, perhaps as more or fewer: every key is another one. */
+static enum verdict on_start(struct client_core *core, replica_id replica, const struct frame *frame)
+{
+    if (!core->configuration_asked_us[replica])
+        return VERDICT_UNEXPECTED; /* each look costs memory and a signature */
+    struct configuration *next = memory_take(&core->memory, sizeof *next);
+    if (!next)
+        return VERDICT_LIMIT;
+    enum verdict verdict = configuration_load(next, frame, core->configuration->admin_public);
+    if (verdict == VERDICT_ACCEPT && !start_follows(core, next))
+        verdict = VERDICT_STALE;
+    if (verdict != VERDICT_ACCEPT) {
+        memory_give(&core->memory, next, sizeof *next);
+        return verdict;
+    }
+    struct configuration *before = core->followed;
+    core->followed = next;
+    bool taken = client_core_on_configuration(core, next);
+    memory_give(&core->memory, before, sizeof *before);
+    if (!taken)
+        return VERDICT_MISMATCH;
+    send_again(core);
     return VERDICT_ACCEPT;
 }
 
@@ -535,6 +577,8 @@ enum verdict client_core_on_frame(struct client_core *core, replica_id replica, 
         return on_reply(core, replica, &frame, now_us);
     if (frame.type == FRAME_CONFIGURATION)
         return on_configuration(core, &frame);
+    if (frame.type == FRAME_START)
+        return on_start(core, replica, &frame);
     if (frame.type == FRAME_SIGN_WANTED)
         return on_sign_wanted(core, replica, &frame);
     return VERDICT_UNEXPECTED;

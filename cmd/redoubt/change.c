@@ -26,12 +26,23 @@ uint64_t change_now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static void clock_set(struct change *c, unsigned wait_s)
+{
+    c->begun_ms = change_now_ms();
+    c->deadline_ms = c->begun_ms + (uint64_t)wait_s * 1000;
+}
+
+int change_open_any_size(struct change *c, const char *dir, unsigned wait_s, struct error *error)
+{
+    clock_set(c, wait_s);
+    return administrator_open(&c->admin, dir, true, error);
+}
+
 int change_open(struct change *c, const char *dir, replica_id id, unsigned wait_s, struct error *error)
 {
     c->id = id;
-    c->begun_ms = change_now_ms();
-    c->deadline_ms = c->begun_ms + (uint64_t)wait_s * 1000;
-    if (administrator_open(&c->admin, dir, error))
+    clock_set(c, wait_s);
+    if (administrator_open(&c->admin, dir, false, error))
         return -1;
     if (id >= c->admin.config.replicas)
         return error_set(error, "--id %u: there are %u replicas, numbered from 0", id,
@@ -230,6 +241,25 @@ static enum health health_of(const struct replica_config *replica)
     bool well = strstr(body, "\"full\":true") && strstr(body, "\"voting\":true");
     free(body);
     return well ? HEALTH_GOOD : HEALTH_BAD;
+}
+
+int change_await_all(struct change *c, replica_id but, struct error *error)
+{
+    struct administrator *a = &c->admin;
+    for (;;) {
+        replica_id missing = 0;
+        while (missing < a->held->replicas && (missing == but || administrator_reached(a) >> missing & 1))
+            missing++;
+        if (missing == a->held->replicas)
+            return 0;
+        if (change_timed_out(c))
+            return error_set(error,
+                             "replica %u cannot be reached, and all start again when their number changes: "
+                             "bring it back, or `redoubt replace` it, first",
+                             missing);
+        change_progress(c, "waits: replica %u cannot be reached", missing);
+        administrator_attend(a, 500);
+    }
 }
 
 int change_await_others(struct change *c, struct error *error)

@@ -22,6 +22,8 @@ uint64_t change_now_ms(void);
 
 /* Opens DIR for a change of replica `id`. */
 int change_open(struct change *change, const char *dir, replica_id id, unsigned wait_s, struct error *error);
+/* The same for whoever changes how many there are; `id` comes later. */
+int change_open_any_size(struct change *change, const char *dir, unsigned wait_s, struct error *error);
 void change_close(struct change *change);
 
 /* Walks to the end of the chain, as far as can be told. */
@@ -41,6 +43,8 @@ int change_carry_out(struct change *change, bool (*done)(const struct change *ch
                      struct slice (*make)(struct change *change, const void *context), const void *context,
                      const char *peer, const char *client, const char *what, struct error *error);
 
+/* All replicas can be reached, but for `but` (REPLICAS_MAX: none): waits for it. */
+int change_await_all(struct change *change, replica_id but, struct error *error);
 /* 2f+1 of the others can be reached, and say that they are well as far as they say anything: waits for it. */
 int change_await_others(struct change *change, struct error *error);
 

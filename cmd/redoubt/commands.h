@@ -14,6 +14,8 @@ int cmd_replica(int argc, char **argv);
 int cmd_start(int argc, char **argv);
 int cmd_replace(int argc, char **argv);
 int cmd_rotate(int argc, char **argv);
+int cmd_add(int argc, char **argv);
+int cmd_remove(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_fault(int argc, char **argv);
 int cmd_backup(int argc, char **argv);

@@ -27,6 +27,8 @@ static const struct command {
     {"start", cmd_start, "sign the manifest for replicas that wait for it"},
     {"replace", cmd_replace, "another machine in the place of a replica"},
     {"rotate", cmd_rotate, "another link key and certificate for a replica's host"},
+    {"add", cmd_add, "one replica more in a running cluster"},
+    {"remove", cmd_remove, "the last replica out of a running cluster"},
     {"status", cmd_status, "show every replica, and what is trusted"},
     {"backup", cmd_backup, "the certified state of a running cluster, encrypted, into a file"},
     {"verify", cmd_verify, "check such a file, without a cluster"},

@@ -57,6 +57,8 @@ struct up {
     uint64_t seconds;
     uint64_t looked_ms; /* at who is full again */
     ino_t cluster_file; /* cluster.yaml as it was read */
+    struct config
+        *resized; /* cluster.yaml lists another number of replicas, and the cluster was closed for it */
     int lock_fd;
     int signal_fd;
     struct child child[REPLICAS_MAX];
@@ -238,9 +240,15 @@ static void cluster_file_look(struct up *up)
     if (!now || now == up->cluster_file || !(config = malloc(sizeof *config)))
         return;
     up->cluster_file = now;
-    if (config_read(config, up->config.dir, &error) == 0 && config->replicas == up->config.replicas)
-        up->config = *config;
-    free(config);
+    bool good = config_read(config, up->config.dir, &error) == 0;
+    if (good && config->replicas != up->config.replicas && inode_of(up, "closing", 0)) {
+        free(up->resized);
+        up->resized = config;
+    } else {
+        if (good && config->replicas == up->config.replicas)
+            up->config = *config;
+        free(config);
+    }
     if (up->lock_fd >= 0)
         close(up->lock_fd);
     if (lock_dir(up, &error))
@@ -450,6 +458,23 @@ static int start_over(struct up *up, struct error *error)
     return result;
 }
 
+/* `redoubt add` or `redoubt remove` closed the cluster: all start again, as the new cluster.yaml lists them. */
+static int start_resized(struct up *up, struct error *error)
+{
+    fprintf(stderr, "redoubt: %u replicas from now on: all start again\n", up->resized->replicas);
+    up->running = false;
+    end_all(up);
+    up->ending = false;
+    up->config = *up->resized;
+    free(up->resized);
+    up->resized = NULL;
+    for (uint32_t i = 0; i < REPLICAS_MAX; i++)
+        up->child[i].restarts = 0, up->child[i].restart_ms = 0;
+    int result = all_start(up, error);
+    up->running = result == 0;
+    return result;
+}
+
 static int signals_take(struct up *up, struct error *error)
 {
     sigset_t set;
@@ -482,6 +507,11 @@ static int keep_up(struct up *up, struct error *error)
         uint64_t left = end - now_ms();
         attend(up, left < 200 ? (int)left : 200);
         cluster_file_look(up);
+        if (up->resized) {
+            if (start_resized(up, error))
+                return -1;
+            continue;
+        }
         replaced_look(up);
         if (now_ms() - up->looked_ms >= FULL_LOOK_MS)
             full_look(up);

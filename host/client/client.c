@@ -33,10 +33,11 @@ static void on_send(void *context, replica_id replica, const struct slice *parts
 {
     struct redoubt_client *client = context;
     if (replica != CLIENT_TO_ALL) {
-        link_send(&client->hub->link[replica], parts, count);
+        if (replica < client->hub->replicas)
+            link_send(&client->hub->link[replica], parts, count);
         return;
     }
-    for (replica_id r = 0; r < client->folder.configuration.replicas; r++)
+    for (replica_id r = 0; r < client->hub->replicas; r++)
         link_send(&client->hub->link[r], parts, count);
 }
 
@@ -372,7 +373,7 @@ static void counters_read(void *context)
         .bad_replies = c->bad_replies,
         .conflicting_replies = c->conflicting_replies,
         .fetched_results = c->fetched_results,
-        .replicas = q->client->folder.configuration.replicas,
+        .replicas = q->client->hub->replicas,
     };
     for (replica_id r = 0; r < q->answer.replicas; r++)
         q->answer.replicas_connected += q->client->hub->link[r].up;

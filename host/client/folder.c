@@ -35,15 +35,16 @@ bool endpoint_parse(struct client_endpoint *endpoint, const char *text)
     return true;
 }
 
-static int endpoint_add(struct client_folder *folder, const struct json *json, uint32_t entry,
-                        const char *path, struct error *error)
+static int endpoint_add(struct client_endpoint endpoints[], uint32_t replicas, const struct json *json,
+                        uint32_t entry, const char *path, struct error *error)
 {
-    char text[sizeof folder->endpoint[0].host + sizeof folder->endpoint[0].port];
-    uint32_t replicas = folder->configuration.replicas;
+    char text[sizeof endpoints[0].host + sizeof endpoints[0].port];
     uint64_t id = json_number(json, json_member(json, entry, "id"), UINT64_MAX);
-    if (id >= replicas)
+    if (id >= REPLICAS_MAX)
         return error_set(error, "%s: a replica has no \"id\" from 0 to %u", path, replicas - 1);
-    struct client_endpoint *endpoint = &folder->endpoint[id];
+    if (id >= replicas)
+        return 0; /* while their number changes, this file may be ahead of the manifest, or behind it */
+    struct client_endpoint *endpoint = &endpoints[id];
     if (endpoint->host[0])
         return error_set(error, "%s: replica %u is there twice", path, (unsigned)id);
     if (!endpoint_parse(endpoint, json_string(json, json_member(json, entry, "client"), text, sizeof text)))
@@ -51,22 +52,23 @@ static int endpoint_add(struct client_folder *folder, const struct json *json, u
     return 0;
 }
 
-static int endpoints_of(struct client_folder *folder, const struct json *json, const char *path,
-                        struct error *error)
+static int endpoints_of(struct client_endpoint endpoints[], uint32_t replicas, const struct json *json,
+                        const char *path, struct error *error)
 {
     uint32_t list = json_member(json, 0, "replicas");
     if (list == 0 || json->value[list].kind != JSON_ARRAY)
         return error_set(error, "%s: no list \"replicas\"", path);
-    if (json->value[list].count != folder->configuration.replicas)
-        return error_set(error, "%s: %u replicas, but the manifest has %u", path, json->value[list].count,
-                         folder->configuration.replicas);
-    for (uint32_t i = 0; i < folder->configuration.replicas; i++)
-        if (endpoint_add(folder, json, json_element(json, list, i), path, error))
+    uint32_t count = json->value[list].count;
+    if (count + 1 < replicas || count > replicas + 1)
+        return error_set(error, "%s: %u replicas, but the manifest has %u", path, count, replicas);
+    for (uint32_t i = 0; i < count; i++)
+        if (endpoint_add(endpoints, replicas, json, json_element(json, list, i), path, error))
             return -1;
     return 0;
 }
 
-static int endpoints_read(struct client_folder *folder, const char *dir, struct error *error)
+int client_endpoints_read(struct client_endpoint endpoint[REPLICAS_MAX], uint32_t replicas, const char *dir,
+                          struct error *error)
 {
     enum { ENDPOINTS_MAX = 65536 };
     char path[PATH_BYTES];
@@ -82,7 +84,7 @@ static int endpoints_read(struct client_folder *folder, const char *dir, struct 
     else if (!json_parse(json, (const char *)file.data, file.len))
         result = error_set(error, "%s: not a JSON document", path);
     else
-        result = endpoints_of(folder, json, path, error);
+        result = endpoints_of(endpoint, replicas, json, path, error);
     free(json);
     file_free(&file);
     return result;
@@ -200,8 +202,13 @@ int client_folder_open(struct client_folder *folder, const char *dir, int origin
 {
     memset(folder, 0, sizeof *folder);
     folder->lock = -1;
+    if (!path_make(folder->dir, "%s", dir)) {
+        error_set(error, "%s: name too long", dir);
+        return -EINVAL;
+    }
     int result = -1;
-    if (manifest_load(folder, dir, error) == 0 && endpoints_read(folder, dir, error) == 0) {
+    if (manifest_load(folder, dir, error) == 0 &&
+        client_endpoints_read(folder->endpoint, folder->configuration.replicas, dir, error) == 0) {
         if (origin >= 0 && ((unsigned)origin >= folder->configuration.origins ||
                             !folder->configuration.origin[origin].present))
             error_set(error, "%s/manifest: lists no client %d", dir, origin);

@@ -17,6 +17,7 @@ struct client_endpoint {
 };
 
 struct client_folder {
+    char dir[PATH_BYTES];
     struct configuration configuration;
     struct client_endpoint endpoint[REPLICAS_MAX];
     struct client_keys keys;
@@ -31,6 +32,9 @@ bool endpoint_parse(struct client_endpoint *endpoint, const char *text);
 /* Reads and checks everything and takes a key: that of `origin`, or (-1) the first that is free. 0 or a negative errno
  * value with the text in `error`. */
 int client_folder_open(struct client_folder *folder, const char *dir, int origin, struct error *error);
+/* DIR/endpoints.json for so many replicas; those that it does not list have an empty host. */
+int client_endpoints_read(struct client_endpoint endpoint[REPLICAS_MAX], uint32_t replicas, const char *dir,
+                          struct error *error);
 /* Wipes the keys and gives the lock back. */
 void client_folder_close(struct client_folder *folder);
 

@@ -28,7 +28,7 @@ static void hub_free(struct client_hub *hub)
         else
             dirty = &(*dirty)->next_dirty;
     }
-    for (replica_id r = 0; r < hub->replicas; r++)
+    for (replica_id r = 0; r < REPLICAS_MAX; r++)
         if (hub->link[r].loop)
             link_deinit(&hub->link[r]);
     free(hub);
@@ -45,7 +45,11 @@ static struct client_hub *hub_new(struct client_loop *loop, const struct client_
     hub->loop = loop;
     hub->cluster = folder->configuration.cluster;
     hub->replicas = folder->configuration.replicas;
+    memcpy(hub->dir, folder->dir, sizeof hub->dir);
     for (replica_id r = 0; r < hub->replicas; r++) {
+        hub->link[r] = (struct client_link){.fd = -1, .retry_us = UINT64_MAX};
+        if (!*folder->endpoint[r].host)
+            continue; /* the manifest names it, and endpoints.json not yet */
         if (link_init(&hub->link[r], hub, r, &folder->endpoint[r], error)) {
             hub_free(hub);
             return NULL;
@@ -54,7 +58,8 @@ static struct client_hub *hub_new(struct client_loop *loop, const struct client_
     hub->next = loop->hubs;
     loop->hubs = hub;
     for (replica_id r = 0; r < hub->replicas; r++)
-        link_connect(&hub->link[r]);
+        if (hub->link[r].loop)
+            link_connect(&hub->link[r]);
     return hub;
 }
 
@@ -82,14 +87,39 @@ void hub_leave(struct redoubt_client *client)
         hub_free(hub);
 }
 
+/* Replicas came, or went. Where new ones are is in the folder, if anywhere: without it this client goes on with those that it can
+ * reach. */
+static void hub_resize(struct client_hub *hub, uint32_t replicas)
+{
+    struct client_endpoint endpoint[REPLICAS_MAX];
+    struct error ignored;
+    memset(endpoint, 0, sizeof endpoint);
+    if (client_endpoints_read(endpoint, replicas, hub->dir, &ignored) != 0)
+        memset(endpoint, 0, sizeof endpoint);
+    for (replica_id r = hub->replicas; r < replicas; r++) {
+        struct client_link *link = &hub->link[r];
+        if (link->loop) /* it was there before */
+            link->retry_us = link->fd < 0 ? 0 : link->retry_us;
+        else if (!*endpoint[r].host || link_init(link, hub, r, &endpoint[r], &ignored) != 0)
+            *link = (struct client_link){.fd = -1, .retry_us = UINT64_MAX};
+        else
+            link->retry_us = 0;
+    }
+    hub->replicas = replicas; /* the links of those that went end by themselves, and are not made again */
+    loop_timer(hub->loop, 0);
+}
+
 void hub_follow(struct client_hub *hub, const struct configuration *configuration)
 {
     struct client_endpoint endpoint;
     if (configuration->number <= hub->number)
         return;
     hub->number = configuration->number;
+    if (configuration->replicas != hub->replicas)
+        hub_resize(hub, configuration->replicas);
     for (replica_id r = 0; r < hub->replicas; r++)
-        if (*configuration->host[r].client && endpoint_parse(&endpoint, configuration->host[r].client))
+        if (hub->link[r].loop && *configuration->host[r].client &&
+            endpoint_parse(&endpoint, configuration->host[r].client))
             link_move(&hub->link[r], &endpoint);
 }
 
@@ -107,7 +137,7 @@ void hub_on_frame(struct client_hub *hub, replica_id replica, const uint8_t *dat
     struct frame frame;
     if (!frame_decode(data, len, &frame))
         return;
-    if (frame.type == FRAME_CONFIGURATION) {
+    if (frame.type == FRAME_CONFIGURATION || frame.type == FRAME_START) {
         to_all(hub, replica, data, len);
         return;
     }

@@ -46,6 +46,7 @@ struct client_hub {
     struct tag16 cluster;
     uint32_t replicas;
     uint32_t users;
+    char dir[PATH_BYTES];    /* where endpoints.json is */
     configuration_no number; /* whose addresses the links go to */
     struct client_link link[REPLICAS_MAX];
     struct redoubt_client *of_origin[ORIGINS_MAX];

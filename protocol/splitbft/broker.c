@@ -370,10 +370,12 @@ static void *broker_init(struct arena *arena, const struct engine_config *config
     return b;
 }
 
-static void broker_start(void *engine, const struct configuration *configuration, uint64_t now_us,
-                         struct actions *actions)
+static void broker_start(void *engine, const struct configuration *configuration, struct slice manifest,
+                         uint64_t now_us, struct actions *actions)
 {
     struct broker *b = engine;
+    b->started_number = configuration->number;
+    blob_set(b, &b->manifest, manifest);
     b->held = *configuration;
     b->configuration = &b->held;
     b->activation = configuration_activation(b->configuration);

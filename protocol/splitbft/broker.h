@@ -83,6 +83,7 @@ struct bundle_entry {
     bool wanted_by_e;    /* E lacks it: give it on arrival */
     bool needed;         /* E said so itself: its slot is committed */
     bool persisted;      /* in the log */
+    bool unsure;         /* executed, if the list that a log has of its slot is the one that was */
     bool charged;        /* counts against its origin's budget */
     uint32_t connection; /* the client connection that it came by, id + 1 */
     uint64_t known_us;
@@ -168,6 +169,9 @@ struct broker {
     struct engine_config config;
     const struct configuration *configuration; /* &held, once started */
     struct configuration held;
+    struct blob manifest; /* START, and the number that it begins with */
+    configuration_no started_number;
+    struct blob closing; /* the CONFIGURATION that shows that the cluster is closed */
     struct chain_link chain[CONFIGURATIONS_KEPT]; /* a ring */
     configuration_no own_number[3];               /* that P, C and E say they hold */
     uint32_t links;                               /* that were added, ever */
@@ -240,7 +244,7 @@ struct broker {
 
     /* State for peers that lag. */
     struct asks ask[ASKERS];
-    uint32_t backup_link; /* client connection of the administrator; id + 1 */
+    uint32_t backup_link;     /* client connection of the administrator; id + 1 */
     uint64_t backup_asked_us; /* of the last session */
     uint32_t backup_fills;    /* checkpoints that were filled up to for it */
     uint32_t ask_turn;
@@ -310,6 +314,11 @@ void chain_entered(struct broker *b);
 /* An own compartment says which number it holds. */
 void chain_own(struct broker *b, enum kind kind, configuration_no number);
 void chain_tick(struct broker *b);
+/* Nothing lies above what is stable here, and nothing will: the next START has another size. */
+static inline bool chain_closed(const struct broker *b)
+{
+    return b->stable >= configuration_closes(&b->held);
+}
 static inline bool chain_pending(const struct broker *b)
 {
     return b->activation > b->stable;

@@ -401,6 +401,12 @@ static enum verdict take(struct broker *b, const struct frame *frame, const stru
                          bool alone, uint32_t from, bool from_client)
 {
     struct bundle_entry *entry = bundles_find(b, &named->bundle);
+    if (entry && entry->unsure && signed_form(frame)) {
+        entry_remove(
+            b,
+            entry); /* its origin still waits: should it have been executed, E says so when it is ordered again */
+        entry = NULL;
+    }
     if (entry)
         return again(b, entry, frame, from, from_client);
     if (b->origin[named->origin].pending >= BUNDLES_PER_ORIGIN || !make_room(b, frame->whole.len))
@@ -446,6 +452,7 @@ static bool latest_attempt(struct broker *b, const struct reconfig *reconfig)
         if (entry->origin != ORIGIN_RECONFIG || entry->state != BUNDLE_QUEUED || entry->refused ||
             entry->slot > b->executed || !frame_decode(entry->frame.data, entry->frame.len, &frame) ||
             reconfig_check(&frame, &other) != VERDICT_ACCEPT || other.replica != reconfig->replica ||
+            (other.size == 0) != (reconfig->size == 0) ||
             (other.signature.len == 0) != (reconfig->signature.len == 0))
             continue;
         if (other.attempt > reconfig->attempt && other.configuration >= reconfig->configuration) {

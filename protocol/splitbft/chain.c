@@ -58,6 +58,20 @@ static void activation_known(struct broker *b, slot_no activation)
     b->pending_us = b->now_us;
 }
 
+/* The one that shows that the cluster is closed says nothing new to whoever holds the CLOSE; the next START is made from it. */
+static enum verdict on_closing(struct broker *b, const struct frame *frame, bool own)
+{
+    slot_no slot;
+    struct digest root;
+    if (b->closing.data || !configuration_closed(&b->held, frame, &slot, &root))
+        return VERDICT_DUPLICATE;
+    blob_set(b, &b->closing, frame->whole);
+    durable_configuration(b, frame->whole);
+    if (own)
+        broker_send(b, PEER_ALL, frame->whole);
+    return VERDICT_ACCEPT;
+}
+
 enum verdict broker_on_configuration(struct broker *b, const struct frame *frame, bool own)
 {
     configuration_no before = configuration_ordered(&b->held);
@@ -71,6 +85,8 @@ enum verdict broker_on_configuration(struct broker *b, const struct frame *frame
     }
     if (verdict != VERDICT_ACCEPT && verdict != VERDICT_DUPLICATE)
         return verdict;
+    if (on_closing(b, frame, own && verdict == VERDICT_DUPLICATE) == VERDICT_ACCEPT)
+        verdict = VERDICT_ACCEPT;
     if (own && verdict == VERDICT_ACCEPT)
         broker_send(b, PEER_ALL, frame->whole);
     broker_give(b, KIND_PREPARATION, frame->whole, false);
@@ -87,12 +103,18 @@ enum verdict broker_on_ask_configuration(struct broker *b, const struct frame *f
     const struct chain_link *found[CONFIGURATIONS_SENT];
     if (!ask_chain_decode(frame->body, &ask) || ask.number > UINT64_MAX / 2)
         return VERDICT_MALFORMED;
+    if (from_client && ask.number < b->started_number) {
+        broker_send_client(b, from, blob_slice(&b->manifest)); /* keys of before are gone, all of them */
+        return VERDICT_ACCEPT;
+    }
     unsigned count = collect(b, ask.number, found);
     for (unsigned i = 0; i < count; i++)
         if (from_client)
             broker_send_client(b, from, blob_slice(&found[i]->frame));
         else
             broker_send(b, from, blob_slice(&found[i]->frame));
+    if (count == 0 && from_client && ask.number == b->held.number && b->closing.data)
+        broker_send_client(b, from, blob_slice(&b->closing));
     return VERDICT_ACCEPT;
 }
 

@@ -120,8 +120,15 @@ static void recall_list(struct broker *b, slot_no slot, struct slice bytes)
         struct batch_entry listed = batch_entry_at(batch.entries, i);
         (void)bundles_want(b, &listed, slot);
     }
-    if (slot <= b->executed && only)
-        ordering_slot_executed(b, slot, &digest);
+    if (slot > b->executed || !only)
+        return;
+    ordering_slot_executed(b, slot, &digest);
+    for (uint32_t i = 0; i < batch_entry_count(batch.entries); i++) {
+        struct batch_entry listed = batch_entry_at(batch.entries, i);
+        struct bundle_entry *entry = bundles_find(b, &listed.bundle);
+        if (entry)
+            entry->unsure = true;
+    }
 }
 
 void durable_recall(void *engine, enum persist_kind kind, slot_no slot, struct slice bytes)

@@ -49,7 +49,7 @@ static void suspect_origins(struct broker *b)
 
 void liveness_leave(struct broker *b, view_no view)
 {
-    if (!b->voting || view <= heading(b))
+    if (!b->voting || view <= heading(b) || chain_closed(b))
         return;
     suspect_origins(b);
     b->leaving = view;
@@ -96,7 +96,7 @@ static void await_new_view(struct broker *b)
 {
     if (b->in_view || heading(b) == 0) /* started anew: it enters with the others, and drives nobody */
         return;
-    if (!b->new_view_since_us && others_at_least(b, 2 * b->configuration->faults) >= heading(b))
+    if (!b->new_view_since_us && others_at_least(b, quorum_vote(b->configuration) - 1) >= heading(b))
         b->new_view_since_us = b->now_us;
     if (b->new_view_since_us && b->now_us - b->new_view_since_us > patience(b))
         liveness_leave(b, heading(b) + 1);

@@ -72,6 +72,8 @@ void ordering_propose(struct broker *b)
         slot_no top = b->proposed > executed ? b->proposed : executed;
         if (top - executed + b->awaiting_p >= pipeline(b) || top + b->awaiting_p >= b->stable + WINDOW)
             return;
+        if (top + b->awaiting_p >= configuration_last_slot(&b->held))
+            return;
         bool fill = top + b->awaiting_p < b->fill_until;
         uint32_t count = b->unproposed ? gather(b, &entries) : 0;
         if (!count && !fill)

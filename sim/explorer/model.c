@@ -6,7 +6,8 @@
 
 void model_init(struct model *model, const struct bounds *bounds, unsigned faulty_p, unsigned faulty_c)
 {
-    assert(bounds->faults <= FAULTS_MAX && bounds->replicas == 3 * bounds->faults + 1);
+    assert(bounds->faults <= FAULTS_MAX && bounds->replicas <= REPLICAS_MAX);
+    assert((bounds->replicas - 1) / 3 == bounds->faults);
     assert(bounds->slots <= SLOTS_MAX && bounds->views <= VIEWS_MAX);
 
     memset(model, 0, sizeof *model);

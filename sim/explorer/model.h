@@ -22,7 +22,7 @@ enum digest { DIGEST_NONE, DIGEST_A, DIGEST_B, DIGEST_NULL, DIGEST_END };
 
 struct bounds {
     unsigned faults;
-    unsigned replicas; /* 3 * faults + 1 */
+    unsigned replicas; /* 3 * faults + 1, or up to two more */
     unsigned slots;    /* slots are 1..slots, all within one window */
     unsigned views;    /* views are 0..views-1 */
     enum mutant mutant;
@@ -113,7 +113,7 @@ static inline unsigned model_primary(const struct model *model, unsigned view)
 
 static inline unsigned model_quorum(const struct model *model)
 {
-    return 2 * model->bounds.faults + 1;
+    return (model->bounds.replicas + model->bounds.faults + 2) / 2; /* two share f+1 */
 }
 
 static inline bool model_is(const struct model *model, enum mutant mutant)

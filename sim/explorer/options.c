@@ -13,6 +13,7 @@ static const char HELP[] =
     "\n"
     "  --mode exhaustive|random  every interleaving of a tiny bound, or random runs (default: random)\n"
     "  --faults F      1 (n = 4) or 2 (n = 7, random only); default 1\n"
+    "  --replicas N    from 3F+1 (default) to 3F+3, at most 7\n"
     "  --slots S       1 to 3, at most in random runs; default 2, exhaustive 1\n"
     "  --views V       1 to 6, at most in random runs; default 4, exhaustive 2\n"
     "  --runs N        stop after N random runs; 0 is no limit (default: 0)\n"
@@ -99,6 +100,8 @@ static bool parse_valued(struct options *o, const char *name, const char *value)
         return parse_mode(value, &o->exhaustive);
     if (strcmp(name, "--faults") == 0)
         return parse_small(name, value, 1, FAULTS_MAX, &search->bounds.faults);
+    if (strcmp(name, "--replicas") == 0)
+        return parse_small(name, value, 4, REPLICAS_MAX, &search->bounds.replicas);
     if (strcmp(name, "--slots") == 0)
         return parse_small(name, value, 1, SLOTS_MAX, &search->bounds.slots);
     if (strcmp(name, "--views") == 0)
@@ -129,7 +132,13 @@ static bool fill_in(struct options *o)
     struct search_options *search = &o->search;
     struct bounds *bounds = &search->bounds;
 
-    bounds->replicas = 3 * bounds->faults + 1;
+    if (bounds->replicas == 0)
+        bounds->replicas = 3 * bounds->faults + 1;
+    if ((bounds->replicas - 1) / 3 != bounds->faults) {
+        fprintf(stderr, "redoubt-explorer: --replicas %u does not go with --faults %u\n", bounds->replicas,
+                bounds->faults);
+        return false;
+    }
     if (bounds->slots == 0)
         bounds->slots = o->exhaustive ? 1 : 2;
     if (bounds->views == 0)

@@ -54,7 +54,8 @@ static void broker_new(void)
     arena_init(&arena, memory, memory_bytes);
     broker = splitbft_engine.init(&arena, &config);
     now_us = recorded_cluster->now_us;
-    splitbft_engine.start(broker, &recorded_cluster->configuration, now_us, &actions);
+    splitbft_engine.start(broker, &recorded_cluster->configuration, recorded_cluster->start, now_us,
+                          &actions);
 }
 
 static void broker_event(enum event_kind kind, uint32_t from, struct slice frame)

@@ -25,7 +25,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static void check_loaded(const struct configuration *c)
 {
-    need(c->faults >= 1 && c->faults <= FAULTS_MAX && c->replicas == 3 * c->faults + 1);
+    need(c->replicas >= REPLICAS_MIN && c->replicas <= REPLICAS_MAX && c->faults == faults_of(c->replicas));
     need(c->write_quorum >= c->faults + 1 && c->origins <= ORIGINS_MAX);
     need(c->read_quorum == 0 || c->read_quorum + c->write_quorum > c->replicas + c->faults);
     for (unsigned k = 0; k < MEMBER_KINDS; k++)

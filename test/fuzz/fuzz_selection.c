@@ -1,9 +1,10 @@
 /*
  * The selection over any claims: it must not depend on the order of the VIEW-CHANGEs, and select only what was claimed.
  *
- * Input: u8 faults, then per VIEW-CHANGE: u8 certificates, u8 claims, and three bytes each: slot, view, batch.
+ * Input: u8 number of replicas, then per VIEW-CHANGE: u8 certificates, u8 claims, and three bytes each: slot, view, batch.
  */
 #include "need.h"
+#include "ordering/configuration.h"
 #include "ordering/selection.h"
 
 static uint8_t bytes[REPLICAS_MAX][64 * slot_view_BYTES];
@@ -44,16 +45,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t *end = data + size;
     if (size < 2)
         return 0;
-    uint32_t faults = 1 + *data++ % FAULTS_MAX, count = 0;
-    while (data < end && count < 3 * faults + 1)
+    uint32_t replicas = REPLICAS_MIN + *data++ % (REPLICAS_MAX - REPLICAS_MIN + 1), count = 0;
+    uint32_t quorum = quorum_of(replicas);
+    while (data < end && count < replicas)
         data = read_one(data, end, count++);
     for (uint32_t i = 0; i < count; i++)
         backwards[i] = input[count - 1 - i];
-    bool found = selection_compute(&first, input, count, faults);
-    need(found == selection_compute(&second, backwards, count, faults));
+    bool found = selection_compute(&first, input, count, quorum);
+    need(found == selection_compute(&second, backwards, count, quorum));
     if (!found)
         return 0;
-    need(count >= 2 * faults + 1);
+    need(count >= quorum);
     need(first.stable_slot == second.stable_slot && first.count == second.count && first.count <= WINDOW);
     for (uint32_t i = 0; i < first.count; i++) {
         need(digest_equal(&first.batch[i], &second.batch[i]));

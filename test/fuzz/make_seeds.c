@@ -125,7 +125,8 @@ static void write_backups(void)
     cluster_free(c);
 }
 
-/* Of kinds first to last; what it is about a host the administrator signed, by a signature that nobody looks at here. */
+/* Of kinds first to last, none: a CLOSE; what it is about a host, or closes, the administrator signed, by a signature that nobody looks
+ * at here. */
 static void write_reconfig(uint32_t first, uint32_t last, bool by_administrator)
 {
     static const uint8_t signature[SIGNATURE_BYTES] = {1};
@@ -133,9 +134,11 @@ static void write_reconfig(uint32_t first, uint32_t last, bool by_administrator)
     uint8_t members[RENEWALS_MAX * renewal_BYTES], body[RECONFIG_BYTES_MAX], bytes[RECONFIG_BYTES_MAX + 64];
     struct writer mw = writer_to(members, sizeof members), bw = writer_to(body, sizeof body);
     struct sender admin = {.kind = KIND_ADMIN};
-    for (uint32_t kind = first; kind <= last; kind++)
+    for (uint32_t kind = first; first && kind <= last; kind++)
         renewal_put(&mw, &(struct renewal){.kind = kind, .epoch = 9});
     struct reconfig m = {.configuration = 3, .replica = 1, .attempt = 7, .members = {members, mw.len}};
+    if (!first)
+        m = (struct reconfig){.configuration = 3, .attempt = 7, .size = 5};
     if (first == KIND_HOST)
         m.peer = m.client = (struct slice){(const uint8_t *)address, sizeof address - 1};
     if (by_administrator)
@@ -165,6 +168,7 @@ int main(int argc, char **argv)
     write_reconfig(KIND_PREPARATION, KIND_EXECUTION, false);
     write_reconfig(KIND_HOST, KIND_HOST, true);
     write_reconfig(KIND_HOST, KIND_EXECUTION, true);
+    write_reconfig(0, 0, true);
     write_frame(recorded_cluster->start);
     for (size_t i = 0; i < recording.count; i++)
         write_frame((struct slice){recording.frame[i].data, recording.frame[i].len});

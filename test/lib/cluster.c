@@ -339,8 +339,8 @@ struct start cluster_manifest(struct cluster *c)
         .faults = (uint16_t)f,
         .configuration = 1,
         .replicas = c->replicas,
-        .write_quorum = c->options.reads_ordered ? f + 1 : 2 * f + 1,
-        .read_quorum = c->options.reads_ordered ? 0 : 2 * f + 1,
+        .write_quorum = c->options.reads_ordered ? f + 1 : quorum_of(c->replicas),
+        .read_quorum = c->options.reads_ordered ? 0 : quorum_of(c->replicas),
         .view_timeout_us = 1000000,
         .members = members,
         .origins = cluster_copy(c, bytes, w.len),
@@ -472,7 +472,7 @@ struct cluster *cluster_new(const struct cluster_options *options)
     if (options)
         c->options = *options;
     options_fill(&c->options);
-    c->replicas = 3 * c->options.faults + 1;
+    c->replicas = c->options.replicas ? c->options.replicas : 3 * c->options.faults + 1;
     c->now_us = 1700000000000000u;
     crypto_random(c->id.bytes, sizeof c->id.bytes);
     sign_keypair(&c->admin);

@@ -20,6 +20,7 @@
 struct cluster_options {
     unsigned protocol;                     /* 0: PROTOCOL_SPLITBFT */
     uint32_t faults;                       /* 0: 1 */
+    uint32_t replicas;                     /* 0: 3f+1 */
     uint32_t origins;                      /* 0: 4 */
     const struct redoubt_service *service; /* NULL: counter */
     const char *service_options;           /* NULL: "" */

@@ -90,7 +90,7 @@ static int setup_started(bool started)
     broker = splitbft_engine.init(&arena, &config);
     now = c->now_us;
     if (started)
-        splitbft_engine.start(broker, &c->configuration, now, &actions);
+        splitbft_engine.start(broker, &c->configuration, c->start, now, &actions);
     return 0;
 }
 
@@ -1183,7 +1183,7 @@ static int setup_changeable(void **state)
     (void)state;
     setup_started(false);
     c->configuration.fixed = false;
-    splitbft_engine.start(broker, &c->configuration, now, &actions);
+    splitbft_engine.start(broker, &c->configuration, c->start, now, &actions);
     forget();
     return 0;
 }

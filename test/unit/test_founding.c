@@ -29,7 +29,7 @@ static void make_members(void)
     config = (struct config){
         .protocol = PROTOCOL_SPLITBFT, .faults = 1, .replicas = 4, .request_timeout_ms = 1000};
     sign_keypair(&admin);
-    for (replica_id r = 0; r < 4; r++) {
+    for (replica_id r = 0; r < 5; r++) { /* the last one may be added */
         for (int i = 0; i < MEMBER_KINDS; i++) {
             struct member_hello *h = &hellos[r].member[i];
             sign_keypair(&member_sign[r][i]);
@@ -287,6 +287,123 @@ static void what_was_signed_is_not_signed_again(void **state)
     assert_int_equal(resume(&again, &before, &error), 0);
     assert_memory_equal(again.data, manifest.data, manifest.len);
     file_free(&again);
+    file_free(&manifest);
+}
+
+/* ---------------------------------------------------------------- another size */
+
+#define CLOSED activation_slot(7)
+
+static struct slice signed_close(uint8_t body[RECONFIG_BYTES_MAX], uint32_t size)
+{
+    static uint8_t signature[SIGNATURE_BYTES];
+    static struct auth auth;
+    struct reconfig close = {.configuration = 1, .size = size};
+    struct digest_state state;
+    struct digest content;
+    struct writer w = writer_to(body, RECONFIG_BYTES_MAX);
+    auth.sign = admin;
+    reconfig_put(&w, &close);
+    digest_begin(&state, RECONFIG_TAG);
+    digest_add(&state, loaded.cluster.bytes, sizeof loaded.cluster.bytes);
+    digest_add(&state, body, w.len);
+    digest_end(&state, &content);
+    auth_sign_content(&auth, &content, signature);
+    close.signature = (struct slice){signature, sizeof signature};
+    w = writer_to(body, RECONFIG_BYTES_MAX);
+    reconfig_put(&w, &close);
+    return (struct slice){body, w.len};
+}
+
+/* What a host's chain is when the cluster was closed for `size`: the CONFIGURATION of the CLOSE, by so many E at the closed slot. */
+static struct slice closing(uint32_t size, uint32_t signers)
+{
+    static uint8_t out[4096];
+    static struct auth auth;
+    uint8_t close[RECONFIG_BYTES_MAX], steps[RECONFIG_BYTES_MAX + 12], list[4 * signer_BYTES], body[4096];
+    struct configuration *c = malloc(sizeof *c);
+    struct reconfig m;
+    struct slice bytes = signed_close(close, size);
+    struct digest root = {{9}};
+    struct writer sw = writer_to(steps, sizeof steps), lw = writer_to(list, sizeof list);
+    *c = loaded;
+    assert_int_equal(reconfig_body_check(bytes, &m), VERDICT_ACCEPT);
+    assert_int_equal(configuration_reconfigure(c, &m, bytes, 7), VERDICT_ACCEPT);
+    put_u64(&sw, 7);
+    put_slice(&sw, bytes);
+    for (replica_id r = 0; r < signers; r++) {
+        struct sender e = {KIND_EXECUTION, r, 1};
+        struct digest content;
+        struct signer signer = {.replica = r, .epoch = 1, .configuration = 2};
+        struct writer w = writer_to(body, sizeof body);
+        checkpoint_put(&w, &(struct checkpoint){.configuration = 2,
+                                                .chain = configuration_step(c, 2)->chain,
+                                                .slot = CLOSED,
+                                                .root = root});
+        auth.sign = member_sign[r][KIND_EXECUTION - KIND_HOST];
+        auth_content(&c->cluster, FRAME_CHECKPOINT, &e, (struct slice){body, w.len}, &content);
+        auth_sign_content(&auth, &content, signer.signature.bytes);
+        signer_put(&lw, &signer);
+    }
+    free(c);
+    struct writer w = writer_to(body, sizeof body);
+    chain_put(
+        &w,
+        &(struct chain){
+            .first = 2, .steps = {steps, sw.len}, .slot = CLOSED, .root = root, .signers = {list, lw.len}});
+    struct sender e = {KIND_EXECUTION, 0, 1};
+    uint8_t frame[4096];
+    size_t len = frame_encode(frame, sizeof frame, FRAME_CONFIGURATION, &e, AUTH_NONE,
+                              (struct slice){body, w.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    struct writer ow = writer_to(out, sizeof out);
+    put_slice(&ow, (struct slice){frame, len});
+    assert_false(ow.bad || len == 0);
+    return (struct slice){out, ow.len};
+}
+
+static void another_size_goes_on_from_where_it_was_closed(void **state)
+{
+    struct slice chains[REPLICAS_MAX] = {{NULL, 0}};
+    struct file manifest, next;
+    struct frame before;
+    struct error error;
+    (void)state;
+    make_members();
+    sign(&manifest);
+    assert_int_equal(load(&manifest, admin.public), VERDICT_ACCEPT);
+    assert_true(frame_decode(manifest.data, manifest.len, &before));
+    for (replica_id r = 0; r < 5; r++)
+        for (int i = 0; i < MEMBER_KINDS; i++) {
+            hellos[r].member[i].sender.epoch = 8;
+            hellos[r].member[i].hello.view = 7;
+            hellos[r].member[i].hello.slot = r < 2 ? CLOSED : 0;
+        }
+    config.replicas = 5;
+    assert_int_equal(founding_resume(&next, &config, hellos, &before, chains, &admin, &error), -1);
+    assert_non_null(strstr(error.text, "it lists 5 replicas, and the manifest 4"));
+    chains[1] = closing(6, 2);
+    assert_int_equal(founding_resume(&next, &config, hellos, &before, chains, &admin, &error), -1);
+    assert_non_null(strstr(error.text, "it lists 5 replicas, and the cluster was closed to have 6"));
+    chains[1] = closing(5, 1); /* one E only says so */
+    assert_int_equal(founding_resume(&next, &config, hellos, &before, chains, &admin, &error), -1);
+    chains[1] = closing(5, 2);
+    hellos[1].member[KIND_EXECUTION - KIND_HOST].hello.slot--;
+    assert_int_equal(founding_resume(&next, &config, hellos, &before, chains, &admin, &error), -1);
+    assert_non_null(strstr(error.text, "only 1 of the replicas that stay have the state"));
+    hellos[1].member[KIND_EXECUTION - KIND_HOST].hello.slot++;
+    assert_int_equal(founding_resume(&next, &config, hellos, &before, chains, &admin, &error), 0);
+    assert_int_equal(load(&next, admin.public), VERDICT_ACCEPT);
+    assert_true(configuration_resizes(&loaded));
+    assert_int_equal(loaded.replicas, 5);
+    assert_int_equal(quorum_vote(&loaded), 4);
+    assert_int_equal(loaded.write_quorum, 2);
+    assert_int_equal(loaded.closed_slot, CLOSED);
+    assert_int_equal(loaded.number, 3);
+    assert_int_equal(loaded.view, 8);
+    assert_int_equal(loaded.retired_count, 0);
+    assert_int_equal(loaded.ordered[1][2].epoch, 1);
+    assert_int_equal(loaded.ordered[1][4].epoch, 8);
+    assert_true(loaded.platform[4].present);
     file_free(&next);
     file_free(&manifest);
 }
@@ -405,6 +522,7 @@ int main(void)
         cmocka_unit_test(a_view_that_nobody_came_to_is_not_believed),
         cmocka_unit_test(an_epoch_that_nothing_comes_after_is_refused),
         cmocka_unit_test(what_was_signed_is_not_signed_again),
+        cmocka_unit_test(another_size_goes_on_from_where_it_was_closed),
         cmocka_unit_test(a_chain_travels_with_the_hello),
         cmocka_unit_test(epochs_only_rise),
         cmocka_unit_test(a_hello_stands_for_its_sender_only),

@@ -113,7 +113,10 @@ static const char head[] = "# ours\nprotocol: splitbft\nfaults: 1\nservice: kv\n
                            "durability: memory\nreplicas:\n";
 static struct config config;
 
-static int edit(const char *list, replica_id id, const char *host, char *after, size_t cap)
+enum what { SET_HOST, ADD, REMOVE };
+
+static int edit_list(enum what what, const char *list, replica_id id, const char *host, char *after,
+                     size_t cap)
 {
     char dir[] = "/tmp/redoubt-edit.XXXXXX", path[64], text[4096];
     assert_non_null(mkdtemp(dir));
@@ -121,7 +124,9 @@ static int edit(const char *list, replica_id id, const char *host, char *after, 
     int len = snprintf(text, sizeof text, "%s%s", head, list);
     assert_int_equal(file_write(path, text, (size_t)len, 0644, &error), 0);
     assert_int_equal(config_read(&config, dir, &error), 0);
-    int result = config_set_host(&config, id, host, &error);
+    int result = what == SET_HOST ? config_set_host(&config, id, host, &error)
+                 : what == ADD    ? config_add_replica(&config, host, &error)
+                                  : config_remove_replica(&config, &error);
     struct file file;
     assert_int_equal(file_read(&file, path, 4096, &error), 0);
     snprintf(after, cap, "%s", (const char *)file.data + sizeof head - 1);
@@ -129,6 +134,11 @@ static int edit(const char *list, replica_id id, const char *host, char *after, 
     unlink(path);
     rmdir(dir);
     return result;
+}
+
+static int edit(const char *list, replica_id id, const char *host, char *after, size_t cap)
+{
+    return edit_list(SET_HOST, list, id, host, after, cap);
 }
 
 static void one_host_is_changed_and_nothing_else(void **state)
@@ -169,6 +179,54 @@ static void what_cannot_be_changed_safely_is_left_alone(void **state)
     assert_string_equal(after, list);
 }
 
+/* With the last replica's ports, ten higher; what comes behind the list stays behind it, and coming and going leaves what was there. */
+static void the_list_grows_and_shrinks_at_its_end(void **state)
+{
+    (void)state;
+    char after[4096], again[4096];
+    static const char list[] = "  - id: 0\n    host: a\n    peer: 1\n    client: 2\n    metrics: 3\n"
+                               "  - {id: 1, host: b, peer: 1, client: 2, metrics: 3}\n"
+                               "  - {id: 2, host: c, peer: 1, client: 2, metrics: 3}\n"
+                               "  - id: 3   # the third\n    host: d\n    peer: 11\n    client: 'e:12'\n"
+                               "    # where pages are\n    metrics: 13\n\nspin: off # last\n";
+    assert_int_equal(edit_list(ADD, list, 0, "z", after, sizeof after), 0);
+    assert_int_equal(config.replicas, 5);
+    assert_int_equal(config.faults, 1);
+    assert_string_equal(config.replica[4].peer.host, "z");
+    assert_int_equal(config.replica[4].peer.port, 21);
+    assert_string_equal(config.replica[4].client.host, "e"); /* as the last one has it */
+    assert_int_equal(config.replica[4].client.port, 22);
+    assert_string_equal(config.replica[4].metrics.host, "127.0.0.1");
+    assert_non_null(strstr(after, "    metrics: 13\n  - id: 4\n    host: z\n    peer: 21\n    client: e:22\n"
+                                  "    metrics: 23\n\nspin: off # last\n"));
+    assert_int_equal(edit_list(REMOVE, after, 0, NULL, again, sizeof again), 0);
+    assert_int_equal(config.replicas, 4);
+    assert_string_equal(again, list);
+    /* Six are the last that tolerate one. */
+    assert_int_equal(edit_list(ADD, after, 0, "y", again, sizeof again), 0);
+    assert_int_equal(edit_list(ADD, again, 0, "x", after, sizeof after), 0);
+    assert_int_equal(config.replicas, 7);
+    assert_int_equal(config.faults, 2);
+}
+
+static void a_list_that_cannot_be_changed_is_left_alone(void **state)
+{
+    (void)state;
+    char after[4096];
+    static const char flow[] = "  [{id: 0, host: a, peer: 1, client: 2, metrics: 3},\n"
+                               "   {id: 1, host: b, peer: 1, client: 2, metrics: 3},\n"
+                               "   {id: 2, host: c, peer: 1, client: 2, metrics: 3},\n"
+                               "   {id: 3, host: d, peer: 1, client: 2, metrics: 3}]\n";
+    static const char four[] = "  - {id: 0, host: a, peer: 1, client: 2, metrics: 3}\n"
+                               "  - {id: 1, host: b, peer: 1, client: 2, metrics: 3}\n"
+                               "  - {id: 2, host: c, peer: 1, client: 2, metrics: 3}\n"
+                               "  - {id: 3, host: d, peer: 1, client: 2, metrics: 3}\n";
+    assert_int_equal(edit_list(ADD, flow, 0, "z", after, sizeof after), -1);
+    assert_string_equal(after, flow);
+    assert_int_equal(edit_list(REMOVE, four, 0, NULL, after, sizeof after), -1); /* too few */
+    assert_string_equal(after, four);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -178,6 +236,8 @@ int main(void)
         T(addresses_both_ways),
         T(one_host_is_changed_and_nothing_else),
         T(what_cannot_be_changed_safely_is_left_alone),
+        T(the_list_grows_and_shrinks_at_its_end),
+        T(a_list_that_cannot_be_changed_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 
 #define FAULTS_MAX   3 /* a NEW-VIEW at its largest still fits a frame */
 #define REPLICAS_MAX (3 * FAULTS_MAX + 1)
+#define REPLICAS_MIN 4
 
 #ifdef REDOUBT_MUTANTS
 /* The simulator's build: small windows and tables, so that their ends are met in every run. */

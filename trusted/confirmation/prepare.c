@@ -14,6 +14,8 @@ static enum verdict place_check(const struct confirmation *c, const struct frame
         return VERDICT_UNEXPECTED;
     if (frame->sender.id >= c->configuration.replicas)
         return VERDICT_UNKNOWN_SENDER;
+    if (vote->slot > configuration_last_slot(&c->configuration))
+        return VERDICT_EARLY;
     return window_check(conf_stable_slot(c), vote->slot);
 }
 

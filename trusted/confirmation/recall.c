@@ -192,12 +192,27 @@ void confirmation_entered(struct confirmation *c)
     c->write_all = true;
 }
 
+/* Another number of replicas: everything up to the closed checkpoint is settled, and nothing above it was executed, so there is
+ * nothing to claim. */
+static void begin_resized(struct confirmation *c)
+{
+    memset(c->slot, 0, sizeof c->slot);
+    stable_init(&c->stable);
+    c->whole_above = 0;
+}
+
 enum verdict confirmation_resume(struct confirmation *c, struct outbox *out)
 {
-    if (c->sealing.recalled && !start_follows(c, &c->configuration))
+    const struct configuration *start = &c->configuration;
+    if (c->sealing.recalled && (!start_follows(c, start) ||
+                                (conf_stable_slot(c) > start->closed_slot && configuration_resizes(start))))
         return VERDICT_MISMATCH;
     if (!c->sealing.recalled)
-        c->whole_above = c->configuration.resumed ? UINT64_MAX : auth_counts_above(&c->auth);
+        c->whole_above = start->resumed ? UINT64_MAX : auth_counts_above(&c->auth);
+    if (configuration_resizes(start) && auth_counts_above(&c->auth) == 0)
+        begin_resized(c);
+    if (stable_begin(&c->stable, start))
+        confirmation_truncated(c);
     c->started = true;
     c->view = c->configuration.view;
     c->view_change_due = c->view; /* 0: none, view 0 is entered as it is */

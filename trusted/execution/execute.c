@@ -339,6 +339,9 @@ bool execution_advance(struct execution *e, struct outbox *out)
 {
     if (state_unusable(e) || save_stands_still(e) || e->executed >= exec_stable_slot(e) + WINDOW)
         return false;
+    /* What is above goes on with another number of replicas, from the checkpoint here. */
+    if (e->executed >= configuration_last_slot(&e->configuration))
+        return false;
     struct exec_slot *s = &e->slot[(e->executed + 1) % WINDOW];
     struct batch batch;
     if (!slot_ready(e, s, &batch, out))

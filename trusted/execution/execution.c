@@ -97,7 +97,7 @@ static enum verdict start_take(struct execution *e, const struct frame *frame,
     *vouched = configuration_ordered(&e->configuration);
     e->auth.configuration = &e->configuration;
     return execution_start_follows(e, &e->configuration, &cluster) &&
-                   (!e->based || execution_walk_again(e, recalled))
+                   (!e->based || (execution_walk_again(e, recalled) && execution_resizes(e, recalled)))
                ? VERDICT_ACCEPT
                : VERDICT_MISMATCH;
 }
@@ -124,6 +124,8 @@ static enum verdict execution_on_start(struct execution *e, const struct frame *
     e->whole = e->based ? e->whole : founded;
     if (e->configuration.restored && !e->based && e->executed == 0)
         genesis_expect(e);
+    if (stable_begin(&e->stable, &e->configuration))
+        execution_truncated(e);
     e->announced = vouched;
     e->counted = execution_counts(e);
     for (origin_id i = 0; !e->based && i < ORIGINS_MAX; i++)

@@ -311,6 +311,7 @@ struct execution {
     struct stable stable;
     struct step_body step_body[STEP_BODIES]; /* by number modulo */
     configuration_no announced;              /* a CONFIGURATION up to this number was made, or came */
+    slot_no closing_shown;                   /* the CONFIGURATION that shows the closed checkpoint was made */
     bool counted;                            /* what it says counted when last looked at */
     struct redoubt_env env;
     const struct redoubt_service *service;
@@ -494,6 +495,8 @@ struct ordered_lists {
 void execution_put_ordered(const struct execution *e, struct ordered_lists *lists);
 bool execution_set_ordered(struct execution *e, struct slice steps, struct slice ordered,
                            struct slice bodies);
+/* Does this START go on from the state that is here, if it changes the size (or one did that this E has not seen)? */
+bool execution_resizes(const struct execution *e, const struct configuration *recalled);
 /* What the recalled E knew of RECONFIGs, and START does not know yet. False: they contradict each other. */
 bool execution_walk_again(struct execution *e, const struct configuration *recalled);
 void execution_write_learned(struct execution *e, const struct chain *chain, struct outbox *out);

@@ -301,10 +301,14 @@ struct hello_head execution_head(const struct execution *e)
     return head;
 }
 
-/* Signed by epochs that this START or a RECONFIG since lists, all of them. */
+/* Signed by epochs that this START or a RECONFIG since lists, all of them; or named by this START. */
 static bool certificate_is_of_now(const struct execution *e)
 {
     struct slice signers = certificate_signers(&e->stable.certificate);
+    if (configuration_resizes(&e->configuration) && exec_stable_slot(e) == e->configuration.closed_slot)
+        return true;
+    if (signers.len == 0)
+        return false;
     for (uint32_t i = 0; i < signer_count(signers); i++) {
         struct signer s = signer_at(signers, i);
         struct sender sender = {.kind = KIND_EXECUTION, .id = s.replica, .epoch = s.epoch};
@@ -385,6 +389,20 @@ bool execution_start_follows(const struct execution *e, const struct configurati
            memcmp(c->cluster.bytes, cluster->bytes, sizeof cluster->bytes) == 0 &&
            (listed ? c->resumed > e->recalled_resumes : c->resumed >= e->recalled_resumes) &&
            memcmp(c->group_public, e->group.public, 32) == 0;
+}
+
+/* The closed checkpoint is what this E executed, or lies ahead of it: then it is fetched. */
+bool execution_resizes(const struct execution *e, const struct configuration *recalled)
+{
+    const struct configuration *c = &e->configuration;
+    if (c->closed_slot == recalled->closed_slot)
+        return c->replicas == recalled->replicas && digest_equal(&c->closed_root, &recalled->closed_root);
+    if (mutant(MUTANT_CLOSED_ELSEWHERE) || mutant(MUTANT_CLOSE_IGNORED))
+        return true;
+    if (c->closed_slot < recalled->closed_slot || e->executed > c->closed_slot)
+        return false;
+    return e->executed < c->closed_slot ||
+           (e->checkpoint_slot == c->closed_slot && digest_equal(&e->root, &c->closed_root));
 }
 
 bool execution_walk_again(struct execution *e, const struct configuration *recalled)

@@ -100,10 +100,11 @@ bool reconfig_execute(struct execution *e, const struct batch_entry *entry, stru
     return true;
 }
 
-/* The steps after what was announced, if they are here and the certificate can vouch for them. */
-static bool put_steps(const struct execution *e, const struct certificate *shown, struct writer *w)
+/* The steps from `first` on, if they are here and the certificate can vouch for them. */
+static bool put_steps(const struct execution *e, configuration_no first, const struct certificate *shown,
+                      struct writer *w)
 {
-    for (configuration_no n = e->announced + 1; n <= shown->number; n++) {
+    for (configuration_no n = first; n <= shown->number; n++) {
         const struct step_body *step = &e->step_body[n % STEP_BODIES];
         if (step->number != n || shown->slot > activation_slot(step->slot))
             return false; /* others have it: 2f+1 C were at a certificate below the activation slot */
@@ -113,32 +114,45 @@ static bool put_steps(const struct execution *e, const struct certificate *shown
     return !w->bad;
 }
 
-static void announce(struct execution *e, const struct certificate *certificate, struct outbox *out)
+static void announce(struct execution *e, configuration_no first, const struct certificate *certificate,
+                     struct outbox *out)
 {
     uint8_t steps[CHAIN_STEPS_MAX * (RECONFIG_BYTES_MAX + 12)];
     uint8_t body[sizeof steps + sizeof certificate->signers + 128];
     struct writer list = writer_to(steps, sizeof steps), w = writer_to(body, sizeof body);
-    bool whole = put_steps(e, certificate, &list);
-    struct chain chain = {.first = e->announced + 1,
+    bool whole = put_steps(e, first, certificate, &list);
+    struct chain chain = {.first = first,
                           .steps = {steps, list.len},
                           .slot = certificate->slot,
                           .root = certificate->root,
                           .signers = certificate_signers(certificate)};
-    e->announced = certificate->number;
+    if (e->announced + 1 >= first)
+        e->announced = certificate->number;
     chain_put(&w, &chain);
     if (whole && !w.bad)
         auth_emit_plain(&e->auth, out, FRAME_CONFIGURATION, (struct slice){body, w.len},
                         (struct slice){NULL, 0});
 }
 
+/* Hosts keep it: it is what the START that changes the size is made from. */
+static void announce_closed(struct execution *e, struct outbox *out)
+{
+    slot_no closes = configuration_closes(&e->configuration);
+    if (exec_stable_slot(e) != closes || e->closing_shown == closes)
+        return;
+    e->closing_shown = closes;
+    announce(e, configuration_ordered(&e->configuration), &e->stable.certificate, out);
+}
+
 void reconfig_after_stable(struct execution *e, struct outbox *out)
 {
     struct certificate shown;
+    announce_closed(e, out);
     if (e->stable.certificate.number > e->announced) /* of before a resume, in which nobody announced it */
-        announce(e, &e->stable.certificate, out);
+        announce(e, e->announced + 1, &e->stable.certificate, out);
     if (configuration_ordered(&e->configuration) > e->announced &&
         stable_shows_number(&e->stable, e->announced, quorum_one_correct(&e->configuration), &shown))
-        announce(e, &shown, out);
+        announce(e, e->announced + 1, &shown, out);
     if (execution_counts(e) == e->counted)
         return;
     e->counted = !e->counted;

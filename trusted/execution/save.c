@@ -504,6 +504,12 @@ static bool take_part(struct execution *e, struct slice plain)
     return loaded && (s->leaf < s->head.leaf_count || !s->origins_loaded || loaded_all(e));
 }
 
+/* Saved before the cluster got its present size: the base, made under the START that says so, knows all that it knew. */
+static bool head_is_of_before(const struct execution *e)
+{
+    return e->configuration.closed_slot >= e->save.head.slot;
+}
+
 /* The sealing key is the platform's, who may have been a member of other clusters: what is not of this one's is none. */
 static bool take_head(struct execution *e, struct slice plain)
 {
@@ -511,7 +517,7 @@ static bool take_head(struct execution *e, struct slice plain)
     if (s->loading || !e->based || e->executed || !saved_head_decode(plain, &s->head) ||
         memcmp(&s->head.cluster, &e->auth.cluster, sizeof s->head.cluster) != 0 || s->head.leaf_count == 0 ||
         s->head.leaf_count > LEAVES_MAX || s->head.slot % CHECKPOINT_INTERVAL != 0 ||
-        !execution_set_ordered(e, s->head.steps, s->head.ordered, s->head.bodies))
+        (!head_is_of_before(e) && !execution_set_ordered(e, s->head.steps, s->head.ordered, s->head.bodies)))
         return false;
     (void)stable_adopt(&e->stable, s->head.stable_slot, &s->head.stable_root, s->head.signers);
     s->head.signers = s->head.steps = s->head.ordered = s->head.bodies =

@@ -118,7 +118,8 @@ static bool retired_load(struct configuration *c, struct slice retired)
 static bool resume_possible(const struct start *m)
 {
     if (m->resumed == 0)
-        return m->view == 0 && m->retired.len == 0 && m->steps.len == 0 && m->ordered.len == 0;
+        return m->view == 0 && m->retired.len == 0 && m->steps.len == 0 && m->ordered.len == 0 &&
+               m->closed_slot == 0 && m->closed_life == 0;
     return m->configuration > m->resumed && m->view > 0 && m->steps.len > 0;
 }
 
@@ -159,7 +160,7 @@ static bool one_domain_unify_all(struct configuration *c)
 /* The quorums on which consistency rests: with unordered reads a write and a read must share f+1 replicas. */
 static bool quorums_possible(const struct configuration *c)
 {
-    if (c->faults < 1 || c->faults > FAULTS_MAX || c->replicas != 3 * c->faults + 1)
+    if (c->replicas < REPLICAS_MIN || c->replicas > REPLICAS_MAX || c->faults != faults_of(c->replicas))
         return false;
     if (c->read_quorum == 0)
         return c->write_quorum == quorum_one_correct(c);
@@ -203,7 +204,8 @@ void configuration_put_ordered(const struct configuration *c, struct writer *ste
     for (number = first; number <= configuration_ordered(c); number++) {
         const struct configuration_step *step = configuration_step(c, number);
         known_step_put(steps,
-                       &(struct known_step){.number = number, .slot = step->slot, .chain = step->chain});
+                       &(struct known_step){
+                           .number = number, .slot = step->slot, .chain = step->chain, .size = step->size});
     }
     for (replica_id r = 0; r < c->replicas; r++)
         for (unsigned k = 0; k < MEMBER_KINDS; k++)
@@ -226,13 +228,15 @@ static bool steps_load(struct configuration *c, struct slice steps, configuratio
         struct known_step step = known_step_at(steps, i);
         configuration_no number = last - count + 1 + i;
         const struct configuration_step *before = configuration_step(c, number - 1);
-        if (step.number != number || (before && step.slot <= before->slot))
+        if (step.number != number || (before && step.slot <= before->slot) ||
+            (step.size && (step.size < REPLICAS_MIN || step.size > REPLICAS_MAX || step.slot == 0)))
             return false;
         c->step[number % STEPS_KEPT] =
             (struct configuration_step){.number = number,
                                         .slot = step.slot,
                                         .activation = step.slot ? activation_slot(step.slot) : 0,
-                                        .chain = step.chain};
+                                        .chain = step.chain,
+                                        .size = step.size};
     }
     return true;
 }
@@ -277,6 +281,18 @@ bool configuration_agrees(const struct configuration *a, const struct configurat
     return true;
 }
 
+/* A START that changes the size goes on from where a CLOSE that named this size ended what was before. */
+static bool closed_possible(const struct configuration *c)
+{
+    const struct configuration_step *last = configuration_step(c, configuration_ordered(c));
+    if (c->closed_slot % CHECKPOINT_INTERVAL != 0 || c->closed_life > c->resumed ||
+        (c->closed_slot == 0) != (c->closed_life == 0))
+        return false;
+    if (!configuration_resizes(c) || mutant(MUTANT_CLOSED_ELSEWHERE))
+        return true;
+    return last && last->size == c->replicas && last->activation == c->closed_slot && c->retired_count == 0;
+}
+
 enum verdict configuration_load(struct configuration *c, const struct frame *start,
                                 const uint8_t admin_public[32])
 {
@@ -295,6 +311,9 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
     c->number = m.configuration;
     c->resumed = m.resumed;
     c->view = m.view;
+    c->closed_slot = m.closed_slot;
+    c->closed_root = m.closed_root;
+    c->closed_life = m.closed_life;
     c->protocol = m.protocol;
     c->faults = m.faults;
     c->replicas = m.replicas;
@@ -316,7 +335,8 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
         return VERDICT_MISMATCH;
     if (m.resumed == 0)
         ordered_begin(c);
-    else if (!configuration_set_ordered(c, m.steps, m.ordered) || c->number != m.configuration)
+    else if (!configuration_set_ordered(c, m.steps, m.ordered) || c->number != m.configuration ||
+             !closed_possible(c))
         return VERDICT_MALFORMED;
     hosts_load(c);
     return VERDICT_ACCEPT;
@@ -433,7 +453,7 @@ static enum verdict launcher_vouches(const struct configuration *c, const struct
 
 static bool names_host(const struct reconfig *m)
 {
-    return renewal_at(m->members, 0).kind == KIND_HOST;
+    return m->size == 0 && renewal_at(m->members, 0).kind == KIND_HOST;
 }
 
 enum verdict reconfig_admissible(const struct configuration *c, const struct reconfig *m)
@@ -445,6 +465,10 @@ enum verdict reconfig_admissible(const struct configuration *c, const struct rec
     bool admin = m->signature.len == SIGNATURE_BYTES;
     if (admin && !admin_signed(c, m))
         return VERDICT_BAD_SIGNATURE;
+    if (configuration_closes(c) != UINT64_MAX)
+        return VERDICT_STALE; /* it ends here: the next one is of another size */
+    if (m->size)
+        return admin && m->size != c->replicas ? VERDICT_ACCEPT : VERDICT_MALFORMED;
     uint32_t begin = names_host(m), count = renewal_count(m->members);
     if (c->protocol == PROTOCOL_PBFT && count != begin && count != begin + 3)
         return VERDICT_MALFORMED; /* one fault domain: all or none */
@@ -507,6 +531,7 @@ static void apply(struct configuration *c, const struct reconfig *m, struct slic
     next.number++;
     next.slot = slot;
     next.activation = activation_slot(slot);
+    next.size = m->size;
     chain_add(&next.chain, body, slot);
     c->number++;
     c->step[next.number % STEPS_KEPT] = next;
@@ -626,4 +651,21 @@ enum verdict configuration_follow(struct configuration *c, const struct frame *f
     if (verdict == VERDICT_ACCEPT)
         configuration_walk(c, &m);
     return verdict;
+}
+
+bool configuration_closed(const struct configuration *c, const struct frame *frame, slot_no *slot,
+                          struct digest *root)
+{
+    struct chain m;
+    uint32_t count;
+    configuration_no last = configuration_ordered(c);
+    const struct configuration_step *step = configuration_step(c, last);
+    if (configuration_closes(c) == UINT64_MAX || chain_check(frame, &m, &count) != VERDICT_ACCEPT ||
+        m.first + count - 1 != last || m.slot != configuration_closes(c) ||
+        signers_check(c, m.slot, &m.root, m.signers, last, &step->chain, quorum_one_correct(c)) !=
+            VERDICT_ACCEPT)
+        return false;
+    *slot = m.slot;
+    *root = m.root;
+    return true;
 }

@@ -16,12 +16,16 @@
  * `step`), so whoever executes it after a resume comes to what those came to who did so before; the keys that START names are later
  * than the ones that such a RECONFIG names, and stay.
  *
+ * A CLOSE (wire/reconfig.h) is a RECONFIG too: above its activation slot nothing is proposed, voted for or executed, until a START goes
+ * on from the checkpoint there with another number of replicas. While it is the last number, no other RECONFIG is ordered.
+ *
  * Bounded: EPOCHS_KEPT earlier incarnations of a member (for certificates that old E signed), STEPS_KEPT numbers.
  */
 #ifndef ORDERING_CONFIGURATION_H
 #define ORDERING_CONFIGURATION_H
 
 #include "base/limits.h"
+#include "ordering/mutant.h"
 #include "wire/messages.h"
 
 enum { MEMBER_KINDS = 4 }; /* host, P, C, E */
@@ -83,6 +87,7 @@ struct configuration_step {
     slot_no slot;            /* of the RECONFIG */
     slot_no activation;
     struct digest chain;
+    uint32_t size; /* of a CLOSE; else 0 */
 };
 
 struct configuration {
@@ -113,7 +118,11 @@ struct configuration {
     uint32_t origins;                         /* numbers below this may be present */
     struct retired_keys retired[RETIRED_MAX]; /* E of earlier STARTs */
     uint32_t retired_count;
-    bool restored; /* the cluster began with the state that `genesis` names */
+    slot_no
+        closed_slot; /* of the last change of size: what was before ended with this checkpoint; 0: there was none */
+    struct digest closed_root;
+    uint64_t closed_life; /* value of `resumed` in the START that made it */
+    bool restored;        /* the cluster began with the state that `genesis` names */
     struct genesis genesis;
 };
 
@@ -152,6 +161,29 @@ slot_no activation_slot(slot_no slot);
 /* The highest activation slot of changes known: pending while nothing at or above it is stable. 0: there never was one. */
 slot_no configuration_activation(const struct configuration *configuration);
 
+/* The slot at which the cluster closes, to go on with another size: nothing lies above it. UINT64_MAX: it does not close. */
+static inline slot_no configuration_closes(const struct configuration *c)
+{
+    const struct configuration_step *last = configuration_step(c, configuration_ordered(c));
+    return last && last->size && last->activation > c->closed_slot ? last->activation : UINT64_MAX;
+}
+/* What P, C and E go by. */
+static inline slot_no configuration_last_slot(const struct configuration *c)
+{
+    return mutant(MUTANT_CLOSE_IGNORED) ? UINT64_MAX : configuration_closes(c);
+}
+/* Does this START change the size? */
+static inline bool configuration_resizes(const struct configuration *c)
+{
+    return c->closed_slot && c->closed_life == c->resumed;
+}
+/* Where no certificate is needed: slot 0, and the checkpoint that START says the cluster was closed at. */
+static inline bool configuration_begins(const struct configuration *c, slot_no slot,
+                                        const struct digest *root)
+{
+    return slot == 0 || (slot == c->closed_slot && digest_equal(root, &c->closed_root));
+}
+
 /* May this RECONFIG be ordered? Authority, evidence and epochs, by what the ordered state knows; not whether its time has come. */
 enum verdict reconfig_admissible(const struct configuration *configuration, const struct reconfig *reconfig);
 
@@ -168,6 +200,13 @@ enum verdict configuration_reconfigure(struct configuration *configuration, cons
  * out of reach: the E that is missing may lag, and be unable to believe any later state before it knows the configuration.)
  */
 enum verdict configuration_follow(struct configuration *configuration, const struct frame *frame);
+
+/*
+ * Does this CONFIGURATION show that the cluster is closed: its last step is the CLOSE that is held, and f+1 E signed the checkpoint
+ * at the slot where it closes? Says which; f+1, for then a correct E has that state, and it cannot be another one's.
+ */
+bool configuration_closed(const struct configuration *configuration, const struct frame *frame, slot_no *slot,
+                          struct digest *root);
 
 /* Walks on along steps that are known to be right: executed, or vouched for. `known`: as configuration_follow makes it. */
 void configuration_walk(struct configuration *configuration, const struct chain *known);
@@ -186,9 +225,19 @@ bool configuration_agrees(const struct configuration *a, const struct configurat
 const uint8_t *configuration_retired_key(const struct configuration *configuration, replica_id replica,
                                          epoch_no epoch, slot_no slot);
 
+/* f of n: the most that n replicas tolerate. */
+static inline uint32_t faults_of(uint32_t replicas)
+{
+    return (replicas - 1) / 3;
+}
+/* Any two sets of so many share f+1, so a correct one; and n - f are so many. With n = 3f+1 it is 2f+1. */
+static inline uint32_t quorum_of(uint32_t replicas)
+{
+    return (replicas + faults_of(replicas) + 2) / 2;
+}
 static inline uint32_t quorum_vote(const struct configuration *c)
 {
-    return 2 * c->faults + 1;
+    return quorum_of(c->replicas);
 }
 static inline uint32_t quorum_one_correct(const struct configuration *c)
 {

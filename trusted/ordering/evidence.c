@@ -215,7 +215,7 @@ enum verdict evidence_new_view(const struct configuration *c, const struct frame
         selection_as_sent(selection, nv);
         return VERDICT_ACCEPT;
     }
-    if (!selection_compute(selection, set.input, set.count, c->faults))
+    if (!selection_compute(selection, set.input, set.count, quorum_vote(c)))
         return VERDICT_MISMATCH;
     return selection_matches(nv, selection) ? VERDICT_ACCEPT : VERDICT_MISMATCH;
 }

@@ -60,7 +60,9 @@
     M(DEAD_KEYS_INSTALLED, "dead-keys-installed", "safety")                                                  \
     M(LEARNER_COUNTS, "learner-counts", "safety")                                                            \
     M(LEARNER_WRITES, "learner-writes", "safety")                                                            \
-    M(CHAIN_NOT_KEPT, "chain-not-kept", "liveness")
+    M(CHAIN_NOT_KEPT, "chain-not-kept", "liveness")                                                          \
+    M(CLOSE_IGNORED, "close-ignored", "safety")                                                              \
+    M(CLOSED_ELSEWHERE, "closed-elsewhere", "safety")
 
 enum mutant {
     MUTANT_NONE,

@@ -60,9 +60,8 @@ static uint32_t objections(const struct slot_claims *claims, const struct slot_v
     return count;
 }
 
-static bool select_slot(struct slot_claims *claims, uint32_t faults, struct digest *batch)
+static bool select_slot(struct slot_claims *claims, uint32_t need, struct digest *batch)
 {
-    uint32_t need = 2 * faults + 1;
     sort(claims);
     for (uint32_t i = 0; i < claims->count; i++) {
         if (claims->voters - objections(claims, &claims->claim[i]) >= need || mutant(MUTANT_NO_OBJECTIONS)) {
@@ -72,14 +71,14 @@ static bool select_slot(struct slot_claims *claims, uint32_t faults, struct dige
     }
     memset(batch, 0, sizeof *batch);
     uint32_t silent = claims->voters - claims->count;
-    return silent >= (mutant(MUTANT_NULL_AT_F) ? faults : need);
+    return silent >= (mutant(MUTANT_NULL_AT_F) ? (need - 1) / 2 : need);
 }
 
 bool selection_compute(struct selection *selection, const struct selection_input *inputs, uint32_t count,
-                       uint32_t faults)
+                       uint32_t quorum)
 {
     CHECK(count <= REPLICAS_MAX);
-    if (count < 2 * faults + 1)
+    if (count < quorum)
         return false;
     slot_no top = 0;
     selection->stable_slot = 0;
@@ -100,7 +99,7 @@ bool selection_compute(struct selection *selection, const struct selection_input
     for (uint32_t i = 0; i < selection->count; i++) {
         struct slot_claims claims;
         collect(&claims, &cursors, inputs, count, selection->stable_slot + 1 + i);
-        if (!select_slot(&claims, faults, &selection->batch[i]))
+        if (!select_slot(&claims, quorum, &selection->batch[i]))
             return false;
     }
     return true;

@@ -175,7 +175,7 @@ enum verdict signers_check(const struct configuration *c, slot_no slot, const st
 enum verdict certificate_check(const struct configuration *c, slot_no slot, const struct digest *root,
                                struct slice signers)
 {
-    if (slot == 0)
+    if (configuration_begins(c, slot, root))
         return VERDICT_ACCEPT;
     if (!signer_list_ok(signers, REPLICAS_MAX))
         return VERDICT_MALFORMED;
@@ -188,6 +188,14 @@ enum verdict certificate_check(const struct configuration *c, slot_no slot, cons
     return signers_check(c, slot, root, signers, number, &step->chain, quorum_stable(c));
 }
 
+bool stable_begin(struct stable *stable, const struct configuration *c)
+{
+    bool risen = stable_adopt(stable, c->closed_slot, &c->closed_root, (struct slice){NULL, 0});
+    if (c->closed_slot && stable->certificate.slot == c->closed_slot)
+        stable->certificate.number = configuration_number_at(c, c->closed_slot);
+    return risen;
+}
+
 bool stable_adopt(struct stable *stable, slot_no slot, const struct digest *root, struct slice signers)
 {
     struct certificate *c = &stable->certificate;
@@ -196,7 +204,8 @@ bool stable_adopt(struct stable *stable, slot_no slot, const struct digest *root
     c->slot = slot;
     c->root = *root;
     c->number = signer_count(signers) ? signer_at(signers, 0).configuration : 0;
-    memcpy(c->signers, signers.data, signers.len);
+    if (signers.len)
+        memcpy(c->signers, signers.data, signers.len);
     c->signers_len = signers.len;
     return true;
 }

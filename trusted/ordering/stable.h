@@ -21,7 +21,8 @@ struct stable_candidate {
     uint8_t signature[SIGNATURE_BYTES];
 };
 
-/* A certificate: the slot up to which everything is settled. Slot 0 (the beginning) needs no signers. */
+/* A certificate: the slot up to which everything is settled. Slot 0 (the beginning) needs no signers, nor does the
+ * checkpoint that a cluster was closed at before it got another size. */
 struct certificate {
     slot_no slot;
     struct digest root;
@@ -54,6 +55,8 @@ enum verdict signers_check(const struct configuration *configuration, slot_no sl
  * the RECONFIGs that led there. */
 bool stable_shows_number(const struct stable *stable, configuration_no above, uint32_t need,
                          struct certificate *shown);
+/* Takes over what START says the cluster was closed at, if it is higher; true when it was. */
+bool stable_begin(struct stable *stable, const struct configuration *configuration);
 /* Takes over a checked certificate if it is higher; true when it was. */
 bool stable_adopt(struct stable *stable, slot_no slot, const struct digest *root, struct slice signers);
 

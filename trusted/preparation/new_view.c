@@ -46,7 +46,8 @@ void preparation_enter(struct preparation *p, view_no view, const struct selecti
     preparation_tell_view(p, out);
     for (uint32_t i = 0; i < selection->count; i++) {
         slot_no slot = selection->stable_slot + 1 + i;
-        if (window_check(prep_stable_slot(p), slot) != VERDICT_ACCEPT)
+        if (window_check(prep_stable_slot(p), slot) != VERDICT_ACCEPT ||
+            slot > configuration_last_slot(&p->configuration))
             continue;
         if (mutant(MUTANT_ADMISSION_ON_SELECTED) &&
             !voted_before(prep_slot_at(p, slot), &selection->batch[i]))

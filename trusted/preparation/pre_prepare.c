@@ -16,6 +16,8 @@ static enum verdict place_check(const struct preparation *p, const struct frame 
     if (frame->sender.id != primary_of(&p->configuration, vote->view) ||
         frame->sender.id == p->config.replica)
         return VERDICT_UNEXPECTED;
+    if (vote->slot > configuration_last_slot(&p->configuration))
+        return VERDICT_EARLY;
     return window_check(prep_stable_slot(p), vote->slot);
 }
 

@@ -54,7 +54,8 @@ static enum verdict propose_batch(struct preparation *p, const struct frame *fra
         return VERDICT_UNEXPECTED;
     if (p->next_slot <= prep_stable_slot(p))
         p->next_slot = prep_stable_slot(p) + 1;
-    if (window_check(prep_stable_slot(p), p->next_slot) != VERDICT_ACCEPT)
+    if (window_check(prep_stable_slot(p), p->next_slot) != VERDICT_ACCEPT ||
+        p->next_slot > configuration_last_slot(&p->configuration))
         return VERDICT_EARLY;
     uint8_t list[BATCH_BYTES_MAX];
     struct writer w = writer_to(list, sizeof list);

@@ -177,12 +177,28 @@ void preparation_entered(struct preparation *p)
     p->write_all = true;
 }
 
+/* Another number of replicas: everything up to the closed checkpoint is settled, and nothing above it was executed, so nobody is bound
+ * by a vote any more. */
+static void begin_resized(struct preparation *p)
+{
+    for (unsigned i = 0; i < WINDOW; i++)
+        p->slot[i] = (struct prep_slot){.parked_list = p->slot[i].parked_list};
+    stable_init(&p->stable);
+    p->whole_above = 0;
+}
+
 enum verdict preparation_resume(struct preparation *p, struct outbox *out)
 {
-    if (p->sealing.recalled && !start_follows(p, &p->configuration))
+    const struct configuration *c = &p->configuration;
+    if (p->sealing.recalled &&
+        (!start_follows(p, c) || (prep_stable_slot(p) > c->closed_slot && configuration_resizes(c))))
         return VERDICT_MISMATCH;
     if (!p->sealing.recalled)
-        p->whole_above = p->configuration.resumed ? UINT64_MAX : auth_counts_above(&p->auth);
+        p->whole_above = c->resumed ? UINT64_MAX : auth_counts_above(&p->auth);
+    if (configuration_resizes(c) && auth_counts_above(&p->auth) == 0)
+        begin_resized(p);
+    if (stable_begin(&p->stable, c))
+        preparation_truncated(p);
     p->started = true;
     p->view = p->configuration.view;
     /* View 0 needs no NEW-VIEW, for the first epochs only: who starts anew may have voted there. */

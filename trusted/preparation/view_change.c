@@ -101,7 +101,7 @@ static void try_new_view(struct preparation *p, view_no view, struct outbox *out
     struct chosen chosen;
     struct selection selection;
     choose(p, view, &chosen);
-    if (!selection_compute(&selection, chosen.input, chosen.count, p->configuration.faults))
+    if (!selection_compute(&selection, chosen.input, chosen.count, quorum_vote(&p->configuration)))
         return;
     emit_new_view(p, view, &selection, &chosen, out);
     p->new_view_made = view;

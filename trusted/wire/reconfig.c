@@ -5,7 +5,7 @@
 WIRE_CODE(reconfig, RECONFIG_FIELDS)
 WIRE_CODE(renewal, RENEWAL_FIELDS)
 
-static_assert(8 + 4 + 8 + 4 + RENEWALS_MAX * renewal_BYTES + 2 * (4 + ADDRESS_BYTES_MAX) + 4 + 64 <=
+static_assert(8 + 4 + 8 + 4 + 4 + RENEWALS_MAX * renewal_BYTES + 2 * (4 + ADDRESS_BYTES_MAX) + 4 + 64 <=
                   RECONFIG_BYTES_MAX,
               "the largest fits");
 
@@ -23,10 +23,20 @@ static bool address_ok(struct slice text)
     return true;
 }
 
+/* It names a size, and nothing beside it. */
+static bool close_ok(const struct reconfig *m)
+{
+    return m->size >= REPLICAS_MIN && m->size <= REPLICAS_MAX && m->replica == 0 && m->members.len == 0 &&
+           m->peer.len + m->client.len == 0 && m->signature.len == 64;
+}
+
 enum verdict reconfig_body_check(struct slice body, struct reconfig *reconfig)
 {
     if (body.len > RECONFIG_BYTES_MAX || !reconfig_decode(body, reconfig))
         return VERDICT_MALFORMED;
+    if (reconfig->size)
+        return close_ok(reconfig) && reconfig->configuration != UINT64_MAX ? VERDICT_ACCEPT
+                                                                           : VERDICT_MALFORMED;
     if (!renewal_list_ok(reconfig->members, RENEWALS_MAX) || renewal_count(reconfig->members) == 0 ||
         reconfig->replica >= REPLICAS_MAX || reconfig->configuration == UINT64_MAX ||
         (reconfig->signature.len != 0 && reconfig->signature.len != 64))

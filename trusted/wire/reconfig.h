@@ -17,7 +17,8 @@
 /* `attempt`: one that was executed in vain (too many were pending) is not the next one. */
 #define RECONFIG_FIELDS(F)                                                                                   \
     F(u64, configuration)                                                                                    \
-    F(u32, replica) F(u64, attempt) F(slice, members) F(slice, peer) F(slice, client) F(slice, signature)
+    F(u32, replica)                                                                                          \
+    F(u64, attempt) F(slice, members) F(slice, peer) F(slice, client) F(u32, size) F(slice, signature)
 WIRE_STRUCT(reconfig, RECONFIG_FIELDS)
 
 /*
@@ -42,7 +43,13 @@ WIRE_LIST(renewal, RENEWAL_FIELDS)
 /* What the administrator signs: cluster and body up to the signature. */
 #define RECONFIG_TAG "redoubt reconfig"
 
-/* On the message alone: host and compartments, one at least, each once and in this order; a host only with a signature. */
+/*
+ * A RECONFIG whose `size` is not 0 is a CLOSE: above its activation slot nothing is executed any more, so that a START can go on
+ * from the checkpoint there with `size` replicas. It names nothing else, and only the administrator may sign one.
+ */
+
+/* On the message alone: host and compartments, one at least, each once and in this order; a host only with a signature; or
+ * a size and nothing else. */
 enum verdict reconfig_check(const struct frame *frame, struct reconfig *reconfig);
 enum verdict reconfig_body_check(struct slice body, struct reconfig *reconfig);
 

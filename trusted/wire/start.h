@@ -8,6 +8,11 @@
  * not change (replicas that executed a slot before it and others that do so after it must get the same root). `steps` and
  * `ordered` say what that state knows of RECONFIGs: how the last numbers came about, and the epochs that were ordered. The
  * keys in `members` are later than all of those, and in force everywhere. `view` is the first to be entered, by NEW-VIEW.
+ * A START that changes how many replicas there are resumes too, but from `closed_slot` and `closed_root`: the checkpoint at which a
+ * CLOSE (wire/reconfig.h) ended what was before. That checkpoint needs no certificate from then on, like slot 0 at a founding; no vote
+ * of before goes over, since nothing above it was executed, and `retired` is empty. `closed_life` is its `resumed`; later
+ * STARTs keep the three.
+ *
  * `retired` are the signing keys of E of before, so that certificates made of their CHECKPOINTs still count. No group keys
  * are attached: who has its log has its own sealed, and gives it to who has not.
  */
@@ -23,9 +28,11 @@
     F(u8, fast_reads)                                                                                        \
     F(u16, faults)                                                                                           \
     F(u64, configuration)                                                                                    \
-    F(u32, replicas) F(u32, write_quorum) F(u32, read_quorum) F(u64, view_timeout_us) F(key, group_public)   \
-        F(slice, members) F(slice, origins) F(u64, resumed) F(u64, view) F(slice, retired)                   \
-            F(slice, platforms) F(slice, steps) F(slice, ordered) F(slice, genesis)
+    F(u32, replicas)                                                                                         \
+    F(u32, write_quorum) F(u32, read_quorum) F(u64, view_timeout_us) F(key, group_public) F(slice, members)  \
+        F(slice, origins) F(u64, resumed) F(u64, view) F(slice, retired) F(slice, platforms) F(slice, steps) \
+            F(slice, ordered) F(slice, genesis) F(u64, closed_slot) F(digest, closed_root)                   \
+                F(u64, closed_life)
 WIRE_STRUCT(start, START_FIELDS)
 
 /* One incarnation of a compartment (or a host): in force for slots above `after`, until a later one of the same compartment
@@ -42,8 +49,9 @@ WIRE_LIST(member, MEMBER_FIELDS)
 WIRE_STRUCT(retired, RETIRED_FIELDS)
 WIRE_LIST(retired, RETIRED_FIELDS)
 
-/* A number that RECONFIGs led to (or the founding's, at slot 0), at which slot, and the chain digest. Ascending, without gaps. */
-#define KNOWN_STEP_FIELDS(F) F(u64, number) F(u64, slot) F(digest, chain)
+/* A number that RECONFIGs led to (or the founding's, at slot 0), at which slot, the chain digest, and the size that a CLOSE named
+ * (else 0). Ascending, without gaps. */
+#define KNOWN_STEP_FIELDS(F) F(u64, number) F(u64, slot) F(digest, chain) F(u32, size)
 WIRE_STRUCT(known_step, KNOWN_STEP_FIELDS)
 WIRE_LIST(known_step, KNOWN_STEP_FIELDS)
 
