@@ -10,9 +10,13 @@
 # Simulator seeds, mutants, the explorer and the rules on symbols are ctest tests too.
 
 set(TEST_INCLUDES include trusted protocol access host sim test test/lib)
-set(REAL_PARTS host_client host protocol client_core shell ${SPLIT} crypto_sodium)
+set(REAL_PARTS host_client host protocol client_core shell troxy ${SPLIT} crypto_sodium)
 
-redoubt_library(test_lib SOURCES test/lib/*.c INCLUDES ${TEST_INCLUDES} DEFINITIONS _GNU_SOURCE)
+if(NOT HIREDIS_FOUND OR NOT HTTP_PARSER)
+  message(FATAL_ERROR "hiredis or http-parser is missing: run tools/install-deps")
+endif()
+redoubt_library(test_lib SOURCES test/lib/*.c INCLUDES ${TEST_INCLUDES} DEFINITIONS _GNU_SOURCE
+                LINKS PkgConfig::HIREDIS ${HTTP_PARSER})
 
 # redoubt_tests(LABEL PATTERN LIBRARY...): one cmocka program per file.
 function(redoubt_tests label pattern)
