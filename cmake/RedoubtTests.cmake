@@ -111,6 +111,9 @@ redoubt_tests(unit test/unit/test_*.c ${REAL_PARTS})
 redoubt_tests(unit test/unit/sim_test_*.c ${SIM_PARTS})
 redoubt_tests(paper test/paper/test_*.c ${SIM_PARTS})
 
+add_executable(link_probe test/e2e/link_probe.c) # test/e2e/link.sh
+redoubt_compile(link_probe DEFINITIONS _GNU_SOURCE)
+
 foreach(kind scenario e2e)
   redoubt_glob(scripts test/${kind}/*.sh)
   foreach(script ${scripts})
