@@ -5,8 +5,9 @@
  *     link_probe echo PORT                                          serves until it is killed; prints `ready`
  *     link_probe measure PORT CONNECTIONS SECONDS PERIOD_MS EXPECTED_US
  *
- * measure prints one JSON document: by how much round trips took longer than expected. Sends are spread evenly over the period,
- * so a probe of the echo itself, without a link, shows what machine and probe add by themselves.
+ * measure prints one JSON document: by how much round trips took longer than expected (error_us), and by how much the probe was
+ * late to send, by its own clock (own_us): what the machine does to any process that waits for a time. Sends are spread evenly over
+ * the period.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -115,14 +116,30 @@ struct connection {
     uint64_t sent_us;
 };
 
+struct sample {
+    size_t count;
+    int64_t value[];
+};
+
 struct measure {
     struct connection *connection;
     size_t connections;
     uint64_t start_us, period_us, expected_us;
     uint64_t sends, skipped;
-    int64_t *error_us;
-    size_t errors, most;
+    struct sample *error, *own; /* in microseconds */
+    size_t most;
 };
+
+static bool warm(const struct measure *m, uint64_t at_us)
+{
+    return at_us > m->start_us + WARM_UP_US;
+}
+
+static void add(const struct measure *m, struct sample *sample, int64_t value)
+{
+    if (sample->count < m->most)
+        sample->value[sample->count++] = value;
+}
 
 static uint64_t send_time(const struct measure *m)
 {
@@ -133,7 +150,10 @@ static void send_due(struct measure *m)
 {
     static const char message[MESSAGE_BYTES];
     for (uint64_t now = clock_us(); send_time(m) <= now; now = clock_us()) {
-        struct connection *c = &m->connection[m->sends++ % m->connections];
+        struct connection *c = &m->connection[m->sends % m->connections];
+        if (warm(m, now))
+            add(m, m->own, (int64_t)(now - send_time(m)));
+        m->sends++;
         if (c->missing) {
             m->skipped++;
             continue;
@@ -152,8 +172,8 @@ static void take_answer(struct measure *m, struct connection *c)
     if (n <= 0)
         die("recv");
     c->missing -= (size_t)n;
-    if (c->missing == 0 && c->sent_us > m->start_us + WARM_UP_US && m->errors < m->most)
-        m->error_us[m->errors++] = (int64_t)(clock_us() - c->sent_us) - (int64_t)m->expected_us;
+    if (c->missing == 0 && warm(m, c->sent_us))
+        add(m, m->error, (int64_t)(clock_us() - c->sent_us) - (int64_t)m->expected_us);
 }
 
 static void wait_until(int timer, uint64_t at_us)
@@ -169,19 +189,27 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static void print_sample(const char *name, struct sample *sample)
+{
+    const int64_t *value = sample->value;
+    size_t count = sample->count;
+    qsort(sample->value, count, sizeof *value, by_size);
+    printf(",\"%s\":{\"min\":%lld,\"p50\":%lld,\"p99\":%lld,\"p999\":%lld,\"max\":%lld}", name,
+           (long long)value[0], (long long)value[count / 2], (long long)value[count * 99 / 100],
+           (long long)value[count * 999 / 1000], (long long)value[count - 1]);
+}
+
 static int print_result(struct measure *m)
 {
-    if (m->errors == 0) {
+    if (m->error->count == 0 || m->own->count == 0) {
         fputs("link_probe: no answers\n", stderr);
         return 1;
     }
-    qsort(m->error_us, m->errors, sizeof *m->error_us, by_size);
-    printf("{\"connections\":%zu,\"round_trips\":%zu,\"skipped\":%llu,\"expected_us\":%llu,"
-           "\"error_us\":{\"min\":%lld,\"p50\":%lld,\"p99\":%lld,\"p999\":%lld,\"max\":%lld}}\n",
-           m->connections, m->errors, (unsigned long long)m->skipped, (unsigned long long)m->expected_us,
-           (long long)m->error_us[0], (long long)m->error_us[m->errors / 2],
-           (long long)m->error_us[m->errors * 99 / 100], (long long)m->error_us[m->errors * 999 / 1000],
-           (long long)m->error_us[m->errors - 1]);
+    printf("{\"connections\":%zu,\"round_trips\":%zu,\"skipped\":%llu,\"expected_us\":%llu", m->connections,
+           m->error->count, (unsigned long long)m->skipped, (unsigned long long)m->expected_us);
+    print_sample("error_us", m->error);
+    print_sample("own_us", m->own);
+    puts("}");
     return 0;
 }
 
@@ -206,10 +234,11 @@ static int measure(char **argv)
         return 2;
     m.most = m.connections * (seconds * 1000000u / m.period_us + 1);
     m.connection = calloc(m.connections, sizeof *m.connection);
-    m.error_us = calloc(m.most, sizeof *m.error_us);
+    m.error = calloc(1, sizeof *m.error + m.most * sizeof *m.error->value);
+    m.own = calloc(1, sizeof *m.own + m.most * sizeof *m.own->value);
     int epoll = must(epoll_create1(EPOLL_CLOEXEC), "epoll");
     int timer = must(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK), "timerfd");
-    if (!m.connection || !m.error_us)
+    if (!m.connection || !m.error || !m.own)
         die("memory");
     connect_all(&m, argv[2], epoll);
     watch(epoll, timer, UINT64_MAX);
@@ -224,7 +253,11 @@ static int measure(char **argv)
             if (event[i].data.u64 != UINT64_MAX)
                 take_answer(&m, &m.connection[event[i].data.u64]);
     }
-    return print_result(&m);
+    int result = print_result(&m);
+    free(m.connection);
+    free(m.error);
+    free(m.own);
+    return result;
 }
 
 int main(int argc, char **argv)
