@@ -106,6 +106,7 @@ static void chunked_bodies_are_read(void **unused)
     expect_text(CHUNKED "5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n", CHUNKED_TEXT "hello!\n-- 77\n== idle\n");
     expect_text(CHUNKED "00A;x=\"y\tz\";\r\n0123456789\r\n0000;a\r\nX:\ty\r\nDate:\r\n\r\nGET / H",
                 CHUNKED_TEXT "0123456789\n-- 105\n== more\n");
+    expect_text(CHUNKED "0001\r\na\r\n00001\r\nb\r\n000000\r\n\r\n", CHUNKED_TEXT "ab\n-- 85\n== idle\n");
     expect_text(CHUNKED "5\r\nhel", CHUNKED_TEXT "hel== more\n");
 }
 
@@ -245,6 +246,8 @@ static void everything_else_is_refused(void **unused)
         /* chunks */
         {400, CHUNKED "\r\nhello\r\n0\r\n\r\n"},
         {400, CHUNKED ";a\r\nhello\r\n0\r\n\r\n"},
+        {400, CHUNKED "\r\n\r\n"},
+        {400, CHUNKED ";a\r\n\r\n"},
         {400, CHUNKED "5\nhello\r\n0\r\n\r\n"},
         {400, CHUNKED "5 \r\nhello\r\n0\r\n\r\n"},
         {400, CHUNKED " 5\r\nhello\r\n0\r\n\r\n"},
@@ -280,6 +283,18 @@ static void everything_else_is_refused(void **unused)
         print_error("%s\ngave %u instead of %u\n", cases[i].input, whole.status, cases[i].status);
         fail();
     }
+}
+
+/* Whoever debugs a client is told what is wrong with it, and where reading stopped. */
+static void refusals_say_why(void **unused)
+{
+    (void)unused;
+    expect_text("GET / HTTP/1.1\n", "== refused 400 at 15: a line that does not end with CR LF\n");
+    expect_text("GET / HTTP/1.1\r\n" H " b\r\n", "== refused 400 at 29: a folded header\n");
+    expect_text("GET / HTTP/1.1\r\n" H "A\x01", "== refused 400 at 27: a control character in the head\n");
+    expect_text("GET / HTTP/1.1\r\n" H "\r\nGET / HTTP/3.0\r\n",
+                "GET / HTTP/1.1 stays\nHost: a\n\n\n-- 27\n"
+                "== refused 505 at 43: HTTP/1.1 and HTTP/1.0 are spoken here\n");
 }
 
 static void a_nul_is_refused_anywhere_in_a_head(void **unused)
@@ -499,6 +514,7 @@ int main(void)
         cmocka_unit_test(chunked_bodies_are_read),
         cmocka_unit_test(expectations_are_told),
         cmocka_unit_test(everything_else_is_refused),
+        cmocka_unit_test(refusals_say_why),
         cmocka_unit_test(a_nul_is_refused_anywhere_in_a_head),
         cmocka_unit_test(limits_hold_to_the_byte),
         cmocka_unit_test(chunks_together_stay_below_the_limit),
