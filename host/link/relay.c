@@ -265,10 +265,10 @@ static void on_event(struct stream *stream, bool readable, bool writable)
     struct relay *relay = end->pair->relay;
     if (end->connecting) {
         call_answered(end);
-    } else {
+    } else if (!end->failed) { /* libuv may have had more events of it at hand */
         if (readable)
             end_read(end);
-        if (writable && !end->pair->closing)
+        if (writable || stream->watched == 0) /* 0: there was an error, but perhaps bytes before it */
             end_flush(end);
     }
     deliver(relay); /* many may be ready to be read: what is due does not wait for them */

@@ -22,6 +22,11 @@ end_link() {
     [ "$(wc -l <"$tmp/link.json")" -eq 1 ] || fail "not exactly one JSON document"
 }
 
+# gone: whether the link has neither connections nor bytes of them any more.
+gone() {
+    kill -USR1 "$link_pid" && sleep 0.2 && tail -1 "$tmp/link.out" | grep -q '"open":0,.*"held_bytes":0,'
+}
+
 # said EXPRESSION: of the statistics `s`, in Python.
 said() {
     python3 -c 'import json,sys; s = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$tmp/link.json" "$1"
@@ -247,6 +252,44 @@ while got < sent:
 '
 end_link
 [ "$(said 's["held_max_bytes"] <= 1300000')" = True ] || fail "memory: $(cat "$tmp/link.json")"
+
+# ---- connections that come and go in every way, at either end: nothing of them stays
+start_link --delay-ms 8 --jitter-ms 8 --loss 5% --rate-mbit 200 --seed 4
+python "churn" '
+import random
+random.seed(9)
+l = listen()
+def leave(s):
+    try:
+        for _ in range(random.randrange(4)):
+            s.settimeout(random.random() / 20 + 0.001)
+            if random.random() < 0.6:
+                s.send(b"x" * random.choice((1, 1000, 300000)))
+            elif random.random() < 0.2:
+                s.shutdown(socket.SHUT_WR)
+            else:
+                s.recv(100000)
+    except OSError:
+        pass
+    reset(s) if random.random() < 0.4 else s.close()
+def serve():
+    while True:
+        try:
+            s, _ = l.accept()
+        except OSError:
+            return
+        leave(s)
+def call():
+    for _ in range(40):
+        leave(connect())
+servers = [threading.Thread(target=serve, daemon=True) for _ in range(4)]
+callers = [threading.Thread(target=call) for _ in range(8)]
+for t in servers + callers: t.start()
+for t in callers: t.join()
+'
+wait_for 20 gone || fail "connections stay: $(tail -1 "$tmp/link.out")"
+end_link
+[ "$(said 's["connections"]["opened"]')" = 320 ] || fail "churn: $(cat "$tmp/link.json")"
 
 # ---- a thousand connections: figures for people, and a bound that a busy machine keeps
 "$bin/link_probe" echo $to >"$tmp/echo.out" &
