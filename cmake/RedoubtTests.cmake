@@ -10,9 +10,13 @@
 # Simulator seeds, mutants, the explorer and the rules on symbols are ctest tests too.
 
 set(TEST_INCLUDES include trusted protocol access host sim test test/lib)
-set(REAL_PARTS host_client host protocol client_core shell ${SPLIT} crypto_sodium)
+set(REAL_PARTS host_client host protocol client_core shell troxy ${SPLIT} crypto_sodium)
 
-redoubt_library(test_lib SOURCES test/lib/*.c INCLUDES ${TEST_INCLUDES} DEFINITIONS _GNU_SOURCE)
+if(NOT HIREDIS_FOUND OR NOT HTTP_PARSER)
+  message(FATAL_ERROR "hiredis or http-parser is missing: run tools/install-deps")
+endif()
+redoubt_library(test_lib SOURCES test/lib/*.c INCLUDES ${TEST_INCLUDES} DEFINITIONS _GNU_SOURCE
+                LINKS PkgConfig::HIREDIS ${HTTP_PARSER})
 
 # redoubt_tests(LABEL PATTERN LIBRARY...): one cmocka program per file.
 function(redoubt_tests label pattern)
@@ -106,6 +110,9 @@ endif()
 redoubt_tests(unit test/unit/test_*.c ${REAL_PARTS})
 redoubt_tests(unit test/unit/sim_test_*.c ${SIM_PARTS})
 redoubt_tests(paper test/paper/test_*.c ${SIM_PARTS})
+
+add_executable(link_probe test/e2e/link_probe.c) # test/e2e/link.sh
+redoubt_compile(link_probe DEFINITIONS _GNU_SOURCE)
 
 foreach(kind scenario e2e)
   redoubt_glob(scripts test/${kind}/*.sh)

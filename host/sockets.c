@@ -73,7 +73,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct stream *stream = poll->data;
     if (!stream->open)
         return;
-    /* An error on the descriptor shows as readable: the read says which. */
+    /* An error on the descriptor shows as readable: the read says which, though bytes that came before it are read first. libuv
+     * does not watch it any more then; the next flush or pause watches it again. */
+    if (status < 0)
+        stream->watched = 0;
     bool readable = status < 0 || (events & (UV_READABLE | UV_DISCONNECT));
     stream->on_event(stream, readable, (events & UV_WRITABLE) != 0);
 }

@@ -36,6 +36,7 @@ static const struct command {
     {"fault", cmd_fault, "ask a replica to misbehave, for demos and tests"},
     {"call", cmd_call, "one operation through the client library"},
     {"bench", cmd_bench, "load, and what it took"},
+    {"link", cmd_link, "a slow line to any TCP service, emulated"},
     {"sim", cmd_sim, "whole clusters in one thread from one seed"},
 };
 

@@ -58,9 +58,25 @@
 
 #define TIME_AHEAD_MAX_US 1000000u /* a batch's time may run ahead of a backup's clock by this */
 
+/* What a stock client may send. One request holds one largest value at most, so that it makes one operation. */
+#define HTTP_REQUEST_LINE_MAX     8192u           /* RFC 9112 asks for 8000 at least */
+#define HTTP_HEAD_MAX             (16u * 1024u)   /* request line and headers; browsers send 1 to 4 KiB */
+#define HTTP_FIELDS_MAX           64u             /* header lines; browsers send some 20 */
+#define HTTP_BODY_MAX             (1024u * 1024u) /* a largest value */
+#define HTTP_CHUNK_DIGITS_MAX     8u              /* of a chunk's size; more than the body's limit needs */
+#define HTTP_CHUNK_EXTENSIONS_MAX 1024u           /* bytes, in one body; nobody uses them */
+#define HTTP_TRAILERS_MAX         4096u           /* bytes; they are dropped */
+#define RESP_ARGS_MAX             4096u           /* of one command: MSET of 2000 keys fits */
+#define RESP_ARG_MAX              (1024u * 1024u) /* a largest value */
+#define RESP_COMMAND_MAX          (OP_MAX + 64u * 1024u) /* all arguments and the lengths before them */
+#define RESP_INLINE_MAX           (64u * 1024u) /* a line typed by a person; as redis-server has it */
+
 static_assert(WINDOW % CHECKPOINT_INTERVAL == 0, "the window ends on a checkpoint");
 static_assert(RING_BYTES >= 2 * FRAME_MAX, "a ring holds two largest frames");
 static_assert(REPLY_BODY_MAX + 65536 <= FRAME_MAX, "a reply fits a frame");
+static_assert(HTTP_REQUEST_LINE_MAX < HTTP_HEAD_MAX, "headers have room behind the longest request line");
+static_assert(HTTP_BODY_MAX < OP_MAX && RESP_ARG_MAX < OP_MAX, "a value and its key make an operation");
+static_assert(HTTP_BODY_MAX < (1ull << (4 * HTTP_CHUNK_DIGITS_MAX)), "a chunk can be as large as a body");
 static_assert(BUNDLE_BODY_MAX + 65536 <= FRAME_MAX, "a bundle fits a frame");
 
 #endif
