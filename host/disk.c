@@ -354,20 +354,16 @@ static void tell_state(struct replica *r, enum journal_state state)
 }
 
 /* E was asked to save, and has not come to the checkpoint at which it does: without votes it never would. */
-static bool on_the_way(const struct replica *r)
+static bool on_the_way(const struct disk *d)
 {
-    struct engine_status status;
-    if (!r->disk.save_asked || r->disk.save_refused)
-        return false;
-    r->engine_type->status(r->engine, &status);
-    return status.executed < r->disk.save_due;
+    return d->save_asked && !d->save_begun && !d->save_refused;
 }
 
 /* At log_mb P and C are given nothing until a checkpoint is saved and the log is shorter. */
 static void watch_length(struct replica *r, uint64_t bytes)
 {
     struct disk *d = &r->disk;
-    bool long_now = bytes >= (uint64_t)r->config.log_mb << 20 && !on_the_way(r);
+    bool long_now = bytes >= (uint64_t)r->config.log_mb << 20 && !on_the_way(d);
     if (long_now == d->too_long)
         return;
     d->too_long = long_now;
@@ -388,9 +384,13 @@ bool disk_is_deaf(const struct disk *d)
     return d->on && d->told != JOURNAL_GOOD;
 }
 
-bool disk_starves(const struct disk *d, uint32_t kind)
+/* A CHECKPOINT makes P and C promise nothing, and write the full record without which what is before it cannot be cut off. */
+bool disk_starves(const struct disk *d, const struct action *action)
 {
-    return d->on && (d->told == JOURNAL_FAILED || d->chain_failed || (d->too_long && kind != KIND_EXECUTION));
+    const struct slice *frame = &action->parts[0];
+    bool checkpoint = frame->len > 1 && frame->data[1] == FRAME_CHECKPOINT;
+    return d->on && (d->told == JOURNAL_FAILED || d->chain_failed ||
+                     (d->too_long && action->to != KIND_EXECUTION && !checkpoint));
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -452,6 +452,7 @@ bool disk_takes_piece(struct replica *r, struct slice bytes)
         !local_saved_decode(frame.body, &piece) || d->saving_since_us)
         return true;
     d->saving_since_us = d->save_heard_us = r->now_us;
+    d->save_begun = true;
     d->piece = piece.number;
     d->last_piece = piece.last != 0;
     saved_put(d->saved, piece.slot, piece.number, piece.last != 0, piece.leaf_count, frame.attachment);
@@ -494,19 +495,18 @@ static void on_saved(uv_poll_t *poll, int status, int events)
 
 static void save_ask(struct replica *r)
 {
-    struct engine_status status;
-    r->engine_type->status(r->engine, &status);
     r->disk.save_asked = true;
+    r->disk.save_begun = false;
     r->disk.save_heard_us = r->now_us;
-    r->disk.save_due = (status.executed / CHECKPOINT_INTERVAL + 1) * CHECKPOINT_INTERVAL;
     give_save(r, 0);
 }
 
-/* E gave a save up (for a transfer, or it lacked memory) and begins another at the next checkpoint; or it could not even begin. */
-static bool was_given_up(const struct replica *r)
+/* Nothing comes: E gave a save up (for a transfer, or it lacked memory) and begins another at the next checkpoint; or it could not even
+ * begin. It is asked again, and votes may lead there. */
+static bool is_silent(const struct replica *r)
 {
     const struct disk *d = &r->disk;
-    return d->save_asked && !d->saving_since_us && r->now_us - d->save_heard_us > SAVE_SILENCE_US && !on_the_way(r);
+    return d->save_asked && !d->saving_since_us && r->now_us - d->save_heard_us > SAVE_SILENCE_US;
 }
 
 /* E may stand still while it saves, so the replicas do it one after the other. */
@@ -523,7 +523,7 @@ void disk_tick(struct replica *r)
     bool turn = second == (uint64_t)r->options.id * SAVE_PERIOD_S / r->config.replicas;
     /* A life may begin with a log that is long already. */
     bool pressed = since > limit / 4 || (stats.bytes >= limit / 2 && (worth || d->saves == 0));
-    if (!d->saved_failed && (d->save_asked ? was_given_up(r) : pressed || (turn && worth)))
+    if (!d->saved_failed && (d->save_asked ? is_silent(r) : pressed || (turn && worth)))
         save_ask(r);
     watch_length(r, stats.bytes);
 }

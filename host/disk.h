@@ -37,8 +37,8 @@ struct disk {
     uint64_t saving_since_us, saved_us, saves;
     bool save_asked, saved_failed, chain_failed;
     bool save_refused; /* the last one, for lack of room */
-    uint64_t save_heard_us; /* when it was asked, or last gave or got something */
-    slot_no save_due;  /* the checkpoint at which E saves, once it was asked */
+    uint64_t save_heard_us; /* when E was asked, or last gave or got something */
+    bool save_begun;   /* E has come to the checkpoint at which it saves */
     bool too_long;     /* the log: P and C are given nothing */
     uint64_t piece;    /* in the hands of `saved` */
     bool last_piece;
@@ -58,8 +58,8 @@ void disk_persist(struct replica *r, const struct action *action);
 bool disk_holds(struct disk *disk, const struct action *action);
 /* No room, or worse: what comes from outside is not taken in, so that nothing grows; peers send it again. */
 bool disk_is_deaf(const struct disk *disk);
-/* Is this kind of compartment given nothing, so that it promises nothing? */
-bool disk_starves(const struct disk *disk, uint32_t kind);
+/* Is that compartment not given this, so that it promises nothing? */
+bool disk_starves(const struct disk *disk, const struct action *action);
 /* Once per round: what was appended starts on its way. */
 void disk_push(struct disk *disk);
 /* Once a second. */

@@ -169,7 +169,7 @@ void replica_carry_out(struct replica *r, const struct action *action)
         break;
     case ACTION_GIVE:
         if (action->to >= KIND_PREPARATION && action->to <= KIND_EXECUTION &&
-            !disk_starves(&r->disk, action->to))
+            !disk_starves(&r->disk, action))
             give(r, (enum kind)action->to, action->parts, count, action->local);
         break;
     case ACTION_TIMER:

@@ -59,6 +59,7 @@ struct journal {
     pthread_cond_t wake;
     pthread_t thread;
     bool thread_runs, busy, ending;
+    bool tidy; /* `forget` rose: files may go though nothing is written */
     uint64_t durable, forget;
     enum journal_state state;
     char problem[PATH_BYTES + 256];
@@ -473,17 +474,18 @@ static void *thread_main(void *context)
     struct journal *j = context;
     for (;;) {
         pthread_mutex_lock(&j->lock);
-        while (!j->busy && !j->ending)
+        while (!j->busy && !j->ending && !j->tidy)
             pthread_cond_wait(&j->wake, &j->lock);
-        bool work = j->busy;
+        bool work = j->busy, tidy = j->tidy;
+        j->tidy = false;
         pthread_mutex_unlock(&j->lock);
-        if (!work)
+        if (!work && !tidy)
             return NULL;
         uint64_t began = clock_us();
-        bool good = group_write(j);
+        bool good = !work || group_write(j);
         forget_files(j);
         pthread_mutex_lock(&j->lock);
-        if (good) {
+        if (work && good) {
             j->state = JOURNAL_GOOD;
             j->problem[0] = 0;
             j->durable = j->group.next;
@@ -491,7 +493,8 @@ static void *thread_main(void *context)
             j->stats.sync_us = clock_us() - began;
         }
         j->stats.bytes = (j->segments + j->spares) * j->file_bytes;
-        j->busy = !good && j->state == JOURNAL_FAILED; /* a failed one takes nothing any more */
+        if (work)
+            j->busy = !good && j->state == JOURNAL_FAILED; /* a failed one takes nothing any more */
         bool stop = !good;
         pthread_mutex_unlock(&j->lock);
         notify(j);
@@ -618,8 +621,11 @@ uint64_t journal_durable(const struct journal *j)
 void journal_forget(struct journal *j, uint64_t below)
 {
     pthread_mutex_lock(&j->lock);
-    if (below > j->forget)
+    if (below > j->forget) {
         j->forget = below;
+        j->tidy = true;
+        pthread_cond_signal(&j->wake);
+    }
     pthread_mutex_unlock(&j->lock);
 }
 

@@ -710,6 +710,25 @@ static void a_parting_that_shows_a_later_checkpoint_goes_to_own_e(void **state)
     assert_int_equal(count(ACTION_GIVE, E, FRAME_PARTING), 1);
 }
 
+/* A resumed cluster goes on to its next checkpoint by itself; to where a log that begins now is whole, if one was lost. */
+static void a_resumed_cluster_fills_to_where_its_logs_are_whole(void **state)
+{
+    (void)state;
+    struct broker *b = broker;
+    b->held.resumed = 1;
+    for (unsigned k = 0; k < MEMBER_KINDS; k++)
+        for (replica_id r = 0; r < 4; r++)
+            b->held.member[k][r].head = test_digest(1 + r);
+    splitbft_engine.resume(broker, 5, 0);
+    assert_int_equal(b->fill_until, CHECKPOINT_INTERVAL);
+    memset(&b->held.member[C - KIND_HOST][3].head, 0, sizeof(struct digest));
+    splitbft_engine.resume(broker, 5, 0);
+    assert_int_equal(b->fill_until, CHECKPOINT_INTERVAL + WINDOW);
+    b->held.member[C - KIND_HOST][3].after = 7; /* that one came by a RECONFIG: it is another matter */
+    splitbft_engine.resume(broker, 5, 0);
+    assert_int_equal(b->fill_until, CHECKPOINT_INTERVAL);
+}
+
 /* --- checkpoints ------------------------------------------------------------------------------------------------------ */
 
 static void turns(unsigned count)
@@ -1423,6 +1442,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_primary_that_shows_many_batches_fills_no_disk, setup_durable,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_parting_that_shows_a_later_checkpoint_goes_to_own_e, setup_durable,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_resumed_cluster_fills_to_where_its_logs_are_whole, setup_durable,
                                         teardown),
         T(the_last_checkpoint_goes_to_own_p_and_c),
         T(the_last_checkpoint_is_sent_again_to_who_is_in_no_view),

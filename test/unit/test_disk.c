@@ -75,11 +75,31 @@ static void what_peers_are_sent_does_not_pile_up(void **state)
     free(frame);
 }
 
+/* At log_mb P and C promise nothing more; but what lets them write the log anew passes. */
+static void at_its_length_p_and_c_get_checkpoints_only(void **state)
+{
+    (void)state;
+    uint8_t frame[] = {1, FRAME_PREPARE, 0};
+    struct action action = {.kind = ACTION_GIVE, .to = KIND_CONFIRMATION, .parts = {{frame, sizeof frame}}};
+    assert_false(disk_starves(&disk, &action));
+    disk.too_long = true;
+    assert_true(disk_starves(&disk, &action));
+    frame[1] = FRAME_CHECKPOINT;
+    assert_false(disk_starves(&disk, &action));
+    frame[1] = FRAME_COMMIT;
+    action.to = KIND_EXECUTION;
+    assert_false(disk_starves(&disk, &action));
+    frame[1] = FRAME_CHECKPOINT;
+    disk.chain_failed = true;
+    assert_true(disk_starves(&disk, &action));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_waits_for_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(what_peers_are_sent_does_not_pile_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(at_its_length_p_and_c_get_checkpoints_only, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

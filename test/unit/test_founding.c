@@ -208,6 +208,80 @@ static int resume(struct file *next, const struct frame *before, struct error *e
     return founding_resume(next, &config, hellos, before, chains, &admin, error);
 }
 
+/* A CONFIGURATION that E 0 and 1 of `before` signed, as one host keeps it: a list with its length. */
+static struct slice chain_of(const struct configuration *before)
+{
+    static uint8_t list[8192];
+    static struct configuration as;
+    uint8_t members[renewal_BYTES], body[RECONFIG_BYTES_MAX], steps[RECONFIG_BYTES_MAX + 12], said[80];
+    uint8_t signers[2 * signer_BYTES], bytes[4096], frame[4096];
+    struct writer mw = writer_to(members, sizeof members), bw = writer_to(body, sizeof body);
+    struct writer lw = writer_to(steps, sizeof steps), sw = writer_to(signers, sizeof signers);
+    struct writer w = writer_to(bytes, sizeof bytes), out = writer_to(list, sizeof list);
+    const struct sender self = {KIND_EXECUTION, 0, 0};
+    struct digest root = {{5}}, content;
+    renewal_put(&mw, &(struct renewal){.kind = KIND_PREPARATION, .epoch = 5});
+    reconfig_put(&bw, &(struct reconfig){.configuration = 1, .replica = 3, .members = {members, mw.len}});
+    put_u64(&lw, 2);
+    put_slice(&lw, (struct slice){body, bw.len});
+    struct chain chain = {.first = 2,
+                          .steps = {steps, lw.len},
+                          .slot = CHECKPOINT_INTERVAL,
+                          .root = root,
+                          .signers = {signers, 0}};
+    as = *before;
+    configuration_walk(&as, &chain);
+    for (replica_id r = 0; r < 2; r++) {
+        struct auth auth = {.sign = member_sign[r][KIND_EXECUTION - KIND_HOST]};
+        struct sender e = {KIND_EXECUTION, r, 1};
+        struct signer signer = {.replica = r, .epoch = 1, .configuration = 2};
+        struct writer s = writer_to(said, sizeof said);
+        checkpoint_put(&s, &(struct checkpoint){.configuration = 2,
+                                                .chain = configuration_step(&as, 2)->chain,
+                                                .slot = CHECKPOINT_INTERVAL,
+                                                .root = root});
+        auth_content(&as.cluster, FRAME_CHECKPOINT, &e, (struct slice){said, s.len}, &content);
+        auth_sign_content(&auth, &content, signer.signature.bytes);
+        signer_put(&sw, &signer);
+    }
+    chain.signers.len = sw.len;
+    chain_put(&w, &chain);
+    size_t len = frame_encode(frame, sizeof frame, FRAME_CONFIGURATION, &self, AUTH_NONE,
+                              (struct slice){bytes, w.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    put_slice(&out, (struct slice){frame, len});
+    assert_false(out.bad || w.bad);
+    return (struct slice){list, out.len};
+}
+
+/* One host that shows it is enough, and one that shows something else changes nothing. */
+static void a_resume_goes_on_from_what_hosts_kept(void **state)
+{
+    struct slice chains[REPLICAS_MAX] = {{NULL, 0}};
+    struct file manifest, next;
+    struct frame before;
+    struct error error;
+    (void)state;
+    show_logs(&manifest, &before);
+    assert_int_equal(load(&manifest, admin.public), VERDICT_ACCEPT);
+    chains[2] = chain_of(&loaded);
+    assert_int_equal(founding_resume(&next, &config, hellos, &before, chains, &admin, &error), 0);
+    assert_int_equal(load(&next, admin.public), VERDICT_ACCEPT);
+    assert_int_equal(configuration_ordered(&loaded), 2);
+    assert_int_equal(loaded.number, 3);
+    assert_int_equal(loaded.ordered[KIND_PREPARATION - KIND_HOST][3].epoch, 5);
+    file_free(&next);
+    for (size_t at = 40; at < chains[2].len; at += 7) {
+        uint8_t *byte = (uint8_t *)(uintptr_t)chains[2].data + at;
+        *byte ^= 1;
+        assert_int_equal(founding_resume(&next, &config, hellos, &before, chains, &admin, &error), 0);
+        assert_int_equal(load(&next, admin.public), VERDICT_ACCEPT);
+        assert_int_equal(configuration_ordered(&loaded), 1);
+        file_free(&next);
+        *byte ^= 1;
+    }
+    file_free(&manifest);
+}
+
 /* START's view is above all that were shown: one host that shows the highest there is would leave no view to go on to, for good. */
 static void a_view_that_nobody_came_to_is_not_believed(void **state)
 {
@@ -287,6 +361,7 @@ static void what_was_signed_is_not_signed_again(void **state)
     assert_int_equal(resume(&again, &before, &error), 0);
     assert_memory_equal(again.data, manifest.data, manifest.len);
     file_free(&again);
+    file_free(&next);
     file_free(&manifest);
 }
 
@@ -519,6 +594,7 @@ int main(void)
         cmocka_unit_test(a_tampered_manifest_is_refused),
         cmocka_unit_test(every_founding_is_another_cluster),
         cmocka_unit_test(a_resume_goes_on_from_the_manifest_before),
+        cmocka_unit_test(a_resume_goes_on_from_what_hosts_kept),
         cmocka_unit_test(a_view_that_nobody_came_to_is_not_believed),
         cmocka_unit_test(an_epoch_that_nothing_comes_after_is_refused),
         cmocka_unit_test(what_was_signed_is_not_signed_again),

@@ -317,10 +317,35 @@ static void the_limit_holds_and_forgetting_makes_room(void **state)
     journal_close(j);
 }
 
+/* A replica that waits for its log to be shorter writes nothing. */
+static void files_go_though_nothing_is_written(void **state)
+{
+    (void)state;
+    struct journal *j = open_with(NULL, 64 * FILE_BYTES);
+    struct journal_stats before, stats;
+    assert_int_equal(journal_begin(j, &error), 0);
+    for (unsigned n = 0; n < 500; n++)
+        append(j, n, 2000, false);
+    assert_int_equal(settle(j), JOURNAL_GOOD);
+    journal_stats(j, &before);
+    assert_true(before.bytes > 8 * FILE_BYTES);
+    journal_forget(j, journal_durable(j));
+    stats = before;
+    for (int i = 0; i < 500 && stats.bytes > 4 * FILE_BYTES; i++) {
+        usleep(10000);
+        journal_stats(j, &stats);
+    }
+    assert_true(stats.bytes <= 4 * FILE_BYTES);
+    append(j, 500, 2000, true);
+    assert_int_equal(settle(j), JOURNAL_GOOD);
+    journal_close(j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_durable_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(files_go_though_nothing_is_written, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_end_is_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_before_the_last_group_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(a_record_in_the_wrong_place_is_none, setup, teardown),

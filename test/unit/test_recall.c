@@ -515,6 +515,56 @@ static void a_state_that_came_is_saved_before_it_is_signed(void **state)
     assert_non_null(cluster_last(c, E, 1, FRAME_CHECKPOINT));
 }
 
+static bool whole_now(struct execution *e)
+{
+    e->whole = false;
+    execution_watch_whole(e);
+    return e->whole;
+}
+
+static int setup_filled(void **state)
+{
+    (void)state;
+    c = cluster_new(&(struct cluster_options){.durable = true});
+    cluster_fill(c, CHECKPOINT_INTERVAL);
+    return 0;
+}
+
+/* One that lost its log counts again from a certificate on that present epochs signed, at or above the slot from which it is in force
+ * itself, for a state that it has and has written down. */
+static void a_log_is_whole_from_a_certificate_of_now_on(void **state)
+{
+    (void)state;
+    struct execution *e = cluster_e(c, 1);
+    struct certificate *certificate = &e->stable.certificate, good = e->stable.certificate;
+    struct member_keys *me = &e->configuration.member[E - KIND_HOST][1];
+    assert_int_equal(certificate->slot, CHECKPOINT_INTERVAL);
+    assert_true(whole_now(e));
+    me->after = CHECKPOINT_INTERVAL;
+    assert_true(whole_now(e));
+    me->after = CHECKPOINT_INTERVAL + 1;
+    assert_false(whole_now(e));
+    me->after = 0;
+    for (uint32_t i = 0; i < 3; i++) { /* one of its signers is of before */
+        struct signer signer = signer_at(certificate_signers(certificate), i);
+        struct writer w = writer_to(certificate->signers + i * signer_BYTES, signer_BYTES);
+        signer.epoch--;
+        signer_put(&w, &signer);
+        assert_false(whole_now(e));
+        *certificate = good;
+    }
+    e->written--;
+    assert_false(whole_now(e));
+    e->written++;
+    e->save.behind = true;
+    assert_false(whole_now(e));
+    e->save.behind = false;
+    certificate->slot += CHECKPOINT_INTERVAL; /* of a state that it has not */
+    assert_false(whole_now(e));
+    *certificate = good;
+    assert_true(whole_now(e));
+}
+
 static void see_records(const struct sent *s)
 {
     struct local_sealed sealed;
@@ -649,6 +699,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_saved_checkpoint_is_of_one_cluster, setup_saved, teardown),
         cmocka_unit_test_setup_teardown(a_state_that_came_is_saved_before_it_is_signed, setup_transferred,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_log_is_whole_from_a_certificate_of_now_on, setup_filled, teardown),
         cmocka_unit_test_setup_teardown(what_was_learned_comes_back, setup_from_the_start, teardown),
         T(a_refused_start_costs_nothing_that_was_known),
         T(a_base_takes_nothing_back),

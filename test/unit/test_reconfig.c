@@ -630,6 +630,22 @@ static void a_host_of_before_a_resume_stays_what_start_names(void **state)
     assert_false(host_has(&after, 1, link.public, new_platform.public));
 }
 
+/* The next change must be later than what was ordered, though START names an earlier epoch (the machine's, by its clock). */
+static void a_hosts_epoch_goes_on_over_a_resume(void **state)
+{
+    (void)state;
+    static struct configuration after;
+    struct sign_key link;
+    sign_keypair(&link);
+    struct wish wish = replacement(&link, NULL);
+    wish.epoch = 50;
+    assert_verdict(execute(&wish, 10), ACCEPT);
+    assert_verdict(resume(&after, &held, &(struct resume_wish){.resumed = 1}), ACCEPT);
+    assert_true(after.member[0][1].epoch < 50);
+    assert_int_equal(after.host[1].epoch, 50);
+    assert_int_equal(after.host[2].epoch, after.member[0][2].epoch);
+}
+
 /* What was ordered decides, not what START names: else who executes later would come to another verdict. */
 static void epochs_are_compared_with_ordered_ones(void **state)
 {
@@ -712,6 +728,7 @@ int main(void)
         T(a_resume_keeps_the_chain),
         T(executed_after_a_resume_it_comes_to_the_same),
         T(a_host_of_before_a_resume_stays_what_start_names),
+        T(a_hosts_epoch_goes_on_over_a_resume),
         T(epochs_are_compared_with_ordered_ones),
         T(retired_keys_have_their_slots),
     };
