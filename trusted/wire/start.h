@@ -36,8 +36,11 @@
     F(slice, members)                                                                                        \
     F(slice, origins)                                                                                        \
     F(u64, resumed)                                                                                          \
-    F(u64, view) F(slice, retired) F(slice, platforms) F(slice, steps) F(slice, ordered) F(slice, genesis)   \
-        F(u64, closed_slot) F(digest, closed_root) F(u64, closed_life)
+    F(u64, view)                                                                                             \
+    F(slice, retired)                                                                                        \
+    F(slice, platforms)                                                                                      \
+    F(slice, steps)                                                                                          \
+    F(slice, ordered) F(slice, genesis) F(u64, closed_slot) F(digest, closed_root) F(u64, closed_life)
 WIRE_STRUCT(start, START_FIELDS)
 
 /* One incarnation of a compartment (or a host): in force for slots above `after`, until a later one of the same compartment
