@@ -148,6 +148,8 @@ void replica_reborn(struct world *w, replica_id r)
     struct replica old = *replica;
     memset(&replica->disk, 0, sizeof replica->disk); /* it stays */
     replica->earlier = NULL;
+    if (old.lives_on)
+        memset(replica->cell, 0, sizeof replica->cell);
     replica_free(replica);
     replica->disk = old.disk;
     replica->earlier = old.earlier;
@@ -165,6 +167,8 @@ void replica_reborn(struct world *w, replica_id r)
     for (uint32_t k = 0; k < CELLS; k++) {
         replica->cell[k].faulty = old.cell[k].faulty;
         replica->cell[k].omits = old.cell[k].omits;
+        if (old.lives_on)
+            replica->ghost[k] = old.cell[k];
     }
     if (!replica->disk.damaged)
         disk_recall(w, r, false);

@@ -185,6 +185,8 @@ static void change(struct world *w, slot_no slot, const struct digest *root)
     founding_follow(w);
     w->life++;
     for (replica_id r = 0; r < before; r++) {
+        w->replica[r].lives_on =
+            w->replica[r].host_faulty && !w->pbft && r < w->wanted && dice_chance(&w->size_dice, 0.7);
         bool wrong = has_another_state(w, r, slot, root);
         storage_power_loss(w, r);
         if (wrong) {

@@ -130,6 +130,7 @@ struct replica {
     uint64_t attempts;        /* RECONFIGs made */
     bool replacing;           /* it came back on another machine: the administrator is to say so */
     uint8_t link_key[32];     /* of that machine's host */
+    bool lives_on;            /* when it begins again, its Byzantine host keeps this incarnation running */
     struct cell ghost[CELLS]; /* the incarnation before, kept running by a Byzantine host */
     struct held *held;        /* what a Byzantine host keeps back from its compartments, until it is healed */
     size_t helds, held_cap;

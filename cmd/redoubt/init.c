@@ -89,7 +89,7 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
     buffer_print(&b, "protocol: %s        # splitbft, pbft\n", protocol_name(q->protocol));
     buffer_print(
         &b,
-        "faults: %u                 # replicas that may fail in any way; there are 3 * faults + 1 of them\n",
+        "faults: %u                 # replicas that may fail in any way; there are at least 3 * faults + 1\n",
         q->faults);
     buffer_print(
         &b,

@@ -1359,6 +1359,45 @@ static void of_a_configuration_only_what_is_new_is_kept(void **state)
     free(as);
 }
 
+/* --- clients over a resume --------------------------------------------------------------------------------------------- */
+
+static struct slice asks_after(configuration_no number)
+{
+    return cluster_local(c, FRAME_ASK_CONFIGURATION,
+                         cluster_body(c, ask_chain, &(struct ask_chain){.number = number}), SLICE_NONE);
+}
+
+static void who_knows_an_earlier_start_is_sent_the_present_one(void **state)
+{
+    (void)state;
+    assert_verdict(client(9, asks_after(0)), ACCEPT);
+    assert_int_equal(count(ACTION_SEND_CLIENT, 9, FRAME_START), 1);
+    assert_verdict(client(9, asks_after(1)), ACCEPT); /* it has that one */
+    assert_verdict(peer(2, asks_after(0)), ACCEPT);   /* hosts have theirs from the administrator */
+    assert_int_equal(count(ACTION_SEND_CLIENT, REPLICAS_MAX, FRAME_START), 1);
+    assert_int_equal(count(ACTION_SEND_PEER, REPLICAS_MAX, FRAME_START), 0);
+}
+
+/* The log has a list of slot 1; that it is the one that was executed nobody knows. */
+static void what_a_log_takes_for_executed_is_taken_again_when_its_origin_waits(void **state)
+{
+    (void)state;
+    struct test_bundle *bundle = cluster_incr(c, 0, 1, 1);
+    struct digest batch;
+    struct slice list = cluster_list(c, c->now_us, &bundle, 1, &batch);
+    splitbft_engine.resume(broker, 1, 0);
+    splitbft_engine.recall(broker, PERSIST_LIST, 1, list);
+    splitbft_engine.recall(broker, PERSIST_BUNDLE, 0, test_bundle_slice(bundle));
+    forget();
+    assert_verdict(client(9, test_bundle_slice(bundle)), DUPLICATE);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_BUNDLE), 0);
+    struct slice again = test_bundle_slice(cluster_bundle_again(c, bundle, FORM_SIGNED));
+    assert_verdict(client(9, again), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_BUNDLE), 1);
+    assert_verdict(client(9, again), DUPLICATE); /* once */
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_BUNDLE), 1);
+}
+
 /* --- backups ---------------------------------------------------------------------------------------------------------- */
 
 static struct backup_test t;
@@ -1433,6 +1472,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_before_the_start, setup_unstarted, teardown),
+        T(who_knows_an_earlier_start_is_sent_the_present_one),
+        T(what_a_log_takes_for_executed_is_taken_again_when_its_origin_waits),
         cmocka_unit_test_setup_teardown(the_administrator_comes_as_a_client, setup_changeable, teardown),
         cmocka_unit_test_setup_teardown(made_up_attempts_keep_no_true_one_out, setup_changeable, teardown),
         cmocka_unit_test_setup_teardown(of_a_configuration_only_what_is_new_is_kept, setup_changeable_durable,

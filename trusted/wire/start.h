@@ -29,10 +29,18 @@
     F(u16, faults)                                                                                           \
     F(u64, configuration)                                                                                    \
     F(u32, replicas)                                                                                         \
-    F(u32, write_quorum) F(u32, read_quorum) F(u64, view_timeout_us) F(key, group_public) F(slice, members)  \
-        F(slice, origins) F(u64, resumed) F(u64, view) F(slice, retired) F(slice, platforms) F(slice, steps) \
-            F(slice, ordered) F(slice, genesis) F(u64, closed_slot) F(digest, closed_root)                   \
-                F(u64, closed_life)
+    F(u32, write_quorum)                                                                                     \
+    F(u32, read_quorum)                                                                                      \
+    F(u64, view_timeout_us)                                                                                  \
+    F(key, group_public)                                                                                     \
+    F(slice, members)                                                                                        \
+    F(slice, origins)                                                                                        \
+    F(u64, resumed)                                                                                          \
+    F(u64, view)                                                                                             \
+    F(slice, retired)                                                                                        \
+    F(slice, platforms)                                                                                      \
+    F(slice, steps)                                                                                          \
+    F(slice, ordered) F(slice, genesis) F(u64, closed_slot) F(digest, closed_root) F(u64, closed_life)
 WIRE_STRUCT(start, START_FIELDS)
 
 /* One incarnation of a compartment (or a host): in force for slots above `after`, until a later one of the same compartment
