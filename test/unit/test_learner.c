@@ -160,11 +160,10 @@ static void who_was_given_a_log_does_not_learn(void **state)
 }
 
 /* The NEW-VIEW by which the cluster of this START goes on, from a certificate for the first checkpoint. */
-static struct slice new_view_after(struct slice start)
+static void view_changes_after(struct slice start, view_no view, struct slice changes[3])
 {
     static struct configuration resumed;
     struct frame frame;
-    struct slice changes[3];
     struct stable_claim stable = {.slot = CHECKPOINT_INTERVAL, .root = test_digest(1)};
     assert_true(frame_decode(start.data, start.len, &frame));
     assert_verdict(configuration_load(&resumed, &frame, cluster->admin.public), ACCEPT);
@@ -176,8 +175,14 @@ static struct slice new_view_after(struct slice start)
     stable.signers = forge_signers(cluster, stable.slot, &stable.root, 3);
     cluster->configuration.number = resumed.number;
     for (replica_id r = 0; r < 3; r++)
-        changes[r] = forge_view_change(cluster, r == 2 ? 3 : r, 4, &stable, NULL, 0, NULL, 0);
-    return forge_new_view(cluster, 0, 4, stable.slot, NULL, 0, changes, 3);
+        changes[r] = forge_view_change(cluster, r == 2 ? 3 : r, view, &stable, NULL, 0, NULL, 0);
+}
+
+static struct slice new_view_after(struct slice start)
+{
+    struct slice changes[3];
+    view_changes_after(start, 4, changes);
+    return forge_new_view(cluster, 0, 4, CHECKPOINT_INTERVAL, NULL, 0, changes, 3);
 }
 
 /* What an earlier life of one that lost its log may have voted for lies within a window above the checkpoint at which the cluster goes
@@ -213,6 +218,23 @@ static void who_is_not_listed_enters_no_view(void **state)
     be_gone(&one);
 }
 
+/* Nor into one that it would be the primary of, by VIEW-CHANGEs of the others: nobody would follow. One that resumed is listed. */
+static void who_is_not_listed_makes_no_view(void **state)
+{
+    (void)state;
+    for (int listed = 0; listed < 2; listed++) {
+        struct slice changes[3];
+        be_born(&one, &preparation_type, 1000 + (epoch_no)listed);
+        struct slice start = start_with(listed ? &one : NULL, 1);
+        assert_verdict(give(&one, start), ACCEPT);
+        view_changes_after(start, 6, changes);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(give(&one, changes[i]), listed ? VERDICT_ACCEPT : VERDICT_EARLY);
+        assert_int_equal(((struct preparation *)one.state)->in_view, listed);
+        be_gone(&one);
+    }
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -233,7 +255,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(who_is_not_listed_writes_nothing),   T(a_log_that_is_not_whole_shows_no_head),
         T(who_was_given_a_log_does_not_learn), T(a_lost_log_is_whole_a_window_later),
-        T(who_is_not_listed_enters_no_view),
+        T(who_is_not_listed_enters_no_view),   T(who_is_not_listed_makes_no_view),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 #define KEYS      40u
 #define LARGE     200000u /* so that a leaf is given in many parts */
 #define ROWS_MAX  4096u
+#define ENTRIES_MAX 4096u
 
 static struct cluster *c;
 static uint64_t bundles;
@@ -26,6 +27,12 @@ struct row {
 static struct row rows[ROWS_MAX];
 static unsigned row_count, leaf_rows;
 static struct slice base;
+/* What its log holds: E's sealed records, and the lists of batches. */
+static struct entry {
+    slot_no slot; /* of a list; 0: a record */
+    struct slice bytes;
+} entries[ENTRIES_MAX];
+static unsigned entry_count;
 static struct local_saved piece;
 static bool came;
 
@@ -62,9 +69,11 @@ static int setup(void **state)
     (void)state;
     c = cluster_new(&(struct cluster_options){
         .service = &redoubt_service_kv, .service_options = "memory_mb=64", .durable = true});
-    c->seen = seen;
     bundles = 0;
     came = false;
+    for (size_t i = 0; i < c->sent_count; i++)
+        seen(&c->sent[i]);
+    c->seen = seen;
     return 0;
 }
 
@@ -73,6 +82,8 @@ static int teardown(void **state)
     (void)state;
     rows_drop();
     drop(&base);
+    for (; entry_count > 0; entry_count--)
+        drop(&entries[entry_count - 1].bytes);
     cluster_free(c);
     return 0;
 }
@@ -91,9 +102,21 @@ static void store(struct slice items)
     }
 }
 
+static void log_add(slot_no slot, struct slice bytes)
+{
+    assert_true(entry_count < ENTRIES_MAX);
+    entries[entry_count++] = (struct entry){slot, kept(bytes)};
+}
+
 static void seen(const struct sent *s)
 {
     struct local_sealed sealed;
+    struct vote vote;
+    if (s->frame.type == FRAME_PRE_PREPARE && s->replica == 0 && s->frame.attachment.len &&
+        vote_decode(s->frame.body, &vote))
+        log_add(vote.slot, s->frame.attachment);
+    if (s->kind == E && s->replica == SELF && s->frame.type == FRAME_LOCAL_SEALED)
+        log_add(0, s->frame.attachment);
     if (s->kind != E || s->replica != SELF)
         return;
     if (s->frame.type == FRAME_LOCAL_SEALED && local_sealed_decode(s->frame.body, &sealed) && sealed.full) {
@@ -218,6 +241,45 @@ static void comes_back_to(slot_no slot, const struct digest *root)
     assert_memory_equal(&e()->root, root, sizeof *root);
 }
 
+static void give_list(const struct entry *list)
+{
+    struct vote vote = {.slot = list->slot};
+    batch_digest(&vote.batch, list->bytes);
+    (void)cluster_give_local(c, E, SELF,
+                             cluster_local(c, FRAME_PRE_PREPARE, cluster_body(c, vote, &vote), list->bytes));
+}
+
+/* A new life is given the log alone, as when no checkpoint was saved: records in their order, each with the lists up to the next. With
+ * `base_first` the founding's base and the last one come in front of all of it, as of an earlier life. */
+static slot_no restart_by_log(bool base_first)
+{
+    struct hello hello = {0};
+    unsigned records = 0, lists = 0, founded = 0;
+    cluster_restarted(c, E, SELF);
+    if (base_first) {
+        while (entries[founded].slot)
+            founded++;
+        assert_verdict(recall(RECALL_RECORD, entries[founded].bytes), ACCEPT);
+        assert_verdict(recall(RECALL_RECORD, base), ACCEPT);
+        assert_int_equal(e()->executed, 0);
+    }
+    for (unsigned i = 0; i < entry_count; i++) {
+        if (entries[i].slot)
+            continue;
+        assert_verdict(recall(RECALL_RECORD, entries[i].bytes), ACCEPT);
+        if (records++ == 0)
+            for (size_t k = 0; k < c->bundles; k++)
+                (void)cluster_give_local(c, E, SELF, test_bundle_slice(c->bundle[k]));
+        for (; lists < i; lists++)
+            if (entries[lists].slot)
+                give_list(&entries[lists]);
+    }
+    assert_verdict(recall(RECALL_END, SLICE_NONE), ACCEPT);
+    const struct sent *sent = cluster_last(c, E, SELF, FRAME_HELLO);
+    assert_true(sent && hello_decode(sent->frame.body, &hello));
+    return hello.slot;
+}
+
 /* --- */
 
 static void a_state_that_rests_comes_back(void **state)
@@ -238,6 +300,36 @@ static void what_is_not_what_was_sealed_does_not(void **state)
     struct slice *bytes = &rows[row_count / 2].bytes;
     ((uint8_t *)(uintptr_t)bytes->data)[bytes->len / 2] ^= 1;
     assert_int_equal(restart(), 0);
+}
+
+/* The power goes while a checkpoint is being saved: nothing of it is on the disk but its base, and the log leads there and on. */
+static void a_save_that_did_not_end_is_no_loss(void **state)
+{
+    (void)state;
+    put(1, 1, 10);
+    (void)look();
+    (void)save_at(K);
+    put(1, 2, 10);
+    put(2, 3, 10);
+    (void)look();
+    struct digest before, after;
+    assert_int_equal(e()->executed, K + 2);
+    e()->service->leaf_digest(e()->service_state, 0, before.bytes);
+    assert_int_equal(restart_by_log(false), K + 2);
+    e()->service->leaf_digest(e()->service_state, 0, after.bytes);
+    assert_memory_equal(&before, &after, sizeof before);
+}
+
+/* Its state had come by transfer: no record leads to that base, so that life goes for nothing; but not those after it. */
+static void a_base_that_nothing_leads_to_is_passed_over(void **state)
+{
+    (void)state;
+    put(1, 1, 10);
+    (void)look();
+    (void)save_at(K);
+    put(1, 2, 10);
+    (void)look();
+    assert_int_equal(restart_by_log(true), K + 1);
 }
 
 /* Every leaf changes while the save is under way: before it is given, half-way through it, and after. */
@@ -367,6 +459,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_state_that_rests_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_not_what_was_sealed_does_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_save_that_did_not_end_is_no_loss, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_base_that_nothing_leads_to_is_passed_over, setup, teardown),
         cmocka_unit_test_setup_teardown(what_changes_meanwhile_is_saved_as_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(the_next_one_holds_what_changed, setup, teardown),
         cmocka_unit_test_setup_teardown(without_room_it_stands_still, setup, teardown),

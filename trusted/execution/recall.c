@@ -190,7 +190,7 @@ static bool base_load(struct execution *e, const struct base *base, const struct
     if (!frame_decode(base->start.data, base->start.len, &start) ||
         configuration_load(c, &start, e->config.admin_public) != VERDICT_ACCEPT)
         return false;
-    if (e->based && (base->slot > e->executed || c->resumed < e->recalled_resumes ||
+    if (e->based && (c->resumed < e->recalled_resumes ||
                      memcmp(&c->cluster, &before->cluster, sizeof c->cluster) != 0))
         return false;
     return ordered_go_on(e, base, before);
@@ -208,6 +208,13 @@ static bool take_base(struct execution *e, struct slice plain, struct outbox *ou
     if (!base_decode(plain, &base) || !base_load(e, &base, before)) {
         e->configuration = *before;
         return false;
+    }
+    /* Of a checkpoint that was not saved to its end, behind a transfer: what follows builds on it, and counted for nothing. A later
+     * life went on from here. */
+    if (e->based && base.slot > e->executed) {
+        e->configuration = *before;
+        e->recall_ended = true;
+        return true;
     }
     memcpy(public, e->configuration.group_public, sizeof public);
     box_keypair_from(&e->group, base.group_secret.bytes);

@@ -120,6 +120,8 @@ enum verdict preparation_on_view_change(struct preparation *p, const struct fram
         return VERDICT_UNEXPECTED;
     if (vc.view < p->view || (vc.view == p->view && p->in_view) || vc.view <= p->new_view_made)
         return VERDICT_STALE;
+    if (auth_counts_above(&p->auth) == UINT64_MAX)
+        return VERDICT_EARLY; /* nobody would follow; they come again with the number that lists it */
     if (!configuration_member_ever(&p->configuration, &frame->sender))
         return VERDICT_UNKNOWN_SENDER;
     const struct prep_view_change *stored = &p->view_change[frame->sender.id];

@@ -31,7 +31,7 @@ enum { STATE_HEAD = 0, STATE_DIGESTS = 1, STATE_RECORDS = 2, STATE_NODES = 3, ST
 /* One question is about so many numbers at most, and an answer (but for one item) of so many bytes. */
 #ifdef REDOUBT_MUTANTS
 #define STATE_ASK_BITS    16u
-#define STATE_PIECE_BYTES 300u
+#define STATE_PIECE_BYTES 1200u
 #else
 #define STATE_ASK_BITS    8192u
 #define STATE_PIECE_BYTES (1024u * 1024u)
