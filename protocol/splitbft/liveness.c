@@ -108,9 +108,10 @@ static bool timer_expired(const struct broker *b, const struct bundle_entry *ent
 {
     if (mutant(MUTANT_TIMERS_ON_UNSIGNED) && entry->state != BUNDLE_WANTED)
         return b->now_us - entry->known_us > patience(b);
-    /* Behind a stable checkpoint it may have been executed without own E, which another view does not help. So this replica
-     * hardly leaves alone, and is there to vote for what brings it the state; f+1 correct ones are not behind. */
-    uint64_t times = b->executed < b->stable ? LAG_PATIENCE : 1;
+    /* Behind a stable checkpoint, or behind what a correct one has executed, it may have been executed without own E, which another view does
+     * not help. So this replica hardly leaves alone, and is there to vote for what brings it the state; f+1 correct ones are not behind. */
+    bool behind = b->executed < b->stable || b->executed < broker_executed_elsewhere(b);
+    uint64_t times = behind ? LAG_PATIENCE : 1;
     return entry->signed_ok && b->now_us - entry->signed_us > times * patience(b);
 }
 
