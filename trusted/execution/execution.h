@@ -507,6 +507,9 @@ enum verdict execution_on_recall(struct execution *e, const struct frame *frame,
 /* parting.c */
 enum verdict execution_on_parting(struct execution *e, const struct frame *frame);
 
+/* leaf.c: `len` bytes from `skip` on, at most `cap`, to `to` (NULL when `cap` is 0); returns how long the leaf is. */
+size_t execution_leaf_part(struct execution *e, uint64_t leaf, size_t skip, uint8_t *to, size_t cap, size_t *len);
+
 /* save.c */
 void save_init(struct execution *e, struct arena *arena);
 /* This leaf, or those from `first` to below `end`, are about to change. */

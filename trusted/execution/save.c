@@ -18,37 +18,6 @@ struct held_leaf {
     uint8_t data[];
 };
 
-struct range {
-    struct redoubt_sink sink;
-    uint8_t *to;
-    size_t skip, cap, len, total;
-};
-
-static void range_write(struct redoubt_sink *sink, const void *data, size_t bytes)
-{
-    struct range *r = sink->context;
-    const uint8_t *from = data;
-    r->total += bytes;
-    size_t skip = r->skip < bytes ? r->skip : bytes;
-    r->skip -= skip;
-    bytes -= skip;
-    if (bytes > r->cap - r->len)
-        bytes = r->cap - r->len;
-    if (bytes)
-        memcpy(r->to + r->len, from + skip, bytes);
-    r->len += bytes;
-}
-
-/* Bytes from `skip` on, at most `cap`; returns how long the leaf is. */
-static size_t leaf_part(struct execution *e, uint64_t leaf, size_t skip, uint8_t *to, size_t cap, size_t *len)
-{
-    struct range r = {.to = to, .skip = skip, .cap = cap};
-    r.sink = (struct redoubt_sink){.context = &r, .write = range_write};
-    e->service->leaf_save(e->service_state, leaf, &r.sink);
-    *len = r.len;
-    return r.total;
-}
-
 static void held_drop(struct execution *e)
 {
     struct save *s = &e->save;
@@ -99,14 +68,14 @@ static void settle(struct execution *e)
 static bool hold(struct execution *e, uint64_t leaf)
 {
     struct save *s = &e->save;
-    size_t len, total = leaf_part(e, leaf, 0, NULL, 0, &len), bytes = sizeof(struct held_leaf) + total;
+    size_t len, total = execution_leaf_part(e, leaf, 0, NULL, 0, &len), bytes = sizeof(struct held_leaf) + total;
     if (s->held_bytes + bytes > e->arena->size / HELD_PART)
         return false;
     struct held_leaf *held = arena_alloc(e->arena, bytes);
     if (!held)
         return false;
     *held = (struct held_leaf){.leaf = leaf, .len = total};
-    (void)leaf_part(e, leaf, 0, held->data, total, &len);
+    (void)execution_leaf_part(e, leaf, 0, held->data, total, &len);
     CHECK(len == total);
     if (leaf == s->leaf) {
         held->at = s->leaf_at; /* parts of one leaf come one behind the other */
@@ -321,7 +290,7 @@ static bool next_due(struct save *s)
 static void put_due(struct execution *e, struct writer *w)
 {
     struct save *s = &e->save;
-    size_t len, total = leaf_part(e, s->leaf, s->leaf_at, e->results + SAVE_PART_HEAD, SAVE_PART_BYTES, &len);
+    size_t len, total = execution_leaf_part(e, s->leaf, s->leaf_at, e->results + SAVE_PART_HEAD, SAVE_PART_BYTES, &len);
     put_part(e, w, RECALL_LEAF, RECORD_LEAF, s->leaf, total, s->leaf_at, len);
     s->leaf_at += len;
     if (s->leaf_at < total)

@@ -20,52 +20,12 @@ struct saved_leaf {
     uint8_t data[];
 };
 
-/* Sinks: one counts, one copies a range. */
-struct counting {
-    struct redoubt_sink sink;
-    size_t len;
-};
-
-static void count_write(struct redoubt_sink *sink, const void *data, size_t bytes)
-{
-    struct counting *c = sink->context;
-    (void)data;
-    c->len += bytes;
-}
-
-struct copying {
-    struct redoubt_sink sink;
-    uint8_t *to;
-    size_t skip; /* bytes of the leaf to leave out in front */
-    size_t cap;
-    size_t len;
-};
-
-static void copy_write(struct redoubt_sink *sink, const void *data, size_t bytes)
-{
-    struct copying *c = sink->context;
-    const uint8_t *from = data;
-    if (c->skip >= bytes) {
-        c->skip -= bytes;
-        return;
-    }
-    from += c->skip;
-    bytes -= c->skip;
-    c->skip = 0;
-    if (bytes > c->cap - c->len)
-        bytes = c->cap - c->len;
-    memcpy(c->to + c->len, from, bytes);
-    c->len += bytes;
-}
-
 static size_t leaf_length(struct execution *e, uint64_t leaf)
 {
     if (e->serve.saved[leaf])
         return e->serve.saved[leaf]->len;
-    struct counting c = {.len = 0};
-    c.sink = (struct redoubt_sink){.context = &c, .write = count_write};
-    e->service->leaf_save(e->service_state, leaf, &c.sink);
-    return c.len;
+    size_t none;
+    return execution_leaf_part(e, leaf, 0, NULL, 0, &none);
 }
 
 static void leaf_copy(struct execution *e, uint64_t leaf, size_t skip, uint8_t *to, size_t len)
@@ -75,10 +35,9 @@ static void leaf_copy(struct execution *e, uint64_t leaf, size_t skip, uint8_t *
         memcpy(to, saved->data + skip, len);
         return;
     }
-    struct copying c = {.to = to, .skip = skip, .cap = len};
-    c.sink = (struct redoubt_sink){.context = &c, .write = copy_write};
-    e->service->leaf_save(e->service_state, leaf, &c.sink);
-    CHECK(c.len == len);
+    size_t copied;
+    (void)execution_leaf_part(e, leaf, skip, to, len, &copied);
+    CHECK(copied == len);
 }
 
 void serve_stop(struct execution *e)
