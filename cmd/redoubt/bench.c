@@ -18,6 +18,7 @@
 #include "commands.h"
 #include "config.h"
 #include "histogram.h"
+#include "settle.h"
 #include "workload.h"
 
 #define NEAR_CHECKPOINT 8u /* slots after a checkpoint's */
@@ -378,6 +379,8 @@ static int bench_run(struct bench *bench)
         client_loop_call(bench->loop, load_begin, bench);
         wait_idle(bench);
         failed = bench->load_failed;
+        if (!failed)
+            settle_wait(&bench->config);
     }
     if (failed)
         return failed;
