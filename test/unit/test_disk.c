@@ -1,9 +1,14 @@
-/* What waits for a replica's disk stays bounded, however slow the disk is and whatever peers ask for. */
+/*
+ * What waits for a replica's disk stays bounded, however slow the disk is and whatever peers ask for; and an Execution that does not
+ * save is asked again.
+ */
 #include <dirent.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "compartment_ops.h"
 #include "disk.h"
+#include "replica.h"
 #include "testing.h"
 
 #define FRAME_BYTES  (1024u * 1024u)
@@ -94,12 +99,57 @@ static void at_its_length_p_and_c_get_checkpoints_only(void **state)
     assert_true(disk_starves(&disk, &action));
 }
 
+/* Execution, as far as the disk is concerned: counts how often it is asked to save. */
+static unsigned asked;
+
+static bool hear(struct compartment *c, const struct slice *parts, unsigned count, bool local)
+{
+    (void)c, (void)count, (void)local;
+    asked += parts[0].len > 1 && parts[0].data[1] == FRAME_LOCAL_SAVE;
+    return true;
+}
+
+/* E gives a save up when it fetches state, and need not say so: without being asked again it would never save, and the log grow up to
+ * its limit. But one that is at it is not asked twice. */
+static void who_does_not_save_is_asked_again(void **state)
+{
+    static const struct compartment_ops ops = {.give = hear};
+    static struct compartment execution = {.ops = &ops, .fd = -1, .death_fd = -1};
+    struct replica *r = calloc(1, sizeof *r);
+    (void)state;
+    assert_non_null(r);
+    asked = 0;
+    r->config.replicas = 4;
+    r->config.log_mb = 64;
+    r->seat[KIND_EXECUTION - KIND_PREPARATION].compartment = &execution;
+    r->disk = disk;
+    r->now_us = 1000000;
+    disk_tick(r);
+    assert_int_equal(asked, 0); /* nothing was written */
+    r->disk.appended = 32u << 20;
+    disk_tick(r);
+    assert_int_equal(asked, 1);
+    r->now_us += 2900000;
+    disk_tick(r);
+    assert_int_equal(asked, 1);
+    r->now_us += 200000;
+    disk_tick(r);
+    assert_int_equal(asked, 2);
+    r->now_us += 60000000;
+    r->disk.saving_since_us = r->now_us - 59000000; /* a piece is on its way to a slow disk */
+    disk_tick(r);
+    assert_int_equal(asked, 2);
+    disk = r->disk;
+    free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_waits_for_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(what_peers_are_sent_does_not_pile_up, setup, teardown),
         cmocka_unit_test_setup_teardown(at_its_length_p_and_c_get_checkpoints_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_does_not_save_is_asked_again, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
