@@ -130,6 +130,9 @@ struct peer {
     uint64_t heard_us;       /* last status: is it there at all? */
     slot_no filled_for;      /* checkpoint up to which null batches were made for it */
     view_no parting;         /* highest view + 1 that it parted from, 0: none */
+    bool alone;              /* it waits in a view that the others have not come to ... */
+    uint64_t alone_since_us; /* ... or it does not, since then */
+    uint8_t followed;        /* times, as far as they still count */
 };
 
 /* A CONFIGURATION that led from number `first - 1` or higher to `last`. */
@@ -379,6 +382,7 @@ enum verdict broker_on_new_view(struct broker *b, const struct frame *frame, boo
 enum verdict broker_on_status(struct broker *b, const struct frame *frame, uint32_t from);
 void liveness_send_status(struct broker *b, uint32_t to);
 view_no liveness_heading(const struct broker *b);
+void follow_tick(struct broker *b);
 
 /* catch_up.c */
 void catch_up_tick(struct broker *b);

@@ -313,6 +313,7 @@ void liveness_tick(struct broker *b)
     fill_for_laggards(b);
     checkpoints_tick(b);
     watch_filling(b);
+    follow_tick(b);
     chain_tick(b);
     bundles_forget_old(b);
     bool waiting =

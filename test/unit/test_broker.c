@@ -1010,6 +1010,53 @@ static void f_plus_1_partings_are_joined(void **state)
     assert_int_equal(count(ACTION_GIVE, C, FRAME_PARTING), 3);
 }
 
+/* Replica 3 says that it waits in `view`; own P enters what is left for. Returns how long until then, at most `most` timeouts. */
+static uint64_t left_for_who_is_alone(view_no view, slot_no stands_at, uint64_t most)
+{
+    unsigned before = leaves();
+    uint64_t since = now;
+    while (leaves() == before && now - since < most * TIMEOUT) {
+        struct status status = {.view = view, .in_view = 0, .executed = stands_at};
+        (void)peer(3, cluster_local(c, FRAME_STATUS, cluster_body(c, status, &status), SLICE_NONE));
+        time_passes(TIMEOUT / 2);
+    }
+    return now - since;
+}
+
+static void who_left_alone_is_followed_ever_more_rarely(void **state)
+{
+    (void)state;
+    uint64_t waited[4];
+    (void)left_for_who_is_alone(1, 0, 100);
+    assert_int_equal(leaves(), 0); /* its host says so, its P does not */
+    for (unsigned i = 0; i < 4; i++) {
+        assert_verdict(peer(3, forge_parting(c, 3, i, NULL, NULL, 0)), ACCEPT);
+        waited[i] = left_for_who_is_alone(i + 1, 0, 1000);
+        assert_int_equal(leaves(), i + 1);
+        p_is_in(i + 1, 1, true);
+    }
+    assert_in_range(waited[0], LAG_PATIENCE * TIMEOUT, (LAG_PATIENCE + 2) * TIMEOUT);
+    for (unsigned i = 1; i < 4; i++)
+        assert_true(waited[i] > waited[i - 1] + waited[i - 1] / 2);
+}
+
+static void who_could_not_vote_is_not_followed_and_nobody_too_far(void **state)
+{
+    (void)state;
+    struct digest digest = {{1}};
+    struct local_leave m = {0};
+    e_executed(WINDOW, WINDOW, &digest);
+    assert_verdict(peer(3, forge_parting(c, 3, 1ull << 40, NULL, NULL, 0)), ACCEPT);
+    (void)left_for_who_is_alone(1ull << 40, 0, 100);
+    assert_int_equal(leaves(), 0);
+    (void)left_for_who_is_alone(1ull << 40, 1, 100);
+    assert_int_equal(leaves(), 1);
+    for (size_t i = 0; i < seen_count; i++)
+        if (seen[i].frame.type == FRAME_LOCAL_LEAVE)
+            assert_true(local_leave_decode(seen[i].frame.body, &m));
+    assert_in_range(m.view, 1, 64);
+}
+
 static void a_replica_that_lost_a_compartment_leaves_no_view(void **state)
 {
     (void)state;
@@ -1521,6 +1568,8 @@ int main(void)
         T(a_signed_bundle_that_waits_changes_the_view),
         T(a_bundle_that_was_executed_changes_nothing),
         T(f_plus_1_partings_are_joined),
+        T(who_left_alone_is_followed_ever_more_rarely),
+        T(who_could_not_vote_is_not_followed_and_nobody_too_far),
         T(a_replica_that_lost_a_compartment_leaves_no_view),
         T(the_next_view_is_tried_with_more_patience),
         T(a_checkpoint_that_does_not_come_changes_the_view_ever_more_rarely),
