@@ -92,7 +92,12 @@ static int file_allocate(int fd, uint64_t len)
     return -posix_fallocate(fd, 0, (off_t)len);
 }
 
-const struct journal_files journal_files = {file_write_at, file_sync, file_allocate};
+static int file_blank(int fd, uint64_t at, uint64_t len)
+{
+    return fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)len) == 0 ? 0 : -errno;
+}
+
+const struct journal_files journal_files = {file_write_at, file_sync, file_allocate, file_blank};
 
 static bool spare_path(char *out, const struct journal *j, uint32_t index)
 {
@@ -505,6 +510,22 @@ static void *thread_main(void *context)
 
 /* ---------------------------------------------------------------- appending, in the loop */
 
+/* A torn end is blank before anything is written: what is left of it must never pass for something. The file system knows how to do that
+ * without writing; where it does not, writing a file full may take half a minute on a disk that is busy. */
+static bool blank(struct journal *j)
+{
+    static const uint8_t zeroes[65536];
+    uint64_t left = j->file_bytes - j->at;
+    if (j->files->blank && j->files->blank(j->fd, j->at, left) == 0)
+        return sync_now(j);
+    for (uint64_t at = j->at; at < j->file_bytes; at += sizeof zeroes) {
+        left = j->file_bytes - at;
+        if (!write_all(j, zeroes, left < sizeof zeroes ? left : sizeof zeroes, at))
+            return false;
+    }
+    return sync_now(j);
+}
+
 int journal_begin(struct journal *j, struct error *error)
 {
     char path[PATH_BYTES];
@@ -517,17 +538,8 @@ int journal_begin(struct journal *j, struct error *error)
     if (j->segments > 0 && (!segment_path(path, j, j->segment[j->segments - 1].number) ||
                             (j->fd = open(path, O_RDWR | O_CLOEXEC)) < 0))
         return error_set(error, "%s: %s", path, strerror(errno));
-    /* A torn end is overwritten with zeroes first: what is left of it must never pass for something. */
-    if (j->fd >= 0 && j->stats.cut) {
-        static const uint8_t zeroes[65536];
-        for (uint64_t at = j->at; at < j->file_bytes; at += sizeof zeroes) {
-            uint64_t left = j->file_bytes - at;
-            if (!write_all(j, zeroes, left < sizeof zeroes ? left : sizeof zeroes, at))
-                return error_set(error, "%s", j->problem);
-        }
-        if (!sync_now(j))
-            return error_set(error, "%s", j->problem);
-    }
+    if (j->fd >= 0 && j->stats.cut && !blank(j))
+        return error_set(error, "%s", j->problem);
     j->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (j->event_fd < 0 || pthread_create(&j->thread, NULL, thread_main, j) != 0)
         return error_set(error, "%s: cannot start its thread: %s", j->dir, strerror(errno));

@@ -32,6 +32,7 @@ struct journal_files {
     int64_t (*write)(int fd, const void *data, size_t len, uint64_t at);
     int (*sync)(int fd);
     int (*allocate)(int fd, uint64_t len);
+    int (*blank)(int fd, uint64_t at, uint64_t len); /* zeroes, without writing them; may be missing (NULL) or fail */
 };
 extern const struct journal_files journal_files;
 

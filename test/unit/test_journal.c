@@ -34,7 +34,7 @@ static int faulty_sync(int fd)
     return sync_result ? sync_result : journal_files.sync(fd);
 }
 
-static const struct journal_files faulty = {faulty_write, faulty_sync, NULL};
+static const struct journal_files faulty = {faulty_write, faulty_sync, NULL, NULL};
 
 static int setup(void **state)
 {
@@ -153,10 +153,15 @@ static off_t place(unsigned n, size_t len)
     return (off_t)(64 + n * (96 + (len + 7) / 8 * 8));
 }
 
-static void a_torn_end_is_cut(void **state)
+static int cannot_blank(int fd, uint64_t at, uint64_t len)
+{
+    (void)fd, (void)at, (void)len;
+    return -EOPNOTSUPP;
+}
+
+static void torn_end(const struct journal_files *files)
 {
     char path[400];
-    (void)state;
     struct journal *j = open_with(NULL, 1 << 22);
     assert_int_equal(journal_begin(j, &error), 0);
     for (unsigned i = 0; i < 8; i++) /* one group of four, and one of four */
@@ -167,7 +172,7 @@ static void a_torn_end_is_cut(void **state)
     uint8_t zero[64] = {0};
     assert_int_equal(pwrite(fd, zero, sizeof zero, place(5, 100) + 100), sizeof zero); /* in the last group */
     close(fd);
-    j = open_with(NULL, 1 << 22);
+    j = open_with(files, 1 << 22);
     check(j, 5, 100); /* those of the last group that stand before the tear may be there */
     struct journal_stats stats;
     journal_stats(j, &stats);
@@ -180,6 +185,20 @@ static void a_torn_end_is_cut(void **state)
     j = open_with(NULL, 1 << 22);
     check(j, 6, 100);
     journal_close(j);
+}
+
+static void a_torn_end_is_cut(void **state)
+{
+    (void)state;
+    torn_end(NULL);
+}
+
+static void a_torn_end_is_cut_where_files_must_be_written(void **state)
+{
+    struct journal_files files = journal_files;
+    (void)state;
+    files.blank = cannot_blank;
+    torn_end(&files);
 }
 
 static void damage_before_the_last_group_is_an_error(void **state)
@@ -347,6 +366,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_durable_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(files_go_though_nothing_is_written, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_end_is_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_torn_end_is_cut_where_files_must_be_written, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_before_the_last_group_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(a_record_in_the_wrong_place_is_none, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_is_gone_is_an_error, setup, teardown),
