@@ -7,8 +7,10 @@
 #include "ordering/mutant.h"
 
 #define MAGIC        0x31676f6c74627264u /* "drbtlog1" */
-#define CHECK_BYTES  16u
-#define HEAD_CHECKED (LOG_HEAD_BYTES - CHECK_BYTES)
+#define CHECK_BYTES  16u /* of a header; of a record half each for payload and head */
+#define HALF_BYTES   (CHECK_BYTES / 2)
+#define PAYLOAD_AT   (LOG_HEAD_BYTES - CHECK_BYTES) /* ... where they stand */
+#define HEAD_AT      (LOG_HEAD_BYTES - HALF_BYTES)
 
 void log_head_put(uint8_t out[LOG_HEAD_BYTES], const struct log_head *head)
 {
@@ -37,9 +39,9 @@ void log_head_get(const uint8_t data[LOG_HEAD_BYTES], struct log_head *head)
     head->digest = get_digest(&r);
 }
 
-/* Over everything but itself, and the place. */
-static void checksum(uint8_t out[CHECK_BYTES], uint64_t number, uint64_t at, const uint8_t *head,
-                     size_t head_len, const uint8_t *payload, size_t len)
+/* Over some bytes, and the place. */
+static void checksum(uint8_t *out, size_t out_len, uint64_t number, uint64_t at, const uint8_t *data,
+                     size_t len)
 {
     uint8_t place[16];
     struct writer w = writer_to(place, sizeof place);
@@ -49,30 +51,35 @@ static void checksum(uint8_t out[CHECK_BYTES], uint64_t number, uint64_t at, con
     put_u64(&w, at);
     digest_begin(&state, "redoubt log");
     digest_add(&state, place, sizeof place);
-    digest_add(&state, head, head_len);
-    digest_add(&state, payload, len);
+    digest_add(&state, data, len);
     digest_end(&state, &digest);
-    memcpy(out, digest.bytes, CHECK_BYTES);
+    memcpy(out, digest.bytes, out_len);
 }
 
 void log_seal(uint8_t *record, uint64_t number, uint64_t at)
 {
     struct log_head head;
     log_head_get(record, &head);
-    checksum(record + HEAD_CHECKED, number, at, record, HEAD_CHECKED, record + LOG_HEAD_BYTES, head.len);
+    checksum(record + PAYLOAD_AT, HALF_BYTES, number, at + LOG_HEAD_BYTES, record + LOG_HEAD_BYTES, head.len);
+    checksum(record + HEAD_AT, HALF_BYTES, number, at, record, HEAD_AT);
 }
 
+/* The head has a checksum of its own, so that what only looks like one, among a payload's bytes or those of an earlier use of the file, is
+ * found out at its price and not at that of the megabytes it claims to be followed by. */
 static bool record_good(const struct log_file *file, uint64_t at, struct log_head *head)
 {
-    uint8_t check[CHECK_BYTES];
+    uint8_t check[HALF_BYTES];
     const uint8_t *record = file->data + at;
     if (at > file->size || file->size - at < LOG_HEAD_BYTES)
         return false;
     log_head_get(record, head);
     if (head->len > LOG_PAYLOAD_MAX || head->len > file->size - at - LOG_HEAD_BYTES || head->sequence == 0)
         return false;
-    checksum(check, file->number, at, record, HEAD_CHECKED, record + LOG_HEAD_BYTES, head->len);
-    return memcmp(check, record + HEAD_CHECKED, CHECK_BYTES) == 0;
+    checksum(check, sizeof check, file->number, at, record, HEAD_AT);
+    if (memcmp(check, record + HEAD_AT, sizeof check) != 0)
+        return false;
+    checksum(check, sizeof check, file->number, at + LOG_HEAD_BYTES, record + LOG_HEAD_BYTES, head->len);
+    return memcmp(check, record + PAYLOAD_AT, sizeof check) == 0;
 }
 
 void log_header_put(uint8_t out[LOG_HEADER_BYTES], uint64_t number, uint64_t first)
@@ -82,7 +89,8 @@ void log_header_put(uint8_t out[LOG_HEADER_BYTES], uint64_t number, uint64_t fir
     put_u64(&w, MAGIC);
     put_u64(&w, number);
     put_u64(&w, first);
-    checksum(out + LOG_HEADER_BYTES - CHECK_BYTES, number, 0, out, LOG_HEADER_BYTES - CHECK_BYTES, NULL, 0);
+    checksum(out + LOG_HEADER_BYTES - CHECK_BYTES, CHECK_BYTES, number, 0, out,
+             LOG_HEADER_BYTES - CHECK_BYTES);
 }
 
 static bool header_good(const struct log_file *file, uint64_t *first)
@@ -102,7 +110,8 @@ static bool was_synced(const struct log_file *file, uint64_t at, uint64_t expect
     for (uint64_t look = at + 8; look + LOG_HEAD_BYTES <= file->size; look += 8) {
         struct log_head head;
         log_head_get(file->data + look, &head);
-        if (head.sequence <= expected || head.group <= expected || head.group > head.sequence)
+        if (head.sequence <= expected || head.sequence - expected > file->size / LOG_HEAD_BYTES ||
+            head.group <= expected || head.group > head.sequence)
             continue;
         if (record_good(file, look, &head))
             return !mutant(MUTANT_DAMAGE_TAKEN_FOR_END);

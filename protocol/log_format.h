@@ -3,9 +3,9 @@
  * behind them. Pure: host/store/journal.c keeps the files, the simulator's disk has images of them.
  *
  *   file    header (64 bytes: magic, number, first sequence, checksum), records, zeroes
- *   record  head (96 bytes: lengths, kind, sequence, where its group began, slot, digest, checksum), payload, padding to 8
+ *   record  head (96 bytes: lengths, kind, sequence, where its group began, slot, digest, two checksums), payload, padding to 8
  *
- * A checksum covers head, payload, and the place where the record stands (file number, offset).
+ * A checksum covers payload or head (with the payload's), and the place where it stands (file number, offset).
  */
 #ifndef PROTOCOL_LOG_FORMAT_H
 #define PROTOCOL_LOG_FORMAT_H
@@ -37,7 +37,7 @@ void log_header_put(uint8_t out[LOG_HEADER_BYTES], uint64_t number, uint64_t fir
 /* Without the checksum, which depends on where the record will stand. */
 void log_head_put(uint8_t out[LOG_HEAD_BYTES], const struct log_head *head);
 void log_head_get(const uint8_t data[LOG_HEAD_BYTES], struct log_head *head);
-/* The checksum of head and payload at `record`, into its head. */
+/* The checksums of payload and head at `record`, into its head. */
 void log_seal(uint8_t *record, uint64_t number, uint64_t at);
 
 enum log_verdict {
