@@ -1,4 +1,4 @@
-#include "client/queue.h"
+#include "origin/queue.h"
 
 #include <string.h>
 

@@ -14,12 +14,12 @@
  *
  * Callbacks run inside on_frame, on_timer and close. From an outcome's callback only client_core_submit may be called.
  */
-#ifndef CLIENT_CORE_H
-#define CLIENT_CORE_H
+#ifndef ORIGIN_CORE_H
+#define ORIGIN_CORE_H
 
 #include "base/verdict.h"
-#include "client/flight.h"
-#include "client/queue.h"
+#include "origin/flight.h"
+#include "origin/queue.h"
 
 #define CLIENT_TO_ALL UINT32_MAX
 

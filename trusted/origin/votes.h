@@ -5,11 +5,11 @@
  *
  * Correct replicas send the same canonical form, so the usual cost of a vote is one comparison of memory.
  */
-#ifndef CLIENT_VOTES_H
-#define CLIENT_VOTES_H
+#ifndef ORIGIN_VOTES_H
+#define ORIGIN_VOTES_H
 
 #include "base/limits.h"
-#include "client/memory.h"
+#include "origin/memory.h"
 #include "wire/reply.h"
 
 /* One opinion and who holds it. */

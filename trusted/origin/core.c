@@ -1,4 +1,4 @@
-#include "client/core.h"
+#include "origin/core.h"
 
 #include <errno.h>
 

@@ -3,11 +3,11 @@
  * of a bundle to come, so an operation is copied once and costs no allocation of its own. The chunk at the head is the
  * next bundle; while earlier bundles are under way the one at the tail fills up.
  */
-#ifndef CLIENT_QUEUE_H
-#define CLIENT_QUEUE_H
+#ifndef ORIGIN_QUEUE_H
+#define ORIGIN_QUEUE_H
 
 #include "base/limits.h"
-#include "client/memory.h"
+#include "origin/memory.h"
 #include "redoubt/client.h"
 
 struct client_op {

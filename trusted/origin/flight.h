@@ -2,11 +2,11 @@
  * A bundle under way: sealed operations, the authenticator in both its forms, and what replicas said about it so far.
  * Body and digest of a bundle number never change; what is sent again, with MACs or signed, is the same bundle.
  */
-#ifndef CLIENT_FLIGHT_H
-#define CLIENT_FLIGHT_H
+#ifndef ORIGIN_FLIGHT_H
+#define ORIGIN_FLIGHT_H
 
-#include "client/queue.h"
-#include "client/votes.h"
+#include "origin/queue.h"
+#include "origin/votes.h"
 #include "ordering/auth.h"
 
 #define BUNDLE_BYTES    (8u + 32u + 4u + 32u) /* body of a BUNDLE */

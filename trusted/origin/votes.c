@@ -1,4 +1,4 @@
-#include "client/votes.h"
+#include "origin/votes.h"
 
 #include <string.h>
 
