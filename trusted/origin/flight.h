@@ -16,6 +16,7 @@ struct client_flight {
     uint64_t bundle_no;
     struct client_chunk *chunk; /* its data is the ciphertext now */
     struct digest content;
+    configuration_no number; /* that was held when it was first sent */
     uint64_t pick; /* modulo the number of replicas: who sends results in full */
     uint8_t body[BUNDLE_BYTES];
     uint8_t head[FLIGHT_HEAD_MAX]; /* frame header, body and MAC vector */

@@ -48,6 +48,9 @@ void client_queue_deinit(struct client_queue *queue);
 /* Copies an operation in; false when memory is lacking. Its length was checked. */
 bool client_queue_add(struct client_queue *queue, const struct client_op *op, const void *data, size_t len);
 
+/* Would an operation of this length be in the same chunk as the last one? */
+bool client_queue_joins(const struct client_queue *queue, size_t len);
+
 /* Takes the chunk at the head, without operations that are over; NULL when nothing waits. It is the caller's
  * until client_queue_recycle. */
 struct client_chunk *client_queue_take(struct client_queue *queue);
