@@ -115,7 +115,7 @@ bench-gate: ## HEAD against its parent; fails below 0.9
 tcb: build ## files and lines of each compartment binary, from the linker's map
 	@tools/tcb build/$(PRESET)
 
-C_FILES = $(shell find include trusted protocol access apps host cmd sim test examples -name '*.[ch]' 2>/dev/null)
+C_FILES = $(shell find include trusted protocol apps host cmd sim test examples -name '*.[ch]' 2>/dev/null)
 
 format: ## lay the code out
 	@tools/install-deps format

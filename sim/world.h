@@ -10,7 +10,7 @@
 #include <setjmp.h>
 #include <stdio.h>
 
-#include "client/core.h"
+#include "origin/core.h"
 #include "confirmation/confirmation.h"
 #include "disk.h"
 #include "engine.h"

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "client/core.h"
+#include "origin/core.h"
 #include "client/delay.h"
 #include "client/folder.h"
 #include "client/loop.h"

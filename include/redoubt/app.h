@@ -76,12 +76,15 @@ struct redoubt_result {
     uint8_t *data;
     size_t capacity; /* at least REDOUBT_OP_MAX_BYTES */
     size_t bytes;
+    bool depends_on_time; /* false before `execute` and `read`; true: this result may become another one although nobody
+                           * writes these keys (it tells a time, a key in it expires, it was drawn by lot), so it is not
+                           * to be kept */
 };
 
 /* Keys that an operation reads and writes; `everything` or a prefix stands for the whole key space. */
 struct redoubt_keys {
     struct {
-        const uint8_t *key; /* points into the operation */
+        const uint8_t *key; /* into the operation, or to what stays */
         size_t bytes;
         bool write;
     } entry[REDOUBT_KEYS_MAX];

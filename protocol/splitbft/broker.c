@@ -82,7 +82,17 @@ static enum verdict on_reply(struct broker *b, const struct frame *frame)
     return VERDICT_ACCEPT;
 }
 
-static enum verdict on_fetch_reply(struct broker *b, const struct frame *frame)
+static enum verdict on_attest(struct broker *b, const struct frame *frame)
+{
+    struct attest attest;
+    if (!attest_decode(frame->body, &attest) || attest.origin >= ORIGINS_MAX)
+        return VERDICT_MALFORMED;
+    broker_send_origin(b, attest.origin, frame->whole);
+    return VERDICT_ACCEPT;
+}
+
+/* A question of an origin to own E. */
+static enum verdict on_question(struct broker *b, const struct frame *frame)
 {
     if (frame->sender.kind != KIND_ORIGIN || frame->sender.id >= ORIGINS_MAX)
         return VERDICT_UNKNOWN_SENDER;
@@ -139,6 +149,8 @@ static const struct route routes[] = {
     {FRAME_ASK_BACKUP, FROM_CLIENT},
     {FRAME_BACKUP, FROM_E},
     {FRAME_REPLY, FROM_E},
+    {FRAME_ASK_ATTEST, FROM_CLIENT},
+    {FRAME_ATTEST, FROM_E},
     {FRAME_STATUS, FROM_PEER},
     {FRAME_FETCH, FROM_PEER},
     {FRAME_BATCH, FROM_PEER},
@@ -176,7 +188,8 @@ static enum verdict dispatch(struct broker *b, const struct frame *frame, unsign
     case FRAME_LOCAL_RECONFIGURED:
         return broker_on_reconfigured(b, frame);
     case FRAME_FETCH_REPLY:
-        return on_fetch_reply(b, frame);
+    case FRAME_ASK_ATTEST:
+        return on_question(b, frame);
     case FRAME_PRE_PREPARE:
         return broker_on_pre_prepare(b, frame, id, own);
     case FRAME_PREPARE:
@@ -202,6 +215,8 @@ static enum verdict dispatch(struct broker *b, const struct frame *frame, unsign
         return broker_on_backup(b, frame);
     case FRAME_REPLY:
         return on_reply(b, frame);
+    case FRAME_ATTEST:
+        return on_attest(b, frame);
     case FRAME_STATUS:
         return broker_on_status(b, frame, id);
     case FRAME_FETCH:

@@ -85,13 +85,15 @@ static void one_call(unsigned which)
     const struct call_run run = {.mode = RUN_EXECUTE, .op = op};
     const struct call_run second = {.mode = RUN_EXECUTE, .follows = true, .op = op};
     const uint64_t leaves[] = {0, 3};
+    struct slice touched = {NULL, 0};
     switch (which % 10) {
     case 0:
         application_apart.begin(proxy, &run, (struct slice){operations, sizeof operations});
         application_apart.begin(proxy, &second, (struct slice){operations, sizeof operations});
-        need(application_apart.finish(proxy, (struct slice){operations, sizeof operations}, &w));
+        need(application_apart.finish(proxy, (struct slice){operations, sizeof operations}, &w, &touched));
         need(!w.bad && w.len >= 12);
-        (void)application_apart.finish(proxy, (struct slice){operations, sizeof operations}, &w);
+        sum += look_at(touched.data, touched.len);
+        (void)application_apart.finish(proxy, (struct slice){operations, sizeof operations}, &w, &touched);
         break;
     case 1:
         need(application_proxy.execute(proxy, &op, &result) <= REDOUBT_FULL && result.bytes <= OP_MAX);

@@ -17,6 +17,8 @@
 /* Messages with a check of their own. One that is not listed is decoded, encoded and printed. */
 #define CHECKED(C)                                                                                           \
     C(RECONFIG, reconfig)                                                                                    \
+    C(ASK_ATTEST, ask_attest)                                                                                \
+    C(ATTEST, attest)                                                                                        \
     C(BUNDLE, bundle)                                                                                        \
     C(REPLY, reply)                                                                                          \
     C(PRE_PREPARE, vote) C(PREPARE, vote) C(COMMIT, vote) C(EXECUTED, vote) C(CHECKPOINT, checkpoint)        \

@@ -716,6 +716,11 @@ static struct test_bundle *bundle_authenticate(struct cluster *c, struct test_or
                                              : forge_macs(c, &o->auth, FRAME_BUNDLE, body, TO_P, attachment));
 }
 
+struct test_bundle *cluster_bundle_of(struct cluster *c, struct slice frame)
+{
+    return bundle_add(c, cluster_copy(c, frame.data, frame.len));
+}
+
 struct test_bundle *cluster_bundle(struct cluster *c, origin_id origin, uint64_t bundle_no,
                                    const struct slice *ops, unsigned count, enum form form)
 {
@@ -732,7 +737,7 @@ struct test_bundle *cluster_bundle(struct cluster *c, origin_id origin, uint64_t
     bundle_ad(ad, origin, o->auth.self.epoch, bundle_no);
     aead_seal(plain, &o->content_key, nonce, ad, sizeof ad, plain, len);
     struct slice attachment = {plain, len + AEAD_TAG_BYTES};
-    struct bundle bundle = {.bundle_no = bundle_no};
+    struct bundle bundle = {.bundle_no = bundle_no, .flags = c->bundle_flags};
     memcpy(bundle.session_public.bytes, o->session.public, 32);
     digest_of(&bundle.operations, BUNDLE_OPERATIONS_TAG, attachment.data, attachment.len);
     return bundle_authenticate(c, o, cluster_body(c, bundle, &bundle), attachment, form);
@@ -995,10 +1000,12 @@ static bool results_read(struct opened_reply *opened, struct slice plain)
         unsigned status = get_u8(&r);
         unsigned form = get_u8(&r);
         struct slice bytes = get_slice(&r);
+        uint64_t version = form & RESULT_VERSION ? get_u64(&r) : 0;
         if (opened->count < sizeof opened->op / sizeof *opened->op) {
             opened->op[opened->count].status = status;
             opened->op[opened->count].form = form;
             opened->op[opened->count].bytes = bytes;
+            opened->op[opened->count].version = version;
         }
     }
     return reader_done(&r);
@@ -1024,6 +1031,14 @@ bool cluster_reply_open(struct cluster *c, const struct sent *sent, struct opene
     uint8_t *plain = keep(c, frame->attachment.len);
     return aead_open(plain, &key, nonce, ad, a.len, frame->attachment.data, frame->attachment.len) &&
            results_read(opened, (struct slice){plain, frame->attachment.len - AEAD_TAG_BYTES});
+}
+
+struct secret_key cluster_attest_key(struct cluster *c, origin_id origin, replica_id replica)
+{
+    struct secret_key shared, key;
+    CHECK(box_agree(&shared, &c->origin[origin].session, cluster_e(c, replica)->auth.box.public));
+    key_derive(&key, &shared, "redoubt attest", c->id.bytes, sizeof c->id.bytes);
+    return key;
 }
 
 uint64_t cluster_counter(struct cluster *c, replica_id r)

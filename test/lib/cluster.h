@@ -90,6 +90,7 @@ struct cluster {
     void (*seen)(const struct sent *sent); /* when set: told of every frame that a compartment leaves */
     bool no_nudges;                        /* no LOCAL-CHECKPOINT is said, as when slots follow each other */
     bool no_help;                          /* LOCAL-NEED stays unanswered */
+    uint32_t bundle_flags;                 /* of bundles that are made from now on */
     /* When set, asked before a frame is carried: true keeps it from that compartment. */
     bool (*drop)(const struct cluster *cluster, const struct sent *sent, enum kind to, replica_id replica);
     replica_id cut; /* free for `drop` to use */
@@ -154,6 +155,8 @@ enum verdict cluster_catch_up(struct cluster *cluster, replica_id replica, repli
 enum form { FORM_MACS, FORM_SIGNED };
 struct test_bundle *cluster_bundle(struct cluster *cluster, origin_id origin, uint64_t bundle_no,
                                    const struct slice *ops, unsigned count, enum form form);
+/* One that an origin core made. */
+struct test_bundle *cluster_bundle_of(struct cluster *cluster, struct slice frame);
 /* The same bundle authenticated in the other way. */
 struct test_bundle *cluster_bundle_again(struct cluster *cluster, const struct test_bundle *bundle,
                                          enum form form);
@@ -233,10 +236,13 @@ struct opened_reply {
     struct {
         unsigned status, form;
         struct slice bytes;
+        uint64_t version; /* with RESULT_VERSION */
     } op[16]; /* the first ones */
 };
 /* Decrypts as the origin would; false when it does not verify. */
 bool cluster_reply_open(struct cluster *cluster, const struct sent *sent, struct opened_reply *opened);
+/* The key under which an origin and E_replica ask and attest. */
+struct secret_key cluster_attest_key(struct cluster *cluster, origin_id origin, replica_id replica);
 /* The counter's value in the first result of that E's newest reply. */
 uint64_t cluster_counter(struct cluster *cluster, replica_id replica);
 

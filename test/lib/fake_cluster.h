@@ -5,7 +5,7 @@
 #ifndef TEST_FAKE_CLUSTER_H
 #define TEST_FAKE_CLUSTER_H
 
-#include "client/core.h"
+#include "origin/core.h"
 
 #define FAKE_REPLICAS 4u
 #define FAKE_SENT_MAX 4096u

@@ -85,10 +85,12 @@ static enum redoubt_status put(const char *key, const char *value)
     return application_proxy.execute(proxy, &op, &result);
 }
 
+static struct slice touched; /* by what was finished last */
+
 static void run_all(const struct call_run *run, size_t len, struct writer *w)
 {
     application_apart.begin(proxy, run, (struct slice){room, len});
-    assert_true(application_apart.finish(proxy, (struct slice){room, len}, w));
+    assert_true(application_apart.finish(proxy, (struct slice){room, len}, w, &touched));
 }
 
 static size_t operation_put(size_t at, const char *key)
@@ -180,14 +182,14 @@ static void bundles_of_a_group_run_until_the_limit(void **state)
     }
     for (unsigned i = 0; i < 3; i++) {
         struct writer w = writer_to(out[i], REPLY_BODY_MAX);
-        assert_int_equal(application_apart.finish(proxy, bundle[i], &w), i < 2);
+        assert_int_equal(application_apart.finish(proxy, bundle[i], &w, &touched), i < 2);
         assert_int_equal(w.len, i < 2 ? 6 + sizeof value : 0);
     }
     assert_int_equal(fake.touches, touches);
     struct writer w = writer_to(out[0], REPLY_BODY_MAX);
     const struct call_run again = {.mode = RUN_EXECUTE, .op = {.seed = seed, .slot = 3}};
     application_apart.begin(proxy, &again, bundle[2]);
-    assert_true(application_apart.finish(proxy, bundle[2], &w));
+    assert_true(application_apart.finish(proxy, bundle[2], &w, &touched));
     assert_int_equal(w.len, 7);
 }
 
@@ -376,6 +378,18 @@ static void say_done(enum call call, uint64_t leaves, const void *payload, size_
     say(frame, w.len);
 }
 
+/* Results, and what so many operations touched: nothing. */
+static void say_run(const void *results, size_t len, unsigned operations)
+{
+    static uint8_t payload[FRAME_MAX];
+    struct writer w = writer_to(payload, sizeof payload);
+    put_slice(&w, (struct slice){results, len});
+    for (unsigned i = 0; i < operations; i++)
+        touched_put(&w, &(struct touched){.known = true});
+    assert_false(w.bad);
+    say_done(CALL_RUN, 4, payload, w.len);
+}
+
 static void say_touch(uint64_t leaf, unsigned bits, size_t digest_bytes)
 {
     static const uint8_t digest[32];
@@ -433,22 +447,71 @@ static void run_two(void)
 static void results_are_as_many_as_operations(void **state)
 {
     (void)state;
-    say_done(CALL_RUN, 4, TWO_RESULTS, 13); /* as it should be */
+    say_run(TWO_RESULTS, 13, 2); /* as it should be */
     run_two();
-    say_done(CALL_RUN, 4, TWO_RESULTS, 7);
+    say_run(TWO_RESULTS, 7, 2);
     ENDS("a malformed result", run_two());
-    say_done(CALL_RUN, 4, TWO_RESULTS, 0);
+    say_done(CALL_RUN, 4, "", 0);
     ENDS("no results", run_two());
-    say_done(CALL_RUN, 4, TWO_RESULTS "\0\0\0\0\0\0", 19);
+    say_run(TWO_RESULTS "\0\0\0\0\0\0", 19, 2);
     ENDS("more results than operations", run_two());
-    say_done(CALL_RUN, 4, "\0\0\xff\xff\xff\xffx\1\0\0\0\0\0", 13);
+    say_run("\0\0\xff\xff\xff\xffx\1\0\0\0\0\0", 13, 2);
     ENDS("a malformed result", run_two());
-    say_done(CALL_RUN, 4, "\0\1\1\0\0\0x\1\0\0\0\0\0", 13); /* a digest: only replies have that */
+    say_run("\0\1\1\0\0\0x\1\0\0\0\0\0", 13, 2); /* a digest: only replies have that */
     ENDS("a malformed result", run_two());
-    say_done(CALL_RUN, 4, "\6\0\1\0\0\0x\1\0\0\0\0\0", 13);
+    say_run("\6\0\1\0\0\0x\1\0\0\0\0\0", 13, 2);
     ENDS("a result that cannot be", run_two());
-    say_done(CALL_RUN, 4, "\x40\0\0\0\0\0\0\0\1\0\0\0x", 13); /* there was room */
+    say_run("\x40\0\0\0\0\0\0\0\1\0\0\0x", 13, 2); /* there was room */
     ENDS("a result that cannot be", run_two());
+    say_done(CALL_RUN, 4, "\15\0\0\0" TWO_RESULTS, 16);
+    ENDS("a malformed answer", run_two());
+}
+
+static void say_touched(const char *what, size_t len)
+{
+    uint8_t payload[64];
+    struct writer w = writer_to(payload, sizeof payload);
+    put_slice(&w, (struct slice){(const uint8_t *)TWO_RESULTS, 13});
+    put_raw(&w, what, len);
+    say_done(CALL_RUN, 4, payload, w.len);
+}
+
+static void what_was_touched_is_said_of_each_operation(void **state)
+{
+    (void)state;
+    static const char missing[] = "it is not said what an operation touched";
+    say_touched("\1\0", 2); /* one of two */
+    ENDS(missing, run_two());
+    say_touched("\1\0\x10\0", 4); /* an unknown flag */
+    ENDS(missing, run_two());
+    say_touched("\1\0\1\x41", 4); /* too many */
+    ENDS(missing, run_two());
+    say_touched("\1\0\1\1\xff\xff\xff\x7f", 8); /* no such cell */
+    ENDS(missing, run_two());
+    say_touched("\1\0\4\0", 4); /* writes all, touches less */
+    ENDS(missing, run_two());
+    say_touched("\1\0\0\1\0\0\0\0", 8); /* malformed, with keys */
+    ENDS(missing, run_two());
+    say_run(TWO_RESULTS, 13, 3);
+    ENDS("more is said to be touched than there are operations", run_two());
+}
+
+/* From the service's keys, as Execution would have them. */
+static void an_application_says_what_operations_touch(void **state)
+{
+    (void)state;
+    static uint8_t out[REPLY_BODY_MAX];
+    struct writer w = writer_to(out, sizeof out);
+    struct touched first, second;
+    size_t len = operation_put(0, "a"), get = kv_get_encode(room + len + 4, 100, "b", 1);
+    struct writer head = writer_to(room + len, 4);
+    put_u32(&head, (uint32_t)get);
+    const struct call_run run = {.mode = RUN_EXECUTE, .op = {.seed = seed, .slot = 1}};
+    run_all(&run, len + 4 + get, &w);
+    struct reader r = reader_of(touched.data, touched.len);
+    assert_true(touched_get(&r, &first) && touched_get(&r, &second) && reader_done(&r));
+    assert_true(first.known && first.writes && first.count == 1 && first.cell[0] == version_cell("a", 1));
+    assert_true(second.known && !second.writes && second.count == 1 && second.cell[0] == version_cell("b", 1));
 }
 
 static void one_result_fits(void **state)
@@ -457,17 +520,17 @@ static void one_result_fits(void **state)
     uint8_t small[1], *long_one = calloc(1, OP_MAX + 16);
     struct redoubt_result result = {.data = small, .capacity = 1};
     struct redoubt_op op = op_of(3);
-    say_done(CALL_RUN, 4, TWO_RESULTS, 7);
+    say_run(TWO_RESULTS, 7, 1);
     assert_int_equal(application_proxy.execute(proxy, &op, &result), REDOUBT_OK);
     assert_int_equal(result.bytes, 1);
-    say_done(CALL_RUN, 4, "\0\0\2\0\0\0xy", 8);
+    say_run("\0\0\2\0\0\0xy", 8, 1);
     ENDS("a result too long", application_proxy.execute(proxy, &op, &result));
-    say_done(CALL_RUN, 4, TWO_RESULTS, 13);
+    say_run(TWO_RESULTS, 13, 1);
     ENDS("a malformed result", application_proxy.read(proxy, &op, &result));
     struct writer w = writer_to(long_one, 6);
     put_u16(&w, 0);
     put_u32(&w, OP_MAX + 1);
-    say_done(CALL_RUN, 4, long_one, 6 + OP_MAX + 1);
+    say_run(long_one, 6 + OP_MAX + 1, 1);
     result.capacity = SIZE_MAX;
     ENDS("a result too long", application_proxy.execute(proxy, &op, &result));
     free(long_one);
@@ -515,7 +578,7 @@ static void touches_have_their_form(void **state)
 {
     (void)state;
     say_touch(3, TOUCH_DIGEST, 32); /* as it should be */
-    say_done(CALL_RUN, 4, TWO_RESULTS, 13);
+    say_run(TWO_RESULTS, 13, 2);
     run_two();
     assert_int_equal(fake.touches, 1);
     say_touch(3, TOUCH_DIGEST, 31);
@@ -646,6 +709,7 @@ int main(void)
         WITH(a_reader_writes_nothing, setup),
         WITH(results_beyond_the_limit_are_to_be_asked_again, setup),
         WITH(bundles_of_a_group_run_until_the_limit, setup),
+        WITH(an_application_says_what_operations_touch, setup),
         WITH(a_touch_brings_the_leaf_as_it_was, setup),
         WITH(a_touch_does_not_bring_what_was_not_asked_for, setup),
         WITH(a_touch_brings_no_bytes_twice, setup),
@@ -654,6 +718,7 @@ int main(void)
         WITH(keys_are_named, setup),
         WITH(wrong_options_are_refused, NULL),
         LIES(results_are_as_many_as_operations),
+        LIES(what_was_touched_is_said_of_each_operation),
         LIES(one_result_fits),
         LIES(answers_fit_their_calls),
         LIES(touches_have_their_form),

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "client/core.h"
+#include "origin/core.h"
 #include "cluster.h"
 #include "ordering/stable.h"
 #include "resume.h"

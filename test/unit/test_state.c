@@ -467,7 +467,7 @@ static void questions_about_state(void **state)
         {.slot = K, .what = STATE_NODES, .level = 3, .wanted = some},
         {.slot = K, .what = STATE_NODES, .level = 255, .wanted = some},
         {.slot = K, .what = STATE_NODES, .level = 1, .first = 5, .wanted = some},
-        {.slot = K, .what = STATE_RECORDS, .first = 4, .wanted = some},
+        {.slot = K, .what = STATE_RECORDS, .first = 4 + VERSION_RECORDS, .wanted = some},
         {.slot = K, .what = STATE_RECORDS, .offset = UINT32_MAX, .wanted = some},
         {.slot = K, .what = 5, .wanted = some},
         {.slot = UINT64_MAX, .what = STATE_HEAD},

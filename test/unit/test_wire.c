@@ -20,6 +20,8 @@
     M(local_restore, LOCAL_RESTORE_FIELDS)                                                               \
     M(local_restored, LOCAL_RESTORED_FIELDS)                                                             \
     M(genesis, GENESIS_FIELDS)                                                                           \
+    M(ask_attest, ASK_ATTEST_FIELDS)                                                                         \
+    M(attest, ATTEST_FIELDS)                                                                                 \
     M(hello, HELLO_FIELDS)                                                                                   \
     M(start, START_FIELDS)                                                                                   \
     M(reconfig, RECONFIG_FIELDS)                                                                             \
@@ -339,9 +341,9 @@ static void bundles_show_what_they_carry(void **state)
     assert_verdict(bundle_check(&frame, &m), UNKNOWN_SENDER);
     frame.sender.kind = KIND_PREPARATION;
     assert_verdict(bundle_check(&frame, &m), WRONG_KIND);
-    frame = frame_of(FRAME_BUNDLE, KIND_ORIGIN, (m.flags = BUNDLE_ALONE, ENCODED(bundle, &m)));
+    frame = frame_of(FRAME_BUNDLE, KIND_ORIGIN, (m.flags = BUNDLE_ALONE | BUNDLE_VERSIONS, ENCODED(bundle, &m)));
     assert_verdict(bundle_check(&frame, &m), ACCEPT);
-    frame = frame_of(FRAME_BUNDLE, KIND_ORIGIN, (m.flags = 2, ENCODED(bundle, &m)));
+    frame = frame_of(FRAME_BUNDLE, KIND_ORIGIN, (m.flags = 4, ENCODED(bundle, &m)));
     assert_verdict(bundle_check(&frame, &m), MALFORMED);
     frame = frame_of(FRAME_BUNDLE, KIND_ORIGIN, (m.flags = 0, m.bundle_no = 0, ENCODED(bundle, &m)));
     assert_verdict(bundle_check(&frame, &m), MALFORMED);

@@ -4,7 +4,8 @@
  *
  *   Execution's (proxy.c)                                   the application's (serve.c)
  *   CREATE   options                                        DONE  u8 good
- *   RUN      struct call_run, (u32 length, operation)*      DONE  results as in a reply: (u8 status, u8 form, u32 length, bytes)*;
+ *   RUN      struct call_run, (u32 length, operation)*      DONE  u32 length of the results, these as in a reply: (u8 status,
+ *                                                                 u8 form, u32 length, bytes)*; what each touched (versions.h);
  *                                                                 nothing: not executed, see RUN_GROUP_BYTES
  *   KEYS     struct call_run, operation                     DONE  u8 good, u8 reads all, u8 writes all, (u32 at, u32 length, u8 write)*
  *   DIGESTS  (u64 leaf)*                                    DONE  digest*
@@ -27,6 +28,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "ordering/versions.h"
 
 enum call {
     CALL_CREATE = 1,
@@ -77,9 +79,9 @@ static inline bool call_changes(enum call call)
 struct service_apart {
     /* Runs operations, (u32 length, bytes)*, one after the other. More may be begun before the first are finished (run->follows). */
     void (*begin)(void *state, const struct call_run *run, struct slice operations);
-    /* Of those begun first: appends their results. False: they were not executed, nor will those begun after them be. Nothing
-     * else is asked before all are finished. */
-    bool (*finish)(void *state, struct slice operations, struct writer *results);
+    /* Of those begun first: appends their results, and says what they touched (touched_get, one after the other; until the next
+     * call). False: they were not executed, nor will those begun after them be. Nothing else is asked before all are finished. */
+    bool (*finish)(void *state, struct slice operations, struct writer *results, struct slice *touched);
     /* Before one of these leaves is touched next, its digest will be asked for within `touch` (a bitmap of leaf_count bits). */
     void (*freeze)(void *state, const uint64_t *pending, uint64_t leaf_count);
     /* The same for the bytes of each leaf below leaf_count when it is first touched from now on; 0: no more. */

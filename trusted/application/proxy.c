@@ -204,6 +204,27 @@ static void *proxy_create(const struct redoubt_env *env, const char *options)
 
 /* ------------------------------------------------------------ operations */
 
+/* An answer to RUN in its two parts. */
+static void split_answer(struct proxy *p, struct slice answer, struct slice *results, struct slice *touched)
+{
+    struct reader r = reader_of(answer.data, answer.len);
+    *results = get_slice(&r);
+    require(p, !r.bad, "a malformed answer");
+    *touched = (struct slice){answer.data + r.at, reader_left(&r)};
+}
+
+static void check_touched(struct proxy *p, struct slice operations, struct slice touched)
+{
+    struct reader o = reader_of(operations.data, operations.len);
+    struct reader r = reader_of(touched.data, touched.len);
+    struct touched each;
+    while (reader_left(&o)) {
+        (void)get_slice(&o);
+        require(p, touched_get(&r, &each), "it is not said what an operation touched");
+    }
+    require(p, reader_done(&r), "more is said to be touched than there are operations");
+}
+
 /* Are these results for these operations, as struct call_run has it? Then they are appended as they are. */
 static void take_results(struct proxy *p, struct slice operations, struct slice results, struct writer *w)
 {
@@ -237,8 +258,9 @@ static void proxy_begin(void *state, const struct call_run *run, struct slice op
     send(p, CALL_RUN, (struct slice){room, w.len}, operations);
 }
 
-static bool proxy_finish(void *state, struct slice operations, struct writer *results)
+static bool proxy_finish(void *state, struct slice operations, struct writer *results, struct slice *touched)
 {
+    struct slice found;
     struct proxy *p = proxy_of(state);
     CHECK(p->begun > 0);
     p->begun--;
@@ -248,8 +270,10 @@ static bool proxy_finish(void *state, struct slice operations, struct writer *re
         return false;
     }
     require(p, answer.len > 0, "no results");
-    p->group_bytes += answer.len;
-    take_results(p, operations, answer, results);
+    split_answer(p, answer, &found, touched);
+    p->group_bytes += found.len + touched->len;
+    take_results(p, operations, found, results);
+    check_touched(p, operations, *touched);
     return true;
 }
 
@@ -263,14 +287,19 @@ static enum redoubt_status run_one(struct proxy *p, enum run_mode mode, const st
     call_run_put(&w, &run);
     put_u32(&w, (uint32_t)op->bytes);
     struct slice answer = ask(p, CALL_RUN, (struct slice){room, w.len}, (struct slice){op->data, op->bytes});
-    struct reader r = reader_of(answer.data, answer.len);
+    struct slice results, touched;
+    struct touched touches;
+    split_answer(p, answer, &results, &touched);
+    struct reader r = reader_of(results.data, results.len), t = reader_of(touched.data, touched.len);
     uint8_t status = get_u8(&r), form = get_u8(&r);
     struct slice found = get_slice(&r);
     require(p, reader_done(&r) && status <= REDOUBT_FULL && form == RESULT_FULL, "a malformed result");
+    require(p, touched_get(&t, &touches) && reader_done(&t), "it is not said what an operation touched");
     require(p, found.len <= OP_MAX && found.len <= result->capacity, "a result too long");
     if (found.len)
         memcpy(result->data, found.data, found.len);
     result->bytes = found.len;
+    result->depends_on_time = touches.depends_on_time;
     return (enum redoubt_status)status;
 }
 

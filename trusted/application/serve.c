@@ -144,10 +144,13 @@ static void on_create(struct application *a, struct reader *r)
 }
 
 /* One operation; its result goes behind the others. As Execution does it for a service of its own. */
-static void run_one(struct application *a, enum run_mode mode, const struct redoubt_op *op, struct writer *w)
+static void run_one(struct application *a, enum run_mode mode, const struct redoubt_op *op, struct writer *w,
+                    struct writer *touched)
 {
     struct redoubt_result result = {.data = w->data + w->len + 6, .capacity = OP_MAX, .bytes = 0};
+    struct touched touches;
     unsigned status;
+    touched_by(&touches, a->service, op);
     if (w->len > RESULTS_SOFT_MAX) {
         status = RESULT_RETRY;
     } else if (mode == RUN_EXECUTE) {
@@ -162,12 +165,26 @@ static void run_one(struct application *a, enum run_mode mode, const struct redo
     put_u8(w, RESULT_FULL);
     put_u32(w, (uint32_t)result.bytes);
     CHECK(writer_take(w, result.bytes) != NULL || result.bytes == 0);
+    touches.depends_on_time = result.depends_on_time;
+    touched_put(touched, &touches);
+}
+
+static void run_done(struct application *a, struct slice results, struct slice touched)
+{
+    uint8_t which = ANSWER_DONE, room[9 + 4];
+    struct writer w = writer_to(room, sizeof room);
+    events_send(a);
+    put_u8(&w, CALL_RUN);
+    put_u64(&w, a->service->leaf_count(a->state));
+    put_u32(&w, (uint32_t)results.len);
+    const struct slice parts[] = {{&which, 1}, {room, w.len}, results, touched};
+    a->link.send(a->link.context, parts, 4);
 }
 
 static void on_run(struct application *a, struct reader *r)
 {
     struct call_run run;
-    struct writer w = writer_to(a->result, sizeof a->result);
+    struct writer w = writer_to(a->result, sizeof a->result), t = writer_to(a->touched, sizeof a->touched);
     require(a, call_run_get(r, &run), "a malformed call");
     if (!run.follows)
         a->group_bytes = 0;
@@ -190,11 +207,12 @@ static void on_run(struct application *a, struct reader *r)
         if (a->service->expect && count > 1)
             a->service->expect(a->state, op, count);
         for (size_t i = 0; i < count; i++)
-            run_one(a, run.mode, &op[i], &w);
+            run_one(a, run.mode, &op[i], &w, &t);
     }
     a->changing = false;
-    a->group_bytes += w.len;
-    done(a, CALL_RUN, (struct slice){a->result, w.len});
+    require(a, !t.bad, "more operations than a bundle may have");
+    a->group_bytes += w.len + t.len;
+    run_done(a, (struct slice){a->result, w.len}, (struct slice){a->touched, t.len});
 }
 
 static void on_keys(struct application *a, struct reader *r)

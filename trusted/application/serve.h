@@ -26,6 +26,7 @@ struct application {
     uint64_t saved[LEAVES_MAX / 64];      /* since SERVE */
     uint8_t event[SERVE_EVENTS_BYTES];    /* TOUCHES to come */
     uint8_t result[REPLY_BODY_MAX + OP_MAX];
+    uint8_t touched[BUNDLE_OPS_MAX * TOUCHED_BYTES_MAX];
     uint8_t in[LEAF_BYTES_MAX];
     uint8_t out[LEAF_BYTES_MAX];
 };

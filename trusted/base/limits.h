@@ -21,6 +21,8 @@
 #define LEAF_BYTES_MAX      (64u * 1024u)
 #define SAVE_PIECE_BYTES    1024u /* so that much happens between two */
 #define SAVE_PART_BYTES     512u
+#define VERSION_CELLS       64u
+#define VERSION_LEAF_CELLS  16u
 #else
 #define CHECKPOINT_INTERVAL 128u /* K: slots between checkpoints */
 #define WINDOW              256u /* L: slots above the stable checkpoint that may be voted on; a multiple of K */
@@ -30,7 +32,11 @@
 #define LEAF_BYTES_MAX      (64u * 1024u * 1024u) /* a leaf that is larger cannot be moved */
 #define SAVE_PIECE_BYTES    (512u * 1024u)        /* of a checkpoint that is saved; a piece is full from here on */
 #define SAVE_PART_BYTES     (256u * 1024u)        /* of a leaf or table that is saved */
+#define VERSION_CELLS       65536u /* 512 KiB: with 5,000 writes a second to other keys a read stays valid for some 13 s */
+#define VERSION_LEAF_CELLS  128u   /* in one record of the state */
 #endif
+
+#define VERSION_WHOLE VERSION_CELLS /* the cell of the whole key space, see ordering/versions.h */
 
 #define ORIGIN_RECONFIG ORIGINS_MAX /* the reserved origin: RECONFIGs, which nobody's table has a row for */
 

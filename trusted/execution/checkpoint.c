@@ -93,7 +93,7 @@ void checkpoint_begin(struct execution *e)
     f->scan = 0;
     f->time_us = e->time_us;
     CHECK(f->leaf_count <= LEAVES_MAX);
-    origins_digest(e, &f->origins);
+    records_digest(e, &f->origins);
     /* What was touched since the last freeze is to be digested now; new touches collect in the other bitmap, which is
      * empty: the last freeze was finished. */
     uint64_t *swap = e->pending;

@@ -42,10 +42,10 @@ static bool results_have_room(const struct writer *w)
     return w->len <= RESULTS_SOFT_MAX;
 }
 
-static void put_result_head(struct writer *w, unsigned status, size_t len)
+static void put_result_head(struct writer *w, unsigned status, unsigned form, size_t len)
 {
     put_u8(w, (uint8_t)status);
-    put_u8(w, RESULT_FULL);
+    put_u8(w, (uint8_t)form);
     put_u32(w, (uint32_t)len);
 }
 
@@ -76,17 +76,57 @@ static bool operations_parse(struct slice plaintext)
     return !r.bad && count > 0;
 }
 
+/* By what a service says of its statuses; one whose `keys` does not know an operation that it carries out may have written anything. */
+static bool has_written(const struct execution *e, const struct redoubt_op *op, const struct touched *touched,
+                        unsigned status)
+{
+    if (status != REDOUBT_OK && status != REDOUBT_NOT_FOUND)
+        return false;
+    return (touched->writes || !touched->known) &&
+           e->configuration.origin[op->origin].access & ACCESS_WRITE;
+}
+
+/* May whoever asked keep this result until one of the cells has another version? */
+static bool may_be_kept(const struct touched *touched, unsigned status)
+{
+    return touched->known && !touched->writes && status <= REDOUBT_CONFLICT &&
+           !touched->depends_on_time;
+}
+
+/* What an operation did to the versions of cells. Returns the form of its result: with its version, or not. */
+static unsigned versions_settle(struct execution *e, const struct redoubt_op *op, const struct touched *touched,
+                                unsigned status, version_no *version)
+{
+    static const struct touched everything = {.writes_all = true};
+    const uint32_t *cells;
+    if (has_written(e, op, touched, status))
+        versions_raise(&e->versions, touched->known ? touched : &everything, version_of(op->slot, op->index));
+    if (!e->versions_wanted || !may_be_kept(touched, status))
+        return RESULT_FULL;
+    uint32_t count = touched_cells(touched, &cells);
+    *version = versions_highest(&e->versions, cells, count);
+    return RESULT_FULL | RESULT_VERSION;
+}
+
 static void operation_run(struct execution *e, const struct redoubt_op *op, struct writer *w)
 {
     if (!results_have_room(w)) {
-        put_result_head(w, RESULT_RETRY, 0);
+        put_result_head(w, RESULT_RETRY, RESULT_FULL, 0);
         return;
     }
+    struct touched touched = {.known = false};
     struct redoubt_result result = {.data = w->data + w->len + 6, .capacity = OP_MAX, .bytes = 0};
     enum redoubt_status status = execute_one(e, op, &result);
     CHECK(result.bytes <= OP_MAX);
-    put_result_head(w, status, result.bytes);
+    version_no version;
+    if (status <= REDOUBT_CONFLICT) /* else nothing was done */
+        touched_by(&touched, e->service, op);
+    touched.depends_on_time = result.depends_on_time;
+    unsigned form = versions_settle(e, op, &touched, status, &version);
+    put_result_head(w, status, form, result.bytes);
     CHECK(writer_take(w, result.bytes) != NULL || result.bytes == 0);
+    if (form & RESULT_VERSION)
+        put_u64(w, version);
 }
 
 /* How this origin's operations are run by a service in another process; false: not at all. */
@@ -97,6 +137,39 @@ static bool run_of(const struct execution *e, const struct redoubt_op *like, str
     return (access & (ACCESS_WRITE | ACCESS_READ)) != 0;
 }
 
+/* Results as they come from there, and what operations touched, to results as they are kept. */
+static void settle_apart(struct execution *e, const struct redoubt_op *like, struct slice results,
+                         struct slice touched, struct writer *w)
+{
+    struct reader r = reader_of(results.data, results.len), t = reader_of(touched.data, touched.len);
+    struct redoubt_op op = *like;
+    for (; reader_left(&r); op.index++) {
+        struct touched touches;
+        version_no version;
+        uint8_t status = get_u8(&r);
+        (void)get_u8(&r);
+        struct slice result = get_slice(&r);
+        CHECK(touched_get(&t, &touches)); /* looked at when it came */
+        unsigned form = versions_settle(e, &op, &touches, status, &version);
+        put_result_head(w, status, form, result.len);
+        put_raw(w, result.data, result.len);
+        if (form & RESULT_VERSION)
+            put_u64(w, version);
+    }
+    CHECK(!w->bad);
+}
+
+static bool finish_apart(struct execution *e, const struct redoubt_op *like, struct slice plaintext,
+                         struct writer *w)
+{
+    struct writer raw = writer_to(e->scratch, REPLY_BODY_MAX);
+    struct slice touched;
+    if (!e->config.apart->finish(e->service_state, plaintext, &raw, &touched))
+        return false;
+    settle_apart(e, like, (struct slice){raw.data, raw.len}, touched, w);
+    return true;
+}
+
 /* By a service in another process: all of them at once. */
 static bool operations_run_apart(struct execution *e, const struct redoubt_op *like, struct slice plaintext,
                                  struct writer *w)
@@ -105,7 +178,7 @@ static bool operations_run_apart(struct execution *e, const struct redoubt_op *l
     if (!e->config.apart || !run_of(e, like, &run))
         return false;
     e->config.apart->begin(e->service_state, &run, plaintext);
-    CHECK(e->config.apart->finish(e->service_state, plaintext, w)); /* the first of a group is */
+    CHECK(finish_apart(e, like, plaintext, w)); /* the first of a group is */
     return true;
 }
 
@@ -173,7 +246,7 @@ static struct redoubt_op op_like(const struct execution *e, origin_id origin, ui
                                .slot = e->executed + 1,
                                .index = index * BUNDLE_OPS_MAX,
                                .time_us = e->time_us,
-                               .seed = seed->bytes};
+                               .seed = seed ? seed->bytes : NULL};
 }
 
 static void bundle_settle(struct execution *e, const struct batch_entry *entry, uint32_t index,
@@ -203,6 +276,7 @@ static void execute_bundle(struct execution *e, const struct batch_entry *entry,
         struct secret_key seed;
         draw_seed(e, index, &seed);
         struct redoubt_op like = op_like(e, origin, index, &seed);
+        e->versions_wanted = bundle->flags & BUNDLE_VERSIONS;
         operations_run(e, &like, plaintext, &w);
         outcome = REPLY_EXECUTED;
     }
@@ -317,7 +391,9 @@ static bool group_run(struct execution *e, const struct batch *batch, struct out
     for (uint32_t i = 0; i < g.count; i++) {
         const struct group_bundle *b = &g.bundle[i];
         struct writer w = writer_to(e->results, REPLY_BODY_MAX);
-        if (!e->config.apart->finish(e->service_state, b->plaintext, &w))
+        const struct redoubt_op like = op_like(e, b->entry.origin, first + i, NULL);
+        e->versions_wanted = b->bundle.flags & BUNDLE_VERSIONS;
+        if (!finish_apart(e, &like, b->plaintext, &w))
             continue; /* nor those after it */
         CHECK(origin_admit(e, b->entry.origin, b->entry.epoch, &b->bundle) == ADMIT_EXECUTE);
         bundle_settle(e, &b->entry, first + i, REPLY_EXECUTED, w.len, out);

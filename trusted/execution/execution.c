@@ -30,6 +30,7 @@ static void *execution_init(struct arena *arena, const struct compartment_config
     for (unsigned i = 0; i < WINDOW; i++)
         e->slot[i].list = arena_take(arena, BATCH_BYTES_MAX);
     e->origin = arena_take(arena, ORIGINS_MAX * sizeof *e->origin);
+    versions_init(&e->versions, arena);
     e->kept_row = arena_take(arena, SESSIONS_MAX * sizeof *e->kept_row);
     e->kept_row_used = arena_take(arena, SESSIONS_MAX * sizeof *e->kept_row_used);
     kept_init(&e->kept, arena, SESSIONS_MAX * BUNDLE_WINDOW);
@@ -40,10 +41,10 @@ static void *execution_init(struct arena *arena, const struct compartment_config
     e->backup.due = arena_take(arena, LEAVES_MAX / 8);
     e->pending = arena_take(arena, LEAVES_MAX / 8);
     e->serve.saved = arena_take(arena, LEAVES_MAX * sizeof *e->serve.saved);
-    e->serve.record_at = arena_take(arena, (ORIGINS_MAX + 1) * sizeof *e->serve.record_at);
-    e->serve.record_digest = arena_take(arena, ORIGINS_MAX * sizeof *e->serve.record_digest);
-    e->fetch.record_digest = arena_take(arena, ORIGINS_MAX * sizeof *e->fetch.record_digest);
-    e->fetch.record_wanted = arena_take(arena, (ORIGINS_MAX / 64 + 1) * sizeof *e->fetch.record_wanted);
+    e->serve.record_at = arena_take(arena, (RECORDS_MAX + 1) * sizeof *e->serve.record_at);
+    e->serve.record_digest = arena_take(arena, RECORDS_MAX * sizeof *e->serve.record_digest);
+    e->fetch.record_digest = arena_take(arena, RECORDS_MAX * sizeof *e->fetch.record_digest);
+    e->fetch.record_wanted = arena_take(arena, (RECORDS_MAX / 64 + 1) * sizeof *e->fetch.record_wanted);
     for (unsigned i = 0; i < FETCH_BUFFERS; i++)
         e->fetch.buffer[i] = arena_take(arena, LEAF_BYTES_MAX);
     e->fetch.loading = UINT64_MAX;
@@ -176,6 +177,8 @@ static enum verdict execution_step(void *state, const struct compartment_input *
         return execution_on_group_key(e, &frame, out);
     case FRAME_FETCH_REPLY:
         return execution_on_fetch_reply(e, &frame, out);
+    case FRAME_ASK_ATTEST:
+        return execution_on_ask_attest(e, &frame, out);
     case FRAME_LOCAL_CHECKPOINT:
         return execution_on_local_checkpoint(e, &frame, out);
     case FRAME_PARTING:

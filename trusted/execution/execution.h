@@ -7,6 +7,7 @@
  *   (flush)             execute what is committed and complete                 -> execute.c, origin.c, reply.c
  *   checkpoint          every K slots: Merkle root over leaves and origins     -> checkpoint.c, merkle.c
  *   ask-state, state    leaf-wise transfer between E compartments              -> state_serve.c, state_fetch.c
+ *   ask-attest          an origin asks which versions cells have               -> attest.c, versions.c
  *   fetch-reply, ...    the host's and origins' questions                      -> reply.c, catch_up.c
  *   ask-backup          leaves for the administrator, encrypted                -> backup.c
  *   (restore)           the state that a restored cluster begins with          -> genesis.c
@@ -30,6 +31,7 @@
 #include "ordering/mutant.h"
 #include "ordering/sealing.h"
 #include "ordering/stable.h"
+#include "ordering/versions.h"
 
 #ifdef REDOUBT_MUTANTS
 #define BODIES_MAX 1024u
@@ -99,6 +101,7 @@ struct origin_record {
     struct key session_public;
     struct secret_key content_key;
     struct secret_key reply_key;
+    struct secret_key attest_key;
     uint64_t highest;  /* bundle number */
     uint64_t window;   /* bit i: highest - i was executed */
     slot_no last_slot; /* for eviction */
@@ -108,6 +111,17 @@ struct origin_record {
     uint32_t kept_row;       /* which of the rows that is */
     bool dirty;
     struct digest digest;
+};
+
+/* The last write of every cell, see versions.c. */
+#define VERSION_RECORDS (VERSION_CELLS / VERSION_LEAF_CELLS + 1) /* the last: `whole` and `broad` */
+#define RECORDS_MAX     (ORIGINS_MAX + VERSION_RECORDS)
+struct versions {
+    version_no *cell; /* VERSION_CELLS */
+    version_no whole; /* the last write */
+    version_no broad; /* the last that touched every cell */
+    uint64_t dirty[VERSION_RECORDS / 64 + 1];
+    struct digest *digest; /* VERSION_RECORDS */
 };
 
 struct body_entry {
@@ -164,10 +178,10 @@ struct serve {
     struct certificate certificate; /* for that slot, once it is stable here */
     uint64_t time_us;
     uint64_t leaf_count;
-    uint8_t *records; /* of the origins, as they were */
+    uint8_t *records; /* as they were */
     size_t records_len;
-    uint32_t *record_at;          /* ORIGINS_MAX + 1: where each begins */
-    struct digest *record_digest; /* ORIGINS_MAX */
+    uint32_t *record_at;          /* RECORDS_MAX + 1: where each begins */
+    struct digest *record_digest; /* RECORDS_MAX */
     struct saved_leaf **saved;    /* LEAVES_MAX pointers, lazily touched */
     struct saved_leaf *all;
     size_t saved_bytes;
@@ -227,7 +241,7 @@ struct fetch_state {
     uint64_t loading; /* leaf that is being replaced; UINT64_MAX: none */
     bool others;      /* leaves beside it changed */
     bool digests_known;
-    struct digest *record_digest; /* ORIGINS_MAX: of the target */
+    struct digest *record_digest; /* RECORDS_MAX: of the target */
     uint64_t *record_wanted;      /* bitmap */
     uint64_t leaves_wanted, leaves_moved;
     uint64_t bytes, late, lies; /* since the start */
@@ -328,6 +342,8 @@ struct execution {
     slot_no remembered_from; /* lower slots came by state transfer: their batches are not known here */
     struct body_store bodies;
     struct origin_record *origin; /* ORIGINS_MAX */
+    struct versions versions;
+    bool versions_wanted; /* by the bundle under execution */
     uint32_t sessions;
     struct kept_reply (*kept_row)[BUNDLE_WINDOW]; /* SESSIONS_MAX rows */
     bool *kept_row_used;
@@ -420,17 +436,43 @@ struct kept_reply *origin_kept(struct execution *e, origin_id origin, uint64_t b
 /* Executed, or never to be: of a closed epoch, or below the window. */
 bool origin_settled(const struct execution *e, origin_id origin, epoch_no epoch, uint64_t bundle_no);
 void origin_close(struct execution *e, origin_id origin);
-/* Digest over all origin records, from their digests; the first brings these up to date. */
+/* Brings the digests of their records up to date. */
 void origins_refresh(struct execution *e);
-void origins_combine(const struct digest *digests, uint32_t count, struct digest *out);
-void origins_digest(struct execution *e, struct digest *out);
 /* One record's bytes: exactly origin_size. The digest that a record has which was saved like this; false: none is. */
 size_t origin_size(const struct execution *e, origin_id origin);
-void origin_save(struct execution *e, origin_id origin, struct writer *w);
+void origin_save(const struct execution *e, origin_id origin, struct writer *w);
 bool origin_saved_digest(struct slice saved, struct digest *out);
 /* Replaces a record; false when it does not fit the memory there is (it is to be cleared then). */
 bool origin_load(struct execution *e, origin_id origin, struct slice saved);
 void origin_clear(struct execution *e, origin_id origin);
+
+/* versions.c: cells, and their records */
+void versions_init(struct versions *versions, struct arena *arena);
+/* A write was executed at this place. */
+void versions_raise(struct versions *versions, const struct touched *touched, version_no to);
+/* Of these cells (VERSION_WHOLE is one). */
+version_no versions_highest(const struct versions *versions, const uint32_t *cells, uint32_t count);
+void versions_refresh(struct versions *versions);
+size_t versions_size(uint32_t record);
+void versions_save(const struct versions *versions, uint32_t record, struct writer *w);
+bool versions_saved_digest(uint32_t record, struct slice saved, struct digest *out);
+bool versions_load(struct versions *versions, uint32_t record, struct slice saved);
+
+/* records.c: what the state holds beside leaves: origins, then versions. Digest over all of them, from their digests; the first
+ * brings these up to date. */
+uint32_t records_count(const struct execution *e);
+void records_refresh(struct execution *e);
+const struct digest *record_digest(const struct execution *e, uint32_t record);
+void records_combine(const struct digest *digests, uint32_t count, struct digest *out);
+void records_digest(struct execution *e, struct digest *out);
+/* Exactly as many bytes as record_save writes. */
+size_t record_size(const struct execution *e, uint32_t record);
+void record_save(const struct execution *e, uint32_t record, struct writer *w);
+/* The digest that a record has which was saved like this; false: none is. */
+bool record_saved_digest(const struct execution *e, uint32_t record, struct slice saved, struct digest *out);
+/* Replaces a record; false when it does not fit the memory there is (it is to be cleared then). */
+bool record_load(struct execution *e, uint32_t record, struct slice saved);
+void record_clear(struct execution *e, uint32_t record);
 
 /* reconfig.c */
 enum verdict execution_on_reconfig(struct execution *e, const struct frame *frame);
@@ -455,6 +497,12 @@ bool execution_counts(const struct execution *e);
 /* reply.c */
 void reply_emit(struct execution *e, origin_id origin, uint64_t bundle_no, bool in_full, struct outbox *out);
 enum verdict execution_on_fetch_reply(struct execution *e, const struct frame *frame, struct outbox *out);
+
+/* The number that replies and attestations name: that of the stable checkpoint. */
+configuration_no execution_told_number(const struct execution *e);
+
+/* attest.c */
+enum verdict execution_on_ask_attest(struct execution *e, const struct frame *frame, struct outbox *out);
 
 /* checkpoint.c */
 void checkpoint_begin(struct execution *e);

@@ -62,6 +62,8 @@ static bool session_keys(struct execution *e, struct origin_record *record)
         return false;
     key_derive(&record->reply_key, &shared, "redoubt reply", e->auth.cluster.bytes,
                sizeof e->auth.cluster.bytes);
+    key_derive(&record->attest_key, &shared, "redoubt attest", e->auth.cluster.bytes,
+               sizeof e->auth.cluster.bytes);
     crypto_wipe(&shared, sizeof shared);
     return true;
 }
@@ -267,7 +269,7 @@ static void digest_line(struct digest_state *state, const struct kept_reply *kep
     digest_add(state, line, w.len);
 }
 
-static void record_digest(struct execution *e, struct origin_record *record)
+static void origin_digest(struct execution *e, struct origin_record *record)
 {
     struct record_head head = head_of(record);
     struct digest_state state;
@@ -287,26 +289,7 @@ void origins_refresh(struct execution *e)
 {
     for (origin_id i = 0; i < e->configuration.origins; i++)
         if (e->origin[i].dirty)
-            record_digest(e, &e->origin[i]);
-}
-
-void origins_combine(const struct digest *digests, uint32_t count, struct digest *out)
-{
-    struct digest_state state;
-    digest_begin(&state, "origins");
-    for (uint32_t i = 0; i < count; i++)
-        digest_add(&state, digests[i].bytes, 32);
-    digest_end(&state, out);
-}
-
-void origins_digest(struct execution *e, struct digest *out)
-{
-    struct digest_state state;
-    origins_refresh(e);
-    digest_begin(&state, "origins");
-    for (origin_id i = 0; i < e->configuration.origins; i++)
-        digest_add(&state, e->origin[i].digest.bytes, 32);
-    digest_end(&state, out);
+            origin_digest(e, &e->origin[i]);
 }
 
 /* --- saved and loaded, when state moves to another replica ----------------------------------------------------------------
@@ -327,7 +310,7 @@ size_t origin_size(const struct execution *e, origin_id origin)
     return size;
 }
 
-void origin_save(struct execution *e, origin_id origin, struct writer *w)
+void origin_save(const struct execution *e, origin_id origin, struct writer *w)
 {
     const struct origin_record *record = &e->origin[origin];
     put_u64(w, record->epoch);

@@ -10,22 +10,28 @@ static size_t results_digest(struct slice results, uint8_t *to, size_t cap)
     struct reader r = reader_of(results.data, results.len);
     struct writer w = writer_to(to, cap);
     while (reader_left(&r)) {
-        uint8_t status = get_u8(&r);
-        (void)get_u8(&r);
+        uint8_t status = get_u8(&r), form = get_u8(&r);
         struct slice result = get_slice(&r);
-        put_u8(&w, status);
-        if (result.len <= RESULT_SHORT) {
-            put_u8(&w, RESULT_FULL);
-            put_slice(&w, result);
-            continue;
-        }
         struct digest digest;
-        digest_of(&digest, RESULT_TAG, result.data, result.len);
-        put_u8(&w, RESULT_DIGEST);
-        put_slice(&w, (struct slice){digest.bytes, sizeof digest.bytes});
+        if (result.len > RESULT_SHORT) {
+            digest_of(&digest, RESULT_TAG, result.data, result.len);
+            form |= RESULT_DIGEST;
+            result = (struct slice){digest.bytes, sizeof digest.bytes};
+        }
+        put_u8(&w, status);
+        put_u8(&w, form);
+        put_slice(&w, result);
+        if (form & RESULT_VERSION)
+            put_u64(&w, get_u64(&r));
     }
     CHECK(!r.bad && !w.bad);
     return w.len;
+}
+
+configuration_no execution_told_number(const struct execution *e)
+{
+    return (exec_stable_slot(e) ? e->stable.certificate.number : configuration_number_at(&e->configuration, 0)) +
+           e->configuration.resumed;
 }
 
 static void emit(struct execution *e, origin_id origin, uint64_t bundle_no, enum reply_outcome outcome,
@@ -36,9 +42,7 @@ static void emit(struct execution *e, origin_id origin, uint64_t bundle_no, enum
         .origin = origin,
         .epoch = record->epoch,
         .bundle_no = bundle_no,
-        .configuration = (exec_stable_slot(e) ? e->stable.certificate.number
-                                              : configuration_number_at(&e->configuration, 0)) +
-                         e->configuration.resumed,
+        .configuration = execution_told_number(e),
         .view = 0,
         .slot = slot,
         .nonce = ++e->reply_counter,

@@ -134,28 +134,28 @@ void save_interrupt(struct execution *e)
     e->save.wanted = true;
 }
 
-/* All origins' records, each behind its length. */
+/* All records, each behind its length. */
 static size_t records_size(const struct execution *e)
 {
     size_t size = 0;
-    for (origin_id i = 0; i < e->configuration.origins; i++)
-        size += 4 + origin_size(e, i);
+    for (uint32_t i = 0; i < records_count(e); i++)
+        size += 4 + record_size(e, i);
     return size;
 }
 
 static void records_save(struct execution *e, struct writer *w)
 {
-    for (origin_id i = 0; i < e->configuration.origins; i++) {
-        put_u32(w, (uint32_t)origin_size(e, i));
-        origin_save(e, i, w);
+    for (uint32_t i = 0; i < records_count(e); i++) {
+        put_u32(w, (uint32_t)record_size(e, i));
+        record_save(e, i, w);
     }
 }
 
 static bool records_load(struct execution *e, struct reader *r)
 {
-    for (origin_id i = 0; i < e->configuration.origins; i++) {
+    for (uint32_t i = 0; i < records_count(e); i++) {
         struct slice record = get_slice(r);
-        if (r->bad || !origin_load(e, i, record))
+        if (r->bad || !record_load(e, i, record))
             return false;
     }
     return reader_done(r);
@@ -422,7 +422,7 @@ static bool loaded_all(struct execution *e)
     if (e->service->leaf_count(e->service_state) != s->head.leaf_count)
         return false;
     merkle_reset(&e->leaves, s->head.leaf_count);
-    origins_digest(e, &origins);
+    records_digest(e, &origins);
     checkpoint_root(e, s->head.slot, e->time_us, s->head.leaf_count, &origins, &root);
     if (!digest_equal(&root, &s->head.root))
         return false;

@@ -251,7 +251,7 @@ static void complete(struct execution *e, struct outbox *out)
 {
     struct fetch_state *f = &e->fetch;
     struct digest origins, root;
-    origins_digest(e, &origins);
+    records_digest(e, &origins);
     checkpoint_root(e, f->target.slot, f->target.time_us, f->target.leaf_count, &origins, &root);
     if (!digest_equal(&root, &f->target.root)) {
         stop(e);

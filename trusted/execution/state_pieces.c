@@ -4,7 +4,8 @@
  */
 #include "execution/execution.h"
 
-#define PER_PIECE_MIN  8u   /* leaves or records in a question */
+#define PER_PIECE_MIN  8u   /* leaves in a question */
+#define RECORDS_MOST   64u  /* records: those of versions are small, of the others an answer has as many as fit */
 #define NODES_IN_PIECE 256u /* nodes in a question, so that there are some for every peer */
 #define SLOW_MAX       32u
 
@@ -92,7 +93,7 @@ static uint64_t per_piece(const struct fetch_state *f)
     if (f->phase == TRANSFER_NODES)
         return NODES_IN_PIECE;
     if (f->phase != TRANSFER_LEAVES)
-        return PER_PIECE_MIN;
+        return RECORDS_MOST;
     uint64_t share = (f->leaves_wanted - f->leaves_moved) / (2 * FETCH_PIECES);
     return share < PER_PIECE_MIN ? PER_PIECE_MIN : share;
 }

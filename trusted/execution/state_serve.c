@@ -84,25 +84,25 @@ void serve_touch(struct execution *e, uint64_t leaf)
     s->saved_bytes += bytes;
 }
 
-/* The origins' records as they are now; false when there is no room. */
+/* The records as they are now; false when there is no room. */
 static bool records_copy(struct execution *e)
 {
     struct serve *s = &e->serve;
     size_t size = 0;
-    for (origin_id i = 0; i < e->configuration.origins; i++)
-        size += origin_size(e, i);
+    for (uint32_t i = 0; i < records_count(e); i++)
+        size += record_size(e, i);
     s->records = arena_alloc(e->arena, size);
     if (!s->records)
         return false;
     s->records_len = size;
     struct writer w = writer_to(s->records, size);
-    origins_digest(e, &s->origins);
-    for (origin_id i = 0; i < e->configuration.origins; i++) {
+    records_digest(e, &s->origins);
+    for (uint32_t i = 0; i < records_count(e); i++) {
         s->record_at[i] = (uint32_t)w.len;
-        s->record_digest[i] = e->origin[i].digest;
-        origin_save(e, i, &w);
+        s->record_digest[i] = *record_digest(e, i);
+        record_save(e, i, &w);
     }
-    s->record_at[e->configuration.origins] = (uint32_t)w.len;
+    s->record_at[records_count(e)] = (uint32_t)w.len;
     CHECK(!w.bad && w.len == size);
     return true;
 }
@@ -232,7 +232,7 @@ static bool pack_node(const struct execution *e, unsigned level, uint64_t index,
 static uint64_t numbers(const struct execution *e, const struct ask_state *ask)
 {
     if (ask->what == STATE_RECORDS)
-        return e->configuration.origins;
+        return records_count(e);
     return merkle_width(e->serve.leaf_count, ask->what == STATE_NODES ? ask->level : 0);
 }
 
@@ -328,7 +328,7 @@ static enum verdict send_piece(struct execution *e, const struct ask_state *ask,
     struct state state = {.replica = to, .slot = ask->slot, .what = ask->what, .number = ask->number};
     struct writer w = writer_to(e->scratch, FRAME_MAX);
     if (ask->what == STATE_DIGESTS)
-        put_raw(&w, e->serve.record_digest->bytes, e->configuration.origins * sizeof(struct digest));
+        put_raw(&w, e->serve.record_digest->bytes, records_count(e) * sizeof(struct digest));
     else
         pack(e, ask, &w);
     if (w.len == 0)

@@ -35,7 +35,7 @@ uint64_t fetch_next(const struct execution *e, uint64_t from)
     if (f->phase == TRANSFER_ORIGINS && !f->digests_known)
         return from == 0 ? 0 : UINT64_MAX;
     if (f->phase == TRANSFER_ORIGINS)
-        return next_bit(f->record_wanted, from, e->configuration.origins);
+        return next_bit(f->record_wanted, from, records_count(e));
     if (f->phase != TRANSFER_NODES && f->phase != TRANSFER_LEAVES)
         return UINT64_MAX;
     uint64_t end = merkle_width(f->target.leaf_count, f->level);
@@ -121,15 +121,15 @@ static enum fetch_result take_leaf(struct execution *e, uint64_t leaf, struct sl
     return f->others ? FETCH_AGAIN : FETCH_GOOD;
 }
 
-static enum fetch_result take_record(struct execution *e, uint64_t origin, struct slice data)
+static enum fetch_result take_record(struct execution *e, uint32_t record, struct slice data)
 {
     struct fetch_state *f = &e->fetch;
     struct digest digest;
-    if (!origin_saved_digest(data, &digest) || !digest_equal(&digest, &f->record_digest[origin]))
+    if (!record_saved_digest(e, record, data, &digest) || !digest_equal(&digest, &f->record_digest[record]))
         return FETCH_LIE;
-    if (!origin_load(e, (origin_id)origin, data))
+    if (!record_load(e, record, data))
         return FETCH_NO_ROOM;
-    f->record_wanted[origin / 64] &= ~(1ull << origin % 64);
+    f->record_wanted[record / 64] &= ~(1ull << record % 64);
     return FETCH_GOOD;
 }
 
@@ -137,7 +137,7 @@ static enum fetch_result take_item(struct execution *e, struct fetch_piece *p, s
 {
     uint64_t number = first_wanted(p);
     bool leaf = e->fetch.phase == TRANSFER_LEAVES;
-    enum fetch_result result = leaf ? take_leaf(e, number, data) : take_record(e, number, data);
+    enum fetch_result result = leaf ? take_leaf(e, number, data) : take_record(e, (uint32_t)number, data);
     if (result == FETCH_GOOD || result == FETCH_AGAIN)
         have(p, number);
     return result;
@@ -183,18 +183,18 @@ static enum fetch_result take_digests(struct execution *e, struct fetch_piece *p
 {
     struct fetch_state *f = &e->fetch;
     struct digest all;
-    for (origin_id i = 0; i < e->configuration.origins; i++)
+    for (uint32_t i = 0; i < records_count(e); i++)
         f->record_digest[i] = get_digest(r);
-    origins_combine(f->record_digest, e->configuration.origins, &all);
+    records_combine(f->record_digest, records_count(e), &all);
     if (!reader_done(r) || !digest_equal(&all, &f->target.origins))
         return FETCH_LIE;
-    origins_refresh(e);
-    memset(f->record_wanted, 0, (ORIGINS_MAX / 64 + 1) * sizeof *f->record_wanted);
-    for (origin_id i = 0; i < e->configuration.origins; i++) {
-        if (digest_equal(&e->origin[i].digest, &f->record_digest[i]))
+    records_refresh(e);
+    memset(f->record_wanted, 0, (RECORDS_MAX / 64 + 1) * sizeof *f->record_wanted);
+    for (uint32_t i = 0; i < records_count(e); i++) {
+        if (digest_equal(record_digest(e, i), &f->record_digest[i]))
             continue;
         e->state_bad = true;
-        origin_clear(e, i);
+        record_clear(e, i);
         f->record_wanted[i / 64] |= 1ull << i % 64;
     }
     f->digests_known = true;

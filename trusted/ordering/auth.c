@@ -329,3 +329,21 @@ void auth_emit_plain(const struct auth *auth, struct outbox *out, enum frame_typ
     CHECK(len == max);
     outbox_commit(out, len);
 }
+
+size_t auth_encode_keyed(uint8_t *out, size_t cap, enum frame_type type, const struct sender *sender,
+                         const struct tag16 *cluster, const struct secret_key *key, struct slice body)
+{
+    struct digest content;
+    uint8_t mac[MAC_BYTES];
+    auth_content(cluster, type, sender, body, &content);
+    mac_make(mac, key, content.bytes, sizeof content.bytes);
+    return frame_encode(out, cap, type, sender, AUTH_MACS, body, (struct slice){mac, sizeof mac},
+                        (struct slice){NULL, 0});
+}
+
+bool auth_check_keyed(const struct frame *frame, const struct tag16 *cluster, const struct secret_key *key)
+{
+    struct digest content;
+    auth_content(cluster, frame->type, &frame->sender, frame->body, &content);
+    return frame->auth.len == MAC_BYTES && mac_check(frame->auth.data, key, content.bytes, sizeof content.bytes);
+}

@@ -79,6 +79,11 @@ void auth_sign_content(const struct auth *auth, const struct digest *content,
 bool auth_signature_ok(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32],
                        const struct digest *content);
 
+/* A frame with one MAC under a key that two share already (ASK-ATTEST, ATTEST: of a session). Its length; 0: it does not fit. */
+size_t auth_encode_keyed(uint8_t *out, size_t cap, enum frame_type type, const struct sender *sender,
+                         const struct tag16 *cluster, const struct secret_key *key, struct slice body);
+bool auth_check_keyed(const struct frame *frame, const struct tag16 *cluster, const struct secret_key *key);
+
 /* Pairwise key with the latest epoch of a member (state transfer); NULL when there is no such member. */
 const struct secret_key *auth_pair_key(struct auth *auth, enum kind kind, replica_id replica);
 

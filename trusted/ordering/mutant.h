@@ -62,7 +62,16 @@
     M(LEARNER_WRITES, "learner-writes", "safety")                                                            \
     M(CHAIN_NOT_KEPT, "chain-not-kept", "liveness")                                                          \
     M(CLOSE_IGNORED, "close-ignored", "safety")                                                              \
-    M(CLOSED_ELSEWHERE, "closed-elsewhere", "safety")
+    M(CLOSED_ELSEWHERE, "closed-elsewhere", "safety")                                                        \
+    M(VERSIONS_FORGOTTEN, "versions-forgotten", "safety")                                                    \
+    M(KEPT_WITHOUT_VOTE, "kept-without-vote", "safety")                                                      \
+    M(WRITE_QUORUM_ONE_SHORT, "write-quorum-one-short", "safety")                                            \
+    M(NONCE_REUSED, "nonce-reused", "safety")                                                                \
+    M(ATTESTOR_COUNTED_TWICE, "attestor-counted-twice", "safety")                                            \
+    M(READ_QUORUM_ONE_SHORT, "read-quorum-one-short", "safety")                                              \
+    M(ATTESTED_BEFORE, "attested-before", "safety")                                                          \
+    M(TWO_BUNDLES_OF_ONE, "two-bundles-of-one", "safety")                                                    \
+    M(BROAD_WRITES_SPARE_CELLS, "broad-writes-spare-cells", "safety")
 
 enum mutant {
     MUTANT_NONE,

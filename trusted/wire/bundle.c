@@ -6,7 +6,7 @@ WIRE_CODE(bundle, BUNDLE_FIELDS)
 
 enum verdict bundle_check(const struct frame *frame, struct bundle *bundle)
 {
-    if (!bundle_decode(frame->body, bundle) || bundle->flags & ~(uint32_t)BUNDLE_ALONE ||
+    if (!bundle_decode(frame->body, bundle) || bundle->flags & ~(uint32_t)(BUNDLE_ALONE | BUNDLE_VERSIONS) ||
         bundle->bundle_no == 0)
         return VERDICT_MALFORMED;
     if (frame->sender.kind != KIND_ORIGIN)

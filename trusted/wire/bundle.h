@@ -12,7 +12,10 @@
 #define BUNDLE_FIELDS(F) F(u64, bundle_no) F(key, session_public) F(u32, flags) F(digest, operations)
 WIRE_STRUCT(bundle, BUNDLE_FIELDS)
 
-enum { BUNDLE_ALONE = 1 }; /* wants a slot of its own (measuring without batching) */
+enum {
+    BUNDLE_ALONE = 1,   /* wants a slot of its own (measuring without batching) */
+    BUNDLE_VERSIONS = 2 /* the reply is to say how old reads are (ordering/versions.h) */
+};
 
 /* On the message alone: flags known, the attachment (when there is one) bounded and of the digest named. */
 enum verdict bundle_check(const struct frame *frame, struct bundle *bundle);

@@ -29,6 +29,8 @@
     T(REPLY, 11, "reply")                        /* E -> origin */                                           \
     T(FETCH_REPLY, 12, "fetch-reply")            /* origin -> E: the reply again, in full */                 \
     T(SIGN_WANTED, 13, "sign-wanted")            /* host -> origin: that bundle signed, please */            \
+    T(ASK_ATTEST, 14, "ask-attest")              /* origin -> E: which versions have these cells? */         \
+    T(ATTEST, 15, "attest")                      /* E -> origin */                                           \
     T(PRE_PREPARE, 20, "pre-prepare")            /* P of primary -> P, C, E */                               \
     T(PREPARE, 21, "prepare")                    /* P -> C */                                                \
     T(COMMIT, 22, "commit")                      /* C -> E */                                                \

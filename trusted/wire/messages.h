@@ -4,6 +4,7 @@
 #ifndef WIRE_MESSAGES_H
 #define WIRE_MESSAGES_H
 
+#include "wire/attestation.h"
 #include "wire/backup.h"
 #include "wire/batch.h"
 #include "wire/bundle.h"
@@ -25,6 +26,8 @@
 #include "wire/vote.h"
 
 #define FRAME_BODIES(B)                                                                                      \
+    B(ASK_ATTEST, ask_attest)                                                                                \
+    B(ATTEST, attest)                                                                                        \
     B(ASK_BACKUP, ask_backup)                                                                                \
     B(BACKUP, backup)                                                                                        \
     B(LOCAL_RESTORE, local_restore)                                                                          \

@@ -20,9 +20,11 @@ enum reply_outcome {
     REPLY_UNREADABLE = 2, /* did not decrypt or parse: the same no-op at every E */
 };
 
-/* Plaintext of the attachment: per operation u8 status (enum redoubt_status or RESULT_RETRY), u8 form, u32 length, bytes.
- * form 0: the result; form 1: its digest (32 bytes) under RESULT_TAG. */
-enum { RESULT_FULL = 0, RESULT_DIGEST = 1 };
+/* Plaintext of the attachment: per operation u8 status (enum redoubt_status or RESULT_RETRY), u8 form, u32 length, bytes, and with
+ * RESULT_VERSION u64 version. Form: the result, or its digest (32 bytes) under RESULT_TAG; RESULT_VERSION is added to either when the
+ * bundle asked for versions and the result may be kept: that of a read which did not depend on time. (That of a write is at
+ * its own place, as the slot says.) */
+enum { RESULT_FULL = 0, RESULT_DIGEST = 1, RESULT_VERSION = 2 };
 enum { RESULT_RETRY = 64 }; /* not executed, and known never to be: ask again in another bundle */
 #define RESULT_TAG "result"
 /* Results up to this length are always sent in full. */

@@ -16,8 +16,8 @@ WIRE_STRUCT(ask_executed, ASK_EXECUTED_FIELDS)
  * What is asked, and what the attachment of the answer is in clear:
  *
  *   STATE_HEAD     of a checkpoint above `slot`            state_head
- *   STATE_DIGESTS  of the origins' records                 32 bytes for every origin of the configuration
- *   STATE_RECORDS  of origins                              items
+ *   STATE_DIGESTS  of the records                          32 bytes for every origin of the configuration, then for the version cells'
+ *   STATE_RECORDS  of origins, and version cells           items
  *   STATE_NODES    of level `level` (1: above leaves)      digests of all children of each, 32 bytes a child
  *   STATE_LEAVES                                           items
  *

@@ -1,4 +1,4 @@
-#include "client/flight.h"
+#include "origin/flight.h"
 
 #include "base/check.h"
 

@@ -3,11 +3,11 @@
  * of a bundle to come, so an operation is copied once and costs no allocation of its own. The chunk at the head is the
  * next bundle; while earlier bundles are under way the one at the tail fills up.
  */
-#ifndef CLIENT_QUEUE_H
-#define CLIENT_QUEUE_H
+#ifndef ORIGIN_QUEUE_H
+#define ORIGIN_QUEUE_H
 
 #include "base/limits.h"
-#include "client/memory.h"
+#include "origin/memory.h"
 #include "redoubt/client.h"
 
 struct client_op {
@@ -47,6 +47,9 @@ void client_queue_deinit(struct client_queue *queue);
 
 /* Copies an operation in; false when memory is lacking. Its length was checked. */
 bool client_queue_add(struct client_queue *queue, const struct client_op *op, const void *data, size_t len);
+
+/* Would an operation of this length be in the same chunk as the last one? */
+bool client_queue_joins(const struct client_queue *queue, size_t len);
 
 /* Takes the chunk at the head, without operations that are over; NULL when nothing waits. It is the caller's
  * until client_queue_recycle. */

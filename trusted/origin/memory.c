@@ -1,4 +1,4 @@
-#include "client/memory.h"
+#include "origin/memory.h"
 
 #include <string.h>
 

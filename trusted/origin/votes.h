@@ -1,15 +1,15 @@
 /*
  * Votes on one bundle: what each replica says became of it. Each replica has one vote, its latest valid one; two are
- * equal when outcome, slot and, per operation, status and result are. Results may come as digests, so replies are
+ * equal when outcome, slot and, per operation, status, result and version are. Results may come as digests, so replies are
  * compared in canonical form: every long result by its digest. A full result counts only where its digest does.
  *
  * Correct replicas send the same canonical form, so the usual cost of a vote is one comparison of memory.
  */
-#ifndef CLIENT_VOTES_H
-#define CLIENT_VOTES_H
+#ifndef ORIGIN_VOTES_H
+#define ORIGIN_VOTES_H
 
 #include "base/limits.h"
-#include "client/memory.h"
+#include "origin/memory.h"
 #include "wire/reply.h"
 
 /* One opinion and who holds it. */
@@ -48,6 +48,7 @@ struct client_result {
     uint8_t status;
     uint8_t form;
     struct slice bytes;
+    uint64_t version; /* with RESULT_VERSION in `form` */
 };
 bool client_result_next(struct reader *reader, struct client_result *result);
 

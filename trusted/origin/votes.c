@@ -1,4 +1,4 @@
-#include "client/votes.h"
+#include "origin/votes.h"
 
 #include <string.h>
 
@@ -6,7 +6,7 @@
 #include "crypto/crypto.h"
 #include "redoubt/app.h"
 
-#define ENTRY_BYTES        6u
+#define ENTRY_BYTES        (6u + 8u)
 #define CANONICAL_MAX(ops) ((size_t)(ops) * (ENTRY_BYTES + RESULT_SHORT))
 
 bool client_result_next(struct reader *reader, struct client_result *result)
@@ -14,6 +14,7 @@ bool client_result_next(struct reader *reader, struct client_result *result)
     result->status = get_u8(reader);
     result->form = get_u8(reader);
     result->bytes = get_slice(reader);
+    result->version = result->form & RESULT_VERSION ? get_u64(reader) : 0;
     return !reader->bad;
 }
 
@@ -21,9 +22,11 @@ static bool result_possible(const struct client_result *result)
 {
     if (result->status > REDOUBT_FULL && result->status != RESULT_RETRY)
         return false;
-    if (result->form == RESULT_FULL)
-        return result->bytes.len <= OP_MAX;
-    return result->form == RESULT_DIGEST && result->bytes.len == sizeof(struct digest);
+    if (result->form & ~(unsigned)(RESULT_DIGEST | RESULT_VERSION) ||
+        (result->form & RESULT_VERSION && result->status > REDOUBT_CONFLICT))
+        return false;
+    return result->form & RESULT_DIGEST ? result->bytes.len == sizeof(struct digest)
+                                        : result->bytes.len <= OP_MAX;
 }
 
 /* Writes the canonical form; false when `plain` is not `ops` results and nothing more. */
@@ -37,16 +40,18 @@ static bool canonical_form(struct slice plain, uint32_t ops, struct client_bytes
         struct digest digest;
         if (!client_result_next(&r, &result) || !result_possible(&result))
             return false;
-        if (result.form == RESULT_DIGEST) {
+        if (result.form & RESULT_DIGEST) {
             *complete = false;
         } else if (result.bytes.len > RESULT_SHORT) {
             digest_of(&digest, RESULT_TAG, result.bytes.data, result.bytes.len);
-            result.form = RESULT_DIGEST;
+            result.form |= RESULT_DIGEST;
             result.bytes = (struct slice){digest.bytes, sizeof digest.bytes};
         }
         put_u8(&w, result.status);
         put_u8(&w, result.form);
         put_slice(&w, result.bytes);
+        if (result.form & RESULT_VERSION)
+            put_u64(&w, result.version);
     }
     out->len = w.len;
     return reader_done(&r) && !w.bad;

@@ -1,4 +1,4 @@
-#include "client/queue.h"
+#include "origin/queue.h"
 
 #include <string.h>
 
@@ -83,11 +83,17 @@ static bool chunk_make_room(struct client_queue *queue, struct client_chunk *chu
     return client_bytes_reserve(&chunk->data, &queue->memory, chunk->data.len + 4 + len + AEAD_TAG_BYTES);
 }
 
+bool client_queue_joins(const struct client_queue *queue, size_t len)
+{
+    const struct client_chunk *chunk = queue->tail;
+    return chunk && chunk->count < queue->chunk_ops_max &&
+           chunk->data.len + 4 + len + AEAD_TAG_BYTES <= BUNDLE_BODY_MAX;
+}
+
 static struct client_chunk *chunk_with_room(struct client_queue *queue, size_t len)
 {
     struct client_chunk *chunk = queue->tail;
-    if (chunk && chunk->count < queue->chunk_ops_max &&
-        chunk->data.len + 4 + len + AEAD_TAG_BYTES <= BUNDLE_BODY_MAX)
+    if (client_queue_joins(queue, len))
         return chunk_make_room(queue, chunk, len) ? chunk : NULL;
     chunk = chunk_new(queue);
     if (!chunk)

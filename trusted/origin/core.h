@@ -14,12 +14,12 @@
  *
  * Callbacks run inside on_frame, on_timer and close. From an outcome's callback only client_core_submit may be called.
  */
-#ifndef CLIENT_CORE_H
-#define CLIENT_CORE_H
+#ifndef ORIGIN_CORE_H
+#define ORIGIN_CORE_H
 
 #include "base/verdict.h"
-#include "client/flight.h"
-#include "client/queue.h"
+#include "origin/flight.h"
+#include "origin/queue.h"
 
 #define CLIENT_TO_ALL UINT32_MAX
 
@@ -33,11 +33,21 @@ struct client_core_options {
     uint32_t bundles_in_flight; /* 1 .. BUNDLE_WINDOW */
     uint32_t bundle_ops_max;    /* 1 .. BUNDLE_OPS_MAX */
     bool alone;                 /* every bundle asks for a slot of its own */
+    bool versions;              /* replies are to say how old reads are: `learn` is told */
+    bool hand_back;             /* what replicas want in another bundle is told as rejected, reason client_asked_again, instead of
+                                 * being sent again: then whoever submits keeps the order */
     size_t queue_max;           /* operations that wait */
     size_t queue_max_bytes;
     uint64_t retry_us; /* first retransmission, signed, then doubling */
     uint64_t fetch_us; /* least wait after the vote for full results that do not come by themselves */
 };
+
+extern const char client_asked_again[];
+
+/* A result of a full vote that may be kept until its version is another one, of an operation that was sent under the configuration
+ * which is held; just before its outcome is told. `op` is its context; bytes are borrowed. */
+typedef void (*client_learn)(void *learner, void *op, enum redoubt_status status, uint64_t version,
+                             struct slice result);
 
 struct client_core_config {
     const struct configuration *configuration; /* kept, not copied */
@@ -48,6 +58,8 @@ struct client_core_config {
     struct client_memory memory;
     struct client_wire wire;
     struct client_core_options options;
+    client_learn learn; /* with options.versions */
+    void *learner;
 };
 
 struct client_core_counters {
@@ -68,10 +80,13 @@ struct client_core {
     struct client_memory memory;
     struct client_wire wire;
     struct client_core_options options;
+    client_learn learn;
+    void *learner;
     struct client_core_counters counters;
     struct box_key session; /* one per instance, so a nonce never repeats */
     struct secret_key content_key;
     struct secret_key reply_key[REPLICAS_MAX];
+    struct secret_key attest_key[REPLICAS_MAX]; /* known when reply_key is */
     bool reply_key_known[REPLICAS_MAX];
     bool slow_results[REPLICAS_MAX]; /* its full results had to be fetched elsewhere last time */
     struct client_queue queue;
@@ -110,6 +125,12 @@ bool client_core_on_configuration(struct client_core *core, const struct configu
 void client_core_on_timer(struct client_core *core, uint64_t now_us);
 /* UINT64_MAX: never. */
 uint64_t client_core_next_timer(const struct client_core *core);
+
+/* Would an operation of this length go into the same bundle as the one that was queued last? */
+bool client_core_joins(const struct client_core *core, size_t len);
+
+/* Asks this replica's host for what comes after the configuration held; not too often. */
+void client_core_ask_configuration(struct client_core *core, replica_id replica, uint64_t now_us);
 
 /* Operations queued and not yet sent; operations are told their outcome once, in all. */
 static inline size_t client_core_waiting(const struct client_core *core)

@@ -2,11 +2,11 @@
  * A bundle under way: sealed operations, the authenticator in both its forms, and what replicas said about it so far.
  * Body and digest of a bundle number never change; what is sent again, with MACs or signed, is the same bundle.
  */
-#ifndef CLIENT_FLIGHT_H
-#define CLIENT_FLIGHT_H
+#ifndef ORIGIN_FLIGHT_H
+#define ORIGIN_FLIGHT_H
 
-#include "client/queue.h"
-#include "client/votes.h"
+#include "origin/queue.h"
+#include "origin/votes.h"
 #include "ordering/auth.h"
 
 #define BUNDLE_BYTES    (8u + 32u + 4u + 32u) /* body of a BUNDLE */
@@ -16,6 +16,7 @@ struct client_flight {
     uint64_t bundle_no;
     struct client_chunk *chunk; /* its data is the ciphertext now */
     struct digest content;
+    configuration_no number; /* that was held when it was first sent */
     uint64_t pick; /* modulo the number of replicas: who sends results in full */
     uint8_t body[BUNDLE_BYTES];
     uint8_t head[FLIGHT_HEAD_MAX]; /* frame header, body and MAC vector */

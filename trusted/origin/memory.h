@@ -2,8 +2,8 @@
  * Memory of a client core: handed in, so that the core calls no allocator by itself, and growable byte buffers on it.
  * Taking may fail (NULL); what was taken is given back with the size it was taken with.
  */
-#ifndef CLIENT_MEMORY_H
-#define CLIENT_MEMORY_H
+#ifndef ORIGIN_MEMORY_H
+#define ORIGIN_MEMORY_H
 
 #include "base/arena.h"
 

@@ -1,0 +1,60 @@
+/*
+ * ATTEST: what versions cells have, for an origin that keeps results and wants to know whether they still hold. From executed state
+ * alone, so that it says no less than what this E has replied to: of 2f+1 that vouched for a write and 2f+1 that are asked later,
+ * one is correct and has executed it.
+ *
+ * Nobody is told anything while state is fetched, nor before this E has *executed* the stable checkpoint: an E that came in by a
+ * RECONFIG may know that the checkpoint at its activation slot is stable before its own state is that far, and the incarnation before it
+ * has replied up to there.
+ */
+#include "execution/execution.h"
+#include "wire/attestation.h"
+
+static bool may_attest(const struct execution *e)
+{
+    return execution_counts(e) && !state_unusable(e) && e->executed >= exec_stable_slot(e);
+}
+
+static void emit(struct execution *e, origin_id origin, const struct ask_attest *ask, struct outbox *out)
+{
+    const struct origin_record *record = &e->origin[origin];
+    struct reader r = reader_of(ask->questions.data, ask->questions.len);
+    uint8_t versions[8 * QUESTIONS_MAX], body[sizeof versions + 64];
+    struct writer v = writer_to(versions, sizeof versions), w = writer_to(body, sizeof body);
+    uint32_t cells[REDOUBT_KEYS_MAX], count;
+    while (question_next(&r, cells, &count))
+        put_u64(&v, versions_highest(&e->versions, cells, count));
+    attest_put(&w, &(struct attest){.origin = origin,
+                                    .epoch = record->epoch,
+                                    .nonce = ask->nonce,
+                                    .configuration = execution_told_number(e),
+                                    .versions = {versions, v.len}});
+    CHECK(!v.bad && !w.bad);
+    size_t cap = FRAME_HEADER_BYTES + w.len + MAC_BYTES;
+    uint8_t *to = outbox_reserve(out, cap);
+    size_t len = auth_encode_keyed(to, cap, FRAME_ATTEST, &e->auth.self, &e->auth.cluster,
+                                   &record->attest_key, (struct slice){body, w.len});
+    CHECK(len == cap);
+    outbox_commit(out, len);
+}
+
+enum verdict execution_on_ask_attest(struct execution *e, const struct frame *frame, struct outbox *out)
+{
+    struct ask_attest ask;
+    enum verdict verdict = ask_attest_check(frame, &ask);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    if (frame->sender.id >= e->configuration.origins)
+        return VERDICT_UNKNOWN_SENDER;
+    const struct origin_record *record = &e->origin[frame->sender.id];
+    if (!record->open || record->epoch != frame->sender.epoch)
+        return VERDICT_STALE;
+    if (ask.replica != e->config.replica)
+        return VERDICT_UNEXPECTED;
+    if (!auth_check_keyed(frame, &e->auth.cluster, &record->attest_key))
+        return VERDICT_BAD_MAC;
+    if (e->configuration.read_quorum == 0 || !may_attest(e))
+        return VERDICT_EARLY;
+    emit(e, frame->sender.id, &ask, out);
+    return VERDICT_ACCEPT;
+}

@@ -1,0 +1,43 @@
+#include "troxy/attestor.h"
+
+#include "base/check.h"
+
+static void ask(void *self, replica_id replica, uint64_t nonce, struct slice questions)
+{
+    struct client_core *core = self;
+    uint8_t body[16 + QUESTIONS_BYTES_MAX], frame[sizeof body + FRAME_HEADER_BYTES + MAC_BYTES];
+    struct writer w = writer_to(body, sizeof body);
+    if (!core->reply_key_known[replica])
+        return;
+    ask_attest_put(&w, &(struct ask_attest){.replica = replica, .nonce = nonce, .questions = questions});
+    CHECK(!w.bad);
+    size_t len =
+        auth_encode_keyed(frame, sizeof frame, FRAME_ASK_ATTEST, &core->auth.self, &core->auth.cluster,
+                          &core->attest_key[replica], (struct slice){body, w.len});
+    CHECK(len > 0);
+    core->wire.send(core->wire.context, replica, &(struct slice){frame, len}, 1);
+}
+
+static enum verdict open(void *self, const struct frame *frame, struct attestation *answer)
+{
+    struct client_core *core = self;
+    struct attest attest;
+    enum verdict verdict = attest_check(frame, &attest);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    replica_id from = frame->sender.id;
+    if (!configuration_member(core->configuration, &frame->sender) || !core->reply_key_known[from])
+        return VERDICT_UNKNOWN_SENDER;
+    if (attest.origin != core->auth.self.id || attest.epoch != core->auth.self.epoch)
+        return VERDICT_STALE;
+    if (!auth_check_keyed(frame, &core->auth.cluster, &core->attest_key[from]))
+        return VERDICT_BAD_MAC;
+    *answer = (struct attestation){
+        .from = from, .nonce = attest.nonce, .number = attest.configuration, .versions = attest.versions};
+    return VERDICT_ACCEPT;
+}
+
+struct attestor attestor_execution(struct client_core *core)
+{
+    return (struct attestor){.self = core, .ask = ask, .open = open};
+}
