@@ -402,7 +402,7 @@ static void corrupt(struct takeover *t, replica_id r)
     uint8_t request[64] = {0};
     static uint8_t out[REDOUBT_OP_MAX_BYTES];
     static const uint8_t seed[32];
-    struct redoubt_result result = {out, sizeof out, 0};
+    struct redoubt_result result = {.data = out, .capacity = sizeof out};
     size_t len = workload_draw(t->w, 0, request + 8, sizeof request - 8);
     struct redoubt_op op = {.data = request,
                             .bytes = len + 8,
