@@ -354,7 +354,7 @@ bool kv_conflict_decode(const uint8_t *data, size_t bytes, struct kv_conflict *c
     conflict->reason = (enum kv_reason)get_u8(&r);
     conflict->step = get_u16(&r);
     bool present = flag_read(&r);
-    if (conflict->reason < KV_REASON_NOT_A_NUMBER || conflict->reason > KV_REASON_DIFFERS)
+    if (conflict->reason < KV_REASON_NOT_A_NUMBER || conflict->reason > KV_REASON_WRONG_TYPE)
         r.bad = true;
     conflict->current = value_read(&r, reader_left(&r), present);
     return reader_done(&r);

@@ -27,6 +27,7 @@ enum kv_opcode {
     KV_MULTI_GET = 6,
     KV_BATCH = 7,
     KV_LIST = 8,
+    KV_COMMAND = 9, /* what Redis clients want: kv_command.h */
 };
 
 /* Why an operation ended with REDOUBT_CONFLICT. */
@@ -34,6 +35,7 @@ enum kv_reason {
     KV_REASON_NOT_A_NUMBER = 1, /* increment: the value is not the decimal text of a signed 64-bit integer */
     KV_REASON_OVERFLOW = 2,     /* increment: the sum is not a signed 64-bit integer */
     KV_REASON_DIFFERS = 3,      /* compare-and-swap: the key's value is not the expected one */
+    KV_REASON_WRONG_TYPE = 4,   /* increment, compare-and-swap: the key is a hash, list, set or sorted set */
 };
 
 /* An optional byte string, such as the old value of a compare-and-swap. */

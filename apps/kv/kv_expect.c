@@ -73,7 +73,7 @@ void kv_store_expect(const struct kv_store *store, const struct slice *keys, siz
     for (size_t i = 0; i < count; i++) {
         uint64_t hash = kv_hash(store->hash_key, keys[i].data, keys[i].len);
         ahead[i].leaf = kv_store_leaf(store, kv_store_leaf_of(store, hash));
-        ahead[i].tag = (uint32_t)(hash >> 32);
+        ahead[i].tag = kv_tag(hash, false);
         __builtin_prefetch(ahead[i].leaf);
     }
     for (size_t i = 0; i < count; i++)

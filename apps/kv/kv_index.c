@@ -184,6 +184,28 @@ void kv_cursor_advance(struct kv_cursor *cursor)
     cursor_pop(cursor);
 }
 
+void kv_cursor_seek_down(struct kv_cursor *cursor, const struct kv_index *index, struct slice key)
+{
+    cursor->depth = 0;
+    for (const struct kv_entry *entry = index->root; entry;) {
+        int order = key.len ? kv_key_compare(key.data, key.len, entry->key, entry->key_len) : 1;
+        if (order > 0) {
+            cursor_push(cursor, entry);
+            entry = entry->right;
+        } else {
+            entry = entry->left;
+        }
+    }
+    cursor_pop(cursor);
+}
+
+void kv_cursor_retreat(struct kv_cursor *cursor)
+{
+    for (const struct kv_entry *entry = cursor->next->left; entry; entry = entry->right)
+        cursor_push(cursor, entry);
+    cursor_pop(cursor);
+}
+
 /* Heights are computed bottom-up over an explicit stack: a node is visited again when its children are done. */
 uint64_t kv_index_validate(const struct kv_index *index)
 {

@@ -1,12 +1,14 @@
 /*
  * A leaf towards the engine: its digest, and its bytes when it moves to another replica.
  *
- *   leaf 0:     u8 hash_known, hash_key[16], then as every leaf
- *   every leaf: u32 count, (u16 key_len, u32 value_len, key, value)*     ascending by (tag, key)
+ *   leaf 0:     u8 hash_known, hash_key[16], u64 collections, then as every leaf
+ *   every leaf: u32 count, (u16 key_len, u32 value_len | mark << 24, key, value)*     ascending by (tag, key)
  *
- *   entry digest = H(u16 key_len, u32 value_len, key, value)             value up to 2 KiB, else H(value) in its place
- *   group digest = H(entry digests)                                      of four entries, the last group of the rest
- *   leaf digest  = H(group digests), leaf 0: H(u8 hash_known, hash_key, H(group digests))
+ *   entry digest = H(u16 key_len, u32 value_len | mark << 24, key, value)     value up to 2 KiB, else H(value) in its place
+ *   group digest = H(entry digests)                                           of four entries, the last group of the rest
+ *   leaf digest  = H(group digests), leaf 0: H(u8 hash_known, hash_key, u64 collections, H(group digests))
+ *
+ * A value that expires has the time, u64, as its first eight bytes. The mark of a plain value is 0.
  *
  * Two different contents with the same digest are a collision of H: the lengths say where a key ends and a value begins,
  * and whether a value or its digest stands there; which of the two forms a leaf has follows from its number.
@@ -16,21 +18,43 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "kv_codec.h"
+#include "kv_collection.h"
 #include "kv_store.h"
 
 #define VALUE_INLINE_MAX 2048u
 #define ENTRY_HEAD       6u
 #define WANTED           32u
 #define WANTED_TEXT      256u /* an entry that is longer is digested alone */
-#define MERGED_MAX       1024u /* a leaf with more is emptied first: making room in its middle, again and again, is slow */
-#define LEAF0_HEAD       (1u + KV_HASH_KEY_BYTES)
+#define MERGED_MAX                                                                                           \
+    1024u /* a leaf with more is emptied first: making room in its middle, again and again, is slow */
+#define LEAF0_HEAD (1u + KV_HASH_KEY_BYTES + 8u)
+#define LEN_BITS   24u
+#define LEN_MASK   ((1u << LEN_BITS) - 1)
 
-static size_t pair_text(const struct kv_store *store, struct slice key, struct slice value, uint8_t *text,
-                        size_t cap)
+/* As it lies in a leaf: `value` with the time before it. */
+struct pair {
+    struct slice key;
+    struct slice value;
+    uint8_t mark;
+};
+
+static struct pair pair_of(const struct kv_entry *entry)
 {
+    return (struct pair){
+        {entry->key, entry->key_len}, {entry->value, entry->value_len}, (uint8_t)entry->mark};
+}
+
+static void put_lengths(struct writer *w, const struct pair *pair)
+{
+    put_u16(w, (uint16_t)pair->key.len);
+    put_u32(w, (uint32_t)pair->value.len | (uint32_t)pair->mark << LEN_BITS);
+}
+
+static size_t pair_text(const struct kv_store *store, const struct pair *pair, uint8_t *text, size_t cap)
+{
+    struct slice key = pair->key, value = pair->value;
     struct writer w = writer_to(text, cap);
-    put_u16(&w, (uint16_t)key.len);
-    put_u32(&w, (uint32_t)value.len);
+    put_lengths(&w, pair);
     put_raw(&w, key.data, key.len);
     if (value.len <= VALUE_INLINE_MAX) {
         put_raw(&w, value.data, value.len);
@@ -42,11 +66,11 @@ static size_t pair_text(const struct kv_store *store, struct slice key, struct s
     return w.len;
 }
 
-static void pair_digest(const struct kv_store *store, struct slice key, struct slice value,
+static void pair_digest(const struct kv_store *store, const struct pair *pair,
                         uint8_t out[REDOUBT_DIGEST_BYTES])
 {
-    uint8_t text[ENTRY_HEAD + KV_KEY_MAX + VALUE_INLINE_MAX];
-    store->env->digest(out, text, pair_text(store, key, value, text, sizeof text));
+    uint8_t text[ENTRY_HEAD + KV_INNER_KEY_MAX + VALUE_INLINE_MAX];
+    store->env->digest(out, text, pair_text(store, pair, text, sizeof text));
 }
 
 /* Digests that are wanted, made together: see redoubt_env. */
@@ -81,13 +105,12 @@ static void entries_wanted(struct wanted *w, const struct kv_leaf *leaf)
     for (uint32_t i = 0; i < leaf->count; i++) {
         if (kv_leaf_known(leaf)[i] & KV_DIGEST_KNOWN)
             continue;
-        const struct kv_entry *entry = kv_leaf_entries(leaf)[i];
-        struct slice key = {entry->key, entry->key_len}, value = kv_entry_value(entry);
+        const struct pair pair = pair_of(kv_leaf_entries(leaf)[i]);
         uint8_t *out = kv_leaf_digests(leaf) + (size_t)i * REDOUBT_DIGEST_BYTES, *text = w->text[w->count];
-        if (ENTRY_HEAD + key.len + value.len > WANTED_TEXT)
-            pair_digest(w->store, key, value, out);
+        if (ENTRY_HEAD + pair.key.len + pair.value.len > WANTED_TEXT)
+            pair_digest(w->store, &pair, out);
         else
-            wanted_add(w, text, pair_text(w->store, key, value, text, WANTED_TEXT), out);
+            wanted_add(w, text, pair_text(w->store, &pair, text, WANTED_TEXT), out);
         kv_leaf_known(leaf)[i] |= KV_DIGEST_KNOWN;
     }
 }
@@ -110,14 +133,35 @@ static void groups_wanted(struct wanted *w, const struct kv_leaf *leaf)
     }
 }
 
-static void first_leaf_digest(const struct redoubt_env *env, bool hash_known,
-                              const uint8_t hash_key[KV_HASH_KEY_BYTES], uint8_t digest[REDOUBT_DIGEST_BYTES])
+/* What stands before the entries of leaf 0. */
+struct leaf_head {
+    bool hash_known;
+    uint8_t hash_key[KV_HASH_KEY_BYTES];
+    uint64_t collections;
+};
+
+static struct leaf_head head_of(const struct kv_store *store)
+{
+    struct leaf_head head = {.hash_known = store->hash_known, .collections = store->collections};
+    memcpy(head.hash_key, store->hash_key, sizeof head.hash_key);
+    return head;
+}
+
+static void put_head(struct writer *w, const struct leaf_head *head)
+{
+    put_u8(w, head->hash_known);
+    put_raw(w, head->hash_key, sizeof head->hash_key);
+    put_u64(w, head->collections);
+}
+
+static void first_leaf_digest(const struct redoubt_env *env, const struct leaf_head *head,
+                              uint8_t digest[REDOUBT_DIGEST_BYTES])
 {
     uint8_t text[LEAF0_HEAD + REDOUBT_DIGEST_BYTES];
-    text[0] = hash_known;
-    memcpy(text + 1, hash_key, KV_HASH_KEY_BYTES);
-    memcpy(text + LEAF0_HEAD, digest, REDOUBT_DIGEST_BYTES);
-    env->digest(digest, text, sizeof text);
+    struct writer w = writer_to(text, sizeof text);
+    put_head(&w, head);
+    put_raw(&w, digest, REDOUBT_DIGEST_BYTES);
+    env->digest(digest, text, w.len);
 }
 
 void kv_leaves_digest(const struct kv_store *store, const uint64_t *leaves, size_t count,
@@ -140,9 +184,10 @@ void kv_leaves_digest(const struct kv_store *store, const uint64_t *leaves, size
         in[i].bytes = (size_t)kv_groups(leaf->count) * REDOUBT_DIGEST_BYTES;
     }
     store->env->digests(out, in, count);
+    const struct leaf_head head = head_of(store);
     for (size_t i = 0; i < count; i++)
         if (leaves[i] == 0)
-            first_leaf_digest(store->env, store->hash_known, store->hash_key, out[i]);
+            first_leaf_digest(store->env, &head, out[i]);
 }
 
 void kv_leaf_save(const struct kv_store *store, uint64_t number, struct redoubt_sink *sink)
@@ -150,30 +195,22 @@ void kv_leaf_save(const struct kv_store *store, uint64_t number, struct redoubt_
     const struct kv_leaf *leaf = kv_store_leaf(store, number);
     uint8_t text[LEAF0_HEAD + 4];
     struct writer w = writer_to(text, sizeof text);
-    if (number == 0) {
-        put_u8(&w, store->hash_known);
-        put_raw(&w, store->hash_key, KV_HASH_KEY_BYTES);
-    }
+    const struct leaf_head first = head_of(store);
+    if (number == 0)
+        put_head(&w, &first);
     put_u32(&w, leaf->count);
     sink->write(sink, text, w.len);
     for (uint32_t i = 0; i < leaf->count; i++) {
-        const struct kv_entry *entry = kv_leaf_entries(leaf)[i];
-        uint8_t head[ENTRY_HEAD + KV_KEY_MAX];
+        const struct pair pair = pair_of(kv_leaf_entries(leaf)[i]);
+        uint8_t head[ENTRY_HEAD + KV_INNER_KEY_MAX];
         w = writer_to(head, sizeof head);
-        put_u16(&w, entry->key_len);
-        put_u32(&w, entry->value_len);
-        put_raw(&w, entry->key, entry->key_len);
+        put_lengths(&w, &pair);
+        put_raw(&w, pair.key.data, pair.key.len);
         sink->write(sink, head, w.len);
-        if (entry->value_len)
-            sink->write(sink, entry->value, entry->value_len);
+        if (pair.value.len)
+            sink->write(sink, pair.value.data, pair.value.len);
     }
 }
-
-/* What stands before the entries of leaf 0. */
-struct leaf_head {
-    bool hash_known;
-    uint8_t hash_key[KV_HASH_KEY_BYTES];
-};
 
 static bool read_head(struct leaf_head *head, struct reader *r)
 {
@@ -181,29 +218,63 @@ static bool read_head(struct leaf_head *head, struct reader *r)
     uint8_t known = get_u8(r);
     get_raw(r, head->hash_key, KV_HASH_KEY_BYTES);
     head->hash_known = known == 1;
-    return !r->bad && (known == 1 || (known == 0 && memcmp(head->hash_key, none, sizeof none) == 0));
+    head->collections = get_u64(r);
+    if (known == 0)
+        return !r->bad && head->collections == 0 && memcmp(head->hash_key, none, sizeof none) == 0;
+    return !r->bad && known == 1;
 }
 
-static bool read_entry(struct reader *r, struct slice *key, struct slice *value)
+/* Collections are what kv_collection.h says; a wrong one must not be met later. */
+static bool is_shaped(const struct kv_content *content)
 {
-    key->len = get_u16(r);
-    value->len = get_u32(r);
-    if (r->bad || key->len < 1 || key->len > KV_KEY_MAX || value->len > KV_VALUE_MAX)
+    switch (content->mark) {
+    case KV_TYPE_STRING:
+    case KV_PIECE:
+        return true;
+    case KV_TYPE_HASH:
+    case KV_TYPE_LIST:
+    case KV_TYPE_SET:
+    case KV_TYPE_ZSET:
+        return content->value.len == KV_COLLECTION_BYTES;
+    case KV_DEAD:
+        return content->value.len == 0;
+    default:
         return false;
-    key->data = reader_take(r, key->len);
-    value->data = reader_take(r, value->len);
-    return !r->bad;
+    }
+}
+
+static bool read_entry(struct reader *r, struct pair *pair, struct kv_content *content)
+{
+    pair->key.len = get_u16(r);
+    uint32_t lengths = get_u32(r);
+    pair->value.len = lengths & LEN_MASK;
+    pair->mark = (uint8_t)(lengths >> LEN_BITS);
+    bool inner = pair->mark & KV_INNER;
+    if (r->bad || pair->key.len < 1 || pair->key.len > (inner ? KV_INNER_KEY_MAX : KV_KEY_MAX) ||
+        pair->value.len > KV_STORED_MAX || (inner && pair->mark & KV_EXPIRES))
+        return false;
+    pair->key.data = reader_take(r, pair->key.len);
+    pair->value.data = reader_take(r, pair->value.len);
+    if (r->bad)
+        return false;
+    struct reader value = reader_of(pair->value.data, pair->value.len);
+    content->mark = pair->mark & (uint8_t)~KV_EXPIRES;
+    content->expires_us = pair->mark & KV_EXPIRES ? get_u64(&value) : 0;
+    content->value.len = reader_left(&value);
+    content->value.data = reader_take(&value, content->value.len);
+    return !value.bad && (content->expires_us != 0) == ((pair->mark & KV_EXPIRES) != 0) && is_shaped(content);
 }
 
 /* --- the digest of saved bytes */
 
 static bool digests_of(const struct kv_store *store, struct reader *r, uint32_t count, uint8_t *digests)
 {
-    struct slice key, value;
+    struct pair pair;
+    struct kv_content content;
     for (uint32_t i = 0; i < count; i++) {
-        if (!read_entry(r, &key, &value))
+        if (!read_entry(r, &pair, &content))
             return false;
-        pair_digest(store, key, value, digests + (size_t)i * REDOUBT_DIGEST_BYTES);
+        pair_digest(store, &pair, digests + (size_t)i * REDOUBT_DIGEST_BYTES);
     }
     return reader_done(r);
 }
@@ -237,7 +308,7 @@ bool kv_leaf_saved_digest(const struct kv_store *store, uint64_t number, const u
     if (good)
         store->env->digest(out, digests, groups_of(store->env, digests, count));
     if (good && number == 0)
-        first_leaf_digest(store->env, head.hash_known, head.hash_key, out);
+        first_leaf_digest(store->env, &head, out);
     if (digests && digests != few)
         store->env->release(store->env, digests, room);
     return good;
@@ -256,19 +327,21 @@ static bool load_hash_key(struct kv_store *store, struct reader *r)
         kv_store_empty_all(store);
     store->hash_known = head.hash_known;
     memcpy(store->hash_key, head.hash_key, KV_HASH_KEY_BYTES);
+    store->collections = head.collections;
     return true;
 }
 
 static bool load_leaf(struct kv_store *store, uint64_t number, struct reader *r)
 {
-    struct slice key, value;
+    struct pair pair;
+    struct kv_content content;
     if (number == 0 && !load_hash_key(store, r))
         return false;
     uint32_t count = get_u32(r);
     if (kv_store_leaf(store, number)->count > MERGED_MAX)
         kv_store_empty(store, number);
     for (uint32_t i = 0; i < count; i++)
-        if (!read_entry(r, &key, &value) || !kv_store_merge(store, number, i, key, value))
+        if (!read_entry(r, &pair, &content) || !kv_store_merge(store, number, i, pair.key, &content))
             return false;
     const struct kv_leaf *leaf = kv_store_leaf(store, number);
     kv_store_drop(store, number, count, leaf->count - count);

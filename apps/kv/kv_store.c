@@ -3,15 +3,17 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/check.h"
 
 #define SLOT_BYTES                                                                                           \
     (REDOUBT_DIGEST_BYTES + sizeof(struct kv_entry *) + sizeof(uint32_t) + 1) /* without its group */
 /* Bound of a key's share of its leaf: the block may be 5/4 of what it holds and 3/2 of what it should be (see
  * leaf_trim), and 1/16 of struct kv_leaf. */
-#define SLOT_CHARGE 112u
-#define PAGE_BYTES  (KV_PAGE_LEAVES * sizeof(struct kv_leaf))
-#define MOVES       0x80u /* mark in kv_leaf_known during a split */
+#define SLOT_CHARGE  112u
+#define PAGE_BYTES   (KV_PAGE_LEAVES * sizeof(struct kv_leaf))
+#define MOVES        0x80u /* mark in kv_leaf_known during a split */
+#define EXPIRY_BYTES 8u
 
 static_assert(sizeof(struct kv_leaf) == 16, "a page is 64 KiB");
 static_assert((SLOT_BYTES + REDOUBT_DIGEST_BYTES / KV_GROUP_SLOTS) * 15 / 8 + 1 <= SLOT_CHARGE,
@@ -84,33 +86,66 @@ static void entry_free(const struct kv_store *store, struct kv_entry *entry)
 
 struct slice kv_entry_value(const struct kv_entry *entry)
 {
-    return (struct slice){.data = entry->value, .len = entry->value_len};
+    size_t head = entry->mark & KV_EXPIRES ? EXPIRY_BYTES : 0;
+    return (struct slice){.data = head ? entry->value + head : entry->value, .len = entry->value_len - head};
+}
+
+uint64_t kv_entry_expires(const struct kv_entry *entry)
+{
+    if (!(entry->mark & KV_EXPIRES))
+        return 0;
+    struct reader r = reader_of(entry->value, EXPIRY_BYTES);
+    return get_u64(&r);
+}
+
+/* Bytes of the block that holds it. */
+static size_t stored_len(const struct kv_content *content)
+{
+    return content->value.len + (content->expires_us ? EXPIRY_BYTES : 0);
+}
+
+static uint8_t mark_of(const struct kv_content *content)
+{
+    return content->mark | (content->expires_us ? KV_EXPIRES : 0);
+}
+
+static void value_write(uint8_t *out, const struct kv_content *content)
+{
+    if (content->expires_us) {
+        struct writer w = writer_to(out, EXPIRY_BYTES);
+        put_u64(&w, content->expires_us);
+        out += EXPIRY_BYTES;
+    }
+    if (content->value.len)
+        memcpy(out, content->value.data, content->value.len);
 }
 
 /* A copy of the value; false when memory is lacking. */
-static bool value_new(const struct kv_store *store, struct slice value, uint8_t **out)
+static bool value_new(const struct kv_store *store, const struct kv_content *content, uint8_t **out)
 {
     *out = NULL;
-    if (value.len == 0)
+    if (stored_len(content) == 0)
         return true;
-    *out = take(store, value_size(value.len));
+    *out = take(store, value_size(stored_len(content)));
     if (*out)
-        memcpy(*out, value.data, value.len);
+        value_write(*out, content);
     return *out != NULL;
 }
 
-static struct kv_entry *entry_new(const struct kv_store *store, struct slice key, struct slice value)
+static struct kv_entry *entry_new(const struct kv_store *store, struct slice key,
+                                  const struct kv_content *content)
 {
     struct kv_entry *entry = take(store, entry_size(key.len));
     if (!entry)
         return NULL;
-    if (!value_new(store, value, &entry->value)) {
+    if (!value_new(store, content, &entry->value)) {
         give_back(store, entry, entry_size(key.len));
         return NULL;
     }
     entry->left = entry->right = NULL;
     entry->tilt = 0;
-    entry->value_len = (uint32_t)value.len & 0xffffffu;
+    entry->value_len = (uint32_t)stored_len(content) & 0xffffffu;
+    entry->mark = mark_of(content) & KV_MARKS;
     entry->key_len = (uint16_t)key.len;
     memcpy(entry->key, key.data, key.len);
     return entry;
@@ -351,8 +386,8 @@ static void store_clear(struct kv_store *store)
         give_back(store, store->page[i], PAGE_BYTES);
         store->page[i] = NULL;
     }
-    store->index.root = NULL;
-    store->used = store->keys = 0;
+    store->index.root = store->inner.root = NULL;
+    store->used = store->keys = store->clients = store->expiring = store->dead = store->collections = 0;
     store->leaves = 1;
     store->hash_known = false;
     memset(store->hash_key, 0, sizeof store->hash_key);
@@ -386,12 +421,35 @@ bool kv_store_reset(struct kv_store *store, uint64_t leaves, bool keep)
     return true;
 }
 
-/* It is in no list and no sum any more. */
+static struct kv_index *index_of(struct kv_store *store, const struct kv_entry *entry)
+{
+    return entry->mark & KV_INNER ? &store->inner : &store->index;
+}
+
+/* What is said of an entry in sums; an index is not changed. `one` is 1, or that less 2. */
+static void count_entry(struct kv_store *store, const struct kv_entry *entry, uint64_t one)
+{
+    store->used += one * charge(entry->key_len, entry->value_len);
+    store->keys += one;
+    store->clients += entry->mark & KV_INNER ? 0 : one;
+    store->expiring += entry->mark & KV_EXPIRES ? one : 0;
+    store->dead += entry->mark == KV_DEAD ? one : 0;
+}
+
+#define LESS UINT64_MAX /* minus one */
+
+/* It is in every list and sum from now on. */
+static void enter_entry(struct kv_store *store, struct kv_entry *entry)
+{
+    kv_index_add(index_of(store, entry), entry);
+    count_entry(store, entry, 1);
+}
+
+/* It is in none any more. */
 static void forget_entry(struct kv_store *store, struct kv_entry *entry)
 {
-    kv_index_remove(&store->index, entry);
-    store->used -= charge(entry->key_len, entry->value_len);
-    store->keys--;
+    kv_index_remove(index_of(store, entry), entry);
+    count_entry(store, entry, LESS);
 }
 
 void kv_store_empty(struct kv_store *store, uint64_t number)
@@ -417,18 +475,28 @@ uint64_t kv_store_leaf_of(const struct kv_store *store, uint64_t hash)
     return leaf_of(hash, store->leaves);
 }
 
-struct kv_place kv_store_find(const struct kv_store *store, struct slice key)
+static struct kv_place find_in(const struct kv_store *store, struct slice key, bool inner)
 {
     struct kv_place place = {0};
     if (!store->hash_known)
         return place;
     uint64_t hash = kv_hash(store->hash_key, key.data, key.len);
     place.leaf = leaf_of(hash, store->leaves);
-    place.tag = (uint32_t)(hash >> 32);
+    place.tag = kv_tag(hash, inner);
     const struct kv_leaf *leaf = kv_store_leaf(store, place.leaf);
     if (leaf_search(leaf, place.tag, key, &place.slot))
         place.entry = kv_leaf_entries(leaf)[place.slot];
     return place;
+}
+
+struct kv_place kv_store_find(const struct kv_store *store, struct slice key)
+{
+    return find_in(store, key, false);
+}
+
+struct kv_place kv_store_find_inner(const struct kv_store *store, struct slice key)
+{
+    return find_in(store, key, true);
 }
 
 static void draw_hash_key(struct kv_store *store, const uint8_t *seed)
@@ -450,31 +518,37 @@ static void forget_hash_key(struct kv_store *store)
     memset(store->hash_key, 0, sizeof store->hash_key);
 }
 
-static bool insert(struct kv_store *store, struct kv_place place, struct slice key, struct slice value)
+static bool insert(struct kv_store *store, struct kv_place place, struct slice key,
+                   const struct kv_content *content)
 {
     struct kv_leaf *leaf = kv_store_leaf(store, place.leaf);
     if (!leaf_reserve(store, leaf))
         return false;
-    struct kv_entry *entry = entry_new(store, key, value);
+    struct kv_entry *entry = entry_new(store, key, content);
     if (!entry)
         return false;
     store->env->touch(store->env, place.leaf);
     leaf_insert(leaf, place.slot, entry, place.tag);
-    kv_index_add(&store->index, entry);
-    store->used += charge(key.len, value.len);
-    store->keys++;
+    enter_entry(store, entry);
     return true;
 }
 
-static bool put_new(struct kv_store *store, struct kv_place place, struct slice key, struct slice value,
-                    const uint8_t *seed, struct kv_change *change)
+/* The number of a collection that is gone takes no more than its key did: it may always be written down. */
+static bool has_room(const struct kv_store *store, struct slice key, const struct kv_content *content)
+{
+    return content->mark == KV_DEAD || (store->used <= store->limit &&
+                                        charge(key.len, stored_len(content)) <= store->limit - store->used);
+}
+
+static bool put_new(struct kv_store *store, struct kv_place place, struct slice key,
+                    const struct kv_content *content, const uint8_t *seed, struct kv_change *change)
 {
     bool draw = !store->hash_known;
     if (draw) {
         draw_hash_key(store, seed);
-        place = kv_store_find(store, key);
+        place = find_in(store, key, content->mark & KV_INNER);
     }
-    if (charge(key.len, value.len) > store->limit - store->used || !insert(store, place, key, value)) {
+    if (!has_room(store, key, content) || !insert(store, place, key, content)) {
         if (draw)
             forget_hash_key(store);
         return false;
@@ -488,28 +562,30 @@ static bool put_new(struct kv_store *store, struct kv_place place, struct slice 
     return true;
 }
 
-static void value_set(struct kv_store *store, struct kv_place place, uint8_t *value, size_t value_len)
+static void value_set(struct kv_store *store, struct kv_place place, uint8_t *value, size_t value_len,
+                      uint8_t mark)
 {
     struct kv_entry *entry = place.entry;
-    store->used -= charge(entry->key_len, entry->value_len);
-    store->used += charge(entry->key_len, value_len);
+    count_entry(store, entry, LESS);
     entry->value = value;
     entry->value_len = (uint32_t)value_len & 0xffffffu;
+    entry->mark = mark & KV_MARKS;
+    count_entry(store, entry, 1);
     kv_leaf_known(kv_store_leaf(store, place.leaf))[place.slot] = 0;
 }
 
 /* For good. */
-static bool value_replace(struct kv_store *store, struct kv_place place, struct slice value)
+static bool value_replace(struct kv_store *store, struct kv_place place, const struct kv_content *content)
 {
     uint8_t *old = place.entry->value, *fresh = old;
     size_t old_size = value_size(place.entry->value_len);
-    bool same_block = value_size(value.len) == old_size;
-    if (!same_block && !value_new(store, value, &fresh))
+    bool same_block = value_size(stored_len(content)) == old_size;
+    if (!same_block && !value_new(store, content, &fresh))
         return false;
     store->env->touch(store->env, place.leaf);
-    if (same_block && value.len)
-        memcpy(old, value.data, value.len);
-    value_set(store, place, fresh, value.len);
+    if (same_block)
+        value_write(old, content);
+    value_set(store, place, fresh, stored_len(content), mark_of(content));
     if (!same_block)
         give_back(store, old, old_size);
     return true;
@@ -518,27 +594,35 @@ static bool value_replace(struct kv_store *store, struct kv_place place, struct 
 bool kv_store_put(struct kv_store *store, struct kv_place place, struct slice key, struct slice value,
                   const uint8_t *seed, struct kv_change *change)
 {
+    const struct kv_content content = {.value = value};
+    return kv_store_set(store, place, key, &content, seed, change);
+}
+
+bool kv_store_set(struct kv_store *store, struct kv_place place, struct slice key,
+                  const struct kv_content *content, const uint8_t *seed, struct kv_change *change)
+{
     struct kv_entry *entry = place.entry;
     if (!entry)
-        return put_new(store, place, key, value, seed, change);
+        return put_new(store, place, key, content, seed, change);
 
-    size_t size = value_size(value.len);
+    size_t size = value_size(stored_len(content));
     size_t old_size = value_size(entry->value_len);
-    if (size > old_size && size - old_size > store->limit - store->used)
+    if (size > old_size && (store->used > store->limit || size - old_size > store->limit - store->used))
         return false;
     if (!change)
-        return value_replace(store, place, value);
+        return value_replace(store, place, content);
     *change = (struct kv_change){.kind = KV_REPLACED,
+                                 .old_mark = (uint8_t)entry->mark,
                                  .old_len = entry->value_len,
                                  .old_value = entry->value,
                                  .entry = entry,
                                  .leaf = place.leaf,
                                  .tag = place.tag};
     uint8_t *fresh;
-    if (!value_new(store, value, &fresh))
+    if (!value_new(store, content, &fresh))
         return false;
     store->env->touch(store->env, place.leaf);
-    value_set(store, place, fresh, value.len);
+    value_set(store, place, fresh, stored_len(content), mark_of(content));
     return true;
 }
 
@@ -594,13 +678,11 @@ static void change_undo(struct kv_store *store, const struct kv_change *change)
         break;
     case KV_REPLACED:
         give_back(store, entry->value, value_size(entry->value_len));
-        value_set(store, place, change->old_value, change->old_len);
+        value_set(store, place, change->old_value, change->old_len, change->old_mark);
         break;
     case KV_REMOVED:
         leaf_insert(leaf, place.slot, entry, change->tag);
-        kv_index_add(&store->index, entry);
-        store->used += charge(entry->key_len, entry->value_len);
-        store->keys++;
+        enter_entry(store, entry);
         break;
     }
 }
@@ -628,21 +710,28 @@ void kv_store_drop(struct kv_store *store, uint64_t number, uint32_t slot, uint3
     leaf_trim(store, leaf);
 }
 
-bool kv_store_merge(struct kv_store *store, uint64_t leaf, uint32_t slot, struct slice key, struct slice value)
+/* The same, and its digest stays known. */
+static bool holds(const struct kv_entry *entry, const struct kv_content *content)
+{
+    struct slice old = kv_entry_value(entry);
+    return entry->mark == mark_of(content) && kv_entry_expires(entry) == content->expires_us &&
+           old.len == content->value.len &&
+           (old.len == 0 || memcmp(old.data, content->value.data, old.len) == 0);
+}
+
+bool kv_store_merge(struct kv_store *store, uint64_t leaf, uint32_t slot, struct slice key,
+                    const struct kv_content *content)
 {
     if (!store->hash_known)
         return false;
-    struct kv_place place = kv_store_find(store, key);
+    struct kv_place place = find_in(store, key, content->mark & KV_INNER);
     if (place.leaf != leaf || place.slot < slot)
         return false;
     kv_store_drop(store, leaf, slot, place.slot - slot);
     place.slot = slot;
     if (!place.entry)
-        return insert(store, place, key, value);
-    struct slice old = kv_entry_value(place.entry);
-    if (old.len == value.len && (old.len == 0 || memcmp(old.data, value.data, old.len) == 0))
-        return true; /* and its digest stays known */
-    return value_replace(store, place, value);
+        return insert(store, place, key, content);
+    return holds(place.entry, content) || value_replace(store, place, content);
 }
 
 /* ----------------------------------------------------------------------------------------------------- invariants */
@@ -656,26 +745,25 @@ static void leaf_validate(const struct kv_store *store, uint64_t number)
         struct slice key = {.data = entry->key, .len = entry->key_len};
         uint64_t hash = kv_hash(store->hash_key, key.data, key.len);
         CHECK(leaf_of(hash, store->leaves) == number);
-        CHECK(kv_leaf_tags(leaf)[i] == (uint32_t)(hash >> 32));
-        CHECK(i == 0 || slot_compare(leaf, i - 1, (uint32_t)(hash >> 32), key) < 0);
+        uint32_t tag = kv_tag(hash, entry->mark & KV_INNER);
+        CHECK(kv_leaf_tags(leaf)[i] == tag);
+        CHECK(i == 0 || slot_compare(leaf, i - 1, tag, key) < 0);
         CHECK(kv_leaf_known(leaf)[i] <= (KV_DIGEST_KNOWN | KV_GROUP_KNOWN));
     }
 }
 
 void kv_store_validate(const struct kv_store *store)
 {
-    uint64_t keys = 0;
-    uint64_t used = 0;
+    struct kv_store sum = {.leaves = 0};
     for (uint64_t i = 0; i < store->leaves; i++) {
         leaf_validate(store, i);
         const struct kv_leaf *leaf = kv_store_leaf(store, i);
-        keys += leaf->count;
-        for (uint32_t slot = 0; slot < leaf->count; slot++) {
-            const struct kv_entry *entry = kv_leaf_entries(leaf)[slot];
-            used += charge(entry->key_len, entry->value_len);
-        }
+        for (uint32_t slot = 0; slot < leaf->count; slot++)
+            count_entry(&sum, kv_leaf_entries(leaf)[slot], 1);
     }
-    CHECK(keys == store->keys && used == store->used && used <= store->limit);
-    CHECK(keys <= KV_KEYS_PER_LEAF * store->leaves || store->leaves == KV_LEAVES_MAX);
-    CHECK(kv_index_validate(&store->index) == keys);
+    CHECK(sum.keys == store->keys && sum.used == store->used && sum.used <= store->limit);
+    CHECK(sum.clients == store->clients && sum.expiring == store->expiring && sum.dead == store->dead);
+    CHECK(sum.keys <= KV_KEYS_PER_LEAF * store->leaves || store->leaves == KV_LEAVES_MAX);
+    CHECK(kv_index_validate(&store->index) == sum.clients);
+    CHECK(kv_index_validate(&store->inner) == sum.keys - sum.clients);
 }

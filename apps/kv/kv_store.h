@@ -16,7 +16,11 @@
  * keys beforehand, the same at every replica, and part of the state (leaf 0). Someone who learns it can still fill one
  * leaf; lookups stay logarithmic then, and only digests, splits and saves of that leaf grow with what he stored.
  *
- * Digests. An entry's digest covers its lengths, key and value; a leaf's digest covers those of its
+ * Marks. An entry is a value of some type, or a piece of a collection: a field of a hash, an element of a list. Pieces lie among
+ * the keys in leaves, but in an index of their own, and are named by the number of their collection (kv_collection.h). A value
+ * that expires has the time before its bytes. Nothing here reads time: who asks for an entry looks at it.
+ *
+ * Digests. An entry's digest covers its lengths, mark, key and value; a leaf's digest covers those of its
  * groups, each of which covers those of four entries, in the order of (tag, key), tag being the upper half of the hash.
  * Digests of entries and groups are kept, and recomputed when asked for after a change: one changed key in a leaf costs one
  * entry, 4 * 32 and 4 * 32 bytes, wherever the rest of the leaf lies in memory.
@@ -51,16 +55,26 @@ struct kv_leaf {
     uint32_t capacity;
 };
 
+/* The longest key of a piece: number of the collection, kind, a score, a member. */
+#define KV_INNER_KEY_MAX (8u + 1u + 8u + 1024u)
+/* The longest value with what may stand before it. */
+#define KV_STORED_MAX (1024u * 1024u + 1024u)
+
 struct kv_store {
     const struct redoubt_env *env;
     uint64_t limit; /* bytes that may be charged */
     uint64_t used;
-    uint64_t keys;
+    uint64_t keys;        /* entries, pieces of collections among them */
+    uint64_t clients;     /* of them, those that clients see */
+    uint64_t expiring;    /* of them, those with a time */
+    uint64_t dead;        /* collections that are gone, but for their pieces */
+    uint64_t collections; /* that there ever were; in leaf 0 */
     uint64_t leaves;
     bool broken; /* memory ran out where it must not: only a reset helps */
     bool hash_known;
     uint8_t hash_key[KV_HASH_KEY_BYTES];
-    struct kv_index index;
+    struct kv_index index; /* of clients' keys */
+    struct kv_index inner; /* of pieces of collections */
     struct kv_leaf *page[KV_PAGES_MAX];
 };
 
@@ -72,11 +86,19 @@ struct kv_place {
     uint32_t slot;
 };
 
+/* What is stored under a key. */
+struct kv_content {
+    struct slice value;
+    uint8_t mark;        /* but for KV_EXPIRES */
+    uint64_t expires_us; /* 0: never */
+};
+
 /* What one change replaced, until it is committed or taken back. */
 enum kv_change_kind { KV_INSERTED, KV_REPLACED, KV_REMOVED };
 struct kv_change {
     enum kv_change_kind kind;
     bool drew_hash_key;
+    uint8_t old_mark;
     uint32_t old_len;
     uint8_t *old_value;
     struct kv_entry *entry;
@@ -95,12 +117,20 @@ void kv_store_empty_all(struct kv_store *store);
 /* The leaf of a key with this hash. */
 uint64_t kv_store_leaf_of(const struct kv_store *store, uint64_t hash);
 struct kv_place kv_store_find(const struct kv_store *store, struct slice key);
+/* The same for a piece of a collection. */
+struct kv_place kv_store_find_inner(const struct kv_store *store, struct slice key);
+/* Without the time. */
 struct slice kv_entry_value(const struct kv_entry *entry);
+/* When it expires; 0: never. */
+uint64_t kv_entry_expires(const struct kv_entry *entry);
 
 /* Sets the key at `place` (as just found) to `value`; false, with nothing changed, when the store is full. `seed` is the
  * operation's. The change is final when `change` is NULL; otherwise it must be committed or taken back. */
 bool kv_store_put(struct kv_store *store, struct kv_place place, struct slice key, struct slice value,
                   const uint8_t *seed, struct kv_change *change);
+/* The same for anything but a plain value. */
+bool kv_store_set(struct kv_store *store, struct kv_place place, struct slice key,
+                  const struct kv_content *content, const uint8_t *seed, struct kv_change *change);
 /* Removes the key at `place`, which must be there. */
 void kv_store_remove(struct kv_store *store, struct kv_place place, struct kv_change *change);
 /* All changes of one operation, in the order in which they were made. */
@@ -123,6 +153,12 @@ bool kv_leaf_load(struct kv_store *store, uint64_t leaf, const uint8_t *data, si
 
 /* Checks all invariants in time linear in the state: for tests. Fails a CHECK when one does not hold. */
 void kv_store_validate(const struct kv_store *store);
+
+/* What a key is sorted by in its leaf: the upper half of its hash, and whether it is a piece's. */
+static inline uint32_t kv_tag(uint64_t hash, bool inner)
+{
+    return ((uint32_t)(hash >> 32) & ~1u) | inner;
+}
 
 /* For kv_leaf.c. */
 static inline struct kv_leaf *kv_store_leaf(const struct kv_store *store, uint64_t leaf)
@@ -164,7 +200,8 @@ static inline uint8_t *kv_leaf_group_digests(const struct kv_leaf *leaf)
 /* A leaf that is being loaded, key by key in the order of its slots: this one belongs at `slot`, and what stands there up to it is
  * gone. What stays keeps its place in the index, where finding one costs more than all the rest. False when the key does
  * not belong there, or memory is lacking. While a state is being replaced it may hold more than the limit. */
-bool kv_store_merge(struct kv_store *store, uint64_t leaf, uint32_t slot, struct slice key, struct slice value);
+bool kv_store_merge(struct kv_store *store, uint64_t leaf, uint32_t slot, struct slice key,
+                    const struct kv_content *content);
 void kv_store_drop(struct kv_store *store, uint64_t leaf, uint32_t slot, uint32_t slots);
 
 #endif

@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REDOUBT_APP_ABI      3u
+#define REDOUBT_APP_ABI      4u
 #define REDOUBT_DIGEST_BYTES 32
 /* An operation (request) and its result are at most this long. */
 #define REDOUBT_OP_MAX_BYTES (1024u * 1024u + 4096u)
@@ -76,9 +76,10 @@ struct redoubt_result {
     uint8_t *data;
     size_t capacity; /* at least REDOUBT_OP_MAX_BYTES */
     size_t bytes;
-    bool depends_on_time; /* false before `execute` and `read`; true: this result may become another one although nobody
-                           * writes these keys (it tells a time, a key in it expires, it was drawn by lot), so it is not
-                           * to be kept */
+    /* False before the call. The service sets it when the same operation on the same keys could give another result merely since
+     * time passes, though nobody writes what `keys` names: a key that was read has an expiry, or the result tells the time or was
+     * drawn from the seed. Nobody may then answer a later operation with this result. Part of what replicas must agree on. */
+    bool is_volatile;
 };
 
 /* Keys that an operation reads and writes; `everything` or a prefix stands for the whole key space. */

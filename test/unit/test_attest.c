@@ -23,7 +23,7 @@ static struct redoubt_service timed;
 static enum redoubt_status timed_execute(void *state, const struct redoubt_op *op,
                                          struct redoubt_result *result)
 {
-    result->depends_on_time = memmem(op->data, op->bytes, "now", 3) != NULL;
+    result->is_volatile = memmem(op->data, op->bytes, "now", 3) != NULL;
     return redoubt_service_kv.execute(state, op, result);
 }
 
@@ -239,7 +239,7 @@ static void the_whole_is_raised_by_every_write_and_raises_everything(void **stat
     assert_int_equal(read_version("b"), version_of(6, 0));
 }
 
-static void what_depends_on_time_has_no_version(void **state)
+static void what_is_volatile_has_no_version(void **state)
 {
     (void)state;
     struct slice ops[] = {op_get("now"), op_get("a")};
@@ -487,7 +487,7 @@ static void what_was_touched_survives_the_way(void **state)
         struct touched t = {.known = test_random(&random) % 8 > 0}, back;
         t.writes_all = test_random(&random) % 4 == 0;
         t.all = t.writes_all || test_random(&random) % 4 == 0;
-        t.depends_on_time = test_random(&random) % 2;
+        t.is_volatile = test_random(&random) % 2;
         t.count = t.known ? (uint32_t)(test_random(&random) % (REDOUBT_KEYS_MAX + 1)) : 0;
         for (uint32_t k = 0; k < t.count; k++) {
             t.cell[k] = (uint32_t)(test_random(&random) % VERSION_CELLS);
@@ -500,7 +500,7 @@ static void what_was_touched_survives_the_way(void **state)
         struct reader r = reader_of(bytes, w.len);
         assert_true(touched_get(&r, &back) && reader_done(&r));
         assert_true(t.known == back.known && t.all == back.all && t.writes == back.writes &&
-                    t.writes_all == back.writes_all && t.depends_on_time == back.depends_on_time &&
+                    t.writes_all == back.writes_all && t.is_volatile == back.is_volatile &&
                     t.count == back.count && t.written == back.written);
         assert_memory_equal(t.cell, back.cell, t.count * sizeof *t.cell);
         for (size_t len = 0; len < w.len; len++) {
@@ -536,7 +536,7 @@ int main(void)
         WITH(operations_of_one_bundle_have_places_of_their_own, setup),
         WITH(what_changed_nothing_raises_nothing, setup),
         WITH(the_whole_is_raised_by_every_write_and_raises_everything, setup),
-        WITH(what_depends_on_time_has_no_version, setup),
+        WITH(what_is_volatile_has_no_version, setup),
         WITH(who_does_not_ask_is_told_no_versions, setup),
         WITH(digests_of_long_results_have_versions_too, setup),
         WITH(a_reader_raises_nothing, setup),

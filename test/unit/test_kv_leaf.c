@@ -68,12 +68,13 @@ static void only_the_canonical_form_is_taken(void **unused)
     (void)unused;
     struct world *w = world_new("");
     struct world *other = world_new("");
-    static const uint8_t no_key_one_entry[17 + 4 + 6 + 2] = {
-        [17] = 1, [21] = 1, [23] = 1, [27] = 'k', [28] = 'v'};
-    static const uint8_t key_without_mark[17 + 4] = {[1] = 1};
-    static const uint8_t mark_of_two[17 + 4] = {2};
+    static const uint8_t no_key_one_entry[25 + 4 + 6 + 2] = {
+        [25] = 1, [29] = 1, [31] = 1, [35] = 'k', [36] = 'v'};
+    static const uint8_t key_without_mark[25 + 4] = {[1] = 1};
+    static const uint8_t collections_without_mark[25 + 4] = {[17] = 1};
+    static const uint8_t mark_of_two[25 + 4] = {2};
     static const uint8_t empty[4];
-    uint8_t swapped[17 + 4 + 16];
+    uint8_t swapped[25 + 4 + 16];
     struct fake_sink sink;
     fake_sink_init(&sink);
 
@@ -82,10 +83,12 @@ static void only_the_canonical_form_is_taken(void **unused)
     assert_false(kv->leaf_load(other->state, 0, no_key_one_entry, sizeof no_key_one_entry));
     assert_false(kv->saved_digest(other->state, 0, key_without_mark, sizeof key_without_mark, digest));
     assert_false(kv->leaf_load(other->state, 0, key_without_mark, sizeof key_without_mark));
+    assert_false(kv->saved_digest(other->state, 0, collections_without_mark, sizeof collections_without_mark,
+                                  digest));
     assert_false(kv->saved_digest(other->state, 0, mark_of_two, sizeof mark_of_two, digest));
     assert_false(kv->leaf_load(other->state, 0, mark_of_two, sizeof mark_of_two));
-    assert_true(kv->leaf_load(other->state, 0, (const uint8_t[21]){0}, 21));
-    assert_true(kv->leaf_load(other->state, 0, (const uint8_t[21]){0}, 21)); /* in its own place */
+    assert_true(kv->leaf_load(other->state, 0, (const uint8_t[29]){0}, 29));
+    assert_true(kv->leaf_load(other->state, 0, (const uint8_t[29]){0}, 29)); /* in its own place */
     assert_false(kv->leaf_load(other->state, 1, empty, sizeof empty));       /* beyond the last */
     assert_true(kv->reset(other->state, 3, false));
     assert_true(kv->leaf_load(other->state, 1, empty, sizeof empty)); /* in any order */
@@ -100,12 +103,12 @@ static void only_the_canonical_form_is_taken(void **unused)
     put(w, "b", "2");
     save(w, 0, &sink);
     assert_int_equal(sink.bytes, sizeof swapped);
-    memcpy(swapped, sink.data, 21);
-    memcpy(swapped + 21, sink.data + 29, 8);
-    memcpy(swapped + 29, sink.data + 21, 8);
+    memcpy(swapped, sink.data, 29);
+    memcpy(swapped + 29, sink.data + 37, 8);
+    memcpy(swapped + 37, sink.data + 29, 8);
     assert_false(load_with(w, other, 0, swapped, sizeof swapped));
-    memcpy(swapped + 21, sink.data + 29, 8);
-    memcpy(swapped + 29, sink.data + 29, 8); /* the same key twice */
+    memcpy(swapped + 29, sink.data + 37, 8);
+    memcpy(swapped + 37, sink.data + 37, 8); /* the same key twice */
     assert_false(load_with(w, other, 0, swapped, sizeof swapped));
     assert_true(load_with(w, other, 0, sink.data, sink.bytes));
     fake_sink_free(&sink);
@@ -119,18 +122,18 @@ static void entries_stay_in_their_leaf(void **unused)
     (void)unused;
     struct world *w = world_new("");
     struct fake_sink sink;
-    uint8_t leaf0[17 + 4 + 6 + 20 + 60];
+    uint8_t leaf0[25 + 4 + 6 + 20 + 60];
     fake_sink_init(&sink);
     fill(w, 20);
     assert_int_equal(kv->leaf_count(w->state), 2);
     save(w, 0, &sink);
-    memcpy(leaf0, sink.data, 17);
-    memcpy(leaf0 + 17, (const uint8_t[]){1, 0, 0, 0}, 4);
+    memcpy(leaf0, sink.data, 25);
+    memcpy(leaf0 + 25, (const uint8_t[]){1, 0, 0, 0}, 4);
     save(w, 1, &sink);
     size_t bytes = 6u + sink.data[4] + sink.data[6];
-    memcpy(leaf0 + 21, sink.data + 4, bytes);
+    memcpy(leaf0 + 29, sink.data + 4, bytes);
     assert_true(kv->reset(w->state, 2, false));
-    assert_false(kv->leaf_load(w->state, 0, leaf0, 21 + bytes));
+    assert_false(kv->leaf_load(w->state, 0, leaf0, 29 + bytes));
     fake_sink_free(&sink);
     world_free(w);
 }

@@ -299,7 +299,7 @@ static enum redoubt_status run_one(struct proxy *p, enum run_mode mode, const st
     if (found.len)
         memcpy(result->data, found.data, found.len);
     result->bytes = found.len;
-    result->depends_on_time = touches.depends_on_time;
+    result->is_volatile = touches.is_volatile;
     return (enum redoubt_status)status;
 }
 

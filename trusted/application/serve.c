@@ -165,7 +165,7 @@ static void run_one(struct application *a, enum run_mode mode, const struct redo
     put_u8(w, RESULT_FULL);
     put_u32(w, (uint32_t)result.bytes);
     CHECK(writer_take(w, result.bytes) != NULL || result.bytes == 0);
-    touches.depends_on_time = result.depends_on_time;
+    touches.is_volatile = result.is_volatile;
     touched_put(touched, &touches);
 }
 

@@ -90,7 +90,7 @@ static bool has_written(const struct execution *e, const struct redoubt_op *op, 
 static bool may_be_kept(const struct touched *touched, unsigned status)
 {
     return touched->known && !touched->writes && status <= REDOUBT_CONFLICT &&
-           !touched->depends_on_time;
+           !touched->is_volatile;
 }
 
 /* What an operation did to the versions of cells. Returns the form of its result: with its version, or not. */
@@ -121,7 +121,7 @@ static void operation_run(struct execution *e, const struct redoubt_op *op, stru
     version_no version;
     if (status <= REDOUBT_CONFLICT) /* else nothing was done */
         touched_by(&touched, e->service, op);
-    touched.depends_on_time = result.depends_on_time;
+    touched.is_volatile = result.is_volatile;
     unsigned form = versions_settle(e, op, &touched, status, &version);
     put_result_head(w, status, form, result.bytes);
     CHECK(writer_take(w, result.bytes) != NULL || result.bytes == 0);

@@ -63,7 +63,7 @@ void touched_by(struct touched *t, const struct redoubt_service *service, const 
     t->all = keys.reads_all || keys.writes_all;
     t->writes_all = keys.writes_all;
     t->writes = keys.writes_all;
-    t->depends_on_time = false;
+    t->is_volatile = false;
     t->count = t->known ? keys.count : 0;
     t->written = 0;
     for (uint32_t i = 0; i < t->count; i++) {
@@ -78,7 +78,7 @@ enum { TOUCHED_KNOWN = 1, TOUCHED_ALL = 2, TOUCHED_WRITES_ALL = 4, TOUCHED_TIME 
 void touched_put(struct writer *w, const struct touched *t)
 {
     put_u8(w, (uint8_t)((t->known ? TOUCHED_KNOWN : 0) | (t->all ? TOUCHED_ALL : 0) |
-                        (t->writes_all ? TOUCHED_WRITES_ALL : 0) | (t->depends_on_time ? TOUCHED_TIME : 0)));
+                        (t->writes_all ? TOUCHED_WRITES_ALL : 0) | (t->is_volatile ? TOUCHED_TIME : 0)));
     put_u8(w, (uint8_t)t->count);
     for (uint32_t i = 0; i < t->count; i++)
         put_u32(w, t->cell[i] | (uint32_t)(t->written >> i & 1) << 31);
@@ -91,7 +91,7 @@ bool touched_get(struct reader *r, struct touched *t)
     t->known = flags & TOUCHED_KNOWN;
     t->all = flags & TOUCHED_ALL;
     t->writes_all = flags & TOUCHED_WRITES_ALL;
-    t->depends_on_time = flags & TOUCHED_TIME;
+    t->is_volatile = flags & TOUCHED_TIME;
     t->written = 0;
     if (flags >= 2 * TOUCHED_TIME || t->count > REDOUBT_KEYS_MAX || (t->writes_all && !t->all) ||
         (!t->known && t->count))

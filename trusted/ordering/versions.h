@@ -37,7 +37,7 @@ struct touched {
     bool all;             /* reads or writes more than is listed: the whole */
     bool writes;          /* anything at all */
     bool writes_all;      /* every cell */
-    bool depends_on_time; /* its result may become another one without a write */
+    bool is_volatile; /* its result may become another one without a write */
     uint32_t count;
     uint32_t cell[REDOUBT_KEYS_MAX];
     uint64_t written; /* bit i: cell[i] is written */

@@ -1,0 +1,11 @@
+/* Patterns of KEYS and SCAN: `*`, `?`, `[abc]`, `[^a-z]`, and `\` before what stands for itself. */
+#ifndef KV_GLOB_H
+#define KV_GLOB_H
+
+#include "base/types.h"
+
+bool kv_glob_matches(struct slice pattern, struct slice text);
+/* What every match begins with. */
+struct slice kv_glob_prefix(struct slice pattern);
+
+#endif
