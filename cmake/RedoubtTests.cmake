@@ -10,13 +10,13 @@
 # Simulator seeds, mutants, the explorer and the rules on symbols are ctest tests too.
 
 set(TEST_INCLUDES include trusted protocol host sim apps test test/lib)
-set(REAL_PARTS host_client host protocol client_core shell app_kv_front troxy ${SPLIT} crypto_sodium)
+set(REAL_PARTS host_client host protocol client_core shell front_kv troxy ${SPLIT} crypto_sodium)
 
 if(NOT HIREDIS_FOUND OR NOT HTTP_PARSER)
   message(FATAL_ERROR "hiredis or http-parser is missing: run tools/install-deps")
 endif()
 redoubt_library(test_lib SOURCES test/lib/*.c INCLUDES ${TEST_INCLUDES} DEFINITIONS _GNU_SOURCE
-                LINKS PkgConfig::HIREDIS ${HTTP_PARSER})
+                LINKS PkgConfig::HIREDIS ${HTTP_PARSER} PkgConfig::OPENSSL)
 
 # redoubt_tests(LABEL PATTERN LIBRARY...): one cmocka program per file.
 function(redoubt_tests label pattern)
@@ -54,7 +54,7 @@ function(redoubt_fuzzer file)
     add_executable(${target} ${file} ${PROJECT_SOURCE_DIR}/test/fuzz/driver.c)
     add_test(NAME fuzz/${target} COMMAND ${target} ${PROJECT_SOURCE_DIR}/test/fuzz/seeds/${noun})
     set_tests_properties(fuzz/${target} PROPERTIES LABELS fuzz TIMEOUT 120)
-    if(noun MATCHES "^(preparation|confirmation|execution|transfer|application_call|broker_.*|manifest|backup_file)$") # slow: keys, or all made anew per input
+    if(noun MATCHES "^(preparation|confirmation|execution|transfer|application_call|broker_.*|manifest|backup_file|front)$") # slow: keys, or all made anew per input
       set_tests_properties(fuzz/${target} PROPERTIES ENVIRONMENT "DRIVER_RUNS=300")
     endif()
   endif()

@@ -30,6 +30,8 @@ enum isolation { ISOLATION_INLINE = 1, ISOLATION_PROCESS = 2 };
 
 const char *isolation_name(enum isolation isolation);
 
+#define GIVEN_MAX 3u
+
 struct compartment_spec {
     enum kind kind;
     enum isolation isolation;
@@ -37,7 +39,9 @@ struct compartment_spec {
     const char *binary;                  /* process: path of the compartment's executable; inline: not used */
     const char *application;  /* process, Execution: executable of the service's own process; NULL: none */
     size_t application_bytes; /* memory of the service then */
-    struct compartment_config config; /* .kind is taken from above; .service is for inline only */
+    const int *given;     /* process: descriptors that it inherits beside its memory, from LINK_FD on */
+    unsigned given_count; /* at most GIVEN_MAX */
+    struct compartment_config config; /* .kind is taken from above; .service and .troxy are for inline only */
     size_t memory_bytes;              /* arena: reserved, not touched */
     int core;                         /* process: run on this core only; -1: any */
     bool spin; /* process: look around a little before sleeping; only with cores to spare */

@@ -421,22 +421,24 @@ static char **child_environment(char *kept[4])
     return kept;
 }
 
-/* What a compartment inherits. */
-static int inherit(posix_spawn_file_actions_t *files, int shared_fd, int event_fd, int link_fd)
+/* Descriptors that a compartment inherits, all at FD_OUT_OF_THE_WAY or above: they go to SHARED_FD, EVENT_FD, and from LINK_FD on. */
+struct inherited {
+    int fd[2 + GIVEN_MAX];
+    int count;
+};
+
+static int inherit(posix_spawn_file_actions_t *files, const struct inherited *inherited)
 {
-    int result = posix_spawn_file_actions_adddup2(files, shared_fd, SHARED_FD);
+    int result = 0;
+    for (int i = 0; i < inherited->count && result == 0; i++)
+        result = posix_spawn_file_actions_adddup2(files, inherited->fd[i], SHARED_FD + i);
     if (result == 0)
-        result = posix_spawn_file_actions_adddup2(files, event_fd, EVENT_FD);
-    if (result == 0 && link_fd >= 0)
-        result = posix_spawn_file_actions_adddup2(files, link_fd, LINK_FD);
-    if (result == 0)
-        result = posix_spawn_file_actions_addclosefrom_np(files, link_fd >= 0 ? LINK_FD + 1 : EVENT_FD + 1);
+        result = posix_spawn_file_actions_addclosefrom_np(files, SHARED_FD + inherited->count);
     return result;
 }
 
-/* All descriptors are at FD_OUT_OF_THE_WAY or above; link_fd is -1 when there is none. Its own session: a Ctrl-C is for the
- * host alone. */
-static int spawn(pid_t *pid, const struct compartment_spec *spec, int shared_fd, int event_fd, int link_fd)
+/* Its own session: a Ctrl-C is for the host alone. */
+static int spawn(pid_t *pid, const struct compartment_spec *spec, const struct inherited *inherited)
 {
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
@@ -453,7 +455,7 @@ static int spawn(pid_t *pid, const struct compartment_spec *spec, int shared_fd,
         return -result;
     result = posix_spawnattr_init(&attributes);
     if (result == 0) {
-        if ((result = inherit(&files, shared_fd, event_fd, link_fd)) == 0 &&
+        if ((result = inherit(&files, inherited)) == 0 &&
             (result = posix_spawnattr_setsigmask(&attributes, &none)) == 0 &&
             (result = posix_spawnattr_setsigdefault(&attributes, &all)) == 0 &&
             (result = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
@@ -465,29 +467,42 @@ static int spawn(pid_t *pid, const struct compartment_spec *spec, int shared_fd,
     return -result;
 }
 
+/* The link, or what the spec gives, moved out of the way. */
+static int inherited_add(struct inherited *inherited, int fd)
+{
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, FD_OUT_OF_THE_WAY);
+    if (high < 0)
+        return -errno;
+    inherited->fd[inherited->count++] = high;
+    return 0;
+}
+
 static int start_process(struct process_compartment *self, const struct compartment_spec *spec, int link_fd)
 {
+    struct inherited inherited = {.count = 0};
     int shared_fd = make_shared(self);
     if (shared_fd < 0)
         return shared_fd;
     write_config(self, spec, link_fd >= 0);
-    int result = 0;
     int event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    int shared_high = fcntl(shared_fd, F_DUPFD_CLOEXEC, FD_OUT_OF_THE_WAY);
-    self->base.fd = event_fd < 0 ? -1 : fcntl(event_fd, F_DUPFD_CLOEXEC, FD_OUT_OF_THE_WAY);
-    if (event_fd < 0 || shared_high < 0 || self->base.fd < 0)
-        result = -errno;
+    int result = event_fd < 0 ? -errno : inherited_add(&inherited, shared_fd);
     if (result == 0)
-        result = spawn(&self->base.pid, spec, shared_high, self->base.fd, link_fd);
+        result = inherited_add(&inherited, event_fd);
+    if (result == 0 && link_fd >= 0)
+        result = inherited_add(&inherited, link_fd);
+    CHECK(spec->given_count <= GIVEN_MAX && (link_fd < 0 || spec->given_count == 0));
+    for (unsigned i = 0; i < spec->given_count && result == 0; i++)
+        result = inherited_add(&inherited, spec->given[i]);
+    if (result == 0)
+        result = spawn(&self->base.pid, spec, &inherited);
     if (result < 0)
         self->base.pid = 0;
     else
         self->base.death_fd = (int)syscall(SYS_pidfd_open, self->base.pid, 0u);
+    for (int i = 0; i < inherited.count; i++)
+        close(inherited.fd[i]);
     close(shared_fd);
-    if (shared_high >= 0)
-        close(shared_high);
-    if (event_fd >= 0)
-        close(event_fd);
+    self->base.fd = event_fd;
     return result;
 }
 

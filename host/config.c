@@ -212,9 +212,45 @@ static bool get_fields(struct parse *p, const yaml_node_t *mapping, const char *
     return true;
 }
 
-enum { R_ID, R_HOST, R_PEER, R_CLIENT, R_METRICS, R_CORE, R_COUNT };
-static const struct field replica_fields[R_COUNT] = {{"id", true},     {"host", true},    {"peer", true},
-                                                     {"client", true}, {"metrics", true}, {"core", false}};
+enum {
+    R_ID,
+    R_HOST,
+    R_PEER,
+    R_CLIENT,
+    R_METRICS,
+    R_CORE,
+    R_HTTPS, /* four, in the order of enum front_listener */
+    R_REDISS,
+    R_HTTP,
+    R_REDIS,
+    R_COUNT
+};
+static const struct field replica_fields[R_COUNT] = {
+    {"id", true},    {"host", true},   {"peer", true},    {"client", true}, {"metrics", true},
+    {"core", false}, {"https", false}, {"rediss", false}, {"http", false},  {"redis", false}};
+
+/* What goes without TLS listens on this machine alone, whatever is asked for. */
+static bool is_loopback(const struct address *address)
+{
+    return strcmp(address->host, "localhost") == 0 || strcmp(address->host, "::1") == 0 ||
+           strncmp(address->host, "127.", 4) == 0;
+}
+
+static bool get_front(struct parse *p, yaml_node_t **v, struct replica_config *replica)
+{
+    for (int i = 0; i < 4; i++) {
+        const char *name = replica_fields[R_HTTPS + i].name;
+        bool plain = R_HTTPS + i == R_HTTP || R_HTTPS + i == R_REDIS;
+        const yaml_node_t *node = v[R_HTTPS + i];
+        if (!node)
+            continue;
+        if (!get_address(p, node, name, plain ? "127.0.0.1" : replica->host, &replica->front[i]))
+            return false;
+        if (plain && !is_loopback(&replica->front[i]))
+            return complain(p, node, "`%s` is without TLS: it may listen on loopback only", name);
+    }
+    return true;
+}
 
 static bool get_replica(struct parse *p, const yaml_node_t *node, uint32_t id)
 {
@@ -238,25 +274,36 @@ static bool get_replica(struct parse *p, const yaml_node_t *node, uint32_t id)
     return get_string(p, v[R_HOST], "host", replica->host, sizeof replica->host) &&
            get_address(p, v[R_PEER], "peer", replica->host, &replica->peer) &&
            get_address(p, v[R_CLIENT], "client", replica->host, &replica->client) &&
-           get_address(p, v[R_METRICS], "metrics", "127.0.0.1", &replica->metrics);
+           get_address(p, v[R_METRICS], "metrics", "127.0.0.1", &replica->metrics) &&
+           get_front(p, v, replica);
+}
+
+/* All addresses of a replica; those from LOOPBACK_AT on may be on the loopback of different machines. */
+enum { ADDRESSES = 7, LOOPBACK_AT = 4 };
+static const struct address *address_at(const struct replica_config *r, uint32_t i)
+{
+    const struct address *const all[ADDRESSES] = {&r->peer,    &r->client,   &r->front[0], &r->front[1],
+                                                  &r->metrics, &r->front[2], &r->front[3]};
+    return all[i];
 }
 
 static bool ports_differ(struct parse *p, const yaml_node_t *list)
 {
-    for (uint32_t i = 0; i < p->config->replicas * 3; i++) {
-        const struct replica_config *ri = &p->config->replica[i / 3];
-        const struct address *a = i % 3 == 0 ? &ri->peer : i % 3 == 1 ? &ri->client : &ri->metrics;
-        for (uint32_t j = 0; j < i; j++) {
-            const struct replica_config *rj = &p->config->replica[j / 3];
-            const struct address *b = j % 3 == 0 ? &rj->peer : j % 3 == 1 ? &rj->client : &rj->metrics;
-            /* Metrics addresses on loopback of different machines do not meet. */
-            bool apart = strcmp(ri->host, rj->host) != 0 && (i % 3 == 2 || j % 3 == 2);
+    for (uint32_t i = 0; i < p->config->replicas * ADDRESSES; i++) {
+        const struct replica_config *ri = &p->config->replica[i / ADDRESSES];
+        const struct address *a = address_at(ri, i % ADDRESSES);
+        for (uint32_t j = 0; j < i && a->port; j++) {
+            const struct replica_config *rj = &p->config->replica[j / ADDRESSES];
+            const struct address *b = address_at(rj, j % ADDRESSES);
+            /* Addresses on loopback of different machines do not meet. */
+            bool apart = strcmp(ri->host, rj->host) != 0 &&
+                         (i % ADDRESSES >= LOOPBACK_AT || j % ADDRESSES >= LOOPBACK_AT);
             if (a->port != b->port || strcmp(a->host, b->host) != 0 || apart)
                 continue;
             const yaml_node_t *node =
-                yaml_document_get_node(p->document, list->data.sequence.items.start[i / 3]);
+                yaml_document_get_node(p->document, list->data.sequence.items.start[i / ADDRESSES]);
             return complain(p, node, "port %u of %s is used twice (by replica %u, too)", a->port, a->host,
-                            j / 3);
+                            j / ADDRESSES);
         }
     }
     return true;
@@ -300,6 +347,11 @@ enum {
     F_SPIN,
     F_SPLIT_APP,
     F_LOG,
+    F_FRONT,
+    F_CLIENT_CA,
+    F_FRONT_IDLE,
+    F_FRONT_REQUEST,
+    F_FRONT_OPERATION,
     F_REPLICAS,
     F_COUNT
 };
@@ -319,6 +371,11 @@ static const struct field top_fields[F_COUNT] = {{"protocol", true},
                                                  {"spin", false},
                                                  {"split_app", false},
                                                  {"log", false},
+                                                 {"front", false},
+                                                 {"client_ca", false},
+                                                 {"front_idle_s", false},
+                                                 {"front_request_s", false},
+                                                 {"front_operation_ms", false},
                                                  {"replicas", true}};
 
 static bool get_service(struct parse *p, const yaml_node_t *node)
@@ -332,6 +389,26 @@ static bool get_service(struct parse *p, const yaml_node_t *node)
                         "libredoubt-service",
                         service);
     return true;
+}
+
+static bool get_front_keys(struct parse *p, yaml_node_t **v)
+{
+    struct config *config = p->config;
+    if (v[F_FRONT] && !get_switch(p, v[F_FRONT], "front", &config->front))
+        return false;
+    if (config->front && (strcmp(config->service, "counter") == 0 || strchr(config->service, '/')))
+        return complain(p, v[F_FRONT], "`front` is on, but service %s has no front for stock clients",
+                        config->service);
+    if (v[F_CLIENT_CA] &&
+        !get_string(p, v[F_CLIENT_CA], "client_ca", config->client_ca, sizeof config->client_ca))
+        return false;
+    if (v[F_FRONT_IDLE] && !get_number(p, v[F_FRONT_IDLE], "front_idle_s", 0, 86400, &config->front_idle_s))
+        return false;
+    if (v[F_FRONT_REQUEST] &&
+        !get_number(p, v[F_FRONT_REQUEST], "front_request_s", 1, 3600, &config->front_request_s))
+        return false;
+    return !v[F_FRONT_OPERATION] ||
+           get_number(p, v[F_FRONT_OPERATION], "front_operation_ms", 100, 60000, &config->front_operation_ms);
 }
 
 static bool get_top(struct parse *p, const yaml_node_t *root)
@@ -397,7 +474,7 @@ static bool get_top(struct parse *p, const yaml_node_t *root)
             return false;
         config->log_json = number == 1;
     }
-    return get_replicas(p, v[F_REPLICAS]);
+    return get_front_keys(p, v) && get_replicas(p, v[F_REPLICAS]);
 }
 
 /* ---------------------------------------------------------------- the file */
@@ -434,6 +511,9 @@ int config_parse(struct config *config, const char *path, const char *text, size
     config->memory_mb = 4096;
     config->catch_up_mb = 64;
     config->log_mb = 1024;
+    config->front_idle_s = 300;
+    config->front_request_s = 30;
+    config->front_operation_ms = 5000;
     if (!yaml_parser_initialize(&parser))
         return error_set(error, "%s: out of memory", path);
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);

@@ -28,8 +28,9 @@ struct replica_config {
     struct address peer;
     struct address client;
     struct address metrics;
-    int core; /* -1: as `affinity` says */
-    int line; /* where it stands in the file */
+    struct address front[4]; /* https, rediss, http, redis: enum front_listener */
+    int core;                /* -1: as `affinity` says */
+    int line;                /* where it stands in the file */
 };
 
 struct config {
@@ -44,6 +45,12 @@ struct config {
     bool restart; /* `up` starts a replica that died again, and it rejoins */
     enum affinity affinity;
     bool fast_reads;
+    bool front; /* stock clients are served */
+    char
+        client_ca[PATH_BYTES]; /* ... if they show a certificate that this authority signed; empty: without */
+    uint32_t front_idle_s;     /* 0: never closed for that */
+    uint32_t front_request_s;
+    uint32_t front_operation_ms;
     bool spin;
     bool log_json;
     uint32_t request_timeout_ms;

@@ -35,18 +35,23 @@ int client_keys_read(struct client_keys *keys, const char *dir, origin_id origin
     return 0;
 }
 
-int client_keys_make(struct client_keys *keys, const char *dir, origin_id origin, struct error *error)
+int client_keys_make_at(struct client_keys *keys, const char *path, struct error *error)
 {
-    char path[PATH_BYTES];
     uint8_t secret[CLIENT_KEY_BYTES];
-    if (!client_key_path(path, dir, origin))
-        return error_set(error, "%s: name too long", dir);
     crypto_random(secret, sizeof secret);
     sign_keypair_from(&keys->sign, secret);
     box_keypair_from(&keys->box, secret + 32);
     int result = file_write(path, secret, sizeof secret, 0600, error);
     crypto_wipe(secret, sizeof secret);
     return result;
+}
+
+int client_keys_make(struct client_keys *keys, const char *dir, origin_id origin, struct error *error)
+{
+    char path[PATH_BYTES];
+    if (!client_key_path(path, dir, origin))
+        return error_set(error, "%s: name too long", dir);
+    return client_keys_make_at(keys, path, error);
 }
 
 void client_keys_wipe(struct client_keys *keys)

@@ -8,6 +8,7 @@
  *   DIR/clients/NNN.key      0600, 64 bytes: Ed25519 seed, X25519 secret of client NNN
  *   DIR/clients.pub          public keys of all clients, as they stand in the manifest (struct origin_entry)
  *   DIR/replica-N/host.key   PEM, see certificate.h
+ *   DIR/replica-N/troxy.key  0600, 64 bytes, as a client's: of the replica's Troxy
  */
 #ifndef HOST_KEYS_H
 #define HOST_KEYS_H
@@ -27,6 +28,8 @@ bool client_key_path(char *out, const char *dir, origin_id origin);
 int client_keys_read(struct client_keys *keys, const char *dir, origin_id origin, struct error *error);
 /* Draws the keys of a client and writes them; refuses nothing: the caller made the folder. */
 int client_keys_make(struct client_keys *keys, const char *dir, origin_id origin, struct error *error);
+/* The same at a path of the caller's choice. */
+int client_keys_make_at(struct client_keys *keys, const char *path, struct error *error);
 void client_keys_wipe(struct client_keys *keys);
 
 int admin_key_read(struct sign_key *key, const char *dir, struct error *error);

@@ -281,7 +281,7 @@ static bool turn(struct replica *r)
         any = true;
         compartment_kick(seat->compartment, r->now_us);
     }
-    return any;
+    return troxy_turn(&r->troxy, r->now_us) || any;
 }
 
 static void press_back(struct replica *r)
@@ -361,7 +361,8 @@ static void on_prepare(uv_prepare_t *prepare)
         disk_push(&r->disk);
         links_flush(&r->links);
         clients_flush(&r->clients);
-        busy = r->dirty;
+        troxy_flush(&r->troxy);
+        busy = r->dirty || troxy_before_poll(&r->troxy);
         for (int i = 0; i < COMPARTMENTS; i++)
             if (!r->seat[i].dead && compartment_before_poll(r->seat[i].compartment))
                 busy = true;
@@ -381,6 +382,7 @@ static void on_check(uv_check_t *check)
     for (int i = 0; i < COMPARTMENTS; i++)
         if (!r->seat[i].dead)
             compartment_after_poll(r->seat[i].compartment);
+    troxy_after_poll(&r->troxy);
 }
 
 static void on_output(uv_poll_t *poll, int status, int events)
@@ -439,6 +441,7 @@ static void on_second(uv_timer_t *timer)
     tell_transfer(r);
     if (r->started)
         disk_tick(r);
+    troxy_second(&r->troxy, r->now_us);
     if (rejoin_overtaken(r, &r->failure)) {
         r->exit_code = -1;
         end(r);
@@ -503,6 +506,7 @@ static void end(struct replica *r)
     r->ending = true;
     links_close(&r->links);
     clients_close(&r->clients);
+    troxy_close(&r->troxy);
     pages_close(&r->pages);
     control_close(&r->control);
     uv_stop(&r->loop);
@@ -544,6 +548,25 @@ static void hello_withdraw(const struct replica *r)
         unlink(path);
 }
 
+/* A front that cannot be started costs the stock clients of this replica, not its vote. */
+static void front_serve(struct replica *r, struct slice start)
+{
+    struct error error;
+    uint16_t port[LISTENERS];
+    if (!r->config.front)
+        return;
+    if (seats_open_troxy(r, &error)) {
+        log_line(LOG_ERROR, "front: %s: stock clients are not served", error.text);
+        troxy_close(&r->troxy);
+        return;
+    }
+    for (int i = 0; i < LISTENERS; i++)
+        port[i] = r->config.replica[r->options.id].front[i].port;
+    troxy_serve(&r->troxy, start, r->front_fd, port);
+    for (int i = 0; i < LISTENERS; i++)
+        r->front_fd[i] = -1;
+}
+
 static int serve(struct replica *r, const struct frame *start, struct error *error)
 {
     struct tls_pins pins;
@@ -568,6 +591,7 @@ static int serve(struct replica *r, const struct frame *start, struct error *err
     clients_open(&r->clients, &r->loop, r->config.replica[r->options.id].client.port,
                  r->listen_fd[PORT_CLIENT], &client_events);
     r->listen_fd[PORT_PEER] = r->listen_fd[PORT_CLIENT] = -1;
+    front_serve(r, start->whole);
     log_line(LOG_INFO, "serving: %s, %u replicas, %u faults, isolation %s", protocol_name(r->config.protocol),
              r->config.replicas, r->config.faults, isolation_text(r->config.isolation));
     return 0;
@@ -616,6 +640,15 @@ static void on_signal(uv_signal_t *handle, int number)
     end(handle->data);
 }
 
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    struct replica *r = handle->data;
+    struct error error;
+    (void)number;
+    if (troxy_reload(&r->troxy, &error))
+        log_line(LOG_ERROR, "%s", error.text);
+}
+
 static int ports_open(struct replica *r, struct error *error)
 {
     const struct replica_config *mine = &r->config.replica[r->options.id];
@@ -626,6 +659,13 @@ static int ports_open(struct replica *r, struct error *error)
         snprintf(what, sizeof what, "%s port of replica %u", names[i], r->options.id);
         r->listen_fd[i] = socket_listen(address[i], what, error);
         if (r->listen_fd[i] < 0)
+            return -1;
+    }
+    static const char *const front_names[LISTENERS] = {"https", "rediss", "http", "redis"};
+    for (int i = 0; r->config.front && i < LISTENERS; i++) {
+        char what[64];
+        snprintf(what, sizeof what, "%s port of replica %u", front_names[i], r->options.id);
+        if (mine->front[i].port && (r->front_fd[i] = socket_listen(&mine->front[i], what, error)) < 0)
             return -1;
     }
     return 0;
@@ -653,15 +693,17 @@ static void loop_open(struct replica *r)
     uv_timer_init(&r->loop, &r->manifest_timer);
     uv_signal_init(&r->loop, &r->on_term);
     uv_signal_init(&r->loop, &r->on_int);
+    uv_signal_init(&r->loop, &r->on_hup);
     r->prepare.data = r->check.data = r->engine_timer.data = r->second_timer.data = r->manifest_timer.data =
         r;
-    r->on_term.data = r->on_int.data = r;
+    r->on_term.data = r->on_int.data = r->on_hup.data = r;
     uv_prepare_start(&r->prepare, on_prepare);
     uv_check_start(&r->check, on_check);
     uv_timer_start(&r->second_timer, on_second, 1000, 1000);
     uv_timer_start(&r->manifest_timer, on_manifest_timer, 0, MANIFEST_LOOK_MS);
     uv_signal_start(&r->on_term, on_signal, SIGTERM);
     uv_signal_start(&r->on_int, on_signal, SIGINT);
+    uv_signal_start(&r->on_hup, on_hangup, SIGHUP);
 }
 
 static void close_any(uv_handle_t *handle, void *unused)
@@ -681,9 +723,10 @@ static void loop_close(struct replica *r)
 static void descriptors_raise(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= 4096)
+    const rlim_t wanted = 4096 + FRONT_CONNECTIONS_MAX;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;
-    limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
@@ -761,6 +804,8 @@ int replica_run(const struct replica_options *options, struct error *error)
     r->options = *options;
     for (int i = 0; i < 3; i++)
         r->listen_fd[i] = -1;
+    for (int i = 0; i < LISTENERS; i++)
+        r->front_fd[i] = -1;
     signal(SIGPIPE, SIG_IGN);
     descriptors_raise();
     int result = replica_prepare(r, error);
@@ -775,6 +820,9 @@ int replica_run(const struct replica_options *options, struct error *error)
     for (int i = 0; i < 3; i++)
         if (r->listen_fd[i] >= 0)
             close(r->listen_fd[i]);
+    for (int i = 0; i < LISTENERS; i++)
+        if (r->front_fd[i] >= 0)
+            close(r->front_fd[i]);
     SSL_CTX_free(r->tls);
     free(r);
     return result;

@@ -27,6 +27,7 @@
 #include "platform.h"
 #include "pages.h"
 #include "restoring.h"
+#include "troxy.h"
 
 enum { COMPARTMENTS = 3 }; /* P, C, E: kind - KIND_PREPARATION */
 
@@ -38,6 +39,7 @@ struct replica_options {
     bool attended;    /* by `redoubt up`, which knows how the others are */
     unsigned wait_ms; /* for the manifest */
     const struct redoubt_service *service; /* inline only */
+    const struct service_front *front;     /* inline only */
     const char *bin_dir;                   /* where the compartments' executables are */
 };
 
@@ -61,7 +63,7 @@ struct replica {
     uv_check_t check;
     uv_idle_t idle;
     uv_timer_t engine_timer, second_timer, manifest_timer;
-    uv_signal_t on_term, on_int;
+    uv_signal_t on_term, on_int, on_hup;
     struct seat seat[COMPARTMENTS];
     struct hellos hellos; /* its own members */
     epoch_no epoch;       /* of its compartments */
@@ -88,12 +90,15 @@ struct replica {
     configuration_no members_number;    /* looked at last */
     epoch_no members_told;
     int listen_fd[3];
+    int front_fd[LISTENERS];
+    int core; /* -1: any */
     SSL_CTX *tls;
     struct links links;
     struct clients clients;
     struct pages pages;
     struct control control;
     struct fault fault;
+    struct troxy troxy; /* serves stock clients; not open: there is no front */
 
     uint64_t now_us;
     int64_t clock_offset_us;
@@ -120,6 +125,9 @@ void replica_step(struct replica *r, enum event_kind kind);
 
 /* seats.c: opens the compartments and leaves their keys in DIR/replica-N/hello. */
 int seats_open(struct replica *r, struct error *error);
+
+/* seats.c as well: starts the Troxy, if there is to be one. */
+int seats_open_troxy(struct replica *r, struct error *error);
 
 /* report.c: what the pages show. */
 int report_render(void *replica, const char *path, struct buffer *body, const char **type);

@@ -11,6 +11,7 @@
 #include "certificate.h"
 #include "execution/execution.h"
 #include "rejoin.h"
+#include "troxy/troxy.h"
 
 static const char *const binary_names[] = {"redoubt-preparation", "redoubt-confirmation"};
 
@@ -128,6 +129,34 @@ static int seat_open(struct replica *r, int index, int core, const uint8_t domai
     return 0;
 }
 
+int seats_open_troxy(struct replica *r, struct error *error)
+{
+    const struct config *c = &r->config;
+    struct troxy_options o = {.isolation = (enum isolation)c->isolation,
+                              .type = &troxy_type,
+                              .front = r->options.front,
+                              .core = r->core,
+                              .spin = c->spin,
+                              .service_options = "",
+                              .replica = r->options.id,
+                              .idle_ms = c->front_idle_s * 1000,
+                              .request_ms = c->front_request_s * 1000,
+                              .operation_ms = c->front_operation_ms};
+    memcpy(o.admin_public, r->admin_public, sizeof o.admin_public);
+    bool relative = c->client_ca[0] && c->client_ca[0] != '/';
+    if (!path_make(o.binary, "%s/redoubt-troxy-%s", r->options.bin_dir, c->service) ||
+        !path_make(o.tls_key, "%s/replica-%u/tls.key", c->dir, o.replica) ||
+        !path_make(o.tls_certificate, "%s/replica-%u/tls.crt", c->dir, o.replica) ||
+        !path_make(o.origin_key, "%s/replica-%u/troxy.key", c->dir, o.replica) ||
+        !path_make(o.client_ca, "%s%s%s", relative ? c->dir : "", relative ? "/" : "", c->client_ca))
+        return error_set(error, "%s: name too long", c->dir);
+    if (o.isolation == ISOLATION_PROCESS && access(o.binary, X_OK) != 0)
+        return error_set(error, "%s: %s", o.binary, strerror(errno));
+    if (o.isolation == ISOLATION_INLINE && !o.front)
+        return error_set(error, "service %s: it has no front", c->service);
+    return troxy_open(&r->troxy, &r->loop, &o, c, error);
+}
+
 int seats_open(struct replica *r, struct error *error)
 {
     struct slice frames[MEMBER_KINDS];
@@ -135,14 +164,14 @@ int seats_open(struct replica *r, struct error *error)
     struct sign_key host_key;
     char path[PATH_BYTES];
     uint8_t domain_seed[32] = {0};
-    int core, result = 0;
-    if (cores_take(r, &core, error) ||
+    int result = 0;
+    if (cores_take(r, &r->core, error) ||
         platform_keys_open(&r->platform, r->config.dir, r->options.id, r->disk.found, error))
         return -1;
     if (r->config.protocol == PROTOCOL_PBFT) /* one fault domain: the three derive the same keys from it */
         crypto_random(domain_seed, sizeof domain_seed);
     for (int i = 0; i < COMPARTMENTS && result == 0; i++)
-        result = seat_open(r, i, core, domain_seed, error);
+        result = seat_open(r, i, r->core, domain_seed, error);
     crypto_wipe(domain_seed, sizeof domain_seed);
     crypto_wipe(&r->platform.sealing, sizeof r->platform.sealing);
     if (result)

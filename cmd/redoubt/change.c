@@ -317,7 +317,9 @@ int endpoints_write(const struct config *config, struct error *error)
         buffer_print(&b, "  {\"id\": %u", r);
         print_endpoint(&b, "peer", &config->replica[r].peer);
         print_endpoint(&b, "client", &config->replica[r].client);
-        buffer_print(&b, ", \"https\": null, \"rediss\": null, \"http\": null, \"redis\": null");
+        static const char *const names[] = {"https", "rediss", "http", "redis"};
+        for (int i = 0; i < 4; i++)
+            print_endpoint(&b, names[i], &config->replica[r].front[i]);
         print_endpoint(&b, "metrics", &config->replica[r].metrics);
         buffer_print(&b, "}%s\n", r + 1 < config->replicas ? "," : "");
     }

@@ -8,7 +8,7 @@
  *   DIR/backup.key  backup.pub  opens backups; what they are encrypted for
  *   DIR/clients.pub            public keys of the clients, as the manifest will name them
  *   DIR/clients/NNN.key        a client's secrets
- *   DIR/replica-N/             the secrets of replica N alone
+ *   DIR/replica-N/             the secrets of replica N alone; tls.crt, tls.key, troxy.key for its front
  *
  * Everything is made in DIR.new beside it and renamed at the end, so that DIR is there as a whole or not at all.
  */
@@ -23,9 +23,11 @@
 #include "certificate.h"
 #include "commands.h"
 #include "config.h"
+#include "fronts.h"
 #include "init.h"
 #include "keys.h"
 #include "pages.h"
+#include "wire/front.h"
 #include "wire/start.h"
 
 static const char help[] =
@@ -41,7 +43,10 @@ static const char help[] =
     "  --durability D    sync (default): on the disk before it counts; memory\n"
     "  --base-port N     first port, default 7700; replica N has the ports from there + 10 * N on\n"
     "  --hosts H0,H1,... one host name or address per replica; default: all on 127.0.0.1\n"
-    "  --clients N       client keys to make, default 256, at most 1024\n\n"
+    "  --clients N       client keys to make, default 256, at most 1024\n"
+    "  --front on|off    stock clients (HTTPS, Redis over TLS) are served; default: on where the service has "
+    "a front\n"
+    "  --plain           HTTP and RESP without TLS as well, on loopback: for measuring only\n\n"
     "example: redoubt init demo --faults 1 --service kv\n";
 
 struct request {
@@ -53,7 +58,7 @@ struct request {
     char hosts[REPLICAS_MAX][HOST_NAME_BYTES];
     enum durability durability;
     const struct init_extra *extra; /* may be NULL */
-    bool split_app;
+    bool split_app, front, plain;
 };
 
 /* Ports of a replica, from its first one on. */
@@ -78,6 +83,16 @@ static int write_text(const char *dir, const char *name, struct buffer *text, st
                      : error_set(error, "%s: name too long", dir);
     buffer_free(text);
     return result;
+}
+
+static const char *const listener_names[LISTENERS] = {"https", "rediss", "http", "redis"};
+
+static bool has_listener(const struct request *q, int listener)
+{
+    const struct service_front *front = q->front ? front_of_service(q->service) : NULL;
+    bool http = listener == LISTENER_HTTPS || listener == LISTENER_HTTP;
+    bool plain = listener == LISTENER_HTTP || listener == LISTENER_REDIS;
+    return front && (http ? front->http : front->resp) && (!plain || q->plain);
 }
 
 static int write_cluster(const struct request *q, const char *dir, struct error *error)
@@ -124,7 +139,11 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
                      "the kernel decides\n");
     buffer_print(&b, "spin: off                 # on: compartments look around before they sleep; only with "
                      "cores to spare\n");
-    buffer_print(&b, "log: text                 # text, json\n\n");
+    buffer_print(&b, "log: text                 # text, json\n");
+    buffer_print(&b,
+                 "front: %-3s                # on: stock clients are served at `https` and `rediss` of each "
+                 "replica\n\n",
+                 q->front ? "on" : "off");
     buffer_print(
         &b, "# A port alone is one of `host`; metrics listen on 127.0.0.1 unless HOST:PORT says otherwise.\n"
             "# `core: N` pins a replica to one core.\nreplicas:\n");
@@ -132,6 +151,10 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
         uint32_t port = q->base_port + PORTS_EACH * i;
         buffer_print(&b, "  - id: %u\n    host: %s\n    peer: %u\n    client: %u\n    metrics: %u\n", i,
                      q->hosts[i], port + PORT_PEER, port + PORT_CLIENT, port + PORT_METRICS);
+        for (int listener = 0; listener < LISTENERS; listener++)
+            if (has_listener(q, listener))
+                buffer_print(&b, "    %s: %u\n", listener_names[listener],
+                             port + PORT_HTTPS + (uint32_t)listener);
     }
     return write_text(dir, "cluster.yaml", &b, error);
 }
@@ -150,7 +173,13 @@ static int write_endpoints(const struct request *q, const char *dir, struct erro
         buffer_print(&b, "  {\"id\": %u", i);
         print_endpoint(&b, "peer", q->hosts[i], port + PORT_PEER);
         print_endpoint(&b, "client", q->hosts[i], port + PORT_CLIENT);
-        buffer_print(&b, ", \"https\": null, \"rediss\": null, \"http\": null, \"redis\": null");
+        for (int listener = 0; listener < LISTENERS; listener++)
+            if (has_listener(q, listener))
+                print_endpoint(&b, listener_names[listener],
+                               listener < LISTENER_HTTP ? q->hosts[i] : "127.0.0.1",
+                               port + PORT_HTTPS + (uint32_t)listener);
+            else
+                buffer_print(&b, ", \"%s\": null", listener_names[listener]);
         print_endpoint(&b, "metrics", "127.0.0.1", port + PORT_METRICS);
         buffer_print(&b, "}%s\n", i + 1 < q->replicas ? "," : "");
     }
@@ -199,6 +228,59 @@ static int write_replica(const char *dir, uint32_t id, struct error *error)
     return make_dir(path, 0700, error) || certificate_make(key, certificate, name, false, error) ? -1 : 0;
 }
 
+/* What its front needs: a certificate for the names by which clients may call it, and its keys as an origin. */
+static int write_front(const struct request *q, const char *dir, uint32_t id, struct client_keys *keys,
+                       struct error *error)
+{
+    char path[4][PATH_BYTES], name[64];
+    const char *const hosts[] = {"localhost", "127.0.0.1", "::1", q->hosts[id], NULL};
+    snprintf(name, sizeof name, "Redoubt replica %u front", id);
+    if (!path_make(path[0], "%s/replica-%u/tls.key", dir, id) ||
+        !path_make(path[1], "%s/replica-%u/tls.crt", dir, id) || !path_make(path[2], "%s/ca.key", dir) ||
+        !path_make(path[3], "%s/ca.pem", dir))
+        return error_set(error, "%s: name too long", dir);
+    if (certificate_issue(path[0], path[1], name, hosts, path[2], path[3], error))
+        return -1;
+    if (!path_make(path[0], "%s/replica-%u/troxy.key", dir, id))
+        return error_set(error, "%s: name too long", dir);
+    return client_keys_make_at(keys, path[0], error);
+}
+
+/* Troxies are origins like any client: they come behind the clients in clients.pub. */
+static int write_fronts(const struct request *q, const char *dir, struct error *error)
+{
+    char path[PATH_BYTES];
+    struct file file;
+    struct client_keys keys;
+    if (!path_make(path, "%s/clients.pub", dir) ||
+        file_read(&file, path, ORIGINS_MAX * origin_entry_BYTES, error))
+        return -1;
+    const struct slice list = {file.data, file.len};
+    uint32_t count = origin_entry_count(list);
+    origin_id next = count ? origin_entry_at(list, count - 1).id + 1 : 0;
+    size_t cap = file.len + q->replicas * (size_t)origin_entry_BYTES;
+    uint8_t *bytes = malloc(cap);
+    struct writer w = writer_to(bytes, bytes ? cap : 0);
+    put_raw(&w, file.data, file.len);
+    int result =
+        bytes && next + q->replicas <= ORIGINS_MAX
+            ? 0
+            : error_set(error, "%s: no room for %u more clients, the fronts of replicas", path, q->replicas);
+    for (uint32_t i = 0; i < q->replicas && result == 0; i++) {
+        result = write_front(q, dir, i, &keys, error);
+        struct origin_entry entry = {.id = next + i, .access = ACCESS_WRITE | ACCESS_READ | ACCESS_TROXY};
+        memcpy(entry.sign_public.bytes, keys.sign.public, 32);
+        memcpy(entry.box_public.bytes, keys.box.public, 32);
+        origin_entry_put(&w, &entry);
+    }
+    client_keys_wipe(&keys);
+    if (result == 0)
+        result = file_write(path, bytes, w.len, 0644, error);
+    free(bytes);
+    file_free(&file);
+    return result;
+}
+
 static int write_all(const struct request *q, const char *dir, struct error *error)
 {
     char key[PATH_BYTES], certificate[PATH_BYTES];
@@ -215,6 +297,8 @@ static int write_all(const struct request *q, const char *dir, struct error *err
     for (uint32_t i = 0; i < q->replicas; i++)
         if (write_replica(dir, i, error))
             return -1;
+    if (q->front && write_fronts(q, dir, error))
+        return -1;
     return q->extra ? q->extra->write(q->extra->context, dir, q->replicas, error) : 0;
 }
 
@@ -236,10 +320,10 @@ static void remove_begun(const struct request *q, const char *dir)
     if (path_make(path, "%s/clients", dir))
         rmdir(path);
     for (uint32_t i = 0; i < q->replicas; i++) {
-        if (path_make(path, "%s/replica-%u/host.key", dir, i))
-            unlink(path);
-        if (path_make(path, "%s/replica-%u/host.crt", dir, i))
-            unlink(path);
+        static const char *const secrets[] = {"host.key", "host.crt", "tls.key", "tls.crt", "troxy.key"};
+        for (size_t j = 0; j < sizeof secrets / sizeof secrets[0]; j++)
+            if (path_make(path, "%s/replica-%u/%s", dir, i, secrets[j]))
+                unlink(path);
         if (path_make(path, "%s/replica-%u", dir, i))
             rmdir(path);
     }
@@ -302,6 +386,7 @@ enum {
     O_PLAIN,
     O_CLIENTS,
     O_SPLIT_APP,
+    O_FRONT,
     O_HELP
 };
 
@@ -315,6 +400,7 @@ static const struct option options[] = {{"protocol", required_argument, NULL, O_
                                         {"plain", no_argument, NULL, O_PLAIN},
                                         {"clients", required_argument, NULL, O_CLIENTS},
                                         {"split-app", no_argument, NULL, O_SPLIT_APP},
+                                        {"front", required_argument, NULL, O_FRONT},
                                         {"help", no_argument, NULL, O_HELP},
                                         {0}};
 
@@ -324,7 +410,8 @@ static int not_built(const char *what)
 }
 
 /* What can be said of the whole request; 0 when it can be done. */
-static int request_check(struct request *q, int isolation, const char *hosts, int durability, bool plain)
+static int request_check(struct request *q, int isolation, const char *hosts, int durability,
+                         const char *front)
 {
     if (isolation < 0)
         isolation = q->protocol == PROTOCOL_PBFT ? ISOLATION_INLINE : ISOLATION_PROCESS;
@@ -341,10 +428,16 @@ static int request_check(struct request *q, int isolation, const char *hosts, in
     q->durability = (enum durability)durability;
     if (strcmp(q->service, "pages") == 0)
         return not_built("--service pages");
-    if (plain)
-        return not_built("--plain (there is no HTTP or RESP front)");
     if (strcmp(q->service, "kv") != 0 && strcmp(q->service, "counter") != 0)
         return say_usage("init", "--service %s: must be kv or counter", q->service);
+    bool has_front = front_of_service(q->service) != NULL;
+    if (front && strcmp(front, "on") != 0 && strcmp(front, "off") != 0)
+        return say_usage("init", "--front %s: must be on or off", front);
+    if (front && strcmp(front, "on") == 0 && !has_front)
+        return say_usage("init", "--front on: service %s has no front", q->service);
+    q->front = has_front && !(front && strcmp(front, "off") == 0);
+    if (q->plain && !q->front)
+        return say_usage("init", "--plain: there is no front");
     q->replicas = replicas_needed(q->protocol, q->faults);
     if (q->base_port + PORTS_EACH * q->replicas > 65536)
         return say_usage("init", "--base-port %u: the ports of %u replicas go beyond 65535", q->base_port,
@@ -359,8 +452,7 @@ int init_run(int argc, char **argv, const struct init_extra *extra)
     static struct request q = {
         .protocol = PROTOCOL_SPLITBFT, .faults = 1, .clients = 256, .service = "kv", .base_port = 7700};
     int isolation = -1, durability = DURABILITY_SYNC, number = 0, c;
-    bool plain = false;
-    const char *hosts = NULL;
+    const char *hosts = NULL, *front = NULL;
     uint64_t value;
     q.extra = extra;
     if (extra)
@@ -399,12 +491,15 @@ int init_run(int argc, char **argv, const struct init_extra *extra)
             hosts = optarg;
             break;
         case O_PLAIN:
-            plain = true;
+            q.plain = true;
             break;
         case O_CLIENTS:
             if (!number_read(optarg, 1, ORIGINS_MAX, &value))
                 return say_usage("init", "--clients %s: must be from 1 to %u", optarg, ORIGINS_MAX);
             q.clients = (uint32_t)value;
+            break;
+        case O_FRONT:
+            front = optarg;
             break;
         case O_SPLIT_APP:
             q.split_app = true;
@@ -421,7 +516,7 @@ int init_run(int argc, char **argv, const struct init_extra *extra)
     struct error error;
     if (extra && strcmp(q.service, extra->service) != 0)
         return say_usage("restore", "--service %s: the backup is of service %s", q.service, extra->service);
-    int result = request_check(&q, isolation, hosts, durability, plain);
+    int result = request_check(&q, isolation, hosts, durability, front);
     if (result)
         return result;
     if (init(&q, &error))

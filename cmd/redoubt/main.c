@@ -36,6 +36,7 @@ static const struct command {
     {"fault", cmd_fault, "ask a replica to misbehave, for demos and tests"},
     {"call", cmd_call, "one operation through the client library"},
     {"bench", cmd_bench, "load, and what it took"},
+    {"standalone", cmd_standalone, "one service behind the front of a cluster, not replicated"},
     {"link", cmd_link, "a slow line to any TCP service, emulated"},
     {"sim", cmd_sim, "whole clusters in one thread from one seed"},
 };
@@ -57,7 +58,7 @@ static int help(void)
          "some machines, and some of\n"
          "the compartments on them, are in an attacker's hands.\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        printf("  %-9s %s\n", commands[i].name, commands[i].what);
+        printf("  %-10s %s\n", commands[i].name, commands[i].what);
     puts("\n`redoubt COMMAND --help` says more. For example:\n\n"
          "  redoubt init demo && redoubt up demo\n  redoubt call demo put greeting hello");
     return 0;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "fronts.h"
 #include "replica.h"
 
 extern const struct redoubt_service redoubt_service_kv, redoubt_service_counter;
@@ -121,6 +122,7 @@ int cmd_replica(int argc, char **argv)
         replica.service = &redoubt_service_kv;
     else if (strcmp(config.service, "counter") == 0)
         replica.service = &redoubt_service_counter;
+    replica.front = front_of_service(config.service);
     if (replica.rejoin && !manifest_there(&replica))
         replica.rejoin = false; /* its first start */
     int result = replica_run(&replica, &error);

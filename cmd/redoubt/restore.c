@@ -295,7 +295,7 @@ static int clients_copy(void *context, const char *dir, struct error *error)
         return error_set(error, "%s/clients: %s", dir, strerror(errno));
     for (origin_id i = 0; i < c->origins; i++) {
         const struct origin_keys *keys = &c->origin[i];
-        if (!keys->present)
+        if (!keys->present || (keys->access & ACCESS_TROXY)) /* the new replicas' fronts have keys of their own */
             continue;
         struct origin_entry entry = {.id = i, .access = keys->access};
         memcpy(entry.sign_public.bytes, keys->sign_public, 32);

@@ -92,6 +92,26 @@ static void write_local(struct cluster *c)
     write_frame(cluster_local(c, FRAME_LOCAL_SAVED, body, none));
 }
 
+/* Between a host and its Troxy. */
+static void write_front(struct cluster *c)
+{
+    struct slice none = {NULL, 0}, text = {(const uint8_t *)"PING\r\n", 6};
+#define FRONT(NAME, name, attached, ...)                                                                     \
+    write_frame(                                                                                             \
+        cluster_local(c, FRAME_##NAME, cluster_body(c, name, &(struct name){__VA_ARGS__}), attached))
+    FRONT(LOCAL_OPENED, local_opened, none, .connection = 1, .listener = LISTENER_REDIS);
+    FRONT(LOCAL_BYTES, local_bytes, text, .connection = 1);
+    FRONT(LOCAL_CREDIT, local_credit, none, .connection = 1, .bytes = 7);
+    FRONT(LOCAL_CLOSED, local_closed, none, .connection = 1);
+    FRONT(LOCAL_TICK, local_tick, none, .at_us = 1000000);
+    FRONT(LOCAL_LINK, local_link, none, .replica = 2, .up = 1);
+    FRONT(LOCAL_ARRIVED, local_arrived, text, .replica = 2);
+    FRONT(LOCAL_SEND, local_send, text, .replica = FRONT_TO_ALL);
+    FRONT(LOCAL_CERTIFICATE, local_certificate, none, .certificate = text, .key = text);
+    FRONT(LOCAL_FRONT, local_front, none, .listed = 1, .ready = 1, .connections = 1, .operations = 1);
+#undef FRONT
+}
+
 /* A request and its answers; a piece of state to begin with, and a START that names one. */
 static void write_backups(void)
 {
@@ -163,6 +183,7 @@ int main(int argc, char **argv)
         cluster_body(newborn, sign_wanted, &(struct sign_wanted){.origin = 3, .bundle_no = 7});
     write_frame(cluster_local(newborn, FRAME_SIGN_WANTED, wanted, (struct slice){NULL, 0}));
     write_local(newborn);
+    write_front(newborn);
     cluster_free(newborn);
     write_backups();
     write_reconfig(KIND_PREPARATION, KIND_EXECUTION, false);

@@ -30,6 +30,18 @@
     M(group_key, GROUP_KEY_FIELDS)                                                                           \
     M(ask_chain, ASK_CHAIN_FIELDS)                                                                           \
     M(local_reconfigured, LOCAL_RECONFIGURED_FIELDS)                                                         \
+    M(local_opened, LOCAL_OPENED_FIELDS)                                                                     \
+    M(local_bytes, LOCAL_BYTES_FIELDS)                                                                       \
+    M(local_credit, LOCAL_CREDIT_FIELDS)                                                                     \
+    M(local_closed, LOCAL_CLOSED_FIELDS)                                                                     \
+    M(local_tick, LOCAL_TICK_FIELDS)                                                                         \
+    M(local_link, LOCAL_LINK_FIELDS)                                                                         \
+    M(local_arrived, LOCAL_ARRIVED_FIELDS)                                                                   \
+    M(local_send, LOCAL_SEND_FIELDS)                                                                         \
+    M(local_certificate, LOCAL_CERTIFICATE_FIELDS)                                                           \
+    M(local_front, LOCAL_FRONT_FIELDS)                                                                       \
+    M(front_settings, FRONT_SETTINGS_FIELDS)                                                                 \
+    M(front_user, FRONT_USER_FIELDS)                                                                         \
     M(platform, PLATFORM_FIELDS) M(bundle, BUNDLE_FIELDS) M(reply, REPLY_FIELDS) M(                          \
         fetch_reply, FETCH_REPLY_FIELDS) M(sign_wanted, SIGN_WANTED_FIELDS) M(vote, VOTE_FIELDS)             \
         M(checkpoint, CHECKPOINT_FIELDS) M(parting, PARTING_FIELDS) M(view_change, VIEW_CHANGE_FIELDS) M(    \

@@ -29,6 +29,7 @@ struct outbox {
 
 struct redoubt_service;
 struct service_apart;
+struct troxy_start;
 
 struct compartment_config {
     enum kind kind;
@@ -42,7 +43,8 @@ struct compartment_config {
         sealing_secret[32]; /* of the platform, for this replica; the host keeps it for its compartments */
     const struct redoubt_service *service; /* Execution only */
     const struct service_apart *apart;     /* Execution only; NULL but for a service in another process */
-    const char *service_options;           /* Execution only, never NULL */
+    const char *service_options;           /* Execution and `standalone` only, never NULL */
+    const struct troxy_start *troxy;       /* Troxy only */
 };
 
 struct compartment_input {

@@ -77,6 +77,17 @@
 #define RESP_COMMAND_MAX          (OP_MAX + 64u * 1024u) /* all arguments and the lengths before them */
 #define RESP_INLINE_MAX           (64u * 1024u) /* a line typed by a person; as redis-server has it */
 
+/* The front: connections of stock clients, and what each and all may cost. */
+#define FRONT_CONNECTIONS_MAX 4096u             /* of one replica; the host's descriptors are for others, too */
+#define FRONT_IN_WINDOW       (64u * 1024u)     /* the host hands over so much before it has credit again */
+#define FRONT_OUT_WINDOW      (256u * 1024u)    /* so much waits at the host; the rest here */
+#define FRONT_CHUNK_BYTES     (64u * 1024u)     /* of one connection in one turn, so that none starves the others */
+#define FRONT_IN_MAX          (RESP_COMMAND_MAX + FRONT_IN_WINDOW) /* not worked off: a command whose end is missing */
+#define FRONT_OUT_MAX         (16u * 1024u * 1024u)  /* not read by the client: some largest values */
+#define FRONT_OUT_TOTAL       (128u * 1024u * 1024u) /* ... by all clients */
+#define FRONT_OPS_MAX         256u              /* operations of one connection under way: it may pipeline so many */
+#define FRONT_HANDSHAKES_PER_RUN 8u             /* each takes some 0.3 ms, and others wait meanwhile */
+
 static_assert(WINDOW % CHECKPOINT_INTERVAL == 0, "the window ends on a checkpoint");
 static_assert(RING_BYTES >= 2 * FRAME_MAX, "a ring holds two largest frames");
 static_assert(REPLY_BODY_MAX + 65536 <= FRAME_MAX, "a reply fits a frame");

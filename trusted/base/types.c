@@ -19,6 +19,8 @@ const char *kind_name(enum kind kind)
         return "admin";
     case KIND_APPLICATION:
         return "application";
+    case KIND_TROXY:
+        return "troxy";
     }
     return "unknown";
 }

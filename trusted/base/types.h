@@ -22,9 +22,10 @@ enum kind {
     KIND_PREPARATION = 2,  /* P */
     KIND_CONFIRMATION = 3, /* C */
     KIND_EXECUTION = 4,    /* E */
-    KIND_ORIGIN = 5,       /* native client (later also a Troxy) */
+    KIND_ORIGIN = 5,       /* native client, or a Troxy */
     KIND_ADMIN = 6,        /* the administrator, signs manifests */
     KIND_APPLICATION = 7,  /* the service's own process (split_app): sends no messages */
+    KIND_TROXY = 8,        /* the front for stock clients; towards replicas it is a KIND_ORIGIN */
 };
 
 struct digest {

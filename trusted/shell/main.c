@@ -177,6 +177,7 @@ static void init(const struct shell_service *service)
         .service = service->service,
         .apart = service->apart,
         .service_options = config.service_options,
+        .troxy = service->troxy,
     };
     memcpy(given.admin_public, config.admin_public, sizeof given.admin_public);
     memcpy(given.sealing_secret, config.sealing_secret, sizeof given.sealing_secret);

@@ -21,9 +21,10 @@
 #include "base/verdict.h"
 #include "shell/ring.h"
 
-/* Descriptors that a compartment inherits; the last only where Execution and an application share memory (link.h). All are closed
- * or fenced in before the first frame. */
+/* Descriptors that a compartment inherits: two always, one more where Execution and an application share memory (link.h), three more
+ * for a Troxy (troxy_main.c). All are closed or fenced in before the first frame. */
 enum { SHARED_FD = 3, EVENT_FD = 4, LINK_FD = 5 };
+enum { SETTINGS_FD = 5, TLS_KEY_FD = 6, ORIGIN_KEY_FD = 7 };
 
 #define SHARED_MAGIC        0x726564756f756274u /* of this layout; host and compartments are of one build */
 #define SERVICE_OPTIONS_MAX 8192u

@@ -20,12 +20,16 @@
 #define RUN_OUTPUT_MAX (64u * 1024u)
 
 struct lockdown_doors;
+struct troxy_start;
+struct service_front;
 
-/* Where the service is that an Execution compartment calls. */
+/* Where the service is that an Execution compartment calls; and what a Troxy starts with. */
 struct shell_service {
     const struct redoubt_service *service; /* NULL for other compartments */
-    const struct service_apart *apart;     /* NULL unless it is in another process; then ... */
-    void (*connect)(struct lockdown_doors *doors, uint32_t spin); /* ... maps what is shared with it */
+    const struct service_apart *apart;     /* NULL unless it is in another process */
+    const struct troxy_start *troxy;       /* NULL for other compartments */
+    /* May be NULL: takes what was handed over beside the shared memory, before the lock-down. */
+    void (*connect)(struct lockdown_doors *doors, uint32_t spin);
 };
 
 int shell_run(const struct compartment_type *type, const struct shell_service *service);
@@ -36,5 +40,7 @@ int shell_main(const struct compartment_type *type, const struct redoubt_service
 /* The same for an Execution compartment whose service runs in an application's process, and for that process. */
 int shell_split_main(void);
 int shell_application_main(const struct redoubt_service *service);
+/* The same for a Troxy. */
+int shell_troxy_main(const struct service_front *front);
 
 #endif

@@ -63,7 +63,17 @@
     T(LOCAL_SAVE, 72, "local-save")       /* host -> E: save a checkpoint */                                 \
     T(LOCAL_SAVED, 73, "local-saved")     /* E -> host: a piece of a checkpoint to be stored */              \
     T(LOCAL_RESTORE, 74, "local-restore") /* host -> E: a piece of the state that the cluster begins with */ \
-    T(LOCAL_RESTORED, 75, "local-restored") /* E -> host: the next one, or that was all */
+    T(LOCAL_RESTORED, 75, "local-restored") /* E -> host: the next one, or that was all */               \
+    T(LOCAL_OPENED, 90, "local-opened")     /* host -> Troxy: a client connected (wire/front.h) */       \
+    T(LOCAL_BYTES, 91, "local-bytes")       /* both: of a client's connection */                         \
+    T(LOCAL_CREDIT, 92, "local-credit")     /* both: so many of them are worked off */                   \
+    T(LOCAL_CLOSED, 93, "local-closed")     /* both: the last about a connection */                      \
+    T(LOCAL_TICK, 94, "local-tick")         /* both: when to wake; now it is */                          \
+    T(LOCAL_LINK, 95, "local-link")         /* host -> Troxy: a replica's client port is reached, or not */ \
+    T(LOCAL_ARRIVED, 96, "local-arrived")   /* host -> Troxy: a frame from a replica's client port */    \
+    T(LOCAL_SEND, 97, "local-send")         /* Troxy -> host: a frame for it */                          \
+    T(LOCAL_CERTIFICATE, 98, "local-certificate") /* host -> Troxy: another key and certificate */       \
+    T(LOCAL_FRONT, 99, "local-front")       /* Troxy -> host: how it is */
 
 enum frame_type {
 #define T(name, number, text) FRAME_##name = number,

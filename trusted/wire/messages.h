@@ -11,6 +11,7 @@
 #include "wire/chain.h"
 #include "wire/checkpoint.h"
 #include "wire/fetch_reply.h"
+#include "wire/front.h"
 #include "wire/hello.h"
 #include "wire/local.h"
 #include "wire/new_view.h"
@@ -28,6 +29,16 @@
 #define FRAME_BODIES(B)                                                                                      \
     B(ASK_ATTEST, ask_attest)                                                                                \
     B(ATTEST, attest)                                                                                        \
+    B(LOCAL_OPENED, local_opened)                                                                            \
+    B(LOCAL_BYTES, local_bytes)                                                                              \
+    B(LOCAL_CREDIT, local_credit)                                                                            \
+    B(LOCAL_CLOSED, local_closed)                                                                            \
+    B(LOCAL_TICK, local_tick)                                                                                \
+    B(LOCAL_LINK, local_link)                                                                                \
+    B(LOCAL_ARRIVED, local_arrived)                                                                          \
+    B(LOCAL_SEND, local_send)                                                                                \
+    B(LOCAL_CERTIFICATE, local_certificate)                                                                  \
+    B(LOCAL_FRONT, local_front)                                                                              \
     B(ASK_BACKUP, ask_backup)                                                                                \
     B(BACKUP, backup)                                                                                        \
     B(LOCAL_RESTORE, local_restore)                                                                          \

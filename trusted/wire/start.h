@@ -76,7 +76,7 @@ WIRE_LIST(ordered_member, ORDERED_MEMBER_FIELDS)
 WIRE_STRUCT(platform, PLATFORM_FIELDS)
 WIRE_LIST(platform, PLATFORM_FIELDS)
 
-/* One native client. `access` bit 0: may write; bit 1: may read. */
+/* One native client, or (bit 2) a replica's Troxy. `access` bit 0: may write; bit 1: may read. */
 #define ORIGIN_ENTRY_FIELDS(F) F(u32, id) F(u32, access) F(key, sign_public) F(key, box_public)
 WIRE_STRUCT(origin_entry, ORIGIN_ENTRY_FIELDS)
 WIRE_LIST(origin_entry, ORIGIN_ENTRY_FIELDS)
@@ -100,6 +100,6 @@ WIRE_LIST(sealed, SEALED_FIELDS)
 WIRE_STRUCT(genesis, GENESIS_FIELDS)
 
 enum { PROTOCOL_SPLITBFT = 1, PROTOCOL_PBFT = 2, PROTOCOL_HYBSTER = 3 };
-enum { ACCESS_WRITE = 1, ACCESS_READ = 2 };
+enum { ACCESS_WRITE = 1, ACCESS_READ = 2, ACCESS_TROXY = 4 /* changes nothing; says whose it is */ };
 
 #endif
