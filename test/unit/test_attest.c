@@ -23,8 +23,9 @@ static struct redoubt_service timed;
 static enum redoubt_status timed_execute(void *state, const struct redoubt_op *op,
                                          struct redoubt_result *result)
 {
+    enum redoubt_status status = redoubt_service_kv.execute(state, op, result);
     result->is_volatile = memmem(op->data, op->bytes, "now", 3) != NULL;
-    return redoubt_service_kv.execute(state, op, result);
+    return status;
 }
 
 static bool timed_keys(const struct redoubt_op *op, struct redoubt_keys *keys)
