@@ -93,7 +93,7 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
         q->faults);
     buffer_print(
         &b,
-        "service: %s               # kv, counter, or the path of a program built with libredoubt-service\n",
+        "service: %s               # kv, pages, counter, or the path of a program built with libredoubt-service\n",
         q->service);
     buffer_print(&b, "service_options: \"\"       # what the service is told at its start\n");
     buffer_print(
@@ -339,12 +339,10 @@ static int request_check(struct request *q, int isolation, const char *hosts, in
         return say_usage("init", "--split-app: needs --isolation process%s",
                          q->protocol == PROTOCOL_PBFT ? ", which pbft does not know" : "");
     q->durability = (enum durability)durability;
-    if (strcmp(q->service, "pages") == 0)
-        return not_built("--service pages");
     if (plain)
         return not_built("--plain (there is no HTTP or RESP front)");
-    if (strcmp(q->service, "kv") != 0 && strcmp(q->service, "counter") != 0)
-        return say_usage("init", "--service %s: must be kv or counter", q->service);
+    if (strcmp(q->service, "kv") != 0 && strcmp(q->service, "pages") != 0 && strcmp(q->service, "counter") != 0)
+        return say_usage("init", "--service %s: must be kv, pages or counter", q->service);
     q->replicas = replicas_needed(q->protocol, q->faults);
     if (q->base_port + PORTS_EACH * q->replicas > 65536)
         return say_usage("init", "--base-port %u: the ports of %u replicas go beyond 65535", q->base_port,
