@@ -10,7 +10,7 @@
 # Simulator seeds, mutants, the explorer and the rules on symbols are ctest tests too.
 
 set(TEST_INCLUDES include trusted protocol host sim apps test test/lib)
-set(REAL_PARTS host_client host protocol client_core shell front_kv troxy ${SPLIT} crypto_sodium)
+set(REAL_PARTS host_client host protocol client_core shell ${FRONTS} troxy ${SPLIT} crypto_sodium)
 
 if(NOT HIREDIS_FOUND OR NOT HTTP_PARSER)
   message(FATAL_ERROR "hiredis or http-parser is missing: run tools/install-deps")

@@ -383,9 +383,10 @@ static bool get_service(struct parse *p, const yaml_node_t *node)
     char *service = p->config->service;
     if (!get_string(p, node, "service", service, sizeof p->config->service))
         return false;
-    if (strcmp(service, "kv") != 0 && strcmp(service, "counter") != 0 && !strchr(service, '/'))
+    if (strcmp(service, "kv") != 0 && strcmp(service, "pages") != 0 && strcmp(service, "counter") != 0 &&
+        !strchr(service, '/'))
         return complain(p, node,
-                        "unknown service `%s`: kv, counter, or the path of a program built with "
+                        "unknown service `%s`: kv, pages, counter, or the path of a program built with "
                         "libredoubt-service",
                         service);
     return true;

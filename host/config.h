@@ -37,7 +37,7 @@ struct config {
     char dir[PATH_BYTES];
     unsigned protocol; /* PROTOCOL_SPLITBFT, ... */
     uint32_t faults;
-    char service[PATH_BYTES]; /* kv, counter, or the path of a program */
+    char service[PATH_BYTES]; /* kv, pages, counter, or the path of a program */
     char service_options[1024];
     unsigned isolation; /* ISOLATION_* */
     bool split_app;     /* the service runs in a process of its own */

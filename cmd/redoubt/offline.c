@@ -14,6 +14,7 @@
 #include "commands.h"
 #include "counter/counter.h"
 #include "kv/kv.h"
+#include "pages/pages.h"
 
 #define SERVICE_ARENA_BYTES (1ull << 30) /* address space; an empty state and one leaf's digests are in it */
 
@@ -60,7 +61,8 @@ struct callbacks {
 static bool find_service(void *context, const char *name, const struct redoubt_service **service,
                          const void **state)
 {
-    static const struct redoubt_service *const known[] = {&redoubt_service_kv, &redoubt_service_counter};
+    static const struct redoubt_service *const known[] = {&redoubt_service_kv, &redoubt_service_pages,
+                                                         &redoubt_service_counter};
     struct offline *o = ((struct callbacks *)context)->offline;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(known[i]->name, name) != 0)

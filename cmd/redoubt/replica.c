@@ -11,7 +11,7 @@
 #include "fronts.h"
 #include "replica.h"
 
-extern const struct redoubt_service redoubt_service_kv, redoubt_service_counter;
+extern const struct redoubt_service redoubt_service_kv, redoubt_service_pages, redoubt_service_counter;
 
 static const char help[] =
     "usage: redoubt replica DIR --id N [--allow-faults] [--wait S] [--rejoin]\n\n"
@@ -120,6 +120,8 @@ int cmd_replica(int argc, char **argv)
         return say_failed("%s", error.text);
     if (strcmp(config.service, "kv") == 0)
         replica.service = &redoubt_service_kv;
+    else if (strcmp(config.service, "pages") == 0)
+        replica.service = &redoubt_service_pages;
     else if (strcmp(config.service, "counter") == 0)
         replica.service = &redoubt_service_counter;
     replica.front = front_of_service(config.service);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "kv/kv_store.h"
 
 struct fake_op {
     struct fake_op *next;
@@ -92,10 +93,9 @@ void fake_front_init(struct fake_front *f, const struct redoubt_service *service
     f->service = service;
     f->state = service->create(&f->env.env, options);
     CHECK(f->state != NULL);
-    f->memory = aligned_alloc(64, FAKE_FRONT_ARENA);
+    f->memory = calloc(1, FAKE_FRONT_ARENA + 64);
     CHECK(f->memory != NULL);
-    memset(f->memory, 0, FAKE_FRONT_ARENA);
-    arena_init(&f->arena, f->memory, FAKE_FRONT_ARENA);
+    arena_init(&f->arena, (uint8_t *)f->memory + (64 - (uintptr_t)f->memory % 64), FAKE_FRONT_ARENA);
     f->time_us = 1700000000000000u;
     f->seed = 88172645463325252u;
     f->most_waiting = 64;
@@ -150,7 +150,11 @@ void fake_front_free(struct fake_front *f)
         free(op);
     }
     CHECK(f->arena.live == 0);
-    f->service->reset(f->state, 1, false);
+    struct kv_store *store = f->state;
+    CHECK(f->service->reset(store, 1, false));
+    f->env.env.release(&f->env.env, store->page[0], KV_PAGE_LEAVES * sizeof(struct kv_leaf));
+    f->env.env.release(&f->env.env, store, sizeof *store);
+    CHECK(f->env.live_bytes == 0);
     free(f->memory);
 }
 

@@ -194,10 +194,9 @@ static enum kv_taken submit(struct kv_resp *c, const struct slice *parts, unsign
     give_back(c, p, sizeof *p + len);
     if (error == -EAGAIN && c->pending)
         return KV_WAIT;
-    if (error == -EAGAIN)
-        end(c); /* no outcome would wake it up */
-    else
-        refuse(c, text_of("ERR the command is too large"));
+    /* Without an outcome to come nobody would offer the bytes again. */
+    refuse(c, text_of(error == -EAGAIN ? "ERR too much is under way; the command was not executed"
+                                       : "ERR the command is too large"));
     return KV_TAKEN;
 }
 
