@@ -66,7 +66,34 @@ static void compartments_print(const struct replica *r, struct buffer *body)
         compartment_print(application, "application", epoch, body);
         buffer_print(body, "}");
     }
+    if (r->troxy.compartment) {
+        buffer_print(body, ",");
+        compartment_print(r->troxy.compartment, "troxy", 0, body);
+        buffer_print(body, "}");
+    }
     buffer_print(body, "]");
+}
+
+/* Absent without a front. */
+static void front_print(const struct replica *r, struct buffer *body)
+{
+    const struct troxy *t = &r->troxy;
+    char words[2800];
+    if (!t->open)
+        return;
+    buffer_print(body,
+                 "\"front\":{\"state\":\"%s\",\"connections\":%u,\"accepted\":%llu,\"handshakes\":%llu,"
+                 "\"operations\":%llu,\"unknown\":%llu,\"deaths\":%u",
+                 !t->compartment   ? "dead"
+                 : !t->told.listed ? "not listed"
+                 : t->told.ready   ? "serving"
+                                   : "no quorum",
+                 t->doors.count, (unsigned long long)t->doors.accepted,
+                 (unsigned long long)t->told.handshakes, (unsigned long long)t->told.operations,
+                 (unsigned long long)t->told.unknown, t->deaths);
+    if (t->deaths)
+        buffer_print(body, ",\"died\":\"%s\"", json_escape(words, sizeof words, t->obituary));
+    buffer_print(body, "},");
 }
 
 static void disk_print(const struct replica *r, struct buffer *body)
@@ -154,6 +181,7 @@ static void report_print(struct replica *r, struct buffer *body)
         (unsigned long long)s.lag, (unsigned long long)r->epoch, isolation_text(r->config.isolation),
         durability_name(r->config.durability));
     disk_print(r, body);
+    front_print(r, body);
     compartments_print(r, body);
     buffer_print(body, ",\"verdicts\":{");
     for (int v = 0; v < VERDICT_COUNT; v++)
@@ -212,6 +240,34 @@ static void seats_print(const struct replica *r, struct buffer *body)
     for (int i = 0; i < COMPARTMENTS; i++)
         buffer_print(body, "redoubt_overflow_dropped_total{part=\"%s\"} %llu\n", seat_names[i],
                      (unsigned long long)r->seat[i].dropped);
+}
+
+static void front_metrics_print(const struct replica *r, struct buffer *body)
+{
+    static const char *const ends[FRONT_ENDS] = {"done", "garbage", "slow", "idle", "limit", "untrusted"};
+    const struct troxy *t = &r->troxy;
+    if (!t->open)
+        return;
+    metric(body, "front_ready", "gauge", "1 while the Troxy lives and reaches a quorum.",
+           t->compartment && t->told.ready);
+    metric(body, "front_connections", "gauge", "Connections of stock clients.", t->doors.count);
+    metric(body, "front_accepted_total", "counter", "Connections accepted.", t->doors.accepted);
+    metric(body, "front_refused_total", "counter", "Connections refused since there are too many.",
+           t->doors.refused);
+    metric(body, "front_bytes_in_total", "counter", "From stock clients, as on the wire.", t->doors.bytes_in);
+    metric(body, "front_bytes_out_total", "counter", "To stock clients, as on the wire.", t->doors.bytes_out);
+    metric(body, "front_handshakes_total", "counter", "TLS handshakes completed.", t->told.handshakes);
+    metric(body, "front_operations_total", "counter", "Operations of stock clients.", t->told.operations);
+    metric(body, "front_unknown_total", "counter", "... whose outcome was not known in time.",
+           t->told.unknown);
+    metric(body, "front_deaths_total", "counter", "Times the Troxy died and was started again.", t->deaths);
+    metric(body, "front_resident_bytes", "gauge", "Resident memory of the Troxy.",
+           t->compartment ? compartment_resident_bytes(t->compartment) : 0);
+    buffer_print(body, "# HELP redoubt_front_ended_total Connections that the Troxy ended, by why.\n"
+                       "# TYPE redoubt_front_ended_total counter\n");
+    for (int i = 0; i < FRONT_ENDS; i++)
+        buffer_print(body, "redoubt_front_ended_total{why=\"%s\"} %llu\n", ends[i],
+                     (unsigned long long)t->doors.ended[i]);
 }
 
 static void disk_metrics_print(const struct replica *r, struct buffer *body)
@@ -289,6 +345,7 @@ static void metrics_print(struct replica *r, struct buffer *body)
     metric(body, "turns_total", "counter", "Turns of the loop.", r->turns);
     metric(body, "faults_done_total", "counter", "Frames that an injected fault touched.", r->fault.done);
     disk_metrics_print(r, body);
+    front_metrics_print(r, body);
     verdicts_print(r, body);
     seats_print(r, body);
 }
