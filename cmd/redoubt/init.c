@@ -124,8 +124,10 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
         "durability: %-13s # sync: all may lose power at once; memory: nothing survives when more than "
         "`faults` replicas stop\n",
         durability_name(q->durability));
-    buffer_print(&b, "fast_reads: off           # on: reads may skip ordering, and every write waits for 2 * "
-                     "faults + 1 replies\n");
+    buffer_print(&b,
+                 "fast_reads: %-3s           # on: stock clients' reads may skip ordering, and every write "
+                 "waits for 2 * faults + 1 replies\n",
+                 q->front ? "on" : "off");
     buffer_print(&b,
                  "request_timeout_ms: 1000  # how long a request may wait before the primary is suspected\n");
     buffer_print(&b,

@@ -28,7 +28,7 @@ wrong "$(line ^faults):9: .faults. is 9" -e 's/^faults: 1/faults: 9/'
 wrong "$(line ^protocol):11: .protocol. is .paxos., but must be one of" -e 's/^protocol: splitbft/protocol: paxos/'
 wrong "$(line ^isolation):12: .isolation. is process, but pbft runs inline only" -e 's/^protocol: splitbft/protocol: pbft/'
 wrong "$(line ^service:):10: unknown service .vk." -e 's/^service: kv/service: vk/'
-wrong "$(line ^fast_reads):13: .fast_reads. must be on or off" -e 's/^fast_reads: off/fast_reads: maybe/'
+wrong "$(line ^fast_reads):13: .fast_reads. must be on or off" -e 's/^fast_reads: o[nf]*/fast_reads: maybe/'
 wrong "[0-9]+:3: too few replicas: 3 listed, but splitbft with faults: 1 needs 4 to 6" -e "$(line 'id: 3'),\$d"
 wrong "[0-9]+:3: too few replicas: 4 listed, but splitbft with faults: 2 needs 7 to 9" -e 's/^faults: 1/faults: 2/'
 wrong "[0-9]+:3: too many replicas: 7 listed" -e '$a\  - {id: 4, host: h, peer: 1, client: 2, metrics: 3}\n  - {id: 5, host: i, peer: 1, client: 2, metrics: 3}\n  - {id: 6, host: j, peer: 1, client: 2, metrics: 3}'
