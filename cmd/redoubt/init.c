@@ -91,10 +91,10 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
         &b,
         "faults: %u                 # replicas that may fail in any way; there are at least 3 * faults + 1\n",
         q->faults);
-    buffer_print(
-        &b,
-        "service: %s               # kv, pages, counter, or the path of a program built with libredoubt-service\n",
-        q->service);
+    buffer_print(&b,
+                 "service: %s               # kv, pages, counter, or the path of a program built with "
+                 "libredoubt-service\n",
+                 q->service);
     buffer_print(&b, "service_options: \"\"       # what the service is told at its start\n");
     buffer_print(
         &b,
@@ -341,7 +341,8 @@ static int request_check(struct request *q, int isolation, const char *hosts, in
     q->durability = (enum durability)durability;
     if (plain)
         return not_built("--plain (there is no HTTP or RESP front)");
-    if (strcmp(q->service, "kv") != 0 && strcmp(q->service, "pages") != 0 && strcmp(q->service, "counter") != 0)
+    if (strcmp(q->service, "kv") != 0 && strcmp(q->service, "pages") != 0 &&
+        strcmp(q->service, "counter") != 0)
         return say_usage("init", "--service %s: must be kv, pages or counter", q->service);
     q->replicas = replicas_needed(q->protocol, q->faults);
     if (q->base_port + PORTS_EACH * q->replicas > 65536)
