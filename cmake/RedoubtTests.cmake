@@ -54,7 +54,7 @@ function(redoubt_fuzzer file)
     add_executable(${target} ${file} ${PROJECT_SOURCE_DIR}/test/fuzz/driver.c)
     add_test(NAME fuzz/${target} COMMAND ${target} ${PROJECT_SOURCE_DIR}/test/fuzz/seeds/${noun})
     set_tests_properties(fuzz/${target} PROPERTIES LABELS fuzz TIMEOUT 120)
-    if(noun MATCHES "^(preparation|confirmation|execution|transfer|application_call|broker_.*|manifest|backup_file|front)$") # slow: keys, or all made anew per input
+    if(noun MATCHES "^(preparation|confirmation|execution|transfer|application_call|broker_.*|.*_conversation|manifest|backup_file|front)$") # slow: keys, or all made anew per input
       set_tests_properties(fuzz/${target} PROPERTIES ENVIRONMENT "DRIVER_RUNS=300")
     endif()
   endif()

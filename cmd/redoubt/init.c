@@ -106,10 +106,10 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
         &b,
         "faults: %u                 # replicas that may fail in any way; there are at least 3 * faults + 1\n",
         q->faults);
-    buffer_print(
-        &b,
-        "service: %s               # kv, pages, counter, or the path of a program built with libredoubt-service\n",
-        q->service);
+    buffer_print(&b,
+                 "service: %s               # kv, pages, counter, or the path of a program built with "
+                 "libredoubt-service\n",
+                 q->service);
     buffer_print(&b, "service_options: \"\"       # what the service is told at its start\n");
     buffer_print(
         &b,
@@ -428,7 +428,8 @@ static int request_check(struct request *q, int isolation, const char *hosts, in
         return say_usage("init", "--split-app: needs --isolation process%s",
                          q->protocol == PROTOCOL_PBFT ? ", which pbft does not know" : "");
     q->durability = (enum durability)durability;
-    if (strcmp(q->service, "kv") != 0 && strcmp(q->service, "pages") != 0 && strcmp(q->service, "counter") != 0)
+    if (strcmp(q->service, "kv") != 0 && strcmp(q->service, "pages") != 0 &&
+        strcmp(q->service, "counter") != 0)
         return say_usage("init", "--service %s: must be kv, pages or counter", q->service);
     bool has_front = front_of_service(q->service) != NULL;
     if (front && strcmp(front, "on") != 0 && strcmp(front, "off") != 0)

@@ -62,7 +62,7 @@ static bool find_service(void *context, const char *name, const struct redoubt_s
                          const void **state)
 {
     static const struct redoubt_service *const known[] = {&redoubt_service_kv, &redoubt_service_pages,
-                                                         &redoubt_service_counter};
+                                                          &redoubt_service_counter};
     struct offline *o = ((struct callbacks *)context)->offline;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(known[i]->name, name) != 0)

@@ -22,11 +22,11 @@ static struct fake_front *front_of(const struct conversation_front *front)
 
 static struct fake_connection *connection_of(struct fake_front *f, const struct conversation *conversation)
 {
-    for (struct fake_connection *c = f->connections; c; c = c->next)
-        if (c->conversation == conversation)
-            return c;
-    CHECK(!"a connection that is not open");
-    return NULL;
+    struct fake_connection *c = f->connections;
+    while (c && c->conversation != conversation)
+        c = c->next;
+    CHECK(c != NULL);
+    return c;
 }
 
 static int submit(struct conversation_front *front, const struct conversation *conversation, uint64_t ticket,

@@ -9,7 +9,7 @@
 #include "fake_env.h"
 #include "troxy/conversation.h"
 
-#define FAKE_FRONT_ARENA (64u << 20)
+#define FAKE_FRONT_ARENA (8u << 20)
 
 struct fake_connection {
     struct fake_connection *next;

@@ -222,6 +222,22 @@ static void pages_are_served(void **unused)
     byte_by_byte = false;
 }
 
+/* A native client can store any content type: it must not get out of its line, nor end the front. */
+static void a_content_type_stays_in_its_line(void **unused)
+{
+    (void)unused;
+    static const uint8_t request[] = "\2\1\0\0\0a\0\0\0\0\4\0\0\0x\r\nY\1\0\0\0b";
+    uint8_t seed[32] = {0};
+    static uint8_t room[REDOUBT_OP_MAX_BYTES];
+    struct redoubt_op op = {.data = request, .bytes = sizeof request - 1, .seed = seed, .time_us = 1};
+    struct redoubt_result result = {.data = room, .capacity = sizeof room};
+    open_front(&pages_front);
+    assert_int_equal(pages_front.service->execute(front.state, &op, &result), REDOUBT_OK);
+    assert_answer("GET /a" H "\n", 502, NULL);
+    assert_answer("HEAD /healthz" H "\n", 200, NULL);
+    fake_front_free(&front);
+}
+
 /* Requests in one piece get their answers in order; the second waits for the first. */
 static void pipelined_requests_are_answered_in_order(void **unused)
 {
@@ -291,6 +307,7 @@ int main(void)
         cmocka_unit_test(kv_posts_once),
         cmocka_unit_test(lists_go_on_where_they_stopped),
         cmocka_unit_test(pages_are_served),
+        cmocka_unit_test(a_content_type_stays_in_its_line),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
         cmocka_unit_test(what_is_not_done_is_not_an_answer),
         cmocka_unit_test(users_are_asked_for),

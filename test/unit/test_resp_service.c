@@ -25,7 +25,7 @@ static void feed(const char *text)
 
 static void assert_out_at(const char *expected, int line)
 {
-    if (c->out_len == strlen(expected) && memcmp(c->out, expected, c->out_len) == 0)
+    if (c->out_len == strlen(expected) && (c->out_len == 0 || memcmp(c->out, expected, c->out_len) == 0))
         return;
     print_error("%.*s\nexpected\n%s\n", (int)c->out_len, (char *)c->out, expected);
     _fail(__FILE__, line);

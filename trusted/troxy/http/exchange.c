@@ -97,7 +97,10 @@ void http_answer_end(struct http_answer *answer, struct http_exchange *x, const 
     CHECK(pieces < 8 && !x->answered);
     for (unsigned i = 0; i < pieces; i++)
         len += body[i].len;
-    CHECK(http_response_end_head(&answer->response, len));
+    if (!http_response_end_head(&answer->response, len)) { /* what others stored is no header's value */
+        http_exchange_problem(x, 502, "the answer does not fit into headers");
+        return;
+    }
     part[0] = (struct slice){answer->head, answer->response.out.len};
     for (unsigned i = 0; i < pieces; i++)
         part[1 + i] = body[i];
