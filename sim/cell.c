@@ -150,7 +150,11 @@ enum verdict cell_step(struct world *w, replica_id r, uint32_t k, struct slice f
         .frame = frame.data, .len = frame.len, .local = local, .now_us = w->now_us};
     if (w->replica[r].ghost[k].state)
         ghost_step(w, r, k, frame);
+    if (k == CELL_E && cell->faulty)
+        liar_before_step(w, r, frame);
     enum verdict verdict = cell->type->step(cell->state, &in, &w->outbox);
+    if (k == CELL_E && cell->faulty)
+        liar_after_step(w, r);
     cell->verdict[verdict]++;
     w->result->events++;
     if (w->options.trace && verdict != VERDICT_ACCEPT && verdict != VERDICT_DUPLICATE)

@@ -274,6 +274,10 @@ void client_send_to(struct world *w, replica_id from, uint32_t connection, struc
 {
     uint32_t c = connection % CLIENTS_MAX;
     struct dice *d = &w->network_dice;
+    if (troxy_owns(w, connection)) {
+        troxy_send_to(w, from, connection, parcel);
+        return;
+    }
     if (c >= w->clients || w->client[c].cut[from])
         return;
     if (w->client_link.loss > 0 && dice_chance(d, w->client_link.loss)) {
@@ -288,7 +292,7 @@ void client_send_to(struct world *w, replica_id from, uint32_t connection, struc
 void client_dropped(struct world *w, replica_id by, uint32_t connection)
 {
     uint32_t c = connection % CLIENTS_MAX;
-    if (c >= w->clients || connection == ADMIN_CONNECTION)
+    if (c >= w->clients || connection == ADMIN_CONNECTION) /* a Troxy goes on sending by the same number */
         return;
     world_trace(w, "r%u drops client %u", by, c);
     if (!w->client[c].faulty && !(w->options.faults & FAULTS_BYZANTINE))

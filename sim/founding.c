@@ -75,6 +75,12 @@ static void put_origins(struct world *w, struct writer *origins)
         memcpy(entry.box_public.bytes, w->client[i].box.public, 32);
         origin_entry_put(origins, &entry);
     }
+    for (uint32_t t = 0; w->troxies && t < REPLICAS_MAX; t++) {
+        struct origin_entry entry = {.id = w->troxy[t].number, .access = ACCESS_READ | ACCESS_WRITE};
+        memcpy(entry.sign_public.bytes, w->troxy[t].sign.public, 32);
+        memcpy(entry.box_public.bytes, w->troxy[t].box.public, 32);
+        origin_entry_put(origins, &entry);
+    }
 }
 
 static struct parcel *sign(struct world *w, struct slice body, struct slice attachment)

@@ -11,6 +11,8 @@ void ledger_free(struct ledger *l)
 {
     for (uint64_t i = 0; i < l->slots; i++)
         free(l->slot[i].ops);
+    for (unsigned k = 0; k < MODEL_KEYS; k++)
+        free(l->history[k].at);
     free(l->slot);
     free(l->op);
     memset(l, 0, sizeof *l);
@@ -33,6 +35,12 @@ static struct slot_record *slot_at(struct ledger *l, slot_no slot)
 
 uint64_t ledger_issue(struct world *w, uint32_t client, const uint8_t *request, size_t len, bool must_finish)
 {
+    return ledger_issue_as(w, client, w->client[client].number, request, len, must_finish);
+}
+
+uint64_t ledger_issue_as(struct world *w, uint32_t label, uint32_t origin, const uint8_t *request, size_t len,
+                         bool must_finish)
+{
     struct ledger *l = &w->ledger;
     if (l->ops + 2 >= l->op_cap) {
         l->op_cap = l->op_cap ? 2 * l->op_cap : 4096;
@@ -42,8 +50,8 @@ uint64_t ledger_issue(struct world *w, uint32_t client, const uint8_t *request, 
     CHECK(len <= OP_BYTES_MAX);
     uint64_t number = ++l->ops;
     l->op[number] = (struct op_record){
-        .client = client,
-        .origin = w->client[client].number,
+        .client = label,
+        .origin = origin,
         .issued_us = w->now_us,
         .after = l->acknowledged_place,
         .must_finish = must_finish,
@@ -104,6 +112,65 @@ void ledger_outcome(struct world *w, uint64_t number, const struct redoubt_outco
     }
 }
 
+uint64_t ledger_place(const struct world *w, uint64_t number)
+{
+    return w->ledger.op[number].place;
+}
+
+/* The last entry at or below a place; -1: none. */
+static long history_at(const struct key_history *h, uint64_t place)
+{
+    long low = -1, high = (long)h->count;
+    while (high - low > 1) {
+        long middle = (low + high) / 2;
+        if (h->at[middle].place <= place)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void history_note(struct ledger *l, uint64_t place)
+{
+    for (unsigned k = 0; k < MODEL_KEYS; k++) {
+        struct key_history *h = &l->history[k];
+        static const struct model_key nothing;
+        const struct model_key *last = h->count ? &h->at[h->count - 1].key : &nothing;
+        if (memcmp(last, &l->key[k], sizeof *last) == 0)
+            continue;
+        if (h->count == h->cap) {
+            h->cap = h->cap ? 2 * h->cap : 64;
+            h->at = realloc(h->at, h->cap * sizeof *h->at);
+            CHECK(h->at != NULL);
+        }
+        h->at[h->count++] = (struct key_at){place, l->key[k]};
+    }
+}
+
+uint64_t ledger_read(struct world *w, uint32_t label, uint64_t after, const uint8_t *request, size_t len,
+                     const struct redoubt_outcome *outcome)
+{
+    struct ledger *l = &w->ledger;
+    struct digest told;
+    char key = model_get_key(request, len);
+    const struct key_history *h = &l->history[key - 'a'];
+    result_digest(&told, outcome->status, outcome->result, outcome->result_bytes);
+    l->reads++;
+    for (long i = history_at(h, after); i < (long)h->count; i++) {
+        struct digest right;
+        model_get(i < 0 ? NULL : &h->at[i].key, &right);
+        if (!digest_equal(&told, &right))
+            continue;
+        uint64_t place = i >= 0 && h->at[i].place > after ? h->at[i].place : after;
+        if (place > l->acknowledged_place)
+            l->acknowledged_place = place;
+        return place;
+    }
+    world_violation(w, "stock client %u read of key %c what it was not at any time since it asked (slot %llu)", label, key,
+                    (unsigned long long)(after >> 20));
+}
+
 /* ------------------------------------------------------------------------------------------------ replicas */
 
 /* The number of an operation of a correct client; 0 for one of a faulty origin. Anything else was made up. */
@@ -114,8 +181,13 @@ static uint64_t issued(struct world *w, replica_id r, const struct redoubt_op *o
     for (uint32_t i = 0; i < w->clients; i++)
         if (w->client[i].number == op->origin && w->client[i].faulty)
             return 0;
+    bool faulty_troxy, of_troxy = troxy_is_origin(w, op->origin, &faulty_troxy);
+    if (of_troxy && faulty_troxy)
+        return 0;
     if (op->bytes >= 8)
         memcpy(&number, op->data, 8);
+    if (of_troxy && number == 0 && op->bytes > 8 && model_get_key(op->data + 8, op->bytes - 8))
+        return 0;
     if (number == 0 || number > l->ops || l->op[number].origin != op->origin ||
         l->op[number].len != op->bytes - 8 || memcmp(l->op[number].request, op->data + 8, op->bytes - 8) != 0)
         world_violation(w, "replica %u executed in slot %llu an operation that client %u never issued", r,
@@ -138,6 +210,7 @@ static void first_to_execute(struct world *w, replica_id r, const struct redoubt
                         (unsigned long long)number);
     model_apply(w, op->origin, op->data + (op->bytes >= 8 ? 8 : 0), op->bytes >= 8 ? op->bytes - 8 : 0,
                 &expected);
+    history_note(&w->ledger, place_of(op->slot, op->index));
     if (!digest_equal(&expected, &entry->result))
         world_violation(
             w, "replica %u: result of operation %llu in slot %llu is not what the service's model gives", r,

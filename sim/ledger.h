@@ -71,6 +71,14 @@ struct ledger {
     uint64_t must_finish; /* not over yet */
     slot_no top;          /* highest slot that a correct E finished */
     struct model_key key[MODEL_KEYS];
+    struct key_history { /* of each key, in order */
+        struct key_at {
+            uint64_t place;
+            struct model_key key;
+        } *at;
+        size_t count, cap;
+    } history[MODEL_KEYS];
+    uint64_t reads;
     uint64_t global, own[64];
     uint64_t time_us[16]; /* of each replica's last operation */
 };
@@ -78,6 +86,15 @@ struct ledger {
 void ledger_free(struct ledger *ledger);
 /* A new operation; its number is the first eight bytes of what is sent. */
 uint64_t ledger_issue(struct world *w, uint32_t client, const uint8_t *request, size_t len, bool must_finish);
+/* Of an origin that is no client of its own. */
+uint64_t ledger_issue_as(struct world *w, uint32_t label, uint32_t origin, const uint8_t *request, size_t len,
+                         bool must_finish);
+/* A read without a number was told this: there must be a place above `after` (or at it) at which it is right; returns the first.
+ * Only gets of one key. */
+uint64_t ledger_read(struct world *w, uint32_t label, uint64_t after, const uint8_t *request, size_t len,
+                     const struct redoubt_outcome *outcome);
+/* Where a committed operation stands. */
+uint64_t ledger_place(const struct world *w, uint64_t op);
 void ledger_outcome(struct world *w, uint64_t op, const struct redoubt_outcome *outcome);
 /* A correct E executes. */
 void ledger_executed(struct world *w, replica_id r, const struct redoubt_op *op, enum redoubt_status status,
@@ -92,6 +109,9 @@ void ledger_finish(struct world *w);
 
 /* model.c */
 void model_apply(struct world *w, uint32_t origin, const uint8_t *request, size_t len, struct digest *result);
+/* The key of a get; 0: it is none. What a get gives when the key is so (NULL: never written). */
+char model_get_key(const uint8_t *request, size_t len);
+void model_get(const struct model_key *key, struct digest *result);
 void result_digest(struct digest *out, unsigned status, const void *data, size_t len);
 
 #endif

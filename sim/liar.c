@@ -54,6 +54,107 @@ static struct parcel *changed_state(struct world *w, replica_id r, const struct 
     return parcel_of((struct slice){bytes, all});
 }
 
+/* --- attestations: of another time -------------------------------------------------------------------------------------- */
+
+static struct cells {
+    version_no cell[VERSION_CELLS];
+    version_no whole, broad;
+} earlier[REPLICAS_MAX], present;
+static bool swapped;
+
+static void take_cells(struct cells *c, const struct versions *v)
+{
+    memcpy(c->cell, v->cell, sizeof c->cell);
+    c->whole = v->whole;
+    c->broad = v->broad;
+}
+
+static void give_cells(struct versions *v, const struct cells *c)
+{
+    memcpy(v->cell, c->cell, sizeof c->cell);
+    v->whole = c->whole;
+    v->broad = c->broad;
+}
+
+void liar_init(void)
+{
+    memset(earlier, 0, sizeof earlier);
+    swapped = false;
+}
+
+void liar_before_step(struct world *w, replica_id r, struct slice frame)
+{
+    struct execution *e = w->replica[r].cell[CELL_E].state;
+    struct dice *d = &w->liar_dice;
+    if (!w->troxies || frame.len < 2 || frame.data[1] != FRAME_ASK_ATTEST)
+        return;
+    if (dice_chance(d, 0.2) || earlier[r].whole > e->versions.whole)
+        take_cells(&earlier[r], &e->versions);
+    if (!dice_chance(d, 0.7))
+        return;
+    world_fault(w);
+    swapped = true;
+    take_cells(&present, &e->versions);
+    if (dice_chance(d, 0.9))
+        give_cells(&e->versions, &earlier[r]);
+    else
+        e->versions.broad = e->versions.whole + 1 + dice_below(d, 1u << 22); /* what nobody wrote yet */
+}
+
+void liar_after_step(struct world *w, replica_id r)
+{
+    struct execution *e = w->replica[r].cell[CELL_E].state;
+    if (swapped)
+        give_cells(&e->versions, &present);
+    swapped = false;
+}
+
+/* --- replies to Troxies: another result, as old as the right one ---------------------------------------------------------- */
+
+static struct parcel *changed_reply(struct world *w, replica_id r, const struct frame *frame)
+{
+    static uint8_t plain[FRAME_MAX], sealed[FRAME_MAX], bytes[FRAME_MAX];
+    struct execution *e = w->replica[r].cell[CELL_E].state;
+    struct reply reply;
+    uint8_t nonce[12], ad[128];
+    bool faulty;
+    if (!reply_decode(frame->body, &reply) || !troxy_is_origin(w, reply.origin, &faulty) ||
+        frame->attachment.len <= AEAD_TAG_BYTES)
+        return NULL;
+    struct writer a = writer_to(ad, sizeof ad);
+    put_u8(&a, (uint8_t)frame->sender.kind);
+    put_u32(&a, frame->sender.id);
+    put_u64(&a, frame->sender.epoch);
+    size_t head = a.len;
+    put_raw(&a, frame->body.data, frame->body.len);
+    reply_nonce(nonce, reply.nonce);
+    const struct secret_key *key = &e->origin[reply.origin].reply_key;
+    if (!aead_open(plain, key, nonce, ad, a.len, frame->attachment.data, frame->attachment.len))
+        return NULL;
+    size_t len = frame->attachment.len - AEAD_TAG_BYTES;
+    struct reader reader = reader_of(plain, len);
+    struct slice result = {NULL, 0};
+    while (reader_left(&reader)) {
+        (void)get_u8(&reader);
+        uint8_t form = get_u8(&reader);
+        result = get_slice(&reader);
+        if (form & RESULT_VERSION)
+            (void)get_u64(&reader);
+        if (result.len)
+            plain[result.data - plain] ^= 1;
+    }
+    reply.nonce = ++e->reply_counter;
+    a.len = head;
+    reply_put(&a, &reply);
+    reply_nonce(nonce, reply.nonce);
+    aead_seal(sealed, key, nonce, ad, a.len, plain, len);
+    size_t all = frame_encode(bytes, sizeof bytes, FRAME_REPLY, &frame->sender, AUTH_NONE,
+                              (struct slice){ad + head, a.len - head}, (struct slice){NULL, 0},
+                              (struct slice){sealed, len + AEAD_TAG_BYTES});
+    CHECK(all > 0);
+    return parcel_of((struct slice){bytes, all});
+}
+
 struct parcel *liar_output(struct world *w, replica_id r, uint32_t k, struct parcel *parcel)
 {
     const struct cell *cell = &w->replica[r].cell[k];
@@ -62,6 +163,9 @@ struct parcel *liar_output(struct world *w, replica_id r, uint32_t k, struct par
     if (k == CELL_E && cell->faulty && cell->lies > 0 && frame_decode(parcel->data, parcel->len, &frame) &&
         frame.type == FRAME_STATE && dice_chance(&w->liar_dice, cell->lies))
         lie = changed_state(w, r, &frame);
+    if (!lie && w->troxies && k == CELL_E && cell->faulty && parcel->data[1] == FRAME_REPLY && cell->lies > 0 &&
+        frame_decode(parcel->data, parcel->len, &frame) && dice_chance(&w->liar_dice, cell->lies / 4))
+        lie = changed_reply(w, r, &frame);
     if (lie)
         world_fault(w);
     return lie ? lie : parcel_hold(parcel);

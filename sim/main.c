@@ -153,10 +153,11 @@ static void print_json(const struct arguments *a, const struct sim_totals *t)
 {
     printf("{\"protocol\":\"%s\",\"first_seed\":%llu,\"runs\":%llu,\"simulated_s\":%llu,\"events\":%llu,"
            "\"ops\":%llu,"
-           "\"resizes\":%llu,\"faults_injected\":%llu,\"violations\":%llu,\"stuck\":%llu,\"failing_seed\":",
+           "\"resizes\":%llu,\"fast_reads\":%llu,\"read_conflicts\":%llu,\"faults_injected\":%llu,\"violations\":%llu,\"stuck\":%llu,\"failing_seed\":",
            a->options.protocol == PROTOCOL_PBFT ? "pbft" : "splitbft", (unsigned long long)a->options.seed,
            (unsigned long long)t->runs, (unsigned long long)(t->simulated_us / 1000000),
            (unsigned long long)t->events, (unsigned long long)t->ops, (unsigned long long)t->resizes,
+           (unsigned long long)t->fast_reads, (unsigned long long)t->read_conflicts,
            (unsigned long long)t->faults, (unsigned long long)t->violations, (unsigned long long)t->stuck);
     if (t->failed)
         printf("%llu}\n", (unsigned long long)t->failing_seed);

@@ -122,3 +122,21 @@ void model_apply(struct world *w, uint32_t origin, const uint8_t *request, size_
     }
     result_digest(result, status, out, out_len);
 }
+
+char model_get_key(const uint8_t *request, size_t len)
+{
+    struct kv_request kv;
+    if (world_current->options.service == SERVICE_COUNTER || !kv_request_decode(&kv, request, len) ||
+        kv.opcode != KV_GET || kv.step.key.len != 1 || kv.step.key.data[0] < 'a' ||
+        kv.step.key.data[0] >= 'a' + MODEL_KEYS)
+        return 0;
+    return (char)kv.step.key.data[0];
+}
+
+void model_get(const struct model_key *key, struct digest *result)
+{
+    if (key && key->present)
+        result_digest(result, REDOUBT_OK, key->value, key->len);
+    else
+        result_digest(result, REDOUBT_NOT_FOUND, NULL, 0);
+}

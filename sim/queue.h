@@ -18,6 +18,11 @@ enum due_kind {
     DUE_CLIENT_WORK,  /* client a submits */
     DUE_CLIENT_GONE,  /* replica a: connection b */
     DUE_CONNECTED,    /* client a and replica b; x: connection */
+    DUE_TO_TROXY,     /* frame at Troxy a, from replica b; x: its incarnation */
+    DUE_TROXY_TIMER,  /* Troxy a; x: which setting */
+    DUE_TROXY_LOOK,   /* is Troxy a as its replica is? */
+    DUE_COMMIT,       /* COMMIT for the E of replica a, held by its host until now; b: local */
+    DUE_STOCK,        /* stock client a does something */
     DUE_NEMESIS,      /* the next fault */
     DUE_DISK,         /* replica a: a sync of its disk ends; x: life of the disk */
     DUE_SAVE,         /* replica a: piece b of its checkpoint is stored; x: life of the disk */

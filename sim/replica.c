@@ -30,6 +30,8 @@ static void give(struct world *w, replica_id r, uint32_t kind, struct parcel *pa
 {
     CHECK(kind >= KIND_PREPARATION && kind <= KIND_EXECUTION);
     uint32_t cell = kind - KIND_PREPARATION;
+    if (cell == CELL_E && troxy_host_dawdles(w, r, parcel, local))
+        return;
     if (w->replica[r].host_faulty && host_meddles_give(w, r, cell, parcel, local))
         return;
     cell_give(w, r, cell, parcel, local);

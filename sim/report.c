@@ -21,6 +21,7 @@ void sim_options_init(struct sim_options *o)
         .resizes = -1,
         .fast_reads = -1,
         .clients = -1,
+        .troxies = -1,
         .attacks_per_s = -1,
         .replaces = -1,
     };
@@ -104,6 +105,8 @@ static void add(struct sim_totals *totals, const struct sim_result *result, uint
     totals->events += result->events;
     totals->ops += result->ops;
     totals->faults += result->faults;
+    totals->fast_reads += result->fast_reads;
+    totals->read_conflicts += result->read_conflicts;
     totals->resizes += result->resizes;
     totals->simulated_us += result->simulated_us;
     totals->violations += result->violation;
@@ -198,6 +201,7 @@ static void aim(struct sim_options *o, enum mutant mutant)
     bool safety = sim_mutant_is_safety(mutant);
     o->mutant = mutant;
     o->replicas = o->resizes = 0;
+    o->troxies = 0;
     o->seconds = safety ? 20 : 30;
     o->safety_only = safety;
     o->faults = FAULTS_CRASH | FAULTS_NETWORK | FAULTS_BYZANTINE;
@@ -327,6 +331,20 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = -1;
         o->attacks_per_s = 0;
         o->resizes = 1;
+        break;
+    case MUTANT_VERSIONS_FORGOTTEN:
+    case MUTANT_BROAD_WRITES_SPARE_CELLS:
+    case MUTANT_KEPT_WITHOUT_VOTE:
+    case MUTANT_WRITE_QUORUM_ONE_SHORT:
+    case MUTANT_NONCE_REUSED:
+    case MUTANT_ATTESTOR_COUNTED_TWICE:
+    case MUTANT_READ_QUORUM_ONE_SHORT:
+    case MUTANT_ATTESTED_BEFORE:
+    case MUTANT_TWO_BUNDLES_OF_ONE:
+        o->troxies = 1;
+        o->attacks_per_s = 0;
+        o->hosts = 4;
+        o->clients = 1;
         break;
     case MUTANT_OLD_PLATFORM_KEY:
         o->faults = FAULTS_RESTART;

@@ -1,8 +1,9 @@
 /*
  * One command a line; `#` begins a comment; a line of `---` ends the story (what follows is the expected trace).
  *
- *   protocol splitbft|pbft | seed N | clients N | faulty P|C|E R | until MILLISECONDS
+ *   protocol splitbft|pbft | seed N | clients N | faulty P|C|E R | until MILLISECONDS | troxies
  *   at T ms COMMAND:  put C KEY VALUE, get C KEY, add C KEY N   operations of client C on keys a to l
+ *                     sput S KEY VALUE, sget S KEY: of stock client S, which is connected to the Troxy of replica S
  *                     kill R, restart R, cut R, heal, bad-macs C R, equivocate R, attack NAME
  */
 #include "scenario.h"
@@ -51,6 +52,8 @@ static bool read_head(const char *word, const char *a, const char *b)
         story.options.clients = (int)strtoul(a, NULL, 10);
     else if (strcmp(word, "until") == 0)
         story.until_us = strtoull(a, NULL, 10) * 1000;
+    else if (strcmp(word, "troxies") == 0)
+        story.options.troxies = 1;
     else if (strcmp(word, "faulty") == 0)
         return set_faulty(a, b);
     else
@@ -114,6 +117,16 @@ static void request(struct world *w, uint32_t client, const char *verb, const ch
     client_submit(w, client, bytes, len, UINT64_MAX);
 }
 
+static void stock_request(struct world *w, uint32_t stock, bool put, const char *key, const char *value)
+{
+    uint8_t bytes[OP_BYTES_MAX];
+    size_t len = put ? kv_put_encode(bytes, sizeof bytes, key, 1, value, strlen(value))
+                     : kv_get_encode(bytes, sizeof bytes, key, 1);
+    CHECK(len > 0 && w->troxies && stock < w->stocks);
+    world_story(w, "stock %u: %s %s %s", stock, put ? "put" : "get", key, value);
+    troxy_submit(w, stock, bytes, len);
+}
+
 static bool hold_all(struct takeover *t, const struct item *item, replica_id to, uint32_t cell)
 {
     (void)t;
@@ -170,6 +183,10 @@ static void act(struct world *w, uint32_t number)
         request(w, a, verb, line->word[2], line->word[3]);
         return;
     }
+    if (strcmp(verb, "sput") == 0 || strcmp(verb, "sget") == 0) {
+        stock_request(w, a, verb[1] == 'p', line->word[2], line->word[3]);
+        return;
+    }
     world_story(w, "-- %s %s %s", verb, line->word[1], line->word[2]);
     if (strcmp(verb, "kill") == 0 && a < w->n)
         w->replica[a].crashed = true;
@@ -221,6 +238,7 @@ bool scenario_run(const char *path, FILE *out)
     story.options.service = SERVICE_KV;
     story.options.fast_reads = 1;
     story.options.clients = 1;
+    story.options.troxies = 0;
     story.options.attacks_per_s = 0;
     story.options.seconds = 1;
     story.options.story = out;

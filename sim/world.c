@@ -123,6 +123,12 @@ static void draw_options(struct world *w)
     w->f = faults_of(w->n);
     if (o->replicas < 0 && !o->plain_network && draws[5] % 3 == 0)
         w->n += 1 + (uint32_t)(draws[5] / 3 % 2);
+    w->troxies = o->troxies > 0 || (o->troxies < 0 && !o->plain_network && draws[4] / 240000 % 2);
+    if (w->troxies) { /* what they are there for */
+        o->service = SERVICE_KV;
+        o->fast_reads = 1;
+        o->clients = o->clients > 3 ? 3 : o->clients; /* sessions are few */
+    }
     w->pbft = o->protocol == PROTOCOL_PBFT;
     w->clients = (uint32_t)o->clients;
     w->request_timeout_us = o->plain_network ? 100000 : 60000 + draws[4] % 240000;
@@ -153,6 +159,8 @@ static void build(struct world *w)
     service_wrap(w);
     network_init(w);
     clients_init(w);
+    troxies_init(w);
+    liar_init();
     nemesis_init(w);
     for (replica_id r = 0; r < w->n; r++)
         replica_init(w, r);
@@ -161,6 +169,7 @@ static void build(struct world *w)
         replica_start(w, r);
     for (uint32_t c = 0; c < w->clients; c++)
         client_start(w, c);
+    troxies_start(w);
 }
 
 static void put_off(struct world *w, const struct due *due)
@@ -197,6 +206,9 @@ static void on_replica_due(struct world *w, const struct due *due)
     case DUE_PEER_UP:
         replica_event(w, due->a, EVENT_PEER_UP, due->b, frame);
         break;
+    case DUE_COMMIT:
+        cell_give(w, due->a, CELL_E, due->parcel, due->b);
+        break;
     case DUE_WAKE:
         cell_wake(w, due->a, due->b);
         break;
@@ -228,6 +240,13 @@ static void on_due(struct world *w, const struct due *due)
     case DUE_CLIENT_WORK:
     case DUE_CONNECTED:
         client_on_due(w, due);
+        w->result->events++;
+        break;
+    case DUE_TO_TROXY:
+    case DUE_TROXY_TIMER:
+    case DUE_TROXY_LOOK:
+    case DUE_STOCK:
+        troxy_on_due(w, due);
         w->result->events++;
         break;
     case DUE_NEMESIS:
@@ -305,6 +324,7 @@ void world_close(struct world *w)
             result->view_changes = status.view_changes;
     }
     clients_free(w);
+    troxies_free(w);
     queue_free(&w->queue);
     for (replica_id r = 0; r < REPLICAS_MAX; r++)
         replica_free(&w->replica[r]);

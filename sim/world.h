@@ -19,6 +19,7 @@
 #include "ordering/mutant.h"
 #include "preparation/preparation.h"
 #include "queue.h"
+#include "troxy/replicated.h"
 #include "random.h"
 
 enum { CELLS = 3 }; /* P, C, E: index is kind - KIND_PREPARATION */
@@ -57,6 +58,7 @@ struct sim_options {
     int fast_reads;
     int service;
     int clients;
+    int troxies; /* every replica has one, and stock clients connect to them; -1: drawn */
     double attacks_per_s;    /* take-overs of all hosts; -1: drawn */
     bool plain_network;      /* no loss, constant delay: for scenarios */
     const char *only_attack; /* by name, for tests; NULL: any */
@@ -75,6 +77,7 @@ struct sim_result {
     bool stuck;
     char text[400];
     uint64_t ops, events, faults, simulated_us, power_losses;
+    uint64_t fast_reads, read_conflicts;
     uint64_t slots, view_changes, state_transfers, attacks, rejoins, resizes;
     uint64_t trace_hash;
 };
@@ -114,6 +117,7 @@ struct replica {
     bool doomed;        /* crashes while it sends its next COMMIT */
     uint32_t unreached; /* crashed: who gets nothing more of what it had sent; a bit each */
     bool host_faulty;   /* Byzantine host */
+    uint64_t dawdles_until_us; /* see troxy.c */
     double mischief;    /* how often it interferes with a frame */
     uint64_t paused_until_us;
     uint64_t timer_set; /* counts settings */
@@ -164,6 +168,52 @@ struct sim_client {
     uint32_t bad_macs; /* replicas whose P cannot verify its MACs */
 };
 
+/* A Troxy's replicated access, in the middle of its replica. */
+#define STOCK_MAX     8u
+#define SEEN_ATTESTS  32u
+struct sim_troxy {
+    struct replicated *access;
+    struct configuration configuration; /* that it was started with */
+    void *memory;
+    size_t memory_bytes;
+    struct arena arena;
+    struct sign_key sign;
+    struct box_key box;
+    uint32_t number; /* its origin number */
+    epoch_no epoch;
+    bool faulty;
+    uint32_t incarnation; /* starts so far */
+    uint32_t replica_incarnation, life; /* of what it was started beside */
+    uint64_t timer_at_us, timer_set;
+    uint32_t said; /* bundles and questions sent */
+    struct parcel *seen[SEEN_ATTESTS]; /* by a Byzantine host around it */
+    replica_id seen_from[SEEN_ATTESTS];
+    uint32_t seens;
+};
+
+/* What a stock client waits for. */
+struct stock_op {
+    uint64_t number; /* in the ledger; 0: a read */
+    uint64_t after;  /* highest place acknowledged when it was issued */
+    bool open, must_finish;
+    uint16_t len;
+    uint8_t request[OP_BYTES_MAX];
+};
+#define STOCK_OPS 8u
+
+/* A client of some Troxy: knows no replicas, and connects to another Troxy when one fails it. */
+struct stock {
+    bool connected;
+    uint32_t troxy;
+    uint64_t place; /* of the last that it was told */
+    uint64_t next;  /* ticket */
+    uint64_t told;  /* tickets below were told */
+    struct stock_op op[STOCK_OPS];
+    uint32_t window;
+    uint64_t think_us;
+    uint64_t life; /* counts connections */
+};
+
 #define SHOWN_KEPT       8u
 #define ADMIN_CONNECTION UINT32_MAX
 
@@ -189,6 +239,11 @@ struct world {
     struct link client_link;
     struct sim_client client[CLIENTS_MAX];
     uint32_t clients;
+    bool troxies;
+    struct sim_troxy troxy[REPLICAS_MAX];
+    struct stock stock[STOCK_MAX];
+    uint32_t stocks;
+    struct dice troxy_dice;
     struct configuration configuration; /* START's: what everybody begins with */
     struct configuration known;         /* the highest that a correct E announced */
     struct sign_key platform[REPLICAS_MAX];
@@ -361,6 +416,20 @@ void client_submit(struct world *w, uint32_t client, const uint8_t *request, siz
                    uint64_t deadline_us);
 bool clients_done(const struct world *w);
 
+/* troxy.c: Troxies beside their replicas, and stock clients */
+void troxies_init(struct world *w);
+void troxies_start(struct world *w);
+void troxies_free(struct world *w);
+void troxy_on_due(struct world *w, const struct due *due);
+/* A connection of which kind: of a Troxy to a replica? */
+/* A Byzantine host keeps COMMITs from its E for a while, so that it attests what others are past; true: this one too. */
+bool troxy_host_dawdles(struct world *w, replica_id r, struct parcel *parcel, bool local);
+bool troxy_owns(const struct world *w, uint32_t connection);
+void troxy_send_to(struct world *w, replica_id from, uint32_t connection, struct parcel *parcel);
+/* Its origin number; false: none. `faulty`: whatever it says. */
+bool troxy_is_origin(const struct world *w, uint32_t origin, bool *faulty);
+void troxy_submit(struct world *w, uint32_t stock, const uint8_t *request, size_t len);
+
 /* workload.c */
 size_t workload_draw(struct world *w, uint32_t client, uint8_t *out, size_t cap);
 
@@ -376,6 +445,10 @@ void nemesis_sees(struct world *w, replica_id from, struct slice bytes);
 void nemesis_mistreat_output(struct world *w, replica_id r, uint32_t cell, struct parcel **parcel,
                              bool *drop);
 
+/* liar.c: what a faulty E attests may be of another time: called around its steps. */
+void liar_init(void);
+void liar_before_step(struct world *w, replica_id r, struct slice frame);
+void liar_after_step(struct world *w, replica_id r);
 /* liar.c: a frame as a faulty E sends it: pieces of state may have something in them that is not true. The caller's to drop. */
 struct parcel *liar_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel);
 

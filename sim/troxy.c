@@ -1,0 +1,542 @@
+/*
+ * Troxies and stock clients. Each replica has a Troxy: the real access (trusted/troxy/replicated.c), an origin like any client, in the
+ * middle of its replica's host, who may do to its frames what hosts do. Stock clients know no replicas: they connect to a Troxy, have
+ * a few operations under way, and go to another when it fails them. Reads have no number before them, so that they are the same
+ * request to whoever asks; what they are told must be right at some place since they asked, connections in their order.
+ *
+ * Connections to replicas count incarnations like those of clients, above the clients' indices.
+ */
+#include <sys/mman.h>
+
+#include "kv/kv_codec.h"
+#include "world.h"
+
+#define FIRST        (CLIENTS_MAX - REPLICAS_MAX)
+#define LINK(t, inc) ((inc)*CLIENTS_MAX + FIRST + (t))
+#define LOOK_US      40000u
+#define DEADLINE_US  2000000u
+
+static_assert(FIRST > 12, "clients have the lower indices");
+
+/* --- to and from replicas ------------------------------------------------------------------------------------------------ */
+
+/* A host that does what it likes with its Troxy's frames; it has to stop when all heal. */
+static bool host_is_evil(const struct world *w, uint32_t t)
+{
+    return w->replica[t].host_faulty && !w->healing && !w->options.plain_network;
+}
+
+static void deliver(struct world *w, uint32_t t, replica_id from, uint64_t delay_us, struct parcel *parcel)
+{
+    world_later(w, delay_us, DUE_TO_TROXY, t, from, w->troxy[t].incarnation, parcel_hold(parcel));
+}
+
+bool troxy_host_dawdles(struct world *w, replica_id r, struct parcel *parcel, bool local)
+{
+    struct replica *replica = &w->replica[r];
+    struct dice *d = &w->troxy_dice;
+    if (!w->troxies || !host_is_evil(w, r) || parcel->data[1] != FRAME_COMMIT)
+        return false;
+    if (replica->dawdles_until_us <= w->now_us) {
+        if (!dice_chance(d, 0.02))
+            return false;
+        replica->dawdles_until_us = w->now_us + dice_between(d, 20000, 400000);
+        world_fault(w);
+    }
+    world_later(w, replica->dawdles_until_us - w->now_us, DUE_COMMIT, r, local, 0, parcel_hold(parcel));
+    return true;
+}
+
+/* Answers of earlier come again, from as many replicas as it takes. */
+static void answers_of_before(struct world *w, uint32_t t)
+{
+    struct sim_troxy *troxy = &w->troxy[t];
+    uint32_t kept = troxy->seens < SEEN_ATTESTS ? troxy->seens : SEEN_ATTESTS;
+    for (uint32_t i = 0; i < kept; i++)
+        deliver(w, t, troxy->seen_from[i], 50 + i, troxy->seen[i]);
+    world_fault(w);
+}
+
+static uint64_t link_delay(struct world *w, uint32_t t, replica_id r)
+{
+    if (r == t)
+        return 20;
+    return w->client_link.delay_us +
+           (w->client_link.jitter_us ? dice_below(&w->troxy_dice, (uint32_t)w->client_link.jitter_us) : 0);
+}
+
+static void to_replica(struct world *w, uint32_t t, replica_id r, struct parcel *parcel)
+{
+    struct dice *d = &w->troxy_dice;
+    uint64_t delay = link_delay(w, t, r);
+    if (r != t && w->client_link.loss > 0 && dice_chance(d, w->client_link.loss)) {
+        world_fault(w);
+        return;
+    }
+    if (host_is_evil(w, t) && dice_chance(d, 0.1)) {
+        world_fault(w);
+        if (dice_chance(d, 0.3))
+            return;
+        delay += dice_below(d, 300000);
+    }
+    world_later(w, delay, DUE_FROM_CLIENT, r, LINK(t, w->troxy[t].incarnation), 0, parcel_hold(parcel));
+}
+
+/* One that is faulty itself: bundles that not all can verify. */
+static void spoil(struct world *w, struct sim_troxy *troxy, struct parcel *parcel)
+{
+    struct frame frame;
+    if (!troxy->faulty || !dice_chance(&w->troxy_dice, 0.1) ||
+        !frame_decode(parcel->data, parcel->len, &frame) || frame.auth.len == 0)
+        return;
+    parcel
+        ->data[FRAME_HEADER_BYTES + frame.body.len + dice_below(&w->troxy_dice, (uint32_t)frame.auth.len)] ^=
+        1;
+    world_fault(w);
+}
+
+static void on_send(void *context, replica_id replica, const struct slice *parts, unsigned count)
+{
+    struct sim_troxy *troxy = context;
+    struct world *w = world_current;
+    uint32_t t = (uint32_t)(troxy - w->troxy);
+    struct parcel *parcel = parcel_new(parts, count);
+    bool asks = parcel->data[1] == FRAME_ASK_ATTEST;
+    spoil(w, troxy, parcel);
+    troxy->said++;
+    if (w->options.story && asks)
+        world_story(w, "troxy %u asks r%u", t, replica);
+    if (asks && host_is_evil(w, t) && dice_chance(&w->troxy_dice, 0.3))
+        answers_of_before(w, t);
+    for (replica_id r = 0; r < w->n; r++)
+        if (replica == CLIENT_TO_ALL || replica == r)
+            to_replica(w, t, r, parcel);
+    parcel_drop(parcel);
+}
+
+bool troxy_owns(const struct world *w, uint32_t connection)
+{
+    return w->troxies && connection != ADMIN_CONNECTION && connection % CLIENTS_MAX >= FIRST;
+}
+
+static void note(struct sim_troxy *troxy, replica_id from, struct parcel *parcel)
+{
+    uint32_t at = troxy->seens++ % SEEN_ATTESTS;
+    parcel_drop(troxy->seen[at]);
+    troxy->seen[at] = parcel_hold(parcel);
+    troxy->seen_from[at] = from;
+}
+
+void troxy_send_to(struct world *w, replica_id from, uint32_t connection, struct parcel *parcel)
+{
+    uint32_t t = connection % CLIENTS_MAX - FIRST;
+    struct dice *d = &w->troxy_dice;
+    uint64_t delay = link_delay(w, t, from);
+    bool attest = parcel->data[1] == FRAME_ATTEST;
+    if (t >= w->n || connection != LINK(t, w->troxy[t].incarnation))
+        return;
+    if (from != t && w->client_link.loss > 0 && dice_chance(d, w->client_link.loss)) {
+        world_fault(w);
+        return;
+    }
+    if (attest)
+        note(&w->troxy[t], from, parcel);
+    if (host_is_evil(w, t) && dice_chance(d, attest ? 0.4 : 0.1)) {
+        world_fault(w);
+        uint32_t what = dice_below(d, 4);
+        if (what == 0)
+            return;
+        if (what == 1)
+            delay += dice_below(d, 300000);
+        for (uint32_t i = 0; what == 2 && i < 3; i++)
+            deliver(w, t, from, delay + i, parcel);
+        if (what == 3) {
+            struct parcel *bad = parcel_of(parcel_slice(parcel));
+            bad->data[dice_below(d, (uint32_t)bad->len)] ^= (uint8_t)(1u << dice_below(d, 8));
+            deliver(w, t, from, delay, bad);
+            parcel_drop(bad);
+        }
+    }
+    deliver(w, t, from, delay, parcel);
+}
+
+bool troxy_is_origin(const struct world *w, uint32_t origin, bool *faulty)
+{
+    for (uint32_t t = 0; w->troxies && t < REPLICAS_MAX; t++)
+        if (w->troxy[t].number == origin) {
+            *faulty = w->troxy[t].faulty;
+            return true;
+        }
+    return false;
+}
+
+/* --- stock clients -------------------------------------------------------------------------------------------------------- */
+
+static void stock_connect(struct world *w, uint32_t s)
+{
+    struct stock *stock = &w->stock[s];
+    uint32_t first = dice_below(&w->troxy_dice, w->n);
+    stock->life++;
+    stock->connected = false;
+    for (uint32_t i = 0; i < w->n && !stock->connected; i++) {
+        stock->troxy = (first + i) % w->n;
+        stock->connected = w->troxy[stock->troxy].access != NULL;
+    }
+    memset(stock->op, 0, sizeof stock->op);
+    stock->next = stock->told = 0;
+    stock->place = 0;
+}
+
+/* Whatever it waits for is lost to it. */
+static void stock_leave(struct world *w, uint32_t s)
+{
+    struct stock *stock = &w->stock[s];
+    struct replicated *access = w->troxy[stock->troxy].access;
+    if (!stock->connected)
+        return;
+    stock->connected = false;
+    if (access)
+        replicated_access(access).forget(access, s);
+    for (uint32_t i = 0; i < STOCK_OPS; i++) {
+        struct stock_op *op = &stock->op[i];
+        if (!op->open)
+            continue;
+        op->open = false;
+        w->ledger.must_finish -= op->must_finish && !op->number;
+        if (op->number)
+            ledger_outcome(w, op->number, &(struct redoubt_outcome){.kind = REDOUBT_UNKNOWN});
+    }
+}
+
+static uint64_t later_of(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Checked against the order, and against what the same connection was told before. */
+static void told_committed(struct world *w, uint32_t s, struct stock_op *op,
+                           const struct redoubt_outcome *outcome)
+{
+    struct stock *stock = &w->stock[s];
+    if (!op->number) {
+        stock->place = ledger_read(w, s, later_of(op->after, stock->place), op->request, op->len, outcome);
+        return;
+    }
+    ledger_outcome(w, op->number, outcome);
+    uint64_t place = ledger_place(w, op->number);
+    if (place <= stock->place)
+        world_violation(w, "stock client %u: operation %llu took effect before one before it", s,
+                        (unsigned long long)op->number);
+    stock->place = place;
+}
+
+static void on_done(void *context, uint32_t connection, uint64_t ticket,
+                    const struct redoubt_outcome *outcome)
+{
+    struct sim_troxy *troxy = context;
+    struct world *w = world_current;
+    struct stock *stock = &w->stock[connection];
+    struct stock_op *op = &stock->op[ticket % STOCK_OPS];
+    if (!stock->connected || &w->troxy[stock->troxy] != troxy || !op->open)
+        world_violation(w, "an outcome for stock client %u that it does not wait for", connection);
+    if (ticket != stock->told)
+        world_violation(w, "stock client %u was told outcome %llu, not the next", connection,
+                        (unsigned long long)ticket);
+    stock->told++;
+    op->open = false;
+    w->ledger.must_finish -= op->must_finish && !op->number;
+    world_story(w, "stock %u: %s%s", connection, op->number ? "write" : "read",
+                outcome->kind == REDOUBT_COMMITTED ? "" : " lost");
+    if (troxy->faulty) {
+        if (op->number)
+            ledger_outcome(w, op->number, &(struct redoubt_outcome){.kind = REDOUBT_UNKNOWN});
+        return;
+    }
+    if (outcome->kind == REDOUBT_COMMITTED)
+        told_committed(w, connection, op, outcome);
+    else if (op->number)
+        ledger_outcome(w, op->number, outcome);
+    if (outcome->kind != REDOUBT_COMMITTED) /* its front closes such a connection: it goes to another */
+        world_later(w, 1, DUE_STOCK, connection, 1, stock->life, NULL);
+}
+
+static void arm(struct world *w, uint32_t t)
+{
+    struct sim_troxy *troxy = &w->troxy[t];
+    uint64_t at = replicated_next_timer(troxy->access);
+    if (at == troxy->timer_at_us)
+        return;
+    troxy->timer_at_us = at;
+    troxy->timer_set++;
+    if (at != UINT64_MAX)
+        world_later(w, at > w->now_us ? at - w->now_us : 1, DUE_TROXY_TIMER, t, 0, troxy->timer_set, NULL);
+}
+
+static void settle(struct world *w, uint32_t t)
+{
+    struct sim_troxy *troxy = &w->troxy[t];
+    if (!troxy->access)
+        return;
+    replicated_flush(troxy->access, w->now_us);
+    replicated_validate(troxy->access);
+    arm(w, t);
+}
+
+void troxy_submit(struct world *w, uint32_t s, const uint8_t *request, size_t len)
+{
+    struct stock *stock = &w->stock[s];
+    struct sim_troxy *troxy = &w->troxy[stock->troxy];
+    struct stock_op *op = &stock->op[stock->next % STOCK_OPS];
+    bool reads = model_get_key(request, len) != 0;
+    CHECK(stock->connected && !op->open && len <= OP_BYTES_MAX);
+    *op = (struct stock_op){.open = true,
+                            .after = w->ledger.acknowledged_place,
+                            .must_finish = w->healing && !troxy->faulty,
+                            .len = (uint16_t)len};
+    memcpy(op->request, request, len);
+    if (!reads)
+        op->number = ledger_issue_as(w, 100 + s, troxy->number, request, len, op->must_finish);
+    else
+        w->ledger.must_finish += op->must_finish;
+    uint64_t prefix = troxy->faulty ? 0 : op->number;
+    const struct slice parts[2] = {{(const uint8_t *)&prefix, 8}, {request, len}};
+    uint64_t deadline = op->must_finish ? UINT64_MAX : w->now_us + DEADLINE_US;
+    struct access access = replicated_access(troxy->access);
+    CHECK(access.submit(access.self, s, stock->next++, parts, 2, deadline, w->now_us) == 0);
+    if (w->on_script)
+        settle(w, stock->troxy);
+}
+
+/* Mostly few keys, so that what one writes another has read. */
+static size_t draw(struct world *w, uint32_t s, uint8_t *out, size_t cap)
+{
+    struct dice *d = &w->troxy_dice;
+    static const char hot[] = "aabbckl";
+    char key = dice_chance(d, 0.8) ? hot[dice_below(d, 7)] : (char)('a' + dice_below(d, MODEL_KEYS));
+    char value[40];
+    int len = snprintf(value, sizeof value, "CONFIDENTIAL-s%u-%llu", s, (unsigned long long)w->ledger.ops);
+    struct kv_maybe mine = {true, {(const uint8_t *)value, (size_t)len}}, none = {false, {NULL, 0}};
+    if (dice_chance(d, 0.75))
+        return kv_get_encode(out, cap, &key, 1);
+    switch (dice_below(d, 4)) {
+    case 0:
+        return kv_increment_encode(out, cap, &key, 1, 1);
+    case 1:
+        return kv_cas_encode(out, cap, &key, 1, none, mine);
+    case 2:
+        return kv_delete_encode(out, cap, &key, 1);
+    default:
+        return kv_put_encode(out, cap, &key, 1, value, (size_t)len);
+    }
+}
+
+static void stock_work(struct world *w, uint32_t s)
+{
+    struct stock *stock = &w->stock[s];
+    struct dice *d = &w->troxy_dice;
+    if (!stock->connected)
+        stock_connect(w, s);
+    else if (!w->healing && dice_chance(d, 0.01))
+        stock_leave(w, s); /* as clients do */
+    while (stock->connected && w->now_us < w->end_at_us && stock->next - stock->told < stock->window) {
+        uint8_t request[OP_BYTES_MAX];
+        size_t len = draw(w, s, request, sizeof request);
+        CHECK(len > 0);
+        troxy_submit(w, s, request, len);
+    }
+    world_later(w, 1 + dice_u64(d) % (2 * stock->think_us), DUE_STOCK, s, 0, 0, NULL);
+    if (stock->connected)
+        settle(w, stock->troxy);
+}
+
+/* --- Troxies come and go with their replicas ------------------------------------------------------------------------------- */
+
+static void start(struct world *w, uint32_t t)
+{
+    struct sim_troxy *troxy = &w->troxy[t];
+    troxy->configuration = w->configuration;
+    struct replicated_config config = {.configuration = &troxy->configuration,
+                                       .origin = troxy->number,
+                                       .epoch = troxy->epoch++,
+                                       .sign = &troxy->sign,
+                                       .box = &troxy->box,
+                                       .replica = t,
+                                       .service = &w->service,
+                                       .wire = {troxy, on_send},
+                                       .done = on_done,
+                                       .context = troxy};
+    replicated_options_init(&config.options);
+    config.options.connections_max = STOCK_MAX;
+    config.options.operations_max = STOCK_MAX * STOCK_OPS;
+    config.options.connection_operations_max = STOCK_OPS;
+    config.options.bytes_max = 64 * 1024;
+    config.options.cache_bytes = 16 * 1024;
+    config.options.attest_us = 4 * w->client_link.delay_us + 4000;
+    config.options.sick_us = 300000;
+    config.options.core.retry_us = w->request_timeout_us / 2;
+    config.options.core.bundle_ops_max = 16;
+    config.options.core.queue_max_bytes = 64 * 1024;
+    config.options.adaptive.off_percent = 90; /* so that there are fast reads in spite of conflicts */
+    config.options.adaptive.on_percent = 60;
+    config.options.adaptive.probe_every = 4;
+    troxy->memory_bytes = replicated_arena_bytes(&config.options);
+    troxy->memory = mmap(NULL, troxy->memory_bytes, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(troxy->memory != MAP_FAILED);
+    arena_init(&troxy->arena, troxy->memory, troxy->memory_bytes);
+    troxy->incarnation++;
+    troxy->timer_at_us = UINT64_MAX;
+    troxy->replica_incarnation = w->replica[t].incarnation;
+    troxy->life = w->life;
+    troxy->access = replicated_new(&troxy->arena, &config);
+    CHECK(troxy->access != NULL);
+    for (replica_id r = 0; r < w->n; r++)
+        replicated_on_connected(troxy->access, r, w->now_us);
+}
+
+static void stop(struct world *w, uint32_t t)
+{
+    struct sim_troxy *troxy = &w->troxy[t];
+    struct replicated_counters counters;
+    if (!troxy->access)
+        return;
+    for (uint32_t s = 0; s < w->stocks; s++)
+        if (w->stock[s].connected && w->stock[s].troxy == t)
+            stock_leave(w, s);
+    replicated_counters(troxy->access, &counters);
+    w->result->fast_reads += counters.fast;
+    w->result->read_conflicts += counters.conflicts;
+    replicated_close(troxy->access, w->now_us);
+    munmap(troxy->memory, troxy->memory_bytes);
+    troxy->access = NULL;
+    for (replica_id r = 0; r < w->n; r++)
+        world_later(w, 500, DUE_CLIENT_GONE, r, LINK(t, troxy->incarnation), 0, NULL);
+}
+
+/* Too many sessions: replicas closed this one for good. */
+static bool evicted(const struct world *w, uint32_t t)
+{
+    const struct sim_troxy *troxy = &w->troxy[t];
+    for (replica_id r = 0; r < w->n; r++) {
+        const struct execution *e = w->replica[r].cell[CELL_E].state;
+        const struct origin_record *record = &e->origin[troxy->number];
+        if (!world_is_faulty(w, r, CELL_E) && !record->open && record->epoch >= troxy->epoch - 1)
+            return true;
+    }
+    return false;
+}
+
+static void look(struct world *w, uint32_t t)
+{
+    struct sim_troxy *troxy = &w->troxy[t];
+    bool up = t < w->n && !w->replica[t].crashed;
+    bool same = troxy->replica_incarnation == w->replica[t].incarnation && troxy->life == w->life;
+    if (troxy->access && (!up || !same || evicted(w, t)))
+        stop(w, t);
+    else if (!troxy->access && up)
+        start(w, t);
+    world_later(w, LOOK_US, DUE_TROXY_LOOK, t, 0, 0, NULL);
+}
+
+void troxies_init(struct world *w)
+{
+    w->troxy_dice = dice_from(w->options.seed, 10);
+    if (!w->troxies)
+        return;
+    for (uint32_t t = 0; t < REPLICAS_MAX; t++) {
+        struct sim_troxy *troxy = &w->troxy[t];
+        troxy->number = w->clients + 1 + t;
+        troxy->epoch = 1 + dice_below(&w->troxy_dice, 100);
+        sign_keypair(&troxy->sign);
+        box_keypair(&troxy->box);
+    }
+    bool byzantine = w->options.faults & FAULTS_BYZANTINE && !w->options.plain_network;
+    for (uint32_t i = 0; byzantine && i < w->f && dice_chance(&w->troxy_dice, 0.4); i++)
+        w->troxy[dice_below(&w->troxy_dice, w->n)].faulty = true;
+    w->stocks = w->options.plain_network ? 2 : 3 + dice_below(&w->troxy_dice, STOCK_MAX - 2);
+    for (uint32_t s = 0; s < w->stocks; s++) {
+        w->stock[s].window = 1 + dice_below(&w->troxy_dice, STOCK_OPS);
+        w->stock[s].think_us = 5000 + dice_below(&w->troxy_dice, 100000);
+    }
+}
+
+void troxies_start(struct world *w)
+{
+    for (uint32_t t = 0; w->troxies && t < REPLICAS_MAX; t++) {
+        if (t < w->n)
+            start(w, t);
+        if (!w->options.plain_network)
+            world_later(w, LOOK_US + t, DUE_TROXY_LOOK, t, 0, 0, NULL);
+    }
+    for (uint32_t s = 0; s < w->stocks; s++) {
+        if (!w->options.plain_network) {
+            world_later(w, 1 + dice_below(&w->troxy_dice, 20000), DUE_STOCK, s, 0, 0, NULL);
+            continue;
+        }
+        stock_connect(w, s); /* a story: it says what happens */
+        w->stock[s].troxy = s;
+        w->stock[s].window = STOCK_OPS;
+    }
+}
+
+void troxies_free(struct world *w)
+{
+    for (uint32_t t = 0; t < REPLICAS_MAX; t++) {
+        struct sim_troxy *troxy = &w->troxy[t];
+        for (uint32_t i = 0; i < SEEN_ATTESTS; i++)
+            parcel_drop(troxy->seen[i]);
+        if (!troxy->access)
+            continue;
+        struct replicated_counters counters;
+        replicated_counters(troxy->access, &counters);
+        w->result->fast_reads += counters.fast;
+        w->result->read_conflicts += counters.conflicts;
+        for (uint32_t s = 0; s < w->stocks; s++) /* the ledger is closed */
+            replicated_access(troxy->access).forget(troxy->access, s);
+        replicated_close(troxy->access, w->now_us);
+        munmap(troxy->memory, troxy->memory_bytes);
+        troxy->access = NULL;
+    }
+}
+
+static bool is_paused(const struct world *w, uint32_t t)
+{
+    return t < w->n && w->replica[t].paused_until_us > w->now_us;
+}
+
+void troxy_on_due(struct world *w, const struct due *due)
+{
+    uint32_t i = due->a;
+    if (due->kind == DUE_STOCK && due->b == 1) {
+        if (due->x == w->stock[i].life)
+            stock_leave(w, i);
+        return;
+    }
+    if (due->kind == DUE_STOCK) {
+        stock_work(w, i);
+        return;
+    }
+    if (due->kind == DUE_TROXY_LOOK) {
+        look(w, i);
+        return;
+    }
+    struct sim_troxy *troxy = &w->troxy[i];
+    if (is_paused(w, i)) {
+        struct due later = *due;
+        later.at_us = w->replica[i].paused_until_us + 1;
+        if (due->parcel)
+            parcel_hold(due->parcel);
+        queue_add(&w->queue, &later);
+        return;
+    }
+    if (!troxy->access || w->replica[i].crashed)
+        return;
+    if (due->kind == DUE_TO_TROXY && due->x == troxy->incarnation) {
+        (void)replicated_on_frame(troxy->access, due->b, due->parcel->data, due->parcel->len, w->now_us);
+        settle(w, i);
+    } else if (due->kind == DUE_TROXY_TIMER && due->x == troxy->timer_set) {
+        troxy->timer_at_us = UINT64_MAX;
+        replicated_on_timer(troxy->access, w->now_us);
+        settle(w, i);
+    }
+}
