@@ -247,6 +247,16 @@ static void leaves_of_all_types_move(void **unused)
         }
     }
     fake_sink_free(&sink);
+    uint64_t leaves_before = kv->leaf_count(w->state), collections = w->store->collections;
+    assert_line(w, "flushall", "OK"); /* and touches what it empties */
+    kv_store_validate(w->store);
+    assert_int_equal(w->store->keys, 0);
+    assert_int_equal(w->store->used, 0);
+    assert_int_equal(w->store->collections, collections);
+    assert_int_equal(kv->leaf_count(w->state), leaves_before);
+    assert_line(w, "rpush l4 1", "1");
+    assert_true(copy_state(w, other));
+    assert_true(leaves_equal(w, other));
     world_free(w);
     world_free(other);
 }
