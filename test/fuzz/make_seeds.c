@@ -112,6 +112,24 @@ static void write_front(struct cluster *c)
 #undef FRONT
 }
 
+/* A question and its answer, sealed under a key that nobody has. */
+static void write_attestations(struct cluster *c)
+{
+    static const struct secret_key key = {{1}};
+    static const uint8_t question[] = {1, 7, 0, 0, 0}, version[8] = {9};
+    uint8_t bytes[256];
+    struct sender origin = {.kind = KIND_ORIGIN, .id = 1, .epoch = 7}, e = {.kind = KIND_EXECUTION, .id = 2, .epoch = 1};
+    struct slice ask = cluster_body(c, ask_attest, &(struct ask_attest){.replica = 2, .nonce = 3});
+    struct slice answer = cluster_body(
+        c, attest, &(struct attest){.origin = 1, .epoch = 7, .nonce = 3, .configuration = 1, .counter = 5});
+    size_t len = auth_encode_sealed(bytes, sizeof bytes, FRAME_ASK_ATTEST, &origin, &key, 3, ask,
+                                    (struct slice){question, sizeof question});
+    write_frame((struct slice){bytes, len});
+    len = auth_encode_sealed(bytes, sizeof bytes, FRAME_ATTEST, &e, &key, 5, answer,
+                             (struct slice){version, sizeof version});
+    write_frame((struct slice){bytes, len});
+}
+
 /* A request and its answers; a piece of state to begin with, and a START that names one. */
 static void write_backups(void)
 {
@@ -184,6 +202,7 @@ int main(int argc, char **argv)
     write_frame(cluster_local(newborn, FRAME_SIGN_WANTED, wanted, (struct slice){NULL, 0}));
     write_local(newborn);
     write_front(newborn);
+    write_attestations(newborn);
     cluster_free(newborn);
     write_backups();
     write_reconfig(KIND_PREPARATION, KIND_EXECUTION, false);

@@ -145,11 +145,11 @@ static struct slice question_of(const char *key)
 
 static struct slice ask_frame(origin_id origin, replica_id r, struct slice questions)
 {
-    uint8_t bytes[1024];
+    uint8_t bytes[4096];
     struct secret_key key = cluster_attest_key(c, origin, r);
-    struct slice body = cluster_body(c, ask_attest, &(struct ask_attest){r, ++nonce, questions});
-    size_t len = auth_encode_keyed(bytes, sizeof bytes, FRAME_ASK_ATTEST, &c->origin[origin].auth.self,
-                                   &c->id, &key, body);
+    struct slice body = cluster_body(c, ask_attest, &(struct ask_attest){r, ++nonce});
+    size_t len = auth_encode_sealed(bytes, sizeof bytes, FRAME_ASK_ATTEST, &c->origin[origin].auth.self, &key,
+                                    nonce, body, questions);
     assert_true(len > 0);
     return cluster_copy(c, bytes, len);
 }
@@ -159,19 +159,27 @@ static enum verdict ask(replica_id r, const char *key)
     return cluster_give(c, E, r, ask_frame(0, r, question_of(key)));
 }
 
+static bool answer_open(const struct frame *frame, replica_id r, struct attest *attest, uint8_t *room,
+                        struct slice *versions)
+{
+    struct secret_key key = cluster_attest_key(c, 0, r);
+    return attest_check(frame, attest) == VERDICT_ACCEPT &&
+           auth_open_sealed(frame, &key, attest->counter, room, versions);
+}
+
 static version_no attested(replica_id r, unsigned question)
 {
     struct attest attest;
+    struct slice versions;
+    uint8_t room[8 * QUESTIONS_MAX];
     const struct sent *sent = cluster_last(c, E, r, FRAME_ATTEST);
-    struct secret_key key = cluster_attest_key(c, 0, r);
     assert_non_null(sent);
-    assert_verdict(attest_check(&sent->frame, &attest), ACCEPT);
-    assert_true(auth_check_keyed(&sent->frame, &c->id, &key));
+    assert_true(answer_open(&sent->frame, r, &attest, room, &versions));
     assert_int_equal(attest.origin, 0);
     assert_int_equal(attest.nonce, nonce);
     assert_int_equal(attest.configuration, c->configuration.number);
-    assert_true(question < attest.versions.len / 8);
-    struct reader reader = reader_of(attest.versions.data + 8 * (size_t)question, 8);
+    assert_true(question < versions.len / 8);
+    struct reader reader = reader_of(versions.data + 8 * (size_t)question, 8);
     return get_u64(&reader);
 }
 
@@ -413,29 +421,47 @@ static void every_byte_of_a_question_is_authenticated(void **state)
     assert_verdict(cluster_give(c, E, 1, frame), ACCEPT);
 }
 
-/* An answer is not taken for a question, nor one E's for another's. */
+/* An answer is not taken for a question, nor one E's for another's; and one to a question that comes twice is another one. */
 static void every_byte_of_an_answer_is_authenticated(void **state)
 {
     (void)state;
+    struct attest attest, again;
+    struct slice versions;
+    uint8_t room[64];
     put("a", "1");
-    assert_verdict(ask(1, "a"), ACCEPT);
+    struct slice question = ask_frame(0, 1, question_of("a"));
+    assert_verdict(cluster_give(c, E, 1, question), ACCEPT);
     const struct sent *sent = cluster_last(c, E, 1, FRAME_ATTEST);
-    struct secret_key key = cluster_attest_key(c, 0, 1), other = cluster_attest_key(c, 0, 2);
-    struct slice whole = sent_slice(sent);
-    assert_false(auth_check_keyed(&sent->frame, &c->id, &other));
+    assert_false(answer_open(&sent->frame, 2, &attest, room, &versions));
+    assert_true(answer_open(&sent->frame, 1, &attest, room, &versions));
+    struct slice whole = cluster_copy(c, sent->data, sent->len);
     for (size_t i = 0; i < whole.len; i++) {
         struct frame frame;
-        struct attest attest;
+        struct attest m;
         uint8_t *changed = malloc(whole.len);
         memcpy(changed, whole.data, whole.len);
         changed[i] ^= 1;
         bool good = frame_decode(changed, whole.len, &frame) && frame.type == FRAME_ATTEST &&
-                    attest_check(&frame, &attest) == VERDICT_ACCEPT && auth_check_keyed(&frame, &c->id, &key);
+                    answer_open(&frame, 1, &m, room, &versions);
         free(changed);
-        if (good)
-            print_error("byte %zu\n", i);
         assert_false(good);
     }
+    assert_verdict(cluster_give(c, E, 1, question), ACCEPT);
+    assert_true(answer_open(&cluster_last(c, E, 1, FRAME_ATTEST)->frame, 1, &again, room, &versions));
+    assert_int_not_equal(attest.counter, again.counter);
+}
+
+/* Which cells are asked about, and how they are, is in no frame that a host sees. */
+static void hosts_do_not_see_what_is_read(void **state)
+{
+    (void)state;
+    put("a", "1");
+    struct slice question = question_of("a"), frame = ask_frame(0, 1, question);
+    version_no version = now(0);
+    assert_verdict(cluster_give(c, E, 1, frame), ACCEPT);
+    const struct sent *sent = cluster_last(c, E, 1, FRAME_ATTEST);
+    assert_null(memmem(frame.data, frame.len, question.data + 1, 4));
+    assert_null(memmem(sent->data, sent->len, &version, sizeof version));
 }
 
 static void malformed_questions_are_refused(void **state)
@@ -548,6 +574,7 @@ int main(void)
         WITH(nobody_without_a_session_is_told, setup),
         WITH(every_byte_of_a_question_is_authenticated, setup),
         WITH(every_byte_of_an_answer_is_authenticated, setup),
+        WITH(hosts_do_not_see_what_is_read, setup),
         WITH(malformed_questions_are_refused, setup),
         WITH(no_more_than_what_counts_is_attested, setup),
         WITH(nothing_is_attested_where_reads_are_ordered, setup_reads_ordered),

@@ -369,21 +369,31 @@ static void fewer_than_the_quorum_are_not_enough(void **state)
 }
 
 /* As E with these keys would say it. */
+static void forge_all(replica_id from, uint64_t nonce, configuration_no number, const uint64_t *versions,
+                      unsigned count, const struct secret_key *other_key)
+{
+    static uint64_t counter = 1ull << 40;
+    uint8_t bytes[512], body[64], plain[64];
+    struct writer v = writer_to(plain, sizeof plain), w = writer_to(body, sizeof body);
+    struct secret_key shared, key;
+    for (unsigned i = 0; i < count; i++)
+        put_u64(&v, versions[i]);
+    attest_put(&w, &(struct attest){0, 7, nonce, number, ++counter});
+    assert_true(box_agree(&shared, &replicated_core(t.r)->session, cluster_e(t.c, from)->auth.box.public));
+    key_derive(&key, &shared, "redoubt attest", t.c->id.bytes, sizeof t.c->id.bytes);
+    size_t len = auth_encode_sealed(bytes, sizeof bytes, FRAME_ATTEST, &cluster_e(t.c, from)->auth.self,
+                                    other_key ? other_key : &key, counter, (struct slice){body, w.len},
+                                    (struct slice){plain, v.len});
+    assert_true(len > 0);
+    (void)replicated_on_frame(t.r, from, bytes, len, t.now);
+    replicated_validate(t.r);
+}
+
 static void forge(replica_id from, uint64_t nonce, configuration_no number, uint64_t version, unsigned count,
                   const struct secret_key *other_key)
 {
-    uint8_t bytes[512], body[256], versions[64];
-    struct writer v = writer_to(versions, sizeof versions), w = writer_to(body, sizeof body);
-    struct secret_key shared, key;
-    for (unsigned i = 0; i < count; i++)
-        put_u64(&v, version);
-    attest_put(&w, &(struct attest){0, 7, nonce, number, {versions, v.len}});
-    assert_true(box_agree(&shared, &replicated_core(t.r)->session, cluster_e(t.c, from)->auth.box.public));
-    key_derive(&key, &shared, "redoubt attest", t.c->id.bytes, sizeof t.c->id.bytes);
-    size_t len = auth_encode_keyed(bytes, sizeof bytes, FRAME_ATTEST, &cluster_e(t.c, from)->auth.self,
-                                   &t.c->id, other_key ? other_key : &key, (struct slice){body, w.len});
-    (void)replicated_on_frame(t.r, from, bytes, len, t.now);
-    replicated_validate(t.r);
+    const uint64_t versions[] = {version, version};
+    forge_all(from, nonce, number, versions, count, other_key);
 }
 
 static uint64_t nonce_asked(unsigned index)
@@ -625,22 +635,9 @@ static void reads_behind_one_that_falls_back_are_asked_anew(void **state)
     another_writes("b", "2");
     /* The first round's answers about b are forged: as if all three had answered before b was written. */
     uint64_t nonce = nonce_asked(0);
-    uint8_t bytes[512], body[256], versions[16];
-    for (unsigned i = 0; i < 3; i++) {
-        struct writer v = writer_to(versions, sizeof versions), w = writer_to(body, sizeof body);
-        struct secret_key shared, key;
-        replica_id from = t.asked[i].replica;
-        put_u64(&v, 77);
-        put_u64(&v, version_of(3, 0));
-        attest_put(&w, &(struct attest){0, 7, nonce, 1, {versions, v.len}});
-        assert_true(
-            box_agree(&shared, &replicated_core(t.r)->session, cluster_e(t.c, from)->auth.box.public));
-        key_derive(&key, &shared, "redoubt attest", t.c->id.bytes, sizeof t.c->id.bytes);
-        size_t len = auth_encode_keyed(bytes, sizeof bytes, FRAME_ATTEST, &cluster_e(t.c, from)->auth.self,
-                                       &t.c->id, &key, (struct slice){body, w.len});
-        (void)replicated_on_frame(t.r, from, bytes, len, t.now);
-        replicated_validate(t.r);
-    }
+    const uint64_t versions[] = {77, version_of(3, 0)};
+    for (unsigned i = 0; i < 3; i++)
+        forge_all(t.asked[i].replica, nonce, 1, versions, 2, NULL);
     t.askeds = 0;
     assert_int_equal(t.tolds, 0);
     settle();

@@ -15,11 +15,12 @@ static bool may_attest(const struct execution *e)
     return execution_counts(e) && !state_unusable(e) && e->executed >= exec_stable_slot(e);
 }
 
-static void emit(struct execution *e, origin_id origin, const struct ask_attest *ask, struct outbox *out)
+static void emit(struct execution *e, origin_id origin, const struct ask_attest *ask, struct slice questions,
+                 struct outbox *out)
 {
     const struct origin_record *record = &e->origin[origin];
-    struct reader r = reader_of(ask->questions.data, ask->questions.len);
-    uint8_t versions[8 * QUESTIONS_MAX], body[sizeof versions + 64];
+    struct reader r = reader_of(questions.data, questions.len);
+    uint8_t versions[8 * QUESTIONS_MAX], body[64];
     struct writer v = writer_to(versions, sizeof versions), w = writer_to(body, sizeof body);
     uint32_t cells[REDOUBT_KEYS_MAX], count;
     while (question_next(&r, cells, &count))
@@ -28,12 +29,13 @@ static void emit(struct execution *e, origin_id origin, const struct ask_attest 
                                     .epoch = record->epoch,
                                     .nonce = ask->nonce,
                                     .configuration = execution_told_number(e),
-                                    .versions = {versions, v.len}});
+                                    .counter = ++e->reply_counter});
     CHECK(!v.bad && !w.bad);
-    size_t cap = FRAME_HEADER_BYTES + w.len + MAC_BYTES;
+    size_t cap = FRAME_HEADER_BYTES + w.len + v.len + AEAD_TAG_BYTES;
     uint8_t *to = outbox_reserve(out, cap);
-    size_t len = auth_encode_keyed(to, cap, FRAME_ATTEST, &e->auth.self, &e->auth.cluster,
-                                   &record->attest_key, (struct slice){body, w.len});
+    size_t len =
+        auth_encode_sealed(to, cap, FRAME_ATTEST, &e->auth.self, &record->attest_key, e->reply_counter,
+                           (struct slice){body, w.len}, (struct slice){versions, v.len});
     CHECK(len == cap);
     outbox_commit(out, len);
 }
@@ -41,6 +43,7 @@ static void emit(struct execution *e, origin_id origin, const struct ask_attest 
 enum verdict execution_on_ask_attest(struct execution *e, const struct frame *frame, struct outbox *out)
 {
     struct ask_attest ask;
+    struct slice questions;
     enum verdict verdict = ask_attest_check(frame, &ask);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
@@ -51,10 +54,13 @@ enum verdict execution_on_ask_attest(struct execution *e, const struct frame *fr
         return VERDICT_STALE;
     if (ask.replica != e->config.replica)
         return VERDICT_UNEXPECTED;
-    if (!auth_check_keyed(frame, &e->auth.cluster, &record->attest_key))
+    if (!auth_open_sealed(frame, &record->attest_key, ask.nonce, e->scratch, &questions))
         return VERDICT_BAD_MAC;
+    verdict = questions_check(questions);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
     if (e->configuration.read_quorum == 0 || !may_attest(e))
         return VERDICT_EARLY;
-    emit(e, frame->sender.id, &ask, out);
+    emit(e, frame->sender.id, &ask, questions, out);
     return VERDICT_ACCEPT;
 }

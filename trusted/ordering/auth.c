@@ -330,20 +330,43 @@ void auth_emit_plain(const struct auth *auth, struct outbox *out, enum frame_typ
     outbox_commit(out, len);
 }
 
-size_t auth_encode_keyed(uint8_t *out, size_t cap, enum frame_type type, const struct sender *sender,
-                         const struct tag16 *cluster, const struct secret_key *key, struct slice body)
+#define SEALED_BODY_MAX 64u
+
+/* The type is part of the nonce: both directions have one key. */
+static size_t sealed_ad(uint8_t ad[14 + SEALED_BODY_MAX], uint8_t nonce[AEAD_NONCE_BYTES], enum frame_type type,
+                        const struct sender *sender, uint64_t counter, struct slice body)
 {
-    struct digest content;
-    uint8_t mac[MAC_BYTES];
-    auth_content(cluster, type, sender, body, &content);
-    mac_make(mac, key, content.bytes, sizeof content.bytes);
-    return frame_encode(out, cap, type, sender, AUTH_MACS, body, (struct slice){mac, sizeof mac},
-                        (struct slice){NULL, 0});
+    struct writer w = writer_to(ad, 14 + SEALED_BODY_MAX), n = writer_to(nonce, AEAD_NONCE_BYTES);
+    put_u8(&w, (uint8_t)type);
+    put_u8(&w, (uint8_t)sender->kind);
+    put_u32(&w, sender->id);
+    put_u64(&w, sender->epoch);
+    put_raw(&w, body.data, body.len);
+    put_u64(&n, counter);
+    put_u32(&n, (uint32_t)type);
+    return w.bad ? 0 : w.len;
 }
 
-bool auth_check_keyed(const struct frame *frame, const struct tag16 *cluster, const struct secret_key *key)
+size_t auth_encode_sealed(uint8_t *out, size_t cap, enum frame_type type, const struct sender *sender,
+                          const struct secret_key *key, uint64_t counter, struct slice body, struct slice plain)
 {
-    struct digest content;
-    auth_content(cluster, frame->type, &frame->sender, frame->body, &content);
-    return frame->auth.len == MAC_BYTES && mac_check(frame->auth.data, key, content.bytes, sizeof content.bytes);
+    struct frame frame = {.type = type, .sender = *sender, .auth_kind = AUTH_NONE, .body = body};
+    uint8_t ad[14 + SEALED_BODY_MAX], nonce[AEAD_NONCE_BYTES];
+    size_t sealed = plain.len + AEAD_TAG_BYTES, head = frame_head(out, cap, &frame, sealed);
+    size_t ad_len = sealed_ad(ad, nonce, type, sender, counter, body);
+    if (!head || !ad_len || head + sealed > cap)
+        return 0;
+    aead_seal(out + head, key, nonce, ad, ad_len, plain.data, plain.len);
+    return head + sealed;
+}
+
+bool auth_open_sealed(const struct frame *frame, const struct secret_key *key, uint64_t counter, uint8_t *out,
+                      struct slice *plain)
+{
+    uint8_t ad[14 + SEALED_BODY_MAX], nonce[AEAD_NONCE_BYTES];
+    size_t ad_len = sealed_ad(ad, nonce, frame->type, &frame->sender, counter, frame->body);
+    if (!ad_len || frame->attachment.len < AEAD_TAG_BYTES || frame->auth.len || frame->auth_kind != AUTH_NONE)
+        return false;
+    *plain = (struct slice){out, frame->attachment.len - AEAD_TAG_BYTES};
+    return aead_open(out, key, nonce, ad, ad_len, frame->attachment.data, frame->attachment.len);
 }

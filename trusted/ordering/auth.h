@@ -79,10 +79,15 @@ void auth_sign_content(const struct auth *auth, const struct digest *content,
 bool auth_signature_ok(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32],
                        const struct digest *content);
 
-/* A frame with one MAC under a key that two share already (ASK-ATTEST, ATTEST: of a session). Its length; 0: it does not fit. */
-size_t auth_encode_keyed(uint8_t *out, size_t cap, enum frame_type type, const struct sender *sender,
-                         const struct tag16 *cluster, const struct secret_key *key, struct slice body);
-bool auth_check_keyed(const struct frame *frame, const struct tag16 *cluster, const struct secret_key *key);
+/*
+ * A frame whose attachment is sealed under a key that its two ends share (of a session: ASK-ATTEST, ATTEST); type, sender and body are
+ * authenticated with it. `counter` never repeats for a key and type. Its length; 0: it does not fit. The key is of one cluster.
+ */
+size_t auth_encode_sealed(uint8_t *out, size_t cap, enum frame_type type, const struct sender *sender,
+                          const struct secret_key *key, uint64_t counter, struct slice body, struct slice plain);
+/* `out` takes the attachment's length. */
+bool auth_open_sealed(const struct frame *frame, const struct secret_key *key, uint64_t counter, uint8_t *out,
+                      struct slice *plain);
 
 /* Pairwise key with the latest epoch of a member (state transfer); NULL when there is no such member. */
 const struct secret_key *auth_pair_key(struct auth *auth, enum kind kind, replica_id replica);

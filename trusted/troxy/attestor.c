@@ -5,15 +5,15 @@
 static void ask(void *self, replica_id replica, uint64_t nonce, struct slice questions)
 {
     struct client_core *core = self;
-    uint8_t body[16 + QUESTIONS_BYTES_MAX], frame[sizeof body + FRAME_HEADER_BYTES + MAC_BYTES];
+    uint8_t body[32], frame[FRAME_HEADER_BYTES + sizeof body + QUESTIONS_BYTES_MAX + AEAD_TAG_BYTES];
     struct writer w = writer_to(body, sizeof body);
     if (!core->reply_key_known[replica])
         return;
-    ask_attest_put(&w, &(struct ask_attest){.replica = replica, .nonce = nonce, .questions = questions});
+    ask_attest_put(&w, &(struct ask_attest){.replica = replica, .nonce = nonce});
     CHECK(!w.bad);
     size_t len =
-        auth_encode_keyed(frame, sizeof frame, FRAME_ASK_ATTEST, &core->auth.self, &core->auth.cluster,
-                          &core->attest_key[replica], (struct slice){body, w.len});
+        auth_encode_sealed(frame, sizeof frame, FRAME_ASK_ATTEST, &core->auth.self,
+                           &core->attest_key[replica], nonce, (struct slice){body, w.len}, questions);
     CHECK(len > 0);
     core->wire.send(core->wire.context, replica, &(struct slice){frame, len}, 1);
 }
@@ -30,11 +30,12 @@ static enum verdict open(void *self, const struct frame *frame, struct attestati
         return VERDICT_UNKNOWN_SENDER;
     if (attest.origin != core->auth.self.id || attest.epoch != core->auth.self.epoch)
         return VERDICT_STALE;
-    if (!auth_check_keyed(frame, &core->auth.cluster, &core->attest_key[from]))
-        return VERDICT_BAD_MAC;
-    *answer = (struct attestation){
-        .from = from, .nonce = attest.nonce, .number = attest.configuration, .versions = attest.versions};
-    return VERDICT_ACCEPT;
+    answer->from = from;
+    answer->nonce = attest.nonce;
+    answer->number = attest.configuration;
+    return auth_open_sealed(frame, &core->attest_key[from], attest.counter, answer->room, &answer->versions)
+               ? VERDICT_ACCEPT
+               : VERDICT_BAD_MAC;
 }
 
 struct attestor attestor_execution(struct client_core *core)

@@ -13,14 +13,15 @@ struct attestation {
     replica_id from;
     uint64_t nonce;
     configuration_no number; /* of the configuration that its sender acts by */
-    struct slice versions;   /* u64 each, in the order of the questions */
+    struct slice versions;   /* u64 each, in the order of the questions; in `room` */
+    uint8_t room[8 * QUESTIONS_MAX + AEAD_TAG_BYTES];
 };
 
 struct attestor {
     void *self;
     /* Sends these questions to one of them. */
     void (*ask)(void *self, replica_id replica, uint64_t nonce, struct slice questions);
-    /* VERDICT_ACCEPT, and the answer points into the frame; or why not. */
+    /* VERDICT_ACCEPT, or why not. */
     enum verdict (*open)(void *self, const struct frame *frame, struct attestation *answer);
 };
 

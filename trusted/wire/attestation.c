@@ -25,34 +25,41 @@ void question_put(struct writer *w, const uint32_t *cells, uint32_t count)
         put_u32(w, cells[i]);
 }
 
-static bool shape_ok(const struct frame *frame)
+enum verdict questions_check(struct slice questions)
 {
-    return frame->auth_kind == AUTH_MACS && frame->auth.len == ATTEST_MAC_BYTES && frame->attachment.len == 0;
+    uint32_t cells[REDOUBT_KEYS_MAX], count, found = 0;
+    struct reader r = reader_of(questions.data, questions.len);
+    while (question_next(&r, cells, &count))
+        if (++found > QUESTIONS_MAX)
+            return VERDICT_LIMIT;
+    return r.bad || found == 0 ? VERDICT_MALFORMED : VERDICT_ACCEPT;
+}
+
+static enum verdict shape_check(const struct frame *frame, size_t most)
+{
+    if (frame->auth_kind != AUTH_NONE || frame->auth.len != 0 || frame->attachment.len < ATTEST_TAG_BYTES)
+        return VERDICT_MALFORMED;
+    return frame->attachment.len <= most + ATTEST_TAG_BYTES ? VERDICT_ACCEPT : VERDICT_LIMIT;
 }
 
 enum verdict ask_attest_check(const struct frame *frame, struct ask_attest *ask)
 {
-    uint32_t cells[REDOUBT_KEYS_MAX], count, questions = 0;
-    if (!ask_attest_decode(frame->body, ask) || !shape_ok(frame))
+    if (!ask_attest_decode(frame->body, ask))
         return VERDICT_MALFORMED;
     if (frame->sender.kind != KIND_ORIGIN)
         return VERDICT_WRONG_KIND;
     if (frame->sender.id >= ORIGINS_MAX || ask->replica >= REPLICAS_MAX)
         return VERDICT_UNKNOWN_SENDER;
-    struct reader r = reader_of(ask->questions.data, ask->questions.len);
-    while (question_next(&r, cells, &count))
-        if (++questions > QUESTIONS_MAX)
-            return VERDICT_LIMIT;
-    return r.bad || questions == 0 ? VERDICT_MALFORMED : VERDICT_ACCEPT;
+    return shape_check(frame, QUESTIONS_BYTES_MAX);
 }
 
 enum verdict attest_check(const struct frame *frame, struct attest *attest)
 {
-    if (!attest_decode(frame->body, attest) || !shape_ok(frame) || attest->versions.len % 8 != 0)
+    if (!attest_decode(frame->body, attest))
         return VERDICT_MALFORMED;
     if (frame->sender.kind != KIND_EXECUTION)
         return VERDICT_WRONG_KIND;
     if (frame->sender.id >= REPLICAS_MAX)
         return VERDICT_UNKNOWN_SENDER;
-    return attest->versions.len <= 8 * QUESTIONS_MAX ? VERDICT_ACCEPT : VERDICT_LIMIT;
+    return shape_check(frame, 8 * QUESTIONS_MAX);
 }
