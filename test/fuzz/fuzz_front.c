@@ -18,7 +18,8 @@ static void any_frame(const uint8_t *data, size_t len)
         return;
     enum frame_type type = (enum frame_type)(FRAME_LOCAL_OPENED + data[0] % 10);
     size_t body = len - 1 < 5 ? len - 1 : 5;
-    world_give(&world, type, (struct slice){data + 1, body}, (struct slice){data + 1 + body, len - 1 - body});
+    front_world_give(&world, type, (struct slice){data + 1, body},
+                     (struct slice){data + 1 + body, len - 1 - body});
 }
 
 static void record(uint8_t what, uint8_t connection, const uint8_t *data, size_t len)
@@ -26,29 +27,29 @@ static void record(uint8_t what, uint8_t connection, const uint8_t *data, size_t
     connection %= CONNECTIONS;
     switch (what % 8) {
     case 0:
-        world_opened(&world, connection, LISTENER_HTTP + len % 2);
+        front_world_opened(&world, connection, LISTENER_HTTP + len % 2);
         break;
     case 1:
-        world_credit(&world, connection, len);
+        front_world_credit(&world, connection, len);
         break;
     case 2:
-        world_closed(&world, connection);
+        front_world_closed(&world, connection);
         break;
     case 3:
-        world_wait(&world, len * 1000);
+        front_world_wait(&world, len * 1000);
         break;
     case 4:
         any_frame(data, len);
         break;
     default:
-        world_bytes(&world, connection, data, len, what >= 248);
+        front_world_bytes(&world, connection, data, len, what >= 248);
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    world_open(&world, NULL);
+    front_world_open(&world, NULL);
     for (size_t at = 0; at + 4 <= len;) {
         size_t here = (size_t)data[at + 2] | (size_t)data[at + 3] << 8;
         size_t left = len - at - 4;
@@ -57,9 +58,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         record(data[at], data[at + 1], data + at + 4, bytes ? taken : here);
         at += 4 + taken;
     }
-    world_run(&world);
-    world_close_all(&world);
+    front_world_run(&world);
+    front_world_close_all(&world);
     need(echo_open == 0);
-    world_close(&world);
+    front_world_close(&world);
     return 0;
 }

@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "shell/memory.h"
 
-void world_open(struct front_world *w, struct tls_server *tls)
+void front_world_open(struct front_world *w, struct tls_server *tls)
 {
     memset(w, 0, sizeof *w);
     w->memory = memory_map(WORLD_ARENA);
@@ -27,7 +27,7 @@ void world_open(struct front_world *w, struct tls_server *tls)
     CHECK(w->state);
 }
 
-void world_close(struct front_world *w)
+void front_world_close(struct front_world *w)
 {
     for (uint32_t i = 0; i < FRONT_CONNECTIONS_MAX; i++)
         free(w->socket[i].data);
@@ -35,7 +35,7 @@ void world_close(struct front_world *w)
     memory_unmap(w->out.data, OUTBOX_MIN_BYTES);
 }
 
-static void socket_append(struct world_socket *s, struct slice bytes)
+static void socket_append(struct front_socket *s, struct slice bytes)
 {
     if (s->len + bytes.len > s->cap) {
         s->cap = 2 * (s->len + bytes.len);
@@ -103,8 +103,8 @@ static enum verdict give(struct front_world *w, enum frame_type type, struct sli
     return verdict;
 }
 
-enum verdict world_give(struct front_world *w, enum frame_type type, struct slice body,
-                        struct slice attachment)
+enum verdict front_world_give(struct front_world *w, enum frame_type type, struct slice body,
+                              struct slice attachment)
 {
     enum verdict verdict = give(w, type, body, attachment);
     standalone_type.validate(w->state);
@@ -118,34 +118,35 @@ enum verdict world_give(struct front_world *w, enum frame_type type, struct slic
     struct slice body = {body_bytes, writer.len}, none = {NULL, 0};                                          \
     (void)none
 
-enum verdict world_opened(struct front_world *w, uint32_t connection, unsigned listener)
+enum verdict front_world_opened(struct front_world *w, uint32_t connection, unsigned listener)
 {
     BODY(local_opened, .connection = connection, .listener = (uint8_t)listener);
-    return world_give(w, FRAME_LOCAL_OPENED, body, none);
+    return front_world_give(w, FRAME_LOCAL_OPENED, body, none);
 }
 
-enum verdict world_bytes(struct front_world *w, uint32_t connection, const void *data, size_t len, bool last)
+enum verdict front_world_bytes(struct front_world *w, uint32_t connection, const void *data, size_t len,
+                               bool last)
 {
     BODY(local_bytes, .connection = connection, .last = last);
-    return world_give(w, FRAME_LOCAL_BYTES, body, (struct slice){data, len});
+    return front_world_give(w, FRAME_LOCAL_BYTES, body, (struct slice){data, len});
 }
 
-enum verdict world_credit(struct front_world *w, uint32_t connection, size_t bytes)
+enum verdict front_world_credit(struct front_world *w, uint32_t connection, size_t bytes)
 {
     BODY(local_credit, .connection = connection, .bytes = (uint32_t)bytes);
-    return world_give(w, FRAME_LOCAL_CREDIT, body, none);
+    return front_world_give(w, FRAME_LOCAL_CREDIT, body, none);
 }
 
-enum verdict world_closed(struct front_world *w, uint32_t connection)
+enum verdict front_world_closed(struct front_world *w, uint32_t connection)
 {
     BODY(local_closed, .connection = connection);
-    enum verdict verdict = world_give(w, FRAME_LOCAL_CLOSED, body, none);
+    enum verdict verdict = front_world_give(w, FRAME_LOCAL_CLOSED, body, none);
     if (verdict == VERDICT_ACCEPT)
         w->socket[connection].closed = false; /* the number is free again */
     return verdict;
 }
 
-void world_close_all(struct front_world *w)
+void front_world_close_all(struct front_world *w)
 {
     for (uint32_t i = 0; i < FRONT_CONNECTIONS_MAX; i++) {
         BODY(local_closed, .connection = i);
@@ -154,7 +155,7 @@ void world_close_all(struct front_world *w)
     standalone_type.validate(w->state);
 }
 
-void world_run(struct front_world *w)
+void front_world_run(struct front_world *w)
 {
     bool more = true;
     for (int i = 0; i < 1000 && more; i++) {
@@ -165,8 +166,8 @@ void world_run(struct front_world *w)
     CHECK(!more);
 }
 
-void world_wait(struct front_world *w, uint64_t us)
+void front_world_wait(struct front_world *w, uint64_t us)
 {
     w->now_us += us;
-    world_run(w);
+    front_world_run(w);
 }

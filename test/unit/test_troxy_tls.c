@@ -84,14 +84,14 @@ static void stock_open(struct stock *s, uint32_t connection, unsigned listener)
     SSL_set_tlsext_host_name(s->ssl, "whatever.example");
     s->connection = connection;
     s->done = false;
-    assert_verdict(world_opened(&world, connection, listener), ACCEPT);
+    assert_verdict(front_world_opened(&world, connection, listener), ACCEPT);
 }
 
 static void stock_close(struct stock *s)
 {
     SSL_free(s->ssl);
     SSL_CTX_free(s->context);
-    world_closed(&world, s->connection);
+    front_world_closed(&world, s->connection);
     world.socket[s->connection].len = 0;
     ERR_clear_error();
 }
@@ -100,20 +100,20 @@ static void stock_close(struct stock *s)
 static void exchange(struct stock *s, size_t piece)
 {
     static uint8_t bytes[1 << 20];
-    struct world_socket *socket = &world.socket[s->connection];
+    struct front_socket *socket = &world.socket[s->connection];
     int len = BIO_read(SSL_get_wbio(s->ssl), bytes, sizeof bytes);
     for (size_t at = 0; len > 0 && at < (size_t)len && !socket->closed;) {
         size_t here = (size_t)len - at < piece ? (size_t)len - at : piece;
-        world_bytes(&world, s->connection, bytes + at, here, false);
-        world_run(&world);
+        front_world_bytes(&world, s->connection, bytes + at, here, false);
+        front_world_run(&world);
         at += here;
     }
-    world_run(&world);
+    front_world_run(&world);
     for (size_t at = 0; at < socket->len; at += piece)
         BIO_write(SSL_get_rbio(s->ssl), socket->data + at,
                   (int)(socket->len - at < piece ? socket->len - at : piece));
     if (socket->len && !socket->closed)
-        world_credit(&world, s->connection, socket->len);
+        front_world_credit(&world, s->connection, socket->len);
     socket->len = 0;
 }
 
@@ -146,7 +146,7 @@ static int setup(void **state)
     (void)state;
     tls = tls_server_new(slice_of(server.certificate_pem), slice_of(server.key_pem), SLICE_NONE, &why);
     assert_string_equal(why ? why : "", "");
-    world_open(&world, tls);
+    front_world_open(&world, tls);
     world.now_us = (uint64_t)time(NULL) * 1000000;
     return 0;
 }
@@ -154,9 +154,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    world_close_all(&world);
+    front_world_close_all(&world);
     assert_int_equal(echo_open, 0);
-    world_close(&world);
+    front_world_close(&world);
     tls_server_free(tls);
     return 0;
 }
@@ -281,9 +281,9 @@ static void garbage_instead_of_tls(void **state)
                                         "\x16\x03\x01\x00\x05hello", "\x15\x03\x03\x00\x02\x01\x00"};
     for (unsigned i = 0; i < 4; i++) {
         size_t len = i < 2 ? strlen(texts[i]) : i == 2 ? 10 : 7;
-        assert_verdict(world_opened(&world, i, LISTENER_HTTPS), ACCEPT);
-        assert_verdict(world_bytes(&world, i, texts[i], len, false), ACCEPT);
-        world_run(&world);
+        assert_verdict(front_world_opened(&world, i, LISTENER_HTTPS), ACCEPT);
+        assert_verdict(front_world_bytes(&world, i, texts[i], len, false), ACCEPT);
+        front_world_run(&world);
         assert_true(world.socket[i].closed);
         assert_int_equal(world.socket[i].reason, END_GARBAGE);
     }
@@ -306,8 +306,8 @@ static void tampered(void **state)
         }
         int len = BIO_read(SSL_get_wbio(s.ssl), bytes, sizeof bytes);
         bytes[byte % (unsigned)len] ^= 1;
-        world_bytes(&world, 1, bytes, (size_t)len, true);
-        world_run(&world);
+        front_world_bytes(&world, 1, bytes, (size_t)len, true);
+        front_world_run(&world);
         if (data)
             assert_true(world.socket[1].closed && world.told.operations == 0);
         stock_close(&s);
@@ -323,12 +323,12 @@ static void handshake_takes_too_long(void **state)
     SSL_do_handshake(s.ssl);
     int len = BIO_read(SSL_get_wbio(s.ssl), bytes, sizeof bytes);
     for (int i = 0; i < 9; i++) {
-        world_bytes(&world, 1, bytes + i, 1, false);
-        world_wait(&world, 1000000);
+        front_world_bytes(&world, 1, bytes + i, 1, false);
+        front_world_wait(&world, 1000000);
     }
     assert_true(len > 100);
     assert_false(world.socket[1].closed);
-    world_wait(&world, 1000000);
+    front_world_wait(&world, 1000000);
     assert_true(world.socket[1].closed);
     assert_int_equal(world.socket[1].reason, END_SLOW);
     stock_close(&s);
@@ -344,7 +344,7 @@ static void handshakes_take_turns(void **state)
         stock_open(&s[i], i, LISTENER_REDISS);
         SSL_do_handshake(s[i].ssl);
         int len = BIO_read(SSL_get_wbio(s[i].ssl), bytes, sizeof bytes);
-        world_bytes(&world, i, bytes, (size_t)len, false);
+        front_world_bytes(&world, i, bytes, (size_t)len, false);
     }
     for (unsigned turn = 1; turn <= 5; turn++) {
         bool more = standalone_type.flush(world.state, world.now_us, &world.out);
@@ -368,9 +368,9 @@ static void change(const struct pair *to, struct slice client_ca, enum verdict e
     struct writer w = writer_to(body, sizeof body);
     struct local_certificate m = {slice_of(to->certificate_pem), slice_of(to->key_pem), client_ca};
     local_certificate_put(&w, &m);
-    assert_int_equal(world_give(&world, FRAME_LOCAL_CERTIFICATE, (struct slice){body, w.len}, SLICE_NONE),
-                     expected);
-    world_run(&world);
+    assert_int_equal(
+        front_world_give(&world, FRAME_LOCAL_CERTIFICATE, (struct slice){body, w.len}, SLICE_NONE), expected);
+    front_world_run(&world);
     assert_int_equal(world.told.taken, expected == VERDICT_ACCEPT ? 1 : 2);
 }
 
