@@ -552,16 +552,16 @@ static void hello_withdraw(const struct replica *r)
 static void front_serve(struct replica *r, struct slice start)
 {
     struct error error;
-    uint16_t port[LISTENERS];
-    if (!r->config.front)
+    uint16_t port[LISTENERS], any = 0;
+    for (int i = 0; i < LISTENERS; i++)
+        any |= port[i] = r->config.replica[r->options.id].front[i].port;
+    if (!r->config.front || !any)
         return;
     if (seats_open_troxy(r, &error)) {
         log_line(LOG_ERROR, "front: %s: stock clients are not served", error.text);
         troxy_close(&r->troxy);
         return;
     }
-    for (int i = 0; i < LISTENERS; i++)
-        port[i] = r->config.replica[r->options.id].front[i].port;
     troxy_serve(&r->troxy, start, r->front_fd, port);
     for (int i = 0; i < LISTENERS; i++)
         r->front_fd[i] = -1;

@@ -19,6 +19,7 @@
 #include "config.h"
 #include "histogram.h"
 #include "settle.h"
+#include "stock.h"
 #include "workload.h"
 
 #define NEAR_CHECKPOINT 8u /* slots after a checkpoint's */
@@ -29,7 +30,7 @@
 static const char help[] =
     "usage: redoubt bench DIR --workload counter|ycsb-a|ycsb-b|ycsb-c|ycsb-f|get|set [OPTION...]\n\n"
     "Loads a running cluster and prints operations per second and latencies.\n\n"
-    "  --via library      how to get there (the others are not built yet)\n"
+    "  --via V            library (default); https, http, rediss, redis: stock clients of the front, one connection each\n"
     "  --clients N        callers, each with one operation under way (64)\n"
     "  --origins N        clients with keys of their own, over which callers are spread (1)\n"
     "  --keys N           written before the run (1000); ycsb: zipfian, 0.99, scattered; get, set: uniform\n"
@@ -61,6 +62,7 @@ struct caller {
 struct bench {
     const char *dir;
     const char *workload_name;
+    const char *via; /* NULL: the library */
     struct config config;
     struct workload workload;
     uint32_t callers;
@@ -323,10 +325,10 @@ static void warn_of(const struct bench *bench)
 static void report_json(const struct bench *bench, double seconds)
 {
     const struct histogram *h = &bench->all;
-    printf("{\"workload\":\"%s\",\"via\":\"library\",\"protocol\":\"%s\",\"isolation\":\"%s\",\"durability\":"
+    printf("{\"workload\":\"%s\",\"via\":\"%s\",\"protocol\":\"%s\",\"isolation\":\"%s\",\"durability\":"
            "\"%s\",\"clients\":%u,"
            "\"seconds\":%.3f,\"ops\":%llu,\"ops_per_s\":%.1f,\"errors\":%llu,",
-           bench->workload_name, protocol_name(bench->config.protocol),
+           bench->workload_name, bench->via ? bench->via : "library", protocol_name(bench->config.protocol),
            isolation_text(bench->config.isolation), durability_name(bench->config.durability), bench->callers,
            seconds, (unsigned long long)bench->ops, (double)bench->ops / seconds,
            (unsigned long long)bench->errors);
@@ -343,8 +345,8 @@ static void report_json(const struct bench *bench, double seconds)
 static void report_text(const struct bench *bench, double seconds)
 {
     const struct histogram *h = &bench->all;
-    printf("%s via library, %s %s, durability %s: %u callers, %u origins, %.1f s\n", bench->workload_name,
-           protocol_name(bench->config.protocol), isolation_text(bench->config.isolation),
+    printf("%s via %s, %s %s, durability %s: %u callers, %u origins, %.1f s\n", bench->workload_name,
+           bench->via ? bench->via : "library", protocol_name(bench->config.protocol), isolation_text(bench->config.isolation),
            durability_name(bench->config.durability), bench->callers, bench->origins, seconds);
     printf("  %.0f ops/s (%llu operations, %llu errors)\n", (double)bench->ops / seconds,
            (unsigned long long)bench->ops, (unsigned long long)bench->errors);
@@ -370,6 +372,49 @@ static int report(struct bench *bench)
     return bench->ops ? 0 : say_failed("bench: no operation completed");
 }
 
+/* ------------------------------------------------------------------------------------------------ stock clients */
+
+static bool stock_next(void *context, uint32_t client, struct stock_request *request)
+{
+    struct bench *bench = context;
+    struct workload *w = &bench->workload;
+    if (client_clock_us() >= bench->end_us)
+        return false;
+    (void)workload_next(w, &bench->caller[client].state);
+    *request = (struct stock_request){.writes = w->value != NULL,
+                                      .key = {w->key, sizeof w->key},
+                                      .value = {w->value, w->value ? w->value_bytes : 0}};
+    return true;
+}
+
+/* They do not learn the slot: all count as far from a checkpoint. */
+static void stock_done(void *context, uint32_t client, uint64_t latency_us, uint64_t now_us, const char *why)
+{
+    struct bench *bench = context;
+    const struct redoubt_outcome outcome = {.kind = why ? REDOUBT_UNKNOWN : REDOUBT_COMMITTED,
+                                            .reason = why,
+                                            .slot = NEAR_CHECKPOINT + 1,
+                                            .latency_us = latency_us};
+    count_outcome(bench, &bench->caller[client], &outcome, now_us);
+}
+
+/* In this thread; the library's clients, which wrote the keys, have nothing more to do. */
+static int stock_clients_run(struct bench *bench)
+{
+    const struct stock_options options = {.dir = bench->dir,
+                                          .via = bench->via,
+                                          .clients = bench->callers,
+                                          .context = bench,
+                                          .next = stock_next,
+                                          .done = stock_done};
+    struct error error;
+    bench->begin_us = client_clock_us() + bench->warmup * 1000000u;
+    bench->end_us = bench->begin_us + bench->seconds * 1000000u;
+    if (stock_run(&options, &error))
+        return say_failed("%s", error.text);
+    return report(bench);
+}
+
 static int bench_run(struct bench *bench)
 {
     int failed = clients_open(bench);
@@ -384,6 +429,8 @@ static int bench_run(struct bench *bench)
     }
     if (failed)
         return failed;
+    if (bench->via)
+        return stock_clients_run(bench);
     client_loop_call(bench->loop, run_begin, bench);
     wait_idle(bench);
     return report(bench);
@@ -516,7 +563,8 @@ static int word_option(struct bench *bench, int option, const char *text)
     case OPT_VIA:
         if (!one_of(text, "library|https|http|rediss|redis"))
             return say_usage("bench", "--via %s: must be library, https, http, rediss or redis", text);
-        return strcmp(text, "library") == 0 ? 0 : say_failed("bench: --via %s: not built yet", text);
+        bench->via = strcmp(text, "library") == 0 ? NULL : text;
+        return 0;
     case OPT_BATCHING:
         if (!one_of(text, "on|off"))
             return say_usage("bench", "--batching %s: must be on or off", text);
@@ -554,6 +602,8 @@ static int options_read(struct bench *bench, int argc, char **argv)
         return say_usage("bench", "DIR and --workload are needed");
     if (bench->origins > bench->callers)
         return say_usage("bench", "--origins %u: more than --clients %u", bench->origins, bench->callers);
+    if (bench->via && bench->workload.kind == WORKLOAD_COUNTER)
+        return say_usage("bench", "--via %s: the counter has no front", bench->via);
     bench->dir = argv[optind];
     return 0;
 }

@@ -9,7 +9,7 @@
 #define TEXT_BYTES    65536u
 #define LOAD_OP_BYTES (32u * 1024u) /* of one loading operation, unless a value alone is larger */
 #define LOAD_OP_KEYS  256u
-#define KEY_BYTES     16u
+#define KEY_BYTES     WORKLOAD_KEY_BYTES
 
 static const struct {
     const char *name;
@@ -205,16 +205,16 @@ static size_t counter_next(struct workload *w)
 
 size_t workload_next(struct workload *w, struct workload_caller *caller)
 {
-    uint8_t key[KEY_BYTES];
     if (w->kind == WORKLOAD_COUNTER)
         return counter_next(w);
     if (!caller->writes_next)
         caller->key = key_draw(w);
-    key_write(key, caller->key);
-    if (caller->writes_next || writes(w->kind, &caller->random))
-        return kv_put_encode(w->op, w->op_cap, key, sizeof key, value_draw(w, &caller->random),
-                             w->value_bytes);
-    return kv_get_encode(w->op, w->op_cap, key, sizeof key);
+    key_write(w->key, caller->key);
+    w->value = NULL;
+    if (!caller->writes_next && !writes(w->kind, &caller->random))
+        return kv_get_encode(w->op, w->op_cap, w->key, sizeof w->key);
+    w->value = value_draw(w, &caller->random);
+    return kv_put_encode(w->op, w->op_cap, w->key, sizeof w->key, w->value, w->value_bytes);
 }
 
 bool workload_complete(const struct workload *w, struct workload_caller *caller)

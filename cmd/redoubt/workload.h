@@ -29,6 +29,8 @@ struct alias {
  * measured is the cluster. */
 #define WORKLOAD_AHEAD 16u
 
+#define WORKLOAD_KEY_BYTES 16u
+
 struct workload {
     enum workload_kind kind;
     uint64_t keys;
@@ -42,6 +44,9 @@ struct workload {
     uint64_t random;
     uint8_t *op; /* the operation made last */
     size_t op_cap;
+    /* The same for who makes requests of his own of it (kv only). */
+    uint8_t key[WORKLOAD_KEY_BYTES];
+    const uint8_t *value; /* value_bytes of them; NULL: it reads */
 };
 
 /* One caller's state. */

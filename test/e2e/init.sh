@@ -15,15 +15,25 @@ expect 700 mode "$dir/replica-2"
 [ ! -e "$dir/clients/016.key" ] || fail "more clients than asked for"
 [ ! -e "$dir/replica-4" ] || fail "more replicas than asked for"
 openssl verify -CAfile "$dir/ca.pem" "$dir/ca.pem" >/dev/null || fail "ca.pem is no CA"
-python3 - "$dir/endpoints.json" "$base" <<'P' || fail "endpoints.json"
+front=off
+[ -x "$bin/redoubt-troxy-kv" ] && front=on
+python3 - "$dir/endpoints.json" "$base" $front <<'P' || fail "endpoints.json"
 import json, sys
-e, base = json.load(open(sys.argv[1])), int(sys.argv[2])
+e, base, front = json.load(open(sys.argv[1])), int(sys.argv[2]), sys.argv[3] == "on"
 assert e["ca"] == "ca.pem" and len(e["replicas"]) == 4, e
 for i, r in enumerate(e["replicas"]):
     at = lambda n: "127.0.0.1:%d" % (base + 10 * i + n)
-    assert r == {"id": i, "peer": at(0), "client": at(1), "https": None, "rediss": None, "http": None, "redis": None,
-                 "metrics": at(6)}, r
+    assert r == {"id": i, "peer": at(0), "client": at(1), "https": at(2) if front else None,
+                 "rediss": at(3) if front else None, "http": None, "redis": None, "metrics": at(6)}, r
 P
+if [ $front = on ]; then
+    for secret in replica-0/tls.key replica-3/troxy.key; do expect 600 mode "$dir/$secret"; done
+    openssl verify -CAfile "$dir/ca.pem" -verify_hostname localhost -verify_ip 127.0.0.1 "$dir/replica-1/tls.crt" >/dev/null ||
+        fail "ca.pem did not sign tls.crt"
+    cmp -s "$dir/replica-0/troxy.key" "$dir/replica-1/troxy.key" && fail "two Troxies with one key"
+fi
+refuses 2 "must be on or off" "$redoubt" init "$tmp/no" --front maybe
+refuses 2 "service counter has no front" "$redoubt" init "$tmp/no" --service counter --front on
 grep -q 'key' "$dir/cluster.yaml" && ! grep -qiE '[0-9a-f]{32}' "$dir/cluster.yaml" || fail "a secret in cluster.yaml?"
 
 sum=$(find "$dir" -type f -exec cat {} + | cksum)

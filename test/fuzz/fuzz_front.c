@@ -18,7 +18,8 @@ static void any_frame(const uint8_t *data, size_t len)
         return;
     enum frame_type type = (enum frame_type)(FRAME_LOCAL_OPENED + data[0] % 10);
     size_t body = len - 1 < 5 ? len - 1 : 5;
-    front_world_give(&world, type, (struct slice){data + 1, body}, (struct slice){data + 1 + body, len - 1 - body});
+    front_world_give(&world, type, (struct slice){data + 1, body},
+                     (struct slice){data + 1 + body, len - 1 - body});
 }
 
 static void record(uint8_t what, uint8_t connection, const uint8_t *data, size_t len)

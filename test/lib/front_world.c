@@ -35,7 +35,7 @@ void front_world_close(struct front_world *w)
     memory_unmap(w->out.data, OUTBOX_MIN_BYTES);
 }
 
-static void socket_append(struct world_socket *s, struct slice bytes)
+static void socket_append(struct front_socket *s, struct slice bytes)
 {
     if (s->len + bytes.len > s->cap) {
         s->cap = 2 * (s->len + bytes.len);
@@ -104,7 +104,7 @@ static enum verdict give(struct front_world *w, enum frame_type type, struct sli
 }
 
 enum verdict front_world_give(struct front_world *w, enum frame_type type, struct slice body,
-                        struct slice attachment)
+                              struct slice attachment)
 {
     enum verdict verdict = give(w, type, body, attachment);
     standalone_type.validate(w->state);
@@ -124,7 +124,8 @@ enum verdict front_world_opened(struct front_world *w, uint32_t connection, unsi
     return front_world_give(w, FRAME_LOCAL_OPENED, body, none);
 }
 
-enum verdict front_world_bytes(struct front_world *w, uint32_t connection, const void *data, size_t len, bool last)
+enum verdict front_world_bytes(struct front_world *w, uint32_t connection, const void *data, size_t len,
+                               bool last)
 {
     BODY(local_bytes, .connection = connection, .last = last);
     return front_world_give(w, FRAME_LOCAL_BYTES, body, (struct slice){data, len});

@@ -11,7 +11,7 @@
 
 #define WORLD_ARENA ((size_t)192 << 20)
 
-struct world_socket {
+struct front_socket {
     uint8_t *data; /* what was written, and not taken by the test */
     size_t len, cap;
     uint64_t written; /* in all */
@@ -29,7 +29,7 @@ struct front_world {
     uint64_t now_us;
     uint64_t wakes_us;
     struct local_front told;
-    struct world_socket socket[FRONT_CONNECTIONS_MAX];
+    struct front_socket socket[FRONT_CONNECTIONS_MAX];
 };
 
 /* Times: handshake 10 s, request 20 s, output 30 s, idle 300 s. `tls` may be NULL. */
@@ -37,16 +37,17 @@ void front_world_open(struct front_world *w, struct tls_server *tls);
 void front_world_close(struct front_world *w);
 
 enum verdict front_world_give(struct front_world *w, enum frame_type type, struct slice body,
-                        struct slice attachment);
+                              struct slice attachment);
 enum verdict front_world_opened(struct front_world *w, uint32_t connection, unsigned listener);
-enum verdict front_world_bytes(struct front_world *w, uint32_t connection, const void *data, size_t len, bool last);
+enum verdict front_world_bytes(struct front_world *w, uint32_t connection, const void *data, size_t len,
+                               bool last);
 enum verdict front_world_credit(struct front_world *w, uint32_t connection, size_t bytes);
 enum verdict front_world_closed(struct front_world *w, uint32_t connection);
 /* Whatever is open. */
 void front_world_close_all(struct front_world *w);
 /* Turns until there is nothing more to do (at most 1000), checking everything; takes what comes out. */
 void front_world_run(struct front_world *w);
-/* Later, and then world_run. */
+/* Later, and then front_world_run. */
 void front_world_wait(struct front_world *w, uint64_t us);
 
 #endif

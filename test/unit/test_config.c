@@ -51,6 +51,45 @@ static void reads_what_is_there(void **state)
     assert_int_equal(config.replica[2].core, 3);
 }
 
+static void the_front(void **state)
+{
+    char with[sizeof tail + 256];
+    (void)state;
+    assert_int_equal(parse(head, tail), 0);
+    assert_false(config.front);
+    assert_int_equal(config.replica[0].front[0].port, 0);
+    strcpy(with, tail);
+    strcpy(strrchr(with, '}'), ", https: 1002, rediss: '0.0.0.0:1003', redis: 1005}\n");
+    assert_int_equal(
+        parse("front: on\nclient_ca: ca.pem\nfront_idle_s: 0\nfront_operation_ms: 100\n"
+              "protocol: splitbft\nfaults: 1\nservice: kv\nisolation: process\ndurability: memory\n",
+              with),
+        0);
+    assert_true(config.front);
+    assert_string_equal(config.client_ca, "ca.pem");
+    assert_int_equal(config.front_idle_s, 0);
+    assert_int_equal(config.front_request_s, 30);
+    assert_int_equal(config.front_operation_ms, 100);
+    assert_string_equal(config.replica[3].front[0].host, "a");
+    assert_string_equal(config.replica[3].front[1].host, "0.0.0.0");
+    assert_int_equal(config.replica[3].front[2].port, 0);
+    assert_string_equal(config.replica[3].front[3].host, "127.0.0.1");
+    assert_int_equal(config.replica[3].front[3].port, 1005);
+    strcpy(strstr(with, ", https"), ", http: '0.0.0.0:1004'}\n");
+    assert_int_equal(parse(head, with), -1);
+    assert_non_null(strstr(error.text, "F:10:69: `http` is without TLS: it may listen on loopback only"));
+    strcpy(strstr(with, ", http"), ", rediss: 1000}\n");
+    assert_int_equal(parse(head, with), -1);
+    assert_non_null(strstr(error.text, "port 1000 of a is used twice"));
+    assert_int_equal(parse("front: perhaps\n", tail), -1);
+    assert_int_equal(parse("front_idle_s: 100000\n", tail), -1);
+    assert_int_equal(parse("front: on\nprotocol: splitbft\nfaults: 1\nservice: counter\nisolation: process\n"
+                           "durability: memory\n",
+                           tail),
+                     -1);
+    assert_non_null(strstr(error.text, "F:1:8: `front` is on, but service counter has no front"));
+}
+
 /* Metrics on loopback of different hosts may have one port; on one host they may not. */
 static void ports_are_per_host(void **state)
 {
@@ -150,9 +189,13 @@ static void says_what_is_not_built(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_is_there),      cmocka_unit_test(ports_are_per_host),
-        cmocka_unit_test(complains_with_its_place), cmocka_unit_test(a_split_application_needs_processes),
-        cmocka_unit_test(survives_odd_documents),   cmocka_unit_test(says_what_is_not_built),
+        cmocka_unit_test(reads_what_is_there),
+        cmocka_unit_test(the_front),
+        cmocka_unit_test(ports_are_per_host),
+        cmocka_unit_test(complains_with_its_place),
+        cmocka_unit_test(a_split_application_needs_processes),
+        cmocka_unit_test(survives_odd_documents),
+        cmocka_unit_test(says_what_is_not_built),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

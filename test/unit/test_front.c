@@ -30,7 +30,7 @@ static void say(uint32_t connection, const char *text)
 /* All that was written so far, and nothing else. */
 static void hears(uint32_t connection, const char *text)
 {
-    struct world_socket *s = &world.socket[connection];
+    struct front_socket *s = &world.socket[connection];
     front_world_run(&world);
     assert_int_equal(s->len, strlen(text));
     if (s->len)
@@ -143,7 +143,7 @@ static void input_has_a_window(void **state)
 static void output_has_a_window(void **state)
 {
     (void)state;
-    struct world_socket *s = &world.socket[1];
+    struct front_socket *s = &world.socket[1];
     front_world_opened(&world, 1, LISTENER_REDIS);
     say(1, "FILL 1000000\nPING\n");
     front_world_run(&world);

@@ -100,7 +100,7 @@ static void stock_close(struct stock *s)
 static void exchange(struct stock *s, size_t piece)
 {
     static uint8_t bytes[1 << 20];
-    struct world_socket *socket = &world.socket[s->connection];
+    struct front_socket *socket = &world.socket[s->connection];
     int len = BIO_read(SSL_get_wbio(s->ssl), bytes, sizeof bytes);
     for (size_t at = 0; len > 0 && at < (size_t)len && !socket->closed;) {
         size_t here = (size_t)len - at < piece ? (size_t)len - at : piece;
@@ -368,8 +368,8 @@ static void change(const struct pair *to, struct slice client_ca, enum verdict e
     struct writer w = writer_to(body, sizeof body);
     struct local_certificate m = {slice_of(to->certificate_pem), slice_of(to->key_pem), client_ca};
     local_certificate_put(&w, &m);
-    assert_int_equal(front_world_give(&world, FRAME_LOCAL_CERTIFICATE, (struct slice){body, w.len}, SLICE_NONE),
-                     expected);
+    assert_int_equal(
+        front_world_give(&world, FRAME_LOCAL_CERTIFICATE, (struct slice){body, w.len}, SLICE_NONE), expected);
     front_world_run(&world);
     assert_int_equal(world.told.taken, expected == VERDICT_ACCEPT ? 1 : 2);
 }
