@@ -84,7 +84,8 @@ static void on_done(void *context, uint32_t connection, uint64_t ticket,
     assert_true(t.tolds < 512);
     struct told *told = &t.told[t.tolds++];
     *told = (struct told){connection, ticket, outcome->kind, outcome->status, outcome->result_bytes, {0}};
-    memcpy(told->result, outcome->result, told->len < sizeof told->result ? told->len : sizeof told->result);
+    if (told->len)
+        memcpy(told->result, outcome->result, told->len < sizeof told->result ? told->len : sizeof told->result);
 }
 
 static void open_with(const struct replicated_options *options, bool reads_ordered)
