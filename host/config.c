@@ -330,6 +330,88 @@ static bool get_replicas(struct parse *p, const yaml_node_t *node)
     return ports_differ(p, node);
 }
 
+/* ---------------------------------------------------------------- users */
+
+enum { U_NAME, U_SALT, U_HASH, U_COUNT };
+static const struct field user_fields[U_COUNT] = {{"name", true}, {"salt", true}, {"hash", true}};
+
+bool config_user_name(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 0 && len <= FRONT_USER_NAME_MAX && name[0] != '.' && name[0] != '-' &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@+-") == len;
+}
+
+int config_user_find(const struct config *config, const char *name)
+{
+    for (uint32_t i = 0; i < config->users; i++)
+        if (strcmp(config->user[i].name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+static int hex_digit(char c)
+{
+    if (isdigit((unsigned char)c))
+        return c - '0';
+    return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
+}
+
+static bool get_hex(struct parse *p, const yaml_node_t *node, const char *what, uint8_t *out, size_t len)
+{
+    const char *text = scalar(node);
+    bool good = text && node->data.scalar.length == 2 * len;
+    for (size_t i = 0; good && i < len; i++) {
+        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+        good = high >= 0 && low >= 0;
+        if (good)
+            out[i] = (uint8_t)(16 * high + low);
+    }
+    return good || complain(p, node, "`%s` must be %zu hexadecimal digits", what, 2 * len);
+}
+
+static bool get_user(struct parse *p, const yaml_node_t *node, struct user_config *user)
+{
+    yaml_node_t *v[U_COUNT];
+    if (!get_fields(p, node, "a user", user_fields, U_COUNT, v) ||
+        !get_string(p, v[U_NAME], "name", user->name, sizeof user->name))
+        return false;
+    if (!config_user_name(user->name))
+        return complain(p, v[U_NAME],
+                        "bad name `%s`: must be letters, digits and ._@+-, and begin with none of . and -",
+                        user->name);
+    int same = config_user_find(p->config, user->name);
+    if (same >= 0)
+        return complain(p, v[U_NAME], "duplicate user `%s` (first at line %d)", user->name,
+                        p->config->user[same].line);
+    user->line = (int)node->start_mark.line + 1;
+    return get_hex(p, v[U_SALT], "salt", user->salt, sizeof user->salt) &&
+           get_hex(p, v[U_HASH], "hash", user->hash, sizeof user->hash);
+}
+
+/* An empty list is a mistake: one may mean that nobody is let in, another that everybody is. */
+static bool get_users(struct parse *p, const yaml_node_t *list)
+{
+    struct config *config = p->config;
+    if (list->type != YAML_SEQUENCE_NODE)
+        return complain(p, list, "`users` must be a list");
+    const yaml_node_item_t *items = list->data.sequence.items.start;
+    size_t count = (size_t)(list->data.sequence.items.top - items);
+    if (count == 0)
+        return complain(p, list, "`users` names nobody: leave it out where nobody has to say who he is");
+    for (size_t i = 0; i < count; i++) {
+        const yaml_node_t *node = yaml_document_get_node(p->document, items[i]);
+        if (i == FRONT_USERS_MAX)
+            return complain(p, node, "too many users: %zu listed, at most %u", count, FRONT_USERS_MAX);
+        if (!get_user(p, node, &config->user[i]))
+            return false;
+        config->users++;
+    }
+    return true;
+}
+
+/* ---------------------------------------------------------------- the whole */
+
 enum {
     F_PROTOCOL,
     F_FAULTS,
@@ -352,6 +434,7 @@ enum {
     F_FRONT_IDLE,
     F_FRONT_REQUEST,
     F_FRONT_OPERATION,
+    F_USERS,
     F_REPLICAS,
     F_COUNT
 };
@@ -376,6 +459,7 @@ static const struct field top_fields[F_COUNT] = {{"protocol", true},
                                                  {"front_idle_s", false},
                                                  {"front_request_s", false},
                                                  {"front_operation_ms", false},
+                                                 {"users", false},
                                                  {"replicas", true}};
 
 static bool get_service(struct parse *p, const yaml_node_t *node)
@@ -407,6 +491,8 @@ static bool get_front_keys(struct parse *p, yaml_node_t **v)
         return false;
     if (v[F_FRONT_REQUEST] &&
         !get_number(p, v[F_FRONT_REQUEST], "front_request_s", 1, 3600, &config->front_request_s))
+        return false;
+    if (v[F_USERS] && !get_users(p, v[F_USERS]))
         return false;
     return !v[F_FRONT_OPERATION] ||
            get_number(p, v[F_FRONT_OPERATION], "front_operation_ms", 100, 60000, &config->front_operation_ms);
@@ -515,6 +601,7 @@ int config_parse(struct config *config, const char *path, const char *text, size
     config->front_idle_s = 300;
     config->front_request_s = 30;
     config->front_operation_ms = 5000;
+    config->users = 0;
     if (!yaml_parser_initialize(&parser))
         return error_set(error, "%s: out of memory", path);
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);

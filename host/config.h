@@ -33,6 +33,14 @@ struct replica_config {
     int line;                /* where it stands in the file */
 };
 
+/* Somebody whom the front serves: what is kept of the password is what conversation_user_hash makes of it. */
+struct user_config {
+    char name[FRONT_USER_NAME_MAX + 1];
+    uint8_t salt[16];
+    uint8_t hash[32];
+    int line; /* where it stands in the file */
+};
+
 struct config {
     char dir[PATH_BYTES];
     unsigned protocol; /* PROTOCOL_SPLITBFT, ... */
@@ -51,6 +59,8 @@ struct config {
     uint32_t front_idle_s;     /* 0: never closed for that */
     uint32_t front_request_s;
     uint32_t front_operation_ms;
+    uint32_t users; /* 0: the front asks nobody who he is */
+    struct user_config user[FRONT_USERS_MAX];
     bool spin;
     bool log_json;
     uint32_t request_timeout_ms;
@@ -65,6 +75,11 @@ struct config {
 int config_read(struct config *config, const char *dir, struct error *error);
 /* The same from text; `path` is for messages. */
 int config_parse(struct config *config, const char *path, const char *text, size_t len, struct error *error);
+
+/* Can somebody be called that? Letters, digits and ._@+-, the first neither of . and -; at most FRONT_USER_NAME_MAX. */
+bool config_user_name(const char *name);
+/* Number of this user; -1: there is none. */
+int config_user_find(const struct config *config, const char *name);
 
 /* What is not built yet, or cannot go together. */
 int config_supported(const struct config *config, struct error *error);

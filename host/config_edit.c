@@ -1,10 +1,28 @@
 #include "config_edit.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "buffer.h"
 #include "ordering/configuration.h"
 #include "pages.h"
+
+#define CLUSTER_FILE_MAX (1024u * 1024u)
+
+/* In the place of the file, which stays readable for whom it was, and for nobody else. */
+static int put_back(const char *path, const struct buffer *out, struct error *error)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return error_set(error, "%s: %s", path, strerror(errno));
+    if (file_write(path, buffer_data(out), out->len, st.st_mode & 0777, error))
+        return -1;
+    if (geteuid() == 0 && chown(path, st.st_uid, st.st_gid) != 0)
+        return error_set(error, "%s: %s", path, strerror(errno));
+    return 0;
+}
 
 static const char *line_at(const char *text, int line)
 {
@@ -64,7 +82,7 @@ static int edit(struct config *config, replica_id id, const char *host, const ch
         result =
             error_set(error, "%s: the host of replica %u cannot be changed in it: do it by hand", path, id);
     if (result == 0)
-        result = file_write(path, buffer_data(&out), out.len, 0644, error);
+        result = put_back(path, &out, error);
     if (result == 0)
         *config = now;
     buffer_free(&out);
@@ -79,7 +97,7 @@ int config_set_host(struct config *config, replica_id id, const char *host, stru
         return 0;
     if (!path_make(path, "%s/cluster.yaml", config->dir))
         return error_set(error, "%s: name too long", config->dir);
-    if (file_read(&file, path, 1024 * 1024, error))
+    if (file_read(&file, path, CLUSTER_FILE_MAX, error))
         return -1;
     int result = edit(config, id, host, path, (const char *)file.data, error);
     file_free(&file);
@@ -88,7 +106,7 @@ int config_set_host(struct config *config, replica_id id, const char *host, stru
 
 /* ---------------------------------------------------------------- the list of replicas */
 
-/* Where the entry of the last replica ends: at the next line that is indented no further than its dash, or at the end. */
+/* Where an entry of a list ends: at the next line that is indented no further than its dash, or at the end. */
 static const char *entry_end(const char *entry)
 {
     size_t dash = strspn(entry, " ");
@@ -154,7 +172,7 @@ static int replicas_write(struct config *config, const char *path, const struct 
     }
     if (!same)
         return error_set(error, "%s: the list of replicas cannot be changed in it: do it by hand", path);
-    if (file_write(path, buffer_data(out), out->len, 0644, error))
+    if (put_back(path, out, error))
         return -1;
     *config = now;
     return 0;
@@ -194,7 +212,7 @@ static int replicas_change(struct config *config, const char *host, struct error
     struct file file;
     if (!path_make(path, "%s/cluster.yaml", config->dir))
         return error_set(error, "%s: name too long", config->dir);
-    if (file_read(&file, path, 1024 * 1024, error))
+    if (file_read(&file, path, CLUSTER_FILE_MAX, error))
         return -1;
     int result = replicas_edit(config, host, path, (const char *)file.data, error);
     file_free(&file);
@@ -209,4 +227,178 @@ int config_add_replica(struct config *config, const char *host, struct error *er
 int config_remove_replica(struct config *config, struct error *error)
 {
     return replicas_change(config, NULL, error);
+}
+
+/* ---------------------------------------------------------------- the list of users */
+
+static int by_hand(const char *path, struct error *error)
+{
+    return error_set(error, "%s: the list of users cannot be changed in it: do it by hand", path);
+}
+
+/* Says this text what `want` says, but for where it stands? On success `now` is what was read. */
+static bool says(struct config *now, const struct config *want, const char *path, const struct buffer *text)
+{
+    static struct config a, b;
+    struct error ignored;
+    memset(now, 0, sizeof *now);
+    memcpy(now->dir, want->dir, sizeof now->dir);
+    if (config_parse(now, path, (const char *)buffer_data(text), text->len, &ignored))
+        return false;
+    a = *now;
+    b = *want;
+    for (uint32_t i = 0; i < REPLICAS_MAX; i++)
+        a.replica[i].line = b.replica[i].line = 0;
+    for (uint32_t i = 0; i < FRONT_USERS_MAX; i++)
+        a.user[i].line = b.user[i].line = 0;
+    return memcmp(&a, &b, sizeof a) == 0;
+}
+
+static void print_hex(struct buffer *out, const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        buffer_print(out, "%02x", bytes[i]);
+}
+
+static void print_user(struct buffer *out, int indent, const struct user_config *user)
+{
+    buffer_print(out, "%*s- {name: %s, salt: ", indent, "", user->name);
+    print_hex(out, user->salt, sizeof user->salt);
+    buffer_print(out, ", hash: ");
+    print_hex(out, user->hash, sizeof user->hash);
+    buffer_print(out, "}\n");
+}
+
+/* The digits behind `key` between two places, quoted or not; NULL: not found. */
+static const char *digits_find(const char *from, const char *to, const char *key, size_t count)
+{
+    for (const char *at = from; (at = strstr(at, key)) != NULL && at < to; at++) {
+        if (at > from && !strchr(" \t\n-{,", at[-1]))
+            continue;
+        const char *value = at + strlen(key) + strspn(at + strlen(key), " \t");
+        value += *value == '"' || *value == '\'';
+        return strspn(value, "0123456789abcdefABCDEF") == count ? value : NULL;
+    }
+    return NULL;
+}
+
+/* Salt and hash of the entry that is there, in their places. */
+static bool user_replace(struct buffer *out, const char *text, const char *entry,
+                         const struct user_config *user)
+{
+    const char *end = entry_end(entry);
+    const char *salt = digits_find(entry, end, "salt:", 2 * sizeof user->salt);
+    const char *hash = digits_find(entry, end, "hash:", 2 * sizeof user->hash);
+    if (!salt || !hash)
+        return false;
+    bool salt_first = salt < hash;
+    const char *first = salt_first ? salt : hash, *second = salt_first ? hash : salt;
+    size_t first_len = salt_first ? sizeof user->salt : sizeof user->hash;
+    size_t second_len = salt_first ? sizeof user->hash : sizeof user->salt;
+    buffer_append(out, text, (size_t)(first - text));
+    print_hex(out, salt_first ? user->salt : user->hash, first_len);
+    buffer_append(out, first + 2 * first_len, (size_t)(second - first) - 2 * first_len);
+    print_hex(out, salt_first ? user->hash : user->salt, second_len);
+    buffer_append(out, second + 2 * second_len, strlen(second + 2 * second_len));
+    return true;
+}
+
+/* One more: behind the last one, or in a list of its own at the end of the file. */
+static void user_append(struct buffer *out, const char *text, const char *last,
+                        const struct user_config *user)
+{
+    const char *end = last ? entry_end(last) : text + strlen(text);
+    buffer_append(out, text, (size_t)(end - text));
+    if (end > text && end[-1] != '\n')
+        buffer_print(out, "\n");
+    if (!last)
+        buffer_print(out, "users:\n");
+    print_user(out, last ? (int)strspn(last, " ") : 2, user);
+    buffer_append(out, end, strlen(end));
+}
+
+/* Without the entry; `alone`: without the line that begins the list, too. */
+static bool user_drop(struct buffer *out, const char *text, const char *entry, bool alone)
+{
+    static const char key[] = "users:";
+    const char *head = entry, *behind = entry, *end = entry_end(entry);
+    if (alone) {
+        head = strncmp(text, key, sizeof key - 1) == 0 ? text : strstr(text, "\nusers:");
+        if (!head || head >= entry)
+            return false;
+        head += *head == '\n';
+        behind = strchr(head, '\n') + 1;
+    }
+    buffer_append(out, text, (size_t)(head - text));
+    buffer_append(out, behind, (size_t)(entry - behind));
+    buffer_append(out, end, strlen(end));
+    return true;
+}
+
+/* The entry of a user, which begins with a dash on a line of its own. */
+static const char *user_entry(const struct config *config, const char *text, uint32_t user)
+{
+    const char *entry = line_at(text, config->user[user].line);
+    return entry && entry[strspn(entry, " ")] == '-' ? entry : NULL;
+}
+
+/* `want` is what the file is to say; `at` the user that changes; `user` NULL: it goes. */
+static int users_edit(struct config *config, const struct config *want, uint32_t at,
+                      const struct user_config *user, struct error *error)
+{
+    static struct config now;
+    char path[PATH_BYTES];
+    struct buffer out = {0};
+    struct file file;
+    if (!path_make(path, "%s/cluster.yaml", config->dir))
+        return error_set(error, "%s: name too long", config->dir);
+    if (file_read(&file, path, CLUSTER_FILE_MAX, error))
+        return -1;
+    const char *text = (const char *)file.data;
+    bool is_new = at == config->users;
+    uint32_t beside = is_new && at ? at - 1 : at;
+    const char *entry = config->users ? user_entry(config, text, beside) : NULL;
+    bool done = entry || !config->users;
+    if (done && !user)
+        done = user_drop(&out, text, entry, config->users == 1);
+    else if (done && is_new)
+        user_append(&out, text, entry, user);
+    else if (done)
+        done = user_replace(&out, text, entry, user);
+    int result = done && says(&now, want, path, &out) ? put_back(path, &out, error) : by_hand(path, error);
+    if (result == 0)
+        *config = now;
+    buffer_free(&out);
+    file_free(&file);
+    return result;
+}
+
+int config_set_user(struct config *config, const struct user_config *user, struct error *error)
+{
+    static struct config want;
+    int found = config_user_find(config, user->name);
+    if (found < 0 && config->users == FRONT_USERS_MAX)
+        return error_set(error, "%s/cluster.yaml: it lists %u users, which is the most", config->dir,
+                         FRONT_USERS_MAX);
+    uint32_t at = found < 0 ? config->users : (uint32_t)found;
+    want = *config;
+    want.users += found < 0;
+    memset(&want.user[at], 0, sizeof want.user[at]);
+    memcpy(want.user[at].name, user->name, strlen(user->name) + 1);
+    memcpy(want.user[at].salt, user->salt, sizeof user->salt);
+    memcpy(want.user[at].hash, user->hash, sizeof user->hash);
+    return users_edit(config, &want, at, user, error);
+}
+
+int config_remove_user(struct config *config, const char *name, struct error *error)
+{
+    static struct config want;
+    int found = config_user_find(config, name);
+    if (found < 0)
+        return error_set(error, "%s/cluster.yaml: there is no user `%s`", config->dir, name);
+    want = *config;
+    want.users--;
+    memmove(&want.user[found], &want.user[found + 1], (want.users - (uint32_t)found) * sizeof want.user[0]);
+    memset(&want.user[want.users], 0, sizeof want.user[0]);
+    return users_edit(config, &want, (uint32_t)found, NULL, error);
 }

@@ -13,4 +13,9 @@ int config_set_host(struct config *config, replica_id id, const char *host, stru
 int config_add_replica(struct config *config, const char *host, struct error *error);
 int config_remove_replica(struct config *config, struct error *error);
 
+/* `user` is listed with its name, salt and hash, in the place of one with that name or at the end; `line` is not looked at. Or NAME
+ * is listed no more, and with the last one goes the list. As above: read again, and written only when nothing else is different. */
+int config_set_user(struct config *config, const struct user_config *user, struct error *error);
+int config_remove_user(struct config *config, const char *name, struct error *error);
+
 #endif

@@ -141,7 +141,9 @@ int seats_open_troxy(struct replica *r, struct error *error)
                               .replica = r->options.id,
                               .idle_ms = c->front_idle_s * 1000,
                               .request_ms = c->front_request_s * 1000,
-                              .operation_ms = c->front_operation_ms};
+                              .operation_ms = c->front_operation_ms,
+                              .users = c->user,
+                              .user_count = c->users};
     memcpy(o.admin_public, r->admin_public, sizeof o.admin_public);
     bool relative = c->client_ca[0] && c->client_ca[0] != '/';
     if (!path_make(o.binary, "%s/redoubt-troxy-%s", r->options.bin_dir, c->service) ||

@@ -123,13 +123,15 @@ static void on_told(struct troxy *t, const struct frame *frame)
         return;
     t->told = m;
     if (m.listed && m.ready != before.ready)
-        log_line(m.ready ? LOG_INFO : LOG_WARNING, m.ready ? "front: serving" : "front: no quorum is reached");
+        log_line(m.ready ? LOG_INFO : LOG_WARNING,
+                 m.ready ? "front: serving" : "front: no quorum is reached");
     if (!m.listed && t->config)
         LOG_LIMITED(LOG_ERROR, "front: the manifest lists no client with the keys of %s: it cannot serve",
                     t->options.origin_key);
     if (m.taken != before.taken && m.taken)
-        log_line(m.taken == 1 ? LOG_INFO : LOG_ERROR,
-                 m.taken == 1 ? "front: another certificate is in use" : "front: the new certificate was refused");
+        log_line(m.taken == 1 ? LOG_INFO : LOG_ERROR, m.taken == 1
+                                                          ? "front: another certificate is in use"
+                                                          : "front: the new certificate was refused");
 }
 
 static void on_send(struct troxy *t, const struct frame *frame)
@@ -256,7 +258,8 @@ static int epoch_take(struct troxy *t, uint64_t *epoch, struct error *error)
             return -1;
         char *end;
         last = strtoull((const char *)file.data, &end, 10);
-        bool good = file.len > 1 && file.data[0] >= '0' && file.data[0] <= '9' && *end == '\n' && last < UINT64_MAX;
+        bool good =
+            file.len > 1 && file.data[0] >= '0' && file.data[0] <= '9' && *end == '\n' && last < UINT64_MAX;
         file_free(&file);
         if (!good)
             return error_set(error, "%s: not a number", path);
@@ -275,6 +278,27 @@ static int read_optional(struct file *file, const char *path, struct error *erro
     return *path ? file_read(file, path, PEM_MAX, error) : 0;
 }
 
+enum { USER_BYTES = 128 }; /* of one in the settings, at most */
+
+/* Sets `users`, whose bytes are the caller's to free. */
+static uint8_t *users_make(const struct troxy_options *o, struct slice *users)
+{
+    size_t max = (size_t)o->user_count * USER_BYTES;
+    uint8_t *bytes = malloc(max + 1);
+    CHECK(bytes && "out of memory");
+    struct writer w = writer_to(bytes, max);
+    for (uint32_t i = 0; i < o->user_count; i++) {
+        const struct user_config *from = &o->users[i];
+        struct front_user user = {.name = {(const uint8_t *)from->name, strlen(from->name)}};
+        memcpy(user.salt.bytes, from->salt, sizeof from->salt);
+        memcpy(user.hash.bytes, from->hash, sizeof from->hash);
+        front_user_put(&w, &user);
+    }
+    CHECK(!w.bad);
+    *users = (struct slice){bytes, w.len};
+    return bytes;
+}
+
 static int settings_make(struct troxy *t, struct slice *bytes, struct error *error)
 {
     const struct troxy_options *o = &t->options;
@@ -282,14 +306,14 @@ static int settings_make(struct troxy *t, struct slice *bytes, struct error *err
                                .request_ms = o->request_ms,
                                .output_ms = OUTPUT_MS,
                                .idle_ms = o->idle_ms,
-                               .operation_ms = o->operation_ms,
-                               .users = o->users};
+                               .operation_ms = o->operation_ms};
     if (read_optional(&t->certificate, o->tls_certificate, error) ||
         read_optional(&t->client_ca, o->client_ca, error) ||
         (*o->origin_key && epoch_take(t, &s.origin_epoch, error)))
         return -1;
     s.certificate = (struct slice){t->certificate.data, t->certificate.len};
     s.client_ca = (struct slice){t->client_ca.data, t->client_ca.len};
+    uint8_t *users = users_make(o, &s.users);
     size_t max = 256 + s.certificate.len + s.client_ca.len + s.users.len;
     free(t->settings);
     t->settings = malloc(max);
@@ -297,6 +321,7 @@ static int settings_make(struct troxy *t, struct slice *bytes, struct error *err
     struct writer w = writer_to(t->settings, max);
     front_settings_put(&w, &s);
     CHECK(!w.bad);
+    free(users);
     *bytes = (struct slice){t->settings, w.len};
     return 0;
 }
@@ -509,7 +534,8 @@ int troxy_reload(struct troxy *t, struct error *error)
     if (!t->compartment || !*o->tls_key)
         return error_set(error, "front: there is no certificate in use");
     if (read_optional(&t->certificate, o->tls_certificate, error) ||
-        read_optional(&t->client_ca, o->client_ca, error) || file_read_secret(&key, o->tls_key, PEM_MAX, error))
+        read_optional(&t->client_ca, o->client_ca, error) ||
+        file_read_secret(&key, o->tls_key, PEM_MAX, error))
         return -1;
     const struct local_certificate m = {.certificate = {t->certificate.data, t->certificate.len},
                                         .key = {key.data, key.len},

@@ -28,14 +28,15 @@ struct troxy_options {
     char tls_key[PATH_BYTES], tls_certificate[PATH_BYTES]; /* empty: no secure listeners */
     char client_ca[PATH_BYTES];                            /* empty: nobody needs a certificate */
     char origin_key[PATH_BYTES];                           /* empty: standalone */
-    struct slice users;                                    /* as FRONT_USER_FIELDS have them; stays the caller's */
+    const struct user_config *users;                       /* stay the caller's */
+    uint32_t user_count;                                   /* 0: nobody has to say who he is */
     uint32_t idle_ms, request_ms, operation_ms;
 };
 
 struct troxy {
     struct troxy_options options;
     uv_loop_t *loop;
-    const struct config *config; /* NULL: standalone */
+    const struct config *config;     /* NULL: standalone */
     struct compartment *compartment; /* NULL: none now */
     struct troxy_start start;        /* inline: keeps what its compartment was given */
     struct file certificate, client_ca;

@@ -25,6 +25,7 @@ int cmd_sim(int argc, char **argv);
 int cmd_call(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_link(int argc, char **argv);
+int cmd_user(int argc, char **argv);
 int cmd_standalone(int argc, char **argv);
 
 /* "redoubt: ..." on standard error. Returns 1. */

@@ -29,6 +29,7 @@ static const struct command {
     {"rotate", cmd_rotate, "another link key and certificate for a replica's host"},
     {"add", cmd_add, "one replica more in a running cluster"},
     {"remove", cmd_remove, "the last replica out of a running cluster"},
+    {"user", cmd_user, "who may use the front: add or change a user, or take one out"},
     {"status", cmd_status, "show every replica, and what is trusted"},
     {"backup", cmd_backup, "the certified state of a running cluster, encrypted, into a file"},
     {"verify", cmd_verify, "check such a file, without a cluster"},

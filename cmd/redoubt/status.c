@@ -193,7 +193,8 @@ static void print_trust(const struct config *config)
             "processes, so on each\n"
             "machine its kernel and root are trusted with that machine's compartments: whoever is root "
             "there controls all\n"
-            "three and reads what they know. There is no confidentiality against root without hardware.\n%s",
+            "of them and reads what they know. There is no confidentiality against root without "
+            "hardware.\n%s",
             config->faults,
             config->split_app
                 ? "The service runs in a process of its own (application): what it does wrong counts as its "

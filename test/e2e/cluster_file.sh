@@ -28,6 +28,11 @@ wrong "$(line ^faults):9: .faults. is 9" -e 's/^faults: 1/faults: 9/'
 wrong "$(line ^protocol):11: .protocol. is .paxos., but must be one of" -e 's/^protocol: splitbft/protocol: paxos/'
 wrong "$(line ^isolation):12: .isolation. is process, but pbft runs inline only" -e 's/^protocol: splitbft/protocol: pbft/'
 wrong "$(line ^service:):10: unknown service .vk." -e 's/^service: kv/service: vk/'
+zeros=00000000000000000000000000000000
+wrong "$(line ^front):8: .users. names nobody" -e 's/^front:.*/users: []/'
+wrong "$(line ^front):29: .salt. must be 32 hexadecimal digits" -e "s/^front:.*/users: [{name: ann, salt:   ${zeros}0, hash: $zeros$zeros}]/"
+wrong "$(($(line ^front) + 2)):12: duplicate user .ann. .first at line $(($(line ^front) + 1))." \
+    -e "s/^front:.*/users:\n  - {name: ann, salt: $zeros, hash: $zeros$zeros}\n  - {name: ann, salt: $zeros, hash: $zeros$zeros}/"
 wrong "$(line ^fast_reads):13: .fast_reads. must be on or off" -e 's/^fast_reads: o[nf]*/fast_reads: maybe/'
 wrong "[0-9]+:3: too few replicas: 3 listed, but splitbft with faults: 1 needs 4 to 6" -e "$(line 'id: 3'),\$d"
 wrong "[0-9]+:3: too few replicas: 4 listed, but splitbft with faults: 2 needs 7 to 9" -e 's/^faults: 1/faults: 2/'

@@ -4,11 +4,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "config.h"
+#include "config_edit.h"
 #include "wire/start.h"
 
 static const char head[] =
@@ -88,6 +91,224 @@ static void the_front(void **state)
                            tail),
                      -1);
     assert_non_null(strstr(error.text, "F:1:8: `front` is on, but service counter has no front"));
+}
+
+#define SALT       "000102030405060708090a0b0c0d0e0F"
+#define HASH       "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"
+#define USER(name) "  - {name: " name ", salt: " SALT ", hash: " HASH "}\n"
+
+static void the_users(void **state)
+{
+    char text[2048];
+    (void)state;
+    assert_int_equal(parse(head, tail), 0);
+    assert_int_equal(config.users, 0);
+    snprintf(text, sizeof text, "%susers:\n%s%s", head, USER("ann"), USER("b.o_b@x+y-1"));
+    assert_int_equal(parse(text, tail), 0);
+    assert_int_equal(config.users, 2);
+    assert_string_equal(config.user[0].name, "ann");
+    assert_int_equal(config.user[0].salt[15], 15);
+    assert_int_equal(config.user[1].hash[31], 255);
+    assert_int_equal(config.user[1].line, 8);
+    assert_int_equal(config_user_find(&config, "b.o_b@x+y-1"), 1);
+    assert_int_equal(config_user_find(&config, "b"), -1);
+}
+
+static void users_that_are_wrong(void **state)
+{
+#define WITH(name, salt, hash) "users:\n  - {name: " name ", salt: " salt ", hash: " hash "}\n"
+    static const struct {
+        const char *extra, *message;
+    } cases[] = {
+        {"users:\n", "F:6:7: `users` must be a list"},
+        {"users: {}\n", "F:6:8: `users` must be a list"},
+        {"users: []\n", "F:6:8: `users` names nobody: leave it out where nobody has to say who he is"},
+        {"users: [ann]\n", "F:6:9: a user must be a mapping (key: value)"},
+        {"users:\n  - {name: ann, salt: " SALT "}\n", "F:7:5: missing key `hash` in a user"},
+        {"users:\n  - {name: ann, password: secret}\n", "F:7:17: unknown key `password`"},
+        {WITH("''", SALT, HASH),
+         "F:7:12: bad name ``: must be letters, digits and ._@+-, and begin with none of . and -"},
+        {WITH("'a:b'", SALT, HASH),
+         "F:7:12: bad name `a:b`: must be letters, digits and ._@+-, and begin with none of . and -"},
+        {WITH("\"a\\0b\"", SALT, HASH), "F:7:12: `name` is too long"},
+        {WITH("12345678901234567890123456789012345678901234567890123456789012345", SALT, HASH),
+         "F:7:12: `name` is too long"},
+        {WITH("ann", "00", HASH), "F:7:23: `salt` must be 32 hexadecimal digits"},
+        {WITH("ann", "0x0102030405060708090a0b0c0d0e0f", HASH),
+         "F:7:23: `salt` must be 32 hexadecimal digits"},
+        {WITH("ann", "[]", HASH), "F:7:23: `salt` must be 32 hexadecimal digits"},
+        {WITH("ann", SALT, SALT), "F:7:63: `hash` must be 64 hexadecimal digits"},
+        {WITH("ann", SALT, HASH "0"), "F:7:63: `hash` must be 64 hexadecimal digits"},
+        {"users:\n" USER("ann") USER("bob") USER("ann"), "F:9:12: duplicate user `ann` (first at line 7)"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[1024];
+        snprintf(text, sizeof text, "%s%s", head, cases[i].extra);
+        assert_int_equal(parse(text, tail), -1);
+        assert_string_equal(error.text, cases[i].message);
+    }
+}
+
+static void so_many_users_and_no_more(void **state)
+{
+    static char text[64 * 1024];
+    (void)state;
+    for (uint32_t count = FRONT_USERS_MAX; count <= FRONT_USERS_MAX + 1; count++) {
+        size_t len = (size_t)snprintf(text, sizeof text, "%susers:\n", head);
+        for (uint32_t i = 0; i < count; i++)
+            len += (size_t)snprintf(text + len, sizeof text - len,
+                                    "  - {name: u%u, salt: " SALT ", hash: " HASH "}\n", i);
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s", tail);
+        memset(&config, 0, sizeof config);
+        assert_int_equal(config_parse(&config, "F", text, len, &error), count == FRONT_USERS_MAX ? 0 : -1);
+    }
+    assert_string_equal(error.text, "F:263:5: too many users: 257 listed, at most 256");
+}
+
+/* ---------------------------------------------------------------- config_edit.h */
+
+static char dir[] = "/tmp/redoubt-config.XXXXXX";
+
+static void file_put(const char *text)
+{
+    char path[PATH_BYTES];
+    assert_true(path_make(path, "%s/cluster.yaml", dir));
+    assert_int_equal(file_write(path, text, strlen(text), 0640, &error), 0);
+    assert_int_equal(config_read(&config, dir, &error), 0);
+}
+
+/* The file says this, and `config` what the file says. */
+static void file_is(const char *text)
+{
+    static struct config again;
+    char path[PATH_BYTES];
+    struct file file;
+    struct stat st;
+    assert_true(path_make(path, "%s/cluster.yaml", dir));
+    assert_int_equal(file_read(&file, path, 65536, &error), 0);
+    assert_string_equal(file.data, text);
+    file_free(&file);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0640);
+    assert_int_equal(config_read(&again, dir, &error), 0);
+    assert_memory_equal(&again, &config, sizeof config);
+}
+
+#define ZEROS     "00000000000000000000000000000000"
+#define ONES      "01010101010101010101010101010101"
+#define NEW(name) "  - {name: " name ", salt: " ONES ", hash: " ONES ONES "}\n"
+#define ODD                                                                                                  \
+    "# users: none\nusers: # who\n  # the first\n  - name: ann # Ann\n    hash: \"" ZEROS ZEROS              \
+    "\"\n    salt:  " ZEROS "\n\n"
+
+static struct user_config user_of(const char *name)
+{
+    struct user_config user = {.line = 7};
+    strcpy(user.name, name);
+    memset(user.salt, 1, sizeof user.salt);
+    memset(user.hash, 1, sizeof user.hash);
+    return user;
+}
+
+static const char *joined(const char *a, const char *b, const char *c)
+{
+    static char text[4096];
+    snprintf(text, sizeof text, "%s%s%s", a, b, c);
+    return text;
+}
+
+static void edits_users_and_nothing_else(void **state)
+{
+    struct user_config ann = user_of("ann"), bob = user_of("bob");
+    (void)state;
+    file_put(joined(head, tail, "# the end"));
+    assert_int_equal(config_set_user(&config, &ann, &error), 0);
+    file_is(joined(head, tail, "# the end\nusers:\n" NEW("ann")));
+    assert_int_equal(config_set_user(&config, &bob, &error), 0);
+    file_is(joined(head, tail, "# the end\nusers:\n" NEW("ann") NEW("bob")));
+    assert_int_equal(config_remove_user(&config, "ann", &error), 0);
+    file_is(joined(head, tail, "# the end\nusers:\n" NEW("bob")));
+    assert_int_equal(config_remove_user(&config, "ann", &error), -1);
+    assert_non_null(strstr(error.text, "there is no user `ann`"));
+    assert_int_equal(config_remove_user(&config, "bob", &error), 0);
+    file_is(joined(head, tail, "# the end\n"));
+    assert_int_equal(config.users, 0);
+}
+
+static void edits_users_as_people_write_them(void **state)
+{
+    struct user_config ann = user_of("ann"), bob = user_of("bob");
+    char text[2048];
+    (void)state;
+    file_put(joined(head, ODD, tail));
+    assert_int_equal(config_set_user(&config, &bob, &error), 0);
+    snprintf(text, sizeof text, "%s", ODD);
+    strcpy(strrchr(text, '\n'), NEW("bob") "\n");
+    file_is(joined(head, text, tail));
+    assert_int_equal(config_set_user(&config, &ann, &error), 0);
+    for (char *zeros; (zeros = strstr(text, ZEROS)) != NULL;)
+        memcpy(zeros, ONES, sizeof ONES - 1);
+    file_is(joined(head, text, tail));
+    assert_int_equal(config_remove_user(&config, "bob", &error), 0);
+    assert_int_equal(config_remove_user(&config, "ann", &error), 0);
+    file_is(joined(head, "# users: none\n  # the first\n\n", tail));
+}
+
+/* What cannot be changed in one place stays as it is. */
+static void leaves_alone_what_it_cannot_edit(void **state)
+{
+    static const char *const lists[] = {
+        "users: [{name: ann, salt: " ZEROS ", hash: " ZEROS ZEROS "}]\n",
+        "users:\n  -\n    name: ann\n    salt: " ZEROS "\n    hash: " ZEROS ZEROS "\n",
+        "\"users\":\n  - {name: ann, salt: " ZEROS ", hash: " ZEROS ZEROS "} # salt: " ONES "\n",
+        "users:\n  - {hash: " ZEROS ZEROS ", # salt: " ONES "\n     salt: " ZEROS ", name: ann}\n",
+    };
+    struct user_config ann = user_of("ann");
+    (void)state;
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        file_put(joined(head, lists[i], tail));
+        int result =
+            i == 2 ? config_remove_user(&config, "ann", &error) : config_set_user(&config, &ann, &error);
+        assert_int_equal(result, -1);
+        assert_non_null(
+            strstr(error.text, "/cluster.yaml: the list of users cannot be changed in it: do it by hand"));
+        file_is(joined(head, lists[i], tail));
+    }
+    file_put(joined(head, tail, "...\n"));
+    assert_int_equal(config_set_user(&config, &ann, &error), -1);
+    file_is(joined(head, tail, "...\n"));
+}
+
+static void no_user_beyond_the_last(void **state)
+{
+    static char text[64 * 1024];
+    struct user_config ann = user_of("ann"), last = user_of("u255");
+    size_t len = (size_t)snprintf(text, sizeof text, "%s%susers:\n", head, tail);
+    (void)state;
+    for (uint32_t i = 0; i < FRONT_USERS_MAX; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len,
+                                "- {name: u%u, salt: " SALT ", hash: " HASH "}\n", i);
+    file_put(text);
+    assert_int_equal(config_set_user(&config, &ann, &error), -1);
+    assert_non_null(strstr(error.text, "it lists 256 users, which is the most"));
+    assert_int_equal(config_set_user(&config, &last, &error), 0);
+    assert_int_equal(config_remove_user(&config, "u0", &error), 0);
+    assert_int_equal(config_set_user(&config, &ann, &error), 0);
+    assert_int_equal(config_user_find(&config, "ann"), FRONT_USERS_MAX - 1);
+}
+
+static int folder_make(void **state)
+{
+    (void)state;
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int folder_drop(void **state)
+{
+    char path[PATH_BYTES];
+    (void)state;
+    return path_make(path, "%s/cluster.yaml", dir) && unlink(path) == 0 ? rmdir(dir) : -1;
 }
 
 /* Metrics on loopback of different hosts may have one port; on one host they may not. */
@@ -191,11 +412,18 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_is_there),
         cmocka_unit_test(the_front),
+        cmocka_unit_test(the_users),
+        cmocka_unit_test(users_that_are_wrong),
+        cmocka_unit_test(so_many_users_and_no_more),
+        cmocka_unit_test(edits_users_and_nothing_else),
+        cmocka_unit_test(edits_users_as_people_write_them),
+        cmocka_unit_test(leaves_alone_what_it_cannot_edit),
+        cmocka_unit_test(no_user_beyond_the_last),
         cmocka_unit_test(ports_are_per_host),
         cmocka_unit_test(complains_with_its_place),
         cmocka_unit_test(a_split_application_needs_processes),
         cmocka_unit_test(survives_odd_documents),
         cmocka_unit_test(says_what_is_not_built),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, folder_make, folder_drop);
 }

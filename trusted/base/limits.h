@@ -86,6 +86,9 @@
 #define FRONT_OUT_MAX         (16u * 1024u * 1024u)  /* not read by the client: some largest values */
 #define FRONT_OUT_TOTAL       (128u * 1024u * 1024u) /* ... by all clients */
 #define FRONT_OPS_MAX         256u              /* operations of one connection under way: it may pipeline so many */
+#define FRONT_USERS_MAX       256u
+#define FRONT_USER_NAME_MAX   64u
+#define FRONT_PASSWORD_MAX    256u              /* with the name it must fit what HTTP takes of both */
 #define FRONT_HANDSHAKES_PER_RUN 8u             /* each takes some 0.3 ms, and others wait meanwhile */
 
 static_assert(WINDOW % CHECKPOINT_INTERVAL == 0, "the window ends on a checkpoint");

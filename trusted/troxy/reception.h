@@ -7,8 +7,6 @@
 #include "crypto/crypto.h"
 #include "troxy/front.h"
 
-#define FRONT_USERS_MAX 256u
-
 /* What a Troxy starts with. `settings` points into memory that stays; the keys are the caller's to wipe. */
 struct troxy_start {
     struct front_settings settings;
