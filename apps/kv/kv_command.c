@@ -78,10 +78,12 @@ const struct kv_command *kv_command_next(struct reader *r, struct slice *arg, ui
     *args = get_u16(r);
     if (r->bad || !command || *args > KV_ARGS_MAX || !kv_command_arity_fits(command, *args))
         return NULL;
-    for (uint32_t i = 0; i < *args; i++)
+    for (uint32_t i = 0; i < *args; i++) {
         arg[i] = get_slice(r);
-    if (r->bad)
-        return NULL;
+        if (r->bad ||
+            arg[i].len > KV_VALUE_MAX) /* a longer one would be stored, but no leaf with it loaded */
+            return NULL;
+    }
     for (uint32_t at = 0, key; kv_command_next_key(command, *args, &at, &key);)
         if (arg[key].len < 1 || arg[key].len > KV_KEY_MAX)
             return NULL;

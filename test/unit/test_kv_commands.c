@@ -383,6 +383,58 @@ static void keys_are_named_exactly(void **unused)
 }
 
 /* Every cut and, in its lengths, every changed byte of a request is refused, or is another request that does no harm. */
+/* A command of a native client, who is bound by nothing but the size of an operation: its last argument is `len` bytes. */
+static size_t encode_long(struct world *w, enum kv_command_number number, const char *key, const char *field,
+                          size_t len)
+{
+    struct writer out = writer_to(w->request, REDOUBT_OP_MAX_BYTES);
+    put_u8(&out, KV_COMMAND);
+    put_u8(&out, 0);
+    put_u8(&out, (uint8_t)number);
+    put_u16(&out, field ? 3 : 2);
+    put_slice(&out, text(key));
+    if (field)
+        put_slice(&out, text(field));
+    put_u32(&out, (uint32_t)len);
+    memset(writer_take(&out, len), 'x', len);
+    assert_false(out.bad);
+    return out.len;
+}
+
+/* What is stored must fit through kv_leaf_load, or no replica ever gets that leaf again. */
+static void values_have_a_mebibyte_at_most(void **unused)
+{
+    (void)unused;
+    static const struct {
+        enum kv_command_number number;
+        const char *field;
+    } put[] = {
+        {KV_DO_SET, NULL}, {KV_DO_GETSET, NULL}, {KV_DO_RPUSH, NULL}, {KV_DO_HSET, "f"}, {KV_DO_STORE, ""}};
+    struct world *w = world_new("");
+    for (unsigned i = 0; i < sizeof put / sizeof *put; i++) {
+        char key[8];
+        snprintf(key, sizeof key, "k%u", i);
+        assert_int_equal(run_now(w, encode_long(w, put[i].number, key, put[i].field, KV_VALUE_MAX)),
+                         REDOUBT_OK);
+        assert_int_equal(run_now(w, encode_long(w, put[i].number, key, put[i].field, KV_VALUE_MAX + 1)),
+                         REDOUBT_INVALID);
+        assert_int_equal(run_now(w, encode_long(w, put[i].number, key, put[i].field, KV_VALUE_MAX + 4000)),
+                         REDOUBT_INVALID);
+    }
+    struct world *other = world_new("");
+    struct fake_sink sink;
+    fake_sink_init(&sink);
+    assert_true(kv->reset(other->state, kv->leaf_count(w->state), false));
+    for (uint64_t leaf = 0; leaf < kv->leaf_count(w->state); leaf++) {
+        fake_sink_clear(&sink);
+        kv->leaf_save(w->state, leaf, &sink.sink);
+        assert_true(kv->leaf_load(other->state, leaf, sink.data, sink.bytes));
+    }
+    fake_sink_free(&sink);
+    world_free(other);
+    world_free(w);
+}
+
 static void malformed_requests_are_refused(void **unused)
 {
     (void)unused;
@@ -513,6 +565,7 @@ int main(void)
         cmocka_unit_test(nothing_changes_when_there_is_no_room),
         cmocka_unit_test(refused_memory_changes_nothing),
         cmocka_unit_test(keys_are_named_exactly),
+        cmocka_unit_test(values_have_a_mebibyte_at_most),
         cmocka_unit_test(malformed_requests_are_refused),
         cmocka_unit_test(results_are_remembered),
         cmocka_unit_test(doubles_have_the_texts_that_c_gives_them),
