@@ -10,6 +10,7 @@ static const struct kv_command commands[] = {
 };
 
 #define REPLY_TOO_LARGE "ERR the reply is longer than 1 MiB; ask for less at once"
+#define TOO_LONG        "ERR this takes too long for one operation; ask for less at once"
 #define NO_ROOM         "OOM command not allowed when used memory > 'maxmemory'."
 
 const struct kv_command *kv_command_of(uint32_t number)
@@ -192,6 +193,7 @@ static void fail(struct kv_run *run, size_t begin, const char *why)
     kv_run_undo(run);
     run->out.len = begin;
     run->out.bad = false;
+    run->too_long = false;
     kv_run_error(run, why);
 }
 
@@ -205,6 +207,8 @@ static void run_one(struct kv_run *run, size_t reserve)
     run->command->run(run);
     if (run->full)
         fail(run, begin, NO_ROOM);
+    else if (run->too_long)
+        fail(run, begin, TOO_LONG);
     else if (run->out.bad)
         fail(run, begin, REPLY_TOO_LARGE);
     else
@@ -219,7 +223,7 @@ void kv_mark_of(struct kv_run *run, struct slice key, uint8_t mark[KV_MARK_BYTES
     const struct kv_entry *entry = kv_run_find(run, key);
     uint8_t text[REDOUBT_DIGEST_BYTES + 1], digest[REDOUBT_DIGEST_BYTES];
     memset(mark, 0, KV_MARK_BYTES);
-    if (!entry)
+    if (!entry || !kv_run_spend(run, KV_WORK_ENTRY + entry->value_len / 8))
         return;
     env->digest(text, entry->value_len ? entry->value : text, entry->value_len);
     text[REDOUBT_DIGEST_BYTES] = (uint8_t)entry->mark;
@@ -265,7 +269,8 @@ static void run_request(struct kv_store *store, const struct redoubt_op *op,
     run.store = store;
     run.op = op;
     run.out = writer_to(result->data, REDOUBT_OP_MAX_BYTES);
-    run.is_volatile = run.full = false;
+    run.is_volatile = run.full = run.too_long = false;
+    run.left = KV_WORK_MAX;
     run.made = 0;
     run.room = KV_CHANGES_FEW;
     run.collections = store->collections;

@@ -79,6 +79,17 @@ static bool remove_at(struct kv_run *run, struct kv_place place)
 
 /* ---------------------------------------------------------------------------------------------------------- keys */
 
+bool kv_run_spend(struct kv_run *run, uint64_t steps)
+{
+    if (steps >= run->left) {
+        run->left = 0;
+        run->too_long = true;
+        return false;
+    }
+    run->left -= steps;
+    return true;
+}
+
 uint64_t kv_run_now_ms(const struct kv_run *run)
 {
     return run->op->time_us / 1000;

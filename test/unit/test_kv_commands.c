@@ -435,6 +435,48 @@ static void values_have_a_mebibyte_at_most(void **unused)
     world_free(w);
 }
 
+/* A pattern that is looked at again for each byte of each key: as long as the longest operation otherwise. */
+static void what_takes_too_long_is_refused(void **unused)
+{
+    (void)unused;
+    static char key[KV_KEY_MAX + 1];
+    struct world *w = world_new("");
+    size_t pattern = 900000;
+    for (unsigned i = 0; i < 4; i++) {
+        memset(key, 'a', KV_KEY_MAX);
+        key[0] = (char)('a' + i);
+        assert_int_equal(run_now(w, encode_long(w, KV_DO_SET, key, NULL, 10)), REDOUBT_OK);
+    }
+    /* Twice in one list: they share what one operation may take; and what costs little goes on. */
+    struct writer out = writer_to(w->request, REDOUBT_OP_MAX_BYTES);
+    put_u8(&out, KV_COMMAND);
+    put_u8(&out, 1);
+    put_u16(&out, 0);
+    put_u16(&out, 4);
+    put_words(&out, "keys *");
+    put_u8(&out, KV_DO_KEYS);
+    put_u16(&out, 1);
+    put_u32(&out, (uint32_t)pattern);
+    uint8_t *text_of = writer_take(&out, pattern);
+    memset(text_of, 'x', pattern);
+    memcpy(text_of, "*[", 2);
+    put_words(&out, "keys *");
+    put_words(&out, "set b 1");
+    assert_int_equal(run_now(w, out.len), REDOUBT_OK);
+    struct reader r = reader_of(w->result.data, w->result.bytes);
+    struct kv_reply_item item;
+    assert_true(kv_reply_next(&r, &item) && item.count == 4);
+    assert_true(kv_reply_next(&r, &item) && item.kind == KV_REPLY_ARRAY && item.count == 4);
+    for (unsigned i = 0; i < 4; i++)
+        assert_true(kv_reply_next(&r, &item));
+    for (unsigned i = 0; i < 2; i++)
+        assert_true(kv_reply_next(&r, &item) && item.kind == KV_REPLY_ERROR && item.bytes.len > 8 &&
+                    memcmp(item.bytes.data, "ERR this", 8) == 0);
+    assert_true(kv_reply_next(&r, &item) && item.kind == KV_REPLY_SIMPLE);
+    assert_true(reader_done(&r));
+    world_free(w);
+}
+
 static void malformed_requests_are_refused(void **unused)
 {
     (void)unused;
@@ -566,6 +608,7 @@ int main(void)
         cmocka_unit_test(refused_memory_changes_nothing),
         cmocka_unit_test(keys_are_named_exactly),
         cmocka_unit_test(values_have_a_mebibyte_at_most),
+        cmocka_unit_test(what_takes_too_long_is_refused),
         cmocka_unit_test(malformed_requests_are_refused),
         cmocka_unit_test(results_are_remembered),
         cmocka_unit_test(doubles_have_the_texts_that_c_gives_them),
