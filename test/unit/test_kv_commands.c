@@ -300,6 +300,33 @@ static void nothing_changes_when_there_is_no_room(void **unused)
 }
 
 /* And when the environment refuses memory, at whichever allocation. */
+/* A grave may always be made where a key goes; where it stays, as what it holds is replaced, there must be room. */
+static void graves_do_not_go_beyond_the_limit(void **unused)
+{
+    (void)unused;
+    struct world *w = world_new("memory_mb=1");
+    char line[64];
+    unsigned count = 0;
+    do
+        snprintf(line, sizeof line, "rpush l%u x", count);
+    while (strcmp(do_line(w, line), "1") == 0 && ++count < 10000);
+    struct writer out = writer_to(w->request, REDOUBT_OP_MAX_BYTES);
+    uint32_t keys = count < 2000 ? count : 2000;
+    put_u8(&out, KV_COMMAND);
+    put_u8(&out, 0);
+    put_u8(&out, KV_DO_MSET);
+    put_u16(&out, (uint16_t)(2 * keys));
+    for (uint32_t i = 0; i < keys; i++) {
+        snprintf(line, sizeof line, "l%u", i);
+        put_slice(&out, text(line));
+        put_slice(&out, text("v"));
+    }
+    assert_int_equal(run_now(w, out.len), REDOUBT_OK);
+    assert_int_equal(w->result.data[0], KV_REPLY_ERROR);
+    kv_store_validate(w->store);
+    world_free(w);
+}
+
 static void refused_memory_changes_nothing(void **unused)
 {
     (void)unused;
@@ -605,6 +632,7 @@ int main(void)
         cmocka_unit_test(pieces_of_what_is_gone_are_dropped),
         cmocka_unit_test(leaves_of_all_types_move),
         cmocka_unit_test(nothing_changes_when_there_is_no_room),
+        cmocka_unit_test(graves_do_not_go_beyond_the_limit),
         cmocka_unit_test(refused_memory_changes_nothing),
         cmocka_unit_test(keys_are_named_exactly),
         cmocka_unit_test(values_have_a_mebibyte_at_most),
