@@ -164,6 +164,8 @@ static struct outcome bury(struct kv_store *store, uint64_t number, const struct
         return outcome;
     if (kv_bury(store, number, op->seed, change ? change + 1 : NULL)) {
         outcome.changes++;
+        if (change && store->used > store->limit) /* a batch may make many, and can be taken back */
+            outcome.status = REDOUBT_FULL;
         return outcome;
     }
     if (!change)

@@ -10,6 +10,7 @@ static const struct kv_command commands[] = {
 };
 
 #define REPLY_TOO_LARGE "ERR the reply is longer than 1 MiB; ask for less at once"
+#define TOO_LONG        "ERR this takes too long for one operation; ask for less at once"
 #define NO_ROOM         "OOM command not allowed when used memory > 'maxmemory'."
 
 const struct kv_command *kv_command_of(uint32_t number)
@@ -78,10 +79,12 @@ const struct kv_command *kv_command_next(struct reader *r, struct slice *arg, ui
     *args = get_u16(r);
     if (r->bad || !command || *args > KV_ARGS_MAX || !kv_command_arity_fits(command, *args))
         return NULL;
-    for (uint32_t i = 0; i < *args; i++)
+    for (uint32_t i = 0; i < *args; i++) {
         arg[i] = get_slice(r);
-    if (r->bad)
-        return NULL;
+        if (r->bad ||
+            arg[i].len > KV_VALUE_MAX) /* a longer one would be stored, but no leaf with it loaded */
+            return NULL;
+    }
     for (uint32_t at = 0, key; kv_command_next_key(command, *args, &at, &key);)
         if (arg[key].len < 1 || arg[key].len > KV_KEY_MAX)
             return NULL;
@@ -190,6 +193,7 @@ static void fail(struct kv_run *run, size_t begin, const char *why)
     kv_run_undo(run);
     run->out.len = begin;
     run->out.bad = false;
+    run->too_long = false;
     kv_run_error(run, why);
 }
 
@@ -203,6 +207,8 @@ static void run_one(struct kv_run *run, size_t reserve)
     run->command->run(run);
     if (run->full)
         fail(run, begin, NO_ROOM);
+    else if (run->too_long)
+        fail(run, begin, TOO_LONG);
     else if (run->out.bad)
         fail(run, begin, REPLY_TOO_LARGE);
     else
@@ -217,7 +223,7 @@ void kv_mark_of(struct kv_run *run, struct slice key, uint8_t mark[KV_MARK_BYTES
     const struct kv_entry *entry = kv_run_find(run, key);
     uint8_t text[REDOUBT_DIGEST_BYTES + 1], digest[REDOUBT_DIGEST_BYTES];
     memset(mark, 0, KV_MARK_BYTES);
-    if (!entry)
+    if (!entry || !kv_run_spend(run, KV_WORK_ENTRY + entry->value_len / 8))
         return;
     env->digest(text, entry->value_len ? entry->value : text, entry->value_len);
     text[REDOUBT_DIGEST_BYTES] = (uint8_t)entry->mark;
@@ -263,7 +269,8 @@ static void run_request(struct kv_store *store, const struct redoubt_op *op,
     run.store = store;
     run.op = op;
     run.out = writer_to(result->data, REDOUBT_OP_MAX_BYTES);
-    run.is_volatile = run.full = false;
+    run.is_volatile = run.full = run.too_long = false;
+    run.left = KV_WORK_MAX;
     run.made = 0;
     run.room = KV_CHANGES_FEW;
     run.collections = store->collections;

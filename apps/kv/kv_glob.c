@@ -48,12 +48,16 @@ static bool one_matches(struct slice *p, uint8_t c)
     return want == c;
 }
 
-/* Only the last `*` is ever tried again, so it costs no more than pattern times text. */
-bool kv_glob_matches(struct slice pattern, struct slice text)
+/* Only the last `*` is ever tried again, so it costs no more than pattern times text; which is much when both are long. */
+bool kv_glob_matches(struct slice pattern, struct slice text, uint64_t *left)
 {
     struct slice retry_pattern = {0}, retry_text = {0};
     bool star = false;
     while (text.len) {
+        size_t before = pattern.len;
+        if (*left == 0)
+            return false;
+        --*left;
         if (pattern.len && pattern.data[0] == '*') {
             star = true;
             pattern = from(pattern, 1);
@@ -61,7 +65,10 @@ bool kv_glob_matches(struct slice pattern, struct slice text)
             retry_text = text;
             continue;
         }
-        if (pattern.len && one_matches(&pattern, text.data[0])) {
+        bool matches = pattern.len && one_matches(&pattern, text.data[0]);
+        size_t looked_at = before - pattern.len;
+        *left -= looked_at < *left ? looked_at : *left;
+        if (matches) {
             text = from(text, 1);
             continue;
         }

@@ -4,7 +4,8 @@
 
 #include "base/types.h"
 
-bool kv_glob_matches(struct slice pattern, struct slice text);
+/* Takes what it looks at from `*left`, at least one; false when that is used up. */
+bool kv_glob_matches(struct slice pattern, struct slice text, uint64_t *left);
 /* What every match begins with. */
 struct slice kv_glob_prefix(struct slice pattern);
 

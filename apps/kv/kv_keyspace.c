@@ -225,7 +225,10 @@ void kv_do_keys(struct kv_run *run)
         struct slice key = {cursor.next->key, cursor.next->key_len};
         if (key.len < prefix.len || (prefix.len && memcmp(key.data, prefix.data, prefix.len) != 0))
             break;
-        if (kv_glob_matches(run->arg[0], key) && is_visible(run, cursor.next)) {
+        bool matches = kv_glob_matches(run->arg[0], key, &run->left);
+        if (!kv_run_spend(run, KV_WORK_ENTRY))
+            return;
+        if (matches && is_visible(run, cursor.next)) {
             kv_reply_bulk(&run->out, key);
             count++;
         }
@@ -283,9 +286,11 @@ static uint64_t scan_leaf(struct kv_run *run, const struct scan *scan, uint64_t 
     for (uint32_t slot = 0; slot < leaf->count; slot++) {
         const struct kv_entry *entry = kv_leaf_entries(leaf)[slot];
         struct slice key = {entry->key, entry->key_len};
+        if (!kv_run_spend(run, KV_WORK_ENTRY))
+            break;
         if ((entry->mark & KV_INNER) || !is_visible(run, entry))
             continue;
-        if (scan->match.data && !kv_glob_matches(scan->match, key))
+        if (scan->match.data && !kv_glob_matches(scan->match, key, &run->left))
             continue;
         if (scan->type.data && !same_word(scan->type, type_name(entry->mark)))
             continue;
@@ -318,7 +323,7 @@ void kv_do_scan(struct kv_run *run)
     uint8_t *room = writer_take(&run->out, 10); /* of always ten digits: it is written last */
     size_t begin = kv_reply_begin(&run->out, KV_REPLY_ARRAY, 0);
     (void)cursor;
-    for (uint64_t n = 0; leaf < leaves && !run->out.bad; leaf++, n++) {
+    for (uint64_t n = 0; leaf < leaves && !run->out.bad && !run->too_long; leaf++, n++) {
         if (n >= SCAN_LEAVES_MIN && looked >= (uint64_t)scan.count)
             break;
         if (found >= (uint64_t)scan.count)
@@ -363,12 +368,12 @@ void kv_do_randomkey(struct kv_run *run)
     uint64_t random = read_seed(run->op->seed), leaves = run->store->leaves;
     const struct kv_entry *found = NULL;
     struct kv_cursor cursor;
-    for (uint64_t i = 0; !found && i < leaves && i < LEAVES_TRIED; i++)
+    for (uint64_t i = 0; !found && i < leaves && i < LEAVES_TRIED && kv_run_spend(run, KV_WORK_ENTRY); i++)
         found = random_in(run, (random + i) % leaves, random >> 32);
     if (!found) {
         kv_cursor_seek(&cursor, &run->store->index, (struct slice){run->op->seed, 8}, false);
         for (uint32_t i = 0; i < 2 && !found; i++) {
-            for (; cursor.next && !found; kv_cursor_advance(&cursor))
+            for (; cursor.next && !found && kv_run_spend(run, KV_WORK_ENTRY); kv_cursor_advance(&cursor))
                 found = is_visible(run, cursor.next) ? cursor.next : NULL;
             kv_cursor_seek(&cursor, &run->store->index, (struct slice){NULL, 0}, false);
         }
@@ -435,7 +440,7 @@ void kv_do_watch(struct kv_run *run)
 {
     uint8_t mark[KV_MARK_BYTES];
     kv_reply_begin(&run->out, KV_REPLY_ARRAY, run->args);
-    for (uint32_t i = 0; i < run->args; i++) {
+    for (uint32_t i = 0; i < run->args && !run->too_long; i++) {
         kv_mark_of(run, run->arg[i], mark);
         kv_reply_bulk(&run->out, (struct slice){mark, sizeof mark});
     }

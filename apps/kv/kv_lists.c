@@ -221,7 +221,7 @@ void kv_do_ltrim(struct kv_run *run)
     if (list.exists) {
         if (!range_of(start, end, count, &first, &behind)) {
             kv_run_remove(run, run->arg[0]);
-        } else {
+        } else if (kv_run_spend(run, (count - (behind - first)) * KV_WORK_CHANGE)) {
             for (uint64_t i = behind; i < count && !run->full; i++)
                 take(run, &list, false);
             for (uint64_t i = 0; i < first && !run->full; i++)

@@ -79,6 +79,17 @@ static bool remove_at(struct kv_run *run, struct kv_place place)
 
 /* ---------------------------------------------------------------------------------------------------------- keys */
 
+bool kv_run_spend(struct kv_run *run, uint64_t steps)
+{
+    if (steps >= run->left) {
+        run->left = 0;
+        run->too_long = true;
+        return false;
+    }
+    run->left -= steps;
+    return true;
+}
+
 uint64_t kv_run_now_ms(const struct kv_run *run)
 {
     return run->op->time_us / 1000;
@@ -143,7 +154,12 @@ bool kv_run_put(struct kv_run *run, struct slice key, const struct kv_content *c
     struct kv_place place = kv_store_find(run->store, key);
     uint64_t before = kv_collection_at(place);
     uint64_t after = content->mark == KV_TYPE_STRING ? 0 : kv_collection_read(content->value).number;
-    return set_at(run, place, key, content) && (before == after || bury(run, before));
+    if (!set_at(run, place, key, content) || before == after || !bury(run, before))
+        return !run->full;
+    if (before &&
+        run->store->used > run->store->limit) /* the key stays, and beside it a grave is one entry more */
+        run->full = true;
+    return !run->full;
 }
 
 bool kv_run_remove(struct kv_run *run, struct slice key)

@@ -25,7 +25,9 @@ struct kv_run {
     uint32_t args;
     struct writer out;
     bool is_volatile;
-    bool full; /* no room: what was changed must be taken back */
+    bool full;     /* no room: what was changed must be taken back */
+    bool too_long; /* kv_run_spend: so must it be then */
+    uint64_t left; /* steps that the operation may still take */
     uint32_t made;
     uint32_t room;
     uint64_t collections; /* that there were before */
@@ -36,6 +38,14 @@ struct kv_run {
 /* Everything since the start, or since the last of these, is final; or never was. */
 void kv_run_commit(struct kv_run *run);
 void kv_run_undo(struct kv_run *run);
+
+/* One operation may take so many steps of some nanoseconds, all its commands together: nothing else happens meanwhile. What costs no more
+ * than its request and its reply need not be counted. */
+#define KV_WORK_MAX    (1ull << 28)
+#define KV_WORK_ENTRY  32u  /* of looking at an entry */
+#define KV_WORK_CHANGE 256u /* of removing one */
+/* False: there are not so many left; the command is to end, and fails. */
+bool kv_run_spend(struct kv_run *run, uint64_t steps);
 
 uint64_t kv_run_now_ms(const struct kv_run *run);
 /* NULL: no such key, or its time has come. */

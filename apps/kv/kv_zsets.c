@@ -294,6 +294,8 @@ static void range_by_rank(struct kv_run *run, const struct kv_opened *set, const
     kv_reply_begin(&run->out, r->scores ? KV_REPLY_PAIRS : KV_REPLY_ARRAY, found);
     if (!found)
         return;
+    if (!kv_run_spend(run, (uint64_t)start * KV_WORK_ENTRY))
+        return;
     walk_from(&walk, run, set, r->down);
     for (int64_t i = 0; i < start; i++)
         walk_step(&walk, r->down);
@@ -323,6 +325,8 @@ static void range_by_score(struct kv_run *run, const struct kv_opened *set, cons
     walk.prefix = kv_piece_of(set->c.number, 's');
     for (; left && !run->out.bad && kv_walk_at(&walk, &name); walk_step(&walk, r->down)) {
         double score = order_read(name.data);
+        if (!kv_run_spend(run, KV_WORK_ENTRY))
+            break;
         if (r->down ? score < r->low || (r->low_open && score == r->low)
                     : score > r->high || (r->high_open && score == r->high))
             break;

@@ -16,6 +16,7 @@ static struct kv_run run_of(struct kv_store *store, const struct redoubt_op *op,
     return (struct kv_run){.store = store,
                            .op = op,
                            .out = writer_to(result->data, REDOUBT_OP_MAX_BYTES),
+                           .left = KV_WORK_MAX,
                            .room = KV_CHANGES_FEW,
                            .collections = store->collections};
 }

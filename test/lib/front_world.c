@@ -8,11 +8,19 @@
 
 void front_world_open(struct front_world *w, struct tls_server *tls)
 {
+    front_world_open_beside(w, tls, 0);
+}
+
+void front_world_open_beside(struct front_world *w, struct tls_server *tls, size_t taken)
+{
     memset(w, 0, sizeof *w);
-    w->memory = memory_map(WORLD_ARENA);
+    w->memory_bytes = WORLD_ARENA + taken;
+    w->memory = memory_map(w->memory_bytes);
     w->out = (struct outbox){.data = memory_map(OUTBOX_MIN_BYTES), .cap = OUTBOX_MIN_BYTES};
     CHECK(w->memory && w->out.data);
-    arena_init(&w->arena, w->memory, WORLD_ARENA);
+    arena_init(&w->arena, w->memory, w->memory_bytes);
+    if (taken)
+        (void)arena_take(&w->arena, taken);
     w->now_us = 1000000000;
     w->wakes_us = UINT64_MAX;
     w->start = (struct troxy_start){.settings = {.handshake_ms = 10000,
@@ -31,7 +39,7 @@ void front_world_close(struct front_world *w)
 {
     for (uint32_t i = 0; i < FRONT_CONNECTIONS_MAX; i++)
         free(w->socket[i].data);
-    memory_unmap(w->memory, WORLD_ARENA);
+    memory_unmap(w->memory, w->memory_bytes);
     memory_unmap(w->out.data, OUTBOX_MIN_BYTES);
 }
 

@@ -22,6 +22,7 @@ struct front_socket {
 
 struct front_world {
     void *memory;
+    size_t memory_bytes;
     struct arena arena;
     struct outbox out;
     struct troxy_start start;
@@ -34,6 +35,8 @@ struct front_world {
 
 /* Times: handshake 10 s, request 20 s, output 30 s, idle 300 s. `tls` may be NULL. */
 void front_world_open(struct front_world *w, struct tls_server *tls);
+/* The same, in an arena of which somebody else took so much. */
+void front_world_open_beside(struct front_world *w, struct tls_server *tls, size_t taken);
 void front_world_close(struct front_world *w);
 
 enum verdict front_world_give(struct front_world *w, enum frame_type type, struct slice body,

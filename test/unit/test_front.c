@@ -123,6 +123,30 @@ static void half_closed(void **state)
     assert_true(world.socket[2].closed);
 }
 
+/* Many who begin a request and do not end it: before they have all memory, the first of them is cut off, and others are served. */
+static void unfinished_requests_give_way(void **state)
+{
+    static uint8_t bytes[48000];
+    (void)state;
+    front_world_close(&world);
+    front_world_open_beside(&world, NULL, (size_t)6 << 30); /* as a Troxy's front lies beside its access */
+    memset(bytes, 'a', sizeof bytes);
+    uint32_t count = WORLD_ARENA / (128u * 1024u); /* which is what two pieces take */
+    for (uint32_t i = 0; i < count; i++) {
+        front_world_opened(&world, i, LISTENER_REDIS);
+        for (unsigned piece = 0; piece < 2; piece++) {
+            assert_verdict(front_world_bytes(&world, i, bytes, sizeof bytes, false), ACCEPT);
+            front_world_run(&world);
+        }
+        assert_false(world.socket[i].closed);
+    }
+    assert_true(world.socket[0].closed);
+    assert_int_equal(world.socket[0].reason, END_SLOW);
+    assert_int_equal(front_world_opened(&world, count, LISTENER_REDIS), VERDICT_ACCEPT);
+    say(count, "PING\n");
+    hears(count, "PONG\n");
+}
+
 static void input_has_a_window(void **state)
 {
     (void)state;
@@ -289,6 +313,7 @@ int main(void)
         T(host_closes_first),
         T(half_closed),
         T(input_has_a_window),
+        T(unfinished_requests_give_way),
         T(output_has_a_window),
         T(a_client_that_never_reads),
         T(too_much_output),

@@ -300,6 +300,33 @@ static void nothing_changes_when_there_is_no_room(void **unused)
 }
 
 /* And when the environment refuses memory, at whichever allocation. */
+/* A grave may always be made where a key goes; where it stays, as what it holds is replaced, there must be room. */
+static void graves_do_not_go_beyond_the_limit(void **unused)
+{
+    (void)unused;
+    struct world *w = world_new("memory_mb=1");
+    char line[64];
+    unsigned count = 0;
+    do
+        snprintf(line, sizeof line, "rpush l%u x", count);
+    while (strcmp(do_line(w, line), "1") == 0 && ++count < 10000);
+    struct writer out = writer_to(w->request, REDOUBT_OP_MAX_BYTES);
+    uint32_t keys = count < 2000 ? count : 2000;
+    put_u8(&out, KV_COMMAND);
+    put_u8(&out, 0);
+    put_u8(&out, KV_DO_MSET);
+    put_u16(&out, (uint16_t)(2 * keys));
+    for (uint32_t i = 0; i < keys; i++) {
+        snprintf(line, sizeof line, "l%u", i);
+        put_slice(&out, text(line));
+        put_slice(&out, text("v"));
+    }
+    assert_int_equal(run_now(w, out.len), REDOUBT_OK);
+    assert_int_equal(w->result.data[0], KV_REPLY_ERROR);
+    kv_store_validate(w->store);
+    world_free(w);
+}
+
 static void refused_memory_changes_nothing(void **unused)
 {
     (void)unused;
@@ -383,6 +410,100 @@ static void keys_are_named_exactly(void **unused)
 }
 
 /* Every cut and, in its lengths, every changed byte of a request is refused, or is another request that does no harm. */
+/* A command of a native client, who is bound by nothing but the size of an operation: its last argument is `len` bytes. */
+static size_t encode_long(struct world *w, enum kv_command_number number, const char *key, const char *field,
+                          size_t len)
+{
+    struct writer out = writer_to(w->request, REDOUBT_OP_MAX_BYTES);
+    put_u8(&out, KV_COMMAND);
+    put_u8(&out, 0);
+    put_u8(&out, (uint8_t)number);
+    put_u16(&out, field ? 3 : 2);
+    put_slice(&out, text(key));
+    if (field)
+        put_slice(&out, text(field));
+    put_u32(&out, (uint32_t)len);
+    memset(writer_take(&out, len), 'x', len);
+    assert_false(out.bad);
+    return out.len;
+}
+
+/* What is stored must fit through kv_leaf_load, or no replica ever gets that leaf again. */
+static void values_have_a_mebibyte_at_most(void **unused)
+{
+    (void)unused;
+    static const struct {
+        enum kv_command_number number;
+        const char *field;
+    } put[] = {
+        {KV_DO_SET, NULL}, {KV_DO_GETSET, NULL}, {KV_DO_RPUSH, NULL}, {KV_DO_HSET, "f"}, {KV_DO_STORE, ""}};
+    struct world *w = world_new("");
+    for (unsigned i = 0; i < sizeof put / sizeof *put; i++) {
+        char key[8];
+        snprintf(key, sizeof key, "k%u", i);
+        assert_int_equal(run_now(w, encode_long(w, put[i].number, key, put[i].field, KV_VALUE_MAX)),
+                         REDOUBT_OK);
+        assert_int_equal(run_now(w, encode_long(w, put[i].number, key, put[i].field, KV_VALUE_MAX + 1)),
+                         REDOUBT_INVALID);
+        assert_int_equal(run_now(w, encode_long(w, put[i].number, key, put[i].field, KV_VALUE_MAX + 4000)),
+                         REDOUBT_INVALID);
+    }
+    struct world *other = world_new("");
+    struct fake_sink sink;
+    fake_sink_init(&sink);
+    assert_true(kv->reset(other->state, kv->leaf_count(w->state), false));
+    for (uint64_t leaf = 0; leaf < kv->leaf_count(w->state); leaf++) {
+        fake_sink_clear(&sink);
+        kv->leaf_save(w->state, leaf, &sink.sink);
+        assert_true(kv->leaf_load(other->state, leaf, sink.data, sink.bytes));
+    }
+    fake_sink_free(&sink);
+    world_free(other);
+    world_free(w);
+}
+
+/* A pattern that is looked at again for each byte of each key: as long as the longest operation otherwise. */
+static void what_takes_too_long_is_refused(void **unused)
+{
+    (void)unused;
+    static char key[KV_KEY_MAX + 1];
+    struct world *w = world_new("");
+    size_t pattern = 900000;
+    for (unsigned i = 0; i < 4; i++) {
+        memset(key, 'a', KV_KEY_MAX);
+        key[0] = (char)('a' + i);
+        assert_int_equal(run_now(w, encode_long(w, KV_DO_SET, key, NULL, 10)), REDOUBT_OK);
+    }
+    /* Twice in one list: they share what one operation may take; and what costs little goes on. */
+    struct writer out = writer_to(w->request, REDOUBT_OP_MAX_BYTES);
+    put_u8(&out, KV_COMMAND);
+    put_u8(&out, 1);
+    put_u16(&out, 0);
+    put_u16(&out, 4);
+    put_words(&out, "keys *");
+    put_u8(&out, KV_DO_KEYS);
+    put_u16(&out, 1);
+    put_u32(&out, (uint32_t)pattern);
+    uint8_t *text_of = writer_take(&out, pattern);
+    memset(text_of, 'x', pattern);
+    memcpy(text_of, "*[", 2);
+    put_words(&out, "keys *");
+    put_words(&out, "set b 1");
+    assert_int_equal(run_now(w, out.len), REDOUBT_OK);
+    struct reader r = reader_of(w->result.data, w->result.bytes);
+    struct kv_reply_item item;
+    assert_true(kv_reply_next(&r, &item) && item.count == 4);
+    assert_true(kv_reply_next(&r, &item) && item.kind == KV_REPLY_ARRAY && item.count == 4);
+    for (unsigned i = 0; i < 4; i++)
+        assert_true(kv_reply_next(&r, &item));
+    for (unsigned i = 0; i < 2; i++)
+        assert_true(kv_reply_next(&r, &item) && item.kind == KV_REPLY_ERROR && item.bytes.len > 8 &&
+                    memcmp(item.bytes.data, "ERR this", 8) == 0);
+    assert_true(kv_reply_next(&r, &item) && item.kind == KV_REPLY_SIMPLE);
+    assert_true(reader_done(&r));
+    world_free(w);
+}
+
 static void malformed_requests_are_refused(void **unused)
 {
     (void)unused;
@@ -511,8 +632,11 @@ int main(void)
         cmocka_unit_test(pieces_of_what_is_gone_are_dropped),
         cmocka_unit_test(leaves_of_all_types_move),
         cmocka_unit_test(nothing_changes_when_there_is_no_room),
+        cmocka_unit_test(graves_do_not_go_beyond_the_limit),
         cmocka_unit_test(refused_memory_changes_nothing),
         cmocka_unit_test(keys_are_named_exactly),
+        cmocka_unit_test(values_have_a_mebibyte_at_most),
+        cmocka_unit_test(what_takes_too_long_is_refused),
         cmocka_unit_test(malformed_requests_are_refused),
         cmocka_unit_test(results_are_remembered),
         cmocka_unit_test(doubles_have_the_texts_that_c_gives_them),

@@ -362,6 +362,40 @@ static void handshakes_take_turns(void **state)
         stock_close(&s[i]);
 }
 
+/* A client that wants new keys again and again, and reads none of the answers, which the library makes by itself. */
+static void answers_of_the_library_have_an_end(void **state)
+{
+    (void)state;
+    struct stock s;
+    static uint8_t bytes[4096];
+    struct front_socket *socket = &world.socket[1];
+    uint64_t sent = 0, before;
+    stock_open(&s, 1, LISTENER_REDISS);
+    assert_true(shake(&s, 65536));
+    before = socket->credit;
+    int len = 0;
+    for (unsigned i = 0; i < 40000 && sent + (size_t)len <= FRONT_IN_WINDOW / 2 + socket->credit - before;
+         i++) {
+        front_world_bytes(&world, 1, bytes, (size_t)len, false);
+        sent += (size_t)len;
+        if (i % 256 == 0)
+            front_world_run(&world);
+        assert_int_equal(SSL_key_update(s.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(s.ssl), 1);
+        len = BIO_read(SSL_get_wbio(s.ssl), bytes, sizeof bytes);
+        assert_true(len > 0);
+    }
+    front_world_run(&world);
+    assert_false(socket->closed);
+    assert_true(socket->len > FRONT_IN_WINDOW && socket->len <= 2 * FRONT_OUT_WINDOW + 2 * FRONT_IN_WINDOW);
+    before = socket->credit;
+    front_world_bytes(&world, 1, bytes, (size_t)len, false);
+    exchange(&s, 65536); /* it reads, and is read from again */
+    front_world_run(&world);
+    assert_true(socket->credit > before);
+    stock_close(&s);
+}
+
 static void change(const struct pair *to, struct slice client_ca, enum verdict expected)
 {
     static uint8_t body[16384];
@@ -455,6 +489,7 @@ int main(void)
         T(tampered),
         T(handshake_takes_too_long),
         T(handshakes_take_turns),
+        T(answers_of_the_library_have_an_end),
         T(another_certificate),
         T(clients_with_certificates),
         T(what_is_no_certificate),

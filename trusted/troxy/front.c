@@ -9,8 +9,8 @@
 #define ROOM_BYTES (512u * 1024u)
 /* What the access did not take is offered again after so long. */
 #define RETRY_US 5000u
-/* Of the arena: beyond it whoever waits longest is cut off. */
-#define ARENA_SPARE 8u
+/* Of the room for connections: when less than this part of it is left, whoever waits longest is cut off. */
+#define ROOM_SPARE 8u
 
 /* ---------------------------------------------------------------- lists */
 
@@ -125,8 +125,9 @@ static void patience_check(struct front *front)
     for (unsigned p = 0; p < PATIENCES; p++)
         while (ends_at(front, p) <= front->shown.now_us)
             lose_patience(front, p);
-    const struct arena *arena = front->config.arena;
-    bool short_of_memory = arena->size - arena->live < arena->size / ARENA_SPARE;
+    size_t live = front->config.arena->live, before = front->live_before,
+           taken = live > before ? live - before : 0;
+    bool short_of_memory = taken > front->room - front->room / ROOM_SPARE;
     if (short_of_memory && front->patience[PATIENCE_REQUEST].first != NO_CONNECTION)
         lose_patience(front, PATIENCE_REQUEST);
     if ((short_of_memory || front->out_total > FRONT_OUT_TOTAL) &&
@@ -207,6 +208,9 @@ void front_init(struct front *front, const struct front_config *config)
     front->at = arena_take(config->arena, FRONT_CONNECTIONS_MAX * sizeof *front->at);
     front->plain = arena_take(config->arena, FRONT_CHUNK_BYTES);
     front->sink.data = arena_take(config->arena, TLS_SINK_BYTES);
+    /* What others took for ever, as a Troxy's access does, is no room. */
+    front->room = config->arena->size - config->arena->used;
+    front->live_before = config->arena->live;
     const struct row empty = {NO_CONNECTION, NO_CONNECTION};
     for (unsigned p = 0; p < PATIENCES; p++)
         front->patience[p] = empty;

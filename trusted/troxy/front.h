@@ -101,7 +101,9 @@ struct front {
     struct row dirty;               /* something to do in this turn */
     uint64_t retry_us;              /* to offer again what the access did not take; UINT64_MAX: nothing */
     size_t out_total;
-    uint32_t count; /* connections that are not free */
+    size_t room;        /* of the arena, for connections */
+    size_t live_before; /* in the arena, and not connections' */
+    uint32_t count;     /* connections that are not free */
     struct front_counters counters;
 };
 

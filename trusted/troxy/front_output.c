@@ -98,8 +98,10 @@ void connection_give_credit(struct front *front, uint32_t number, struct outbox 
     bool enough =
         c->in.len > 0 && (c->operations > 0 || c->starved || c->out.len > FRONT_OUT_WINDOW ||
                           c->state == CONNECTION_HANDSHAKE || (c->state == CONNECTION_OPEN && !c->stuck));
+    /* So much waits at the host only when the TLS library answers a client who does not read, as it does to key updates. */
+    bool deaf = c->unwritten > 2 * FRONT_OUT_WINDOW;
     bool due = c->received >= CREDIT_BYTES;
-    if (enough || !due || c->state == CONNECTION_CLOSING)
+    if (enough || deaf || !due || c->state == CONNECTION_CLOSING)
         return;
     struct writer w = writer_to(body, sizeof body);
     local_credit_put(&w, &(struct local_credit){.connection = number, .bytes = c->received});
