@@ -78,6 +78,7 @@ struct bundle_entry {
     bool is_signed; /* the form held carries a signature */
     bool signed_ok; /* and own P verified it: the view-change timer runs */
     bool refused;   /* own P could not admit the form held */
+    bool kept_from_p; /* it was in no view */
     bool alone;
     bool from_client;    /* came here directly: its latency says something about the primary */
     bool wanted_by_e;    /* E lacks it: give it on arrival */
@@ -294,6 +295,8 @@ void bundles_recall(struct broker *b, struct slice frame);
 void bundles_drop(struct broker *b, struct bundle_entry *entry);
 void bundles_drop_waiting(struct broker *b);
 void bundles_requeue(struct broker *b);
+/* Own P entered a view: it gets what was kept from it meanwhile. */
+void bundles_give_kept(struct broker *b);
 void bundles_forget_old(struct broker *b);
 enum verdict broker_on_bundle(struct broker *b, const struct frame *frame, uint32_t from, bool from_client);
 enum verdict broker_on_admitted(struct broker *b, const struct frame *frame);

@@ -285,6 +285,25 @@ void broker_ask_signed(struct broker *b, struct bundle_entry *entry)
     broker_send_origin(b, entry->origin, frame);
 }
 
+/* A P that is in no view has no use for bundles, and checking a signature takes as long as voting on a hundred: it would come to the
+ * NEW-VIEW that it waits for behind all of them. It gets what still waits once it is there. */
+static void give_to_p(struct broker *b, struct bundle_entry *entry, const struct frame *frame)
+{
+    entry->kept_from_p = !b->in_view && frame->type == FRAME_BUNDLE;
+    if (!entry->kept_from_p)
+        broker_give_stripped(b, KIND_PREPARATION, frame, false);
+}
+
+void bundles_give_kept(struct broker *b)
+{
+    for (uint32_t at = b->queue.head; at; at = b->bundle[at - 1].queue_next) {
+        struct bundle_entry *entry = &b->bundle[at - 1];
+        struct frame frame;
+        if (entry->kept_from_p && frame_decode(entry->frame.data, entry->frame.len, &frame))
+            give_to_p(b, entry, &frame);
+    }
+}
+
 /* A RECONFIG bears its authority in its body. */
 static bool signed_form(const struct frame *frame)
 {
@@ -387,13 +406,13 @@ static enum verdict again(struct broker *b, struct bundle_entry *entry, const st
         if (entry->wanted_by_e)
             broker_give(b, KIND_EXECUTION, frame->whole, false);
         entry->wanted_by_e = false;
-        broker_give_stripped(b, KIND_PREPARATION, frame, false);
+        give_to_p(b, entry, frame);
         ordering_retry(b);
         return VERDICT_ACCEPT;
     } else if (!keep_body(b, entry, frame)) {
         return VERDICT_LIMIT;
     }
-    broker_give_stripped(b, KIND_PREPARATION, frame, false);
+    give_to_p(b, entry, frame);
     return VERDICT_ACCEPT;
 }
 
@@ -422,7 +441,7 @@ static enum verdict take(struct broker *b, const struct frame *frame, const stru
         entry_remove(b, entry);
         return VERDICT_LIMIT;
     }
-    broker_give_stripped(b, KIND_PREPARATION, frame, false);
+    give_to_p(b, entry, frame);
     if (!entry->is_signed && origin_on_signatures(b, named->origin))
         broker_ask_signed(b, entry);
     return VERDICT_ACCEPT;

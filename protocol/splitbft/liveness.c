@@ -203,7 +203,7 @@ static void watch_requests(struct broker *b)
             /* Does own P still stand by it? A later incarnation of its origin may have pushed it out. */
             entry->asked_us = b->now_us;
             struct frame frame;
-            if (frame_decode(entry->frame.data, entry->frame.len, &frame))
+            if (b->in_view && frame_decode(entry->frame.data, entry->frame.len, &frame))
                 broker_give_stripped(b, KIND_PREPARATION, &frame, false);
             /* And was it executed without this host's noticing? */
             broker_ask_reply(b, entry->origin, entry->epoch, entry->bundle_no);
@@ -348,6 +348,7 @@ enum verdict broker_on_view(struct broker *b, const struct frame *frame, enum ki
     b->latency_us = 0;
     b->latency_samples = 0;
     bundles_requeue(b);
+    bundles_give_kept(b);
     /* Timers start anew under the new primary. */
     for (uint32_t at = b->queue.head; at; at = b->bundle[at - 1].queue_next)
         b->bundle[at - 1].signed_us = b->now_us;
