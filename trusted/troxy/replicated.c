@@ -451,8 +451,9 @@ static bool go_on(struct replicated *r, uint32_t connection)
     struct operation *op = c->head;
     if (c->ordered && !mutant(MUTANT_TWO_BUNDLES_OF_ONE))
         return true; /* nothing beside it: neither a bundle, nor a read of before it */
-    while (op && op->state != STATE_WAITS)
-        op = op->next;
+    for (; op && op->state != STATE_WAITS; op = op->next)
+        if (op->state == STATE_ASKS && rounds_sent(&r->rounds, &op->place))
+            return true; /* what is asked beside it could be of before it */
     for (struct operation *next; op && goes_fast(r, op); op = next) {
         const uint32_t *cells;
         uint32_t count = touched_cells(&op->touched, &cells);
@@ -689,6 +690,7 @@ static void connection_validate(const struct replicated *r, uint32_t connection,
     const struct connection *c = &r->connection[connection];
     uint32_t count = 0, orders = 0;
     bool waits = false;
+    const struct operation *asks = NULL;
     for (const struct operation *op = c->head; op; op = op->next, count++) {
         CHECK(op->connection == connection && op->owner == r);
         CHECK(op->next ? op->next->before == op : c->tail == op);
@@ -696,6 +698,10 @@ static void connection_validate(const struct replicated *r, uint32_t connection,
         CHECK(!waits || op->state == STATE_WAITS || op->state == STATE_OVER ||
               mutant(MUTANT_TWO_BUNDLES_OF_ONE));
         CHECK(op->state != STATE_ASKS || (op->reads && (orders == 0 || mutant(MUTANT_TWO_BUNDLES_OF_ONE))));
+        if (op->state == STATE_ASKS) {
+            CHECK(!asks || asks->place.round == op->place.round);
+            asks = op;
+        }
         waits |= op->state == STATE_WAITS;
         orders += op->state == STATE_ORDERED;
     }
