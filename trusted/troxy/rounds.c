@@ -48,13 +48,6 @@ bool rounds_add(struct rounds *rs, void *asker, const uint32_t *cells, uint32_t 
     return true;
 }
 
-bool rounds_sent(const struct rounds *rs, const struct round_place *place)
-{
-    const struct round *r = &rs->round[place->round];
-    CHECK(r->used && place->question < r->count);
-    return r->sent;
-}
-
 static void question_over(struct round *r, struct round_question *q)
 {
     q->asker = NULL;

@@ -62,8 +62,6 @@ void rounds_init(struct rounds *rounds, struct round *round, const struct attest
 /* Puts a question to those that wait; false: no more fit now. */
 bool rounds_add(struct rounds *rounds, void *asker, const uint32_t *cells, uint32_t count,
                 struct round_place *place);
-/* Was it sent? Then another question may be answered as of another time. */
-bool rounds_sent(const struct rounds *rounds, const struct round_place *place);
 void rounds_give_up(struct rounds *rounds, const struct round_place *place, const void *asker);
 /* Sends what waits. */
 void rounds_flush(struct rounds *rounds, uint64_t now_us);
