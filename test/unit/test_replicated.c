@@ -549,6 +549,31 @@ static void another_configuration_is_a_new_beginning(void **state)
     t.access.forget(t.access.self, 1);
 }
 
+/* What was sent under an earlier number may have been answered from the middle of what is executed again. */
+static void what_was_sent_under_an_earlier_number_is_not_kept(void **state)
+{
+    (void)state;
+    struct client_core *core = (struct client_core *)(uintptr_t)replicated_core(t.r);
+    struct configuration earlier = t.c->configuration;
+    uint8_t nothing[1] = {0};
+    know_a();
+    earlier.number--;
+    core->configuration = &earlier;
+    (void)replicated_on_frame(t.r, 0, nothing, 1, t.now);
+    submit(1, 1, get("a"));
+    flush();
+    assert_int_equal(t.bundles, 1);
+    assert_true(client_core_on_configuration(core, &t.c->configuration));
+    (void)replicated_on_frame(t.r, 0, nothing, 1, t.now);
+    settle();
+    is_told(0, 1, "1");
+    assert_int_equal(counters().inserted, 1); /* what know_a brought, and nothing else */
+    assert_int_equal(counters().cache_entries, 0);
+    submit(1, 2, get("a"));
+    settle();
+    assert_int_equal(counters().cache_entries, 1);
+}
+
 /* --- the order of a connection ---------------------------------------------------------------------------------------------------- */
 
 static void two_bundles_of_one_connection_are_never_in_flight(void **state)
@@ -976,6 +1001,7 @@ int main(void)
         WITH(nothing_is_kept_where_reads_are_ordered, setup_reads_ordered),
         WITH(nothing_is_kept_where_reads_are_ordered, setup_off),
         WITH(another_configuration_is_a_new_beginning, setup),
+        WITH(what_was_sent_under_an_earlier_number_is_not_kept, setup),
         WITH(two_bundles_of_one_connection_are_never_in_flight, setup),
         WITH(a_run_is_one_bundle, setup),
         WITH(a_run_that_does_not_fit_a_bundle_waits, setup),
