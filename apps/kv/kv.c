@@ -334,7 +334,8 @@ static enum redoubt_status do_batch(struct kv_store *store, struct kv_request *r
     if (outcome.status == REDOUBT_OK) {
         kv_changes_commit(store, changes, made);
         result->bytes = out.len;
-        kv_tidy(store, op);
+        if (made) /* one of no steps names no key: tidying would change what DBSIZE reads behind everyone's back */
+            kv_tidy(store, op);
     } else {
         kv_changes_undo(store, changes, made);
         if (outcome.status == REDOUBT_CONFLICT)

@@ -409,6 +409,145 @@ static void keys_are_named_exactly(void **unused)
     world_free(w);
 }
 
+/* --- what may be kept: a result stays what it is until something writes what `keys` names --------------------------------------------- */
+
+#define KEPT_READS 64u
+
+struct kept_read {
+    char line[64];
+    uint64_t version;
+    size_t len;
+    uint8_t result[4096];
+    bool kept;
+};
+
+static struct {
+    uint64_t key[256], whole, broad; /* places of the last writes; by a key's first byte */
+    struct kept_read read[KEPT_READS];
+    uint64_t place;
+    uint32_t dice;
+} kept;
+
+static uint32_t draw(uint32_t below)
+{
+    kept.dice = kept.dice * 1664525u + 1013904223u;
+    return (kept.dice >> 8) % below;
+}
+
+/* As trusted/execution has it, without collisions. Returns the version of a read, or 0. */
+static uint64_t settle_version(const struct redoubt_keys *keys)
+{
+    bool writes = keys->writes_all;
+    uint64_t version = kept.broad;
+    kept.place++;
+    for (uint32_t i = 0; i < keys->count; i++) {
+        uint64_t *at = &kept.key[keys->entry[i].key[0]];
+        writes = writes || keys->entry[i].write;
+        version = *at > version ? *at : version;
+        *at = keys->entry[i].write ? kept.place : *at;
+    }
+    kept.broad = keys->writes_all ? kept.place : kept.broad;
+    if (keys->reads_all && kept.whole > version)
+        version = kept.whole;
+    kept.whole = writes ? kept.place : kept.whole;
+    return writes ? 0 : version;
+}
+
+/* Runs what stands in the request; what was kept under the same version must be the same still. */
+static void run_and_compare(struct world *w, size_t bytes, struct kept_read *read)
+{
+    static struct redoubt_keys keys;
+    for (unsigned i = 0; i < sizeof w->seed; i++)
+        w->seed[i] = (uint8_t)draw(256);
+    struct redoubt_op op = {.data = w->request, .bytes = bytes, .seed = w->seed, .time_us = now_us};
+    assert_true(kv->keys(&op, &keys));
+    assert_int_equal(kv->execute(w->state, &op, &w->result), REDOUBT_OK);
+    uint64_t version = settle_version(&keys);
+    if (!read)
+        return;
+    if (read->kept && read->version == version &&
+        (read->len != w->result.bytes || memcmp(read->result, w->result.data, read->len) != 0))
+        fail_msg("\"%s\" changed, though nobody wrote what it reads", read->line);
+    read->kept = !w->result.is_volatile && w->result.bytes <= sizeof read->result;
+    read->version = version;
+    read->len = w->result.bytes;
+    if (read->kept)
+        memcpy(read->result, w->result.data, read->len);
+}
+
+static void line_with_keys(const char *from, char *to)
+{
+    for (; *from; from++)
+        *to++ = *from == '@' ? (char)('a' + draw(5)) : *from;
+    *to = '\0';
+}
+
+static void what_is_kept_stays_right(void **unused)
+{
+    (void)unused;
+    static const char *const writes[] = {
+        "set @ 1",       "set @ 2 ex 1",   "set @ 3 keepttl",  "append @ x", "incr @",         "del @ @",
+        "mset @ 1 @ 2",  "rename @ @",     "renamenx @ @",     "expire @ 1", "pexpire @ 20",   "persist @",
+        "getex @ px 30", "getdel @",       "hset @ f 1",       "hdel @ f",   "rpush @ 1 2 3",  "lpop @ 2",
+        "ltrim @ 1 1",   "sadd @ 1 2 3 4", "spop @",           "srem @ 1",   "zadd @ 1 m 2 n", "zpopmin @",
+        "zincrby @ 3 m", "add @ 1 @",      "setrange @ 2 xyz", "lset @ 0 9", "flushall",
+    };
+    static const char *const reads[] = {
+        "get a",
+        "get b",
+        "mget a b c d e",
+        "strlen c",
+        "exists a b c d e",
+        "type a",
+        "type d",
+        "ttl a",
+        "pttl b",
+        "keys *",
+        "keys a*",
+        "scan 0",
+        "scan 0 type string",
+        "dbsize",
+        "hgetall a",
+        "hlen b",
+        "lrange a 0 9",
+        "llen c",
+        "smembers a",
+        "smembers b",
+        "scard c",
+        "zrange a 0 9",
+        "zscore b m",
+        "zcard c",
+        "watch a b",
+        "fetch a",
+        "expiretime c",
+        "randomkey",
+        "srandmember a",
+        "getrange d 0 4",
+    };
+    enum { WRITES = sizeof writes / sizeof *writes, READS = sizeof reads / sizeof *reads };
+    _Static_assert((unsigned)READS <= KEPT_READS, "each has a place");
+    struct world *w = world_new("");
+    memset(&kept, 0, sizeof kept);
+    for (unsigned turn = 0; turn < 5000; turn++) {
+        char line[64];
+        now_us += draw(2) * draw(50000);
+        if (draw(3) == 0) {
+            struct kv_batch batch; /* of no steps: names nothing, so it may do nothing */
+            kv_batch_begin(&batch, w->request, 100);
+            run_and_compare(w, kv_batch_end(&batch), NULL);
+        } else {
+            line_with_keys(writes[draw(WRITES - (draw(10) != 0))], line);
+            run_and_compare(w, encode(w, line), NULL);
+        }
+        for (unsigned r = 0; r < READS; r++) {
+            strcpy(kept.read[r].line, reads[r]);
+            run_and_compare(w, encode(w, reads[r]), &kept.read[r]);
+        }
+    }
+    kv_store_validate(w->store);
+    world_free(w);
+}
+
 /* Every cut and, in its lengths, every changed byte of a request is refused, or is another request that does no harm. */
 /* A command of a native client, who is bound by nothing but the size of an operation: its last argument is `len` bytes. */
 static size_t encode_long(struct world *w, enum kv_command_number number, const char *key, const char *field,
@@ -637,6 +776,7 @@ int main(void)
         cmocka_unit_test(keys_are_named_exactly),
         cmocka_unit_test(values_have_a_mebibyte_at_most),
         cmocka_unit_test(what_takes_too_long_is_refused),
+        cmocka_unit_test(what_is_kept_stays_right),
         cmocka_unit_test(malformed_requests_are_refused),
         cmocka_unit_test(results_are_remembered),
         cmocka_unit_test(doubles_have_the_texts_that_c_gives_them),

@@ -550,6 +550,31 @@ static void another_configuration_is_a_new_beginning(void **state)
     t.access.forget(t.access.self, 1);
 }
 
+/* What was sent under an earlier number may have been answered from the middle of what is executed again. */
+static void what_was_sent_under_an_earlier_number_is_not_kept(void **state)
+{
+    (void)state;
+    struct client_core *core = (struct client_core *)(uintptr_t)replicated_core(t.r);
+    struct configuration earlier = t.c->configuration;
+    uint8_t nothing[1] = {0};
+    know_a();
+    earlier.number--;
+    core->configuration = &earlier;
+    (void)replicated_on_frame(t.r, 0, nothing, 1, t.now);
+    submit(1, 1, get("a"));
+    flush();
+    assert_int_equal(t.bundles, 1);
+    assert_true(client_core_on_configuration(core, &t.c->configuration));
+    (void)replicated_on_frame(t.r, 0, nothing, 1, t.now);
+    settle();
+    is_told(0, 1, "1");
+    assert_int_equal(counters().inserted, 1); /* what know_a brought, and nothing else */
+    assert_int_equal(counters().cache_entries, 0);
+    submit(1, 2, get("a"));
+    settle();
+    assert_int_equal(counters().cache_entries, 1);
+}
+
 /* --- the order of a connection ---------------------------------------------------------------------------------------------------- */
 
 static void two_bundles_of_one_connection_are_never_in_flight(void **state)
@@ -644,6 +669,44 @@ static void reads_behind_one_that_falls_back_are_asked_anew(void **state)
     settle();
     is_told(0, 1, "2");
     is_told(1, 2, "2"); /* not what it was before the first took effect */
+}
+
+/* Hands over what was asked from `first` on, and what comes back. */
+static void attest_from(unsigned first)
+{
+    for (unsigned i = first; i < t.askeds; i++)
+        (void)cluster_give(t.c, E, t.asked[i].replica, (struct slice){t.asked[i].data, t.asked[i].len});
+    t.askeds = first;
+    bring_back();
+}
+
+/* Its question must not be answered before that of the read ahead of it: another client writes both in between. */
+static void a_read_that_comes_later_shows_nothing_earlier(void **state)
+{
+    (void)state;
+    know_a();
+    submit(0, 1, put("b", "1"));
+    submit(0, 2, get("b"));
+    settle();
+    t.tolds = 0;
+    submit(1, 1, get("a"));
+    flush();
+    assert_int_equal(t.askeds, 3); /* on their way for long */
+    submit(1, 2, get("b"));
+    flush();
+    attest_from(3);
+    another_writes("b", "2");
+    another_writes("a", "2");
+    submit(2, 3, get("a")); /* so that it is known as it is now */
+    flush();
+    attest_from(3);
+    flush();
+    order();
+    is_told(0, 3, "2");
+    attest_from(0);
+    settle();
+    is_told(1, 1, "2");
+    is_told(2, 2, "2");
 }
 
 static void answers_wait_for_those_before_them(void **state)
@@ -939,11 +1002,13 @@ int main(void)
         WITH(nothing_is_kept_where_reads_are_ordered, setup_reads_ordered),
         WITH(nothing_is_kept_where_reads_are_ordered, setup_off),
         WITH(another_configuration_is_a_new_beginning, setup),
+        WITH(what_was_sent_under_an_earlier_number_is_not_kept, setup),
         WITH(two_bundles_of_one_connection_are_never_in_flight, setup),
         WITH(a_run_is_one_bundle, setup),
         WITH(a_run_that_does_not_fit_a_bundle_waits, setup),
         WITH(a_write_behind_fast_reads_waits_for_them, setup),
         WITH(reads_behind_one_that_falls_back_are_asked_anew, setup),
+        WITH(a_read_that_comes_later_shows_nothing_earlier, setup),
         WITH(answers_wait_for_those_before_them, setup),
         WITH(nothing_is_told_of_a_connection_that_is_over, setup),
         WITH(behind_an_unknown_outcome_nothing_is_sent, setup),

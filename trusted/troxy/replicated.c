@@ -418,7 +418,8 @@ static struct operation *run_end(struct replicated *r, struct operation *first)
 {
     struct operation *last = first;
     uint32_t count = 0;
-    for (struct operation *op = first; op && count < r->config.options.core.bundle_ops_max;
+    for (struct operation *op = first;
+         op && op->state == STATE_WAITS && count < r->config.options.core.bundle_ops_max;
          op = op->next, count++)
         if (!could_be_fast(r, op) || r->adaptive.off || !is_known(r, op))
             last = op;
@@ -429,7 +430,7 @@ static struct operation *run_end(struct replicated *r, struct operation *first)
 static bool run_submit(struct replicated *r, struct connection *c, struct operation *first)
 {
     const struct operation *last = run_end(r, first);
-    for (struct operation *op = first; op; op = op->next) {
+    for (struct operation *op = first; op && op->state == STATE_WAITS; op = op->next) {
         if (op != first && !client_core_joins(&r->core, op->len))
             break;
         if (client_core_submit(&r->core, op->request, op->len, op->deadline_us, ordered, op, r->now_us) != 0)
@@ -451,8 +452,9 @@ static bool go_on(struct replicated *r, uint32_t connection)
     struct operation *op = c->head;
     if (c->ordered && !mutant(MUTANT_TWO_BUNDLES_OF_ONE))
         return true; /* nothing beside it: neither a bundle, nor a read of before it */
-    while (op && op->state != STATE_WAITS)
-        op = op->next;
+    for (; op && op->state != STATE_WAITS; op = op->next)
+        if (op->state == STATE_ASKS && !mutant(MUTANT_TWO_BUNDLES_OF_ONE))
+            return true; /* in a round that was sent: what is asked in another could be of before it */
     for (struct operation *next; op && goes_fast(r, op); op = next) {
         const uint32_t *cells;
         uint32_t count = touched_cells(&op->touched, &cells);
@@ -689,6 +691,7 @@ static void connection_validate(const struct replicated *r, uint32_t connection,
     const struct connection *c = &r->connection[connection];
     uint32_t count = 0, orders = 0;
     bool waits = false;
+    const struct operation *asks = NULL;
     for (const struct operation *op = c->head; op; op = op->next, count++) {
         CHECK(op->connection == connection && op->owner == r);
         CHECK(op->next ? op->next->before == op : c->tail == op);
@@ -696,6 +699,10 @@ static void connection_validate(const struct replicated *r, uint32_t connection,
         CHECK(!waits || op->state == STATE_WAITS || op->state == STATE_OVER ||
               mutant(MUTANT_TWO_BUNDLES_OF_ONE));
         CHECK(op->state != STATE_ASKS || (op->reads && (orders == 0 || mutant(MUTANT_TWO_BUNDLES_OF_ONE))));
+        if (op->state == STATE_ASKS) {
+            CHECK(!asks || asks->place.round == op->place.round || mutant(MUTANT_TWO_BUNDLES_OF_ONE));
+            asks = op;
+        }
         waits |= op->state == STATE_WAITS;
         orders += op->state == STATE_ORDERED;
     }

@@ -9,8 +9,8 @@
  * Of one connection:
  *   - operations are ordered in runs; a run is one bundle, and the next one waits for it: so two bundles of one connection are never in
  *     flight together, and nobody's order but ours decides
- *   - reads behind one another that are known from before are asked about together; what comes behind them waits until all are
- *     told. When one of them has to be ordered after all, those behind it are asked about anew, after it
+ *   - reads behind one another that are known from before are asked about together, in one round; what comes behind them, another
+ *     read too, waits until all are told. When one of them has to be ordered after all, those behind it are asked about anew, after it
  *
  * A fast read is an entry of the cache (a full vote of write_quorum: status, result, version) and, from read_quorum replicas, each
  * counted once, an attestation made after the read came in (a fresh nonce) that its cells have this version. Anything else orders
