@@ -103,7 +103,7 @@ fuzz: ## fuzz every target for ten minutes (FUZZ_SECONDS=600)
 	@$(MAKE) --no-print-directory test-fuzz FUZZ_SECONDS=$(if $(filter command line environment,$(origin FUZZ_SECONDS)),$(FUZZ_SECONDS),600)
 
 soak: build ## wear clusters down for MINUTES (10), in memory and on disk, and check every answer
-	@tools/soak $(BIN) --minutes $$(awk "BEGIN { print $${MINUTES:-10} / 2 }") --faults pause,kill,wipe
+	@tools/soak $(BIN) --minutes $$(awk "BEGIN { print $${MINUTES:-10} / 2 }") --faults pause,kill -- --durability memory
 	@tools/soak $(BIN) --minutes $$(awk "BEGIN { print $${MINUTES:-10} / 2 }") --faults pause,kill,wipe,replace,resize,power -- --durability sync
 
 bench: build ## a table of the promised figures, measured here

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -720,16 +719,6 @@ static void loop_close(struct replica *r)
     uv_loop_close(&r->loop);
 }
 
-static void descriptors_raise(void)
-{
-    struct rlimit limit;
-    const rlim_t wanted = 4096 + FRONT_CONNECTIONS_MAX;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return;
-    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 /* Fresh keys are of a fresh epoch, above all that this replica ever had in this cluster. */
 static int epoch_choose(struct replica *r, struct error *error)
 {
@@ -807,7 +796,7 @@ int replica_run(const struct replica_options *options, struct error *error)
     for (int i = 0; i < LISTENERS; i++)
         r->front_fd[i] = -1;
     signal(SIGPIPE, SIG_IGN);
-    descriptors_raise();
+    descriptors_raise(4096 + FRONT_CONNECTIONS_MAX);
     int result = replica_prepare(r, error);
     if (result == 0)
         result = replica_live(r, error);

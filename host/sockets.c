@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -251,4 +252,13 @@ void listener_close(struct listener *listener)
 {
     if (!uv_is_closing((uv_handle_t *)&listener->poll))
         uv_close((uv_handle_t *)&listener->poll, on_listener_closed);
+}
+
+void descriptors_raise(unsigned wanted)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }

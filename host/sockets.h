@@ -76,4 +76,7 @@ void listener_open(struct listener *listener, uv_loop_t *loop, int fd, void *own
 void listener_retry(struct listener *listener);
 void listener_close(struct listener *listener);
 
+/* So many descriptors for this process, as far as the system allows. */
+void descriptors_raise(unsigned wanted);
+
 #endif

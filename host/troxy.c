@@ -123,15 +123,15 @@ static void on_told(struct troxy *t, const struct frame *frame)
         return;
     t->told = m;
     if (m.listed && m.ready != before.ready)
-        log_line(m.ready ? LOG_INFO : LOG_WARNING,
-                 m.ready ? "front: serving" : "front: no quorum is reached");
+        LOG_LIMITED(m.ready ? LOG_INFO : LOG_WARNING, "%s",
+                    m.ready ? "front: serving" : "front: no quorum is reached");
     if (!m.listed && t->config)
         LOG_LIMITED(LOG_ERROR, "front: the manifest lists no client with the keys of %s: it cannot serve",
                     t->options.origin_key);
     if (m.taken != before.taken && m.taken)
-        log_line(m.taken == 1 ? LOG_INFO : LOG_ERROR, m.taken == 1
-                                                          ? "front: another certificate is in use"
-                                                          : "front: the new certificate was refused");
+        LOG_LIMITED(m.taken == 1 ? LOG_INFO : LOG_ERROR, "%s",
+                    m.taken == 1 ? "front: another certificate is in use"
+                                 : "front: the new certificate was refused");
 }
 
 static void on_send(struct troxy *t, const struct frame *frame)

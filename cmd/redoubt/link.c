@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -90,16 +89,6 @@ static void on_signal(uv_signal_t *handle, int number)
         uv_stop(&link->loop);
 }
 
-static void descriptors_raise(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur =
-        limit.rlim_max < 2 * RELAY_CONNECTIONS_MAX + 64 ? limit.rlim_max : 2 * RELAY_CONNECTIONS_MAX + 64;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 /*
  * A line does not wait for the machine's other work, so this process should not either: it asks for real-time scheduling (which
  * the kernel grants to root and by limits) or else for short turns, after which newer kernels (6.12) let it run soon when it
@@ -125,7 +114,7 @@ static const char *scheduling_ask(void)
 static int link_start(struct link *link, struct error *error)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1};
-    descriptors_raise();
+    descriptors_raise(2 * RELAY_CONNECTIONS_MAX + 64);
     link->scheduling = scheduling_ask();
     link->relay.on_late = on_late;
     CHECK(uv_loop_init(&link->loop) == 0);

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,8 @@ static const char help[] =
     "  --host NAME       name or address in a certificate that is made, beside localhost\n"
     "  --client-ca FILE  clients must show a certificate that it signed\n"
     "  --memory-mb N     for the service, default 1024\n"
-    "  --idle-s N        connections on which nothing happens are closed after so long, default 300; 0: never\n\n"
+    "  --idle-s N        connections on which nothing happens are closed after so long, default 300; 0: "
+    "never\n\n"
     "SIGHUP: reads certificate and key again.\n\n"
     "example: redoubt standalone --service kv --rediss 6380 &\n"
     "         redis-cli --tls --cacert redoubt-standalone/ca.pem -p 6380 set greeting hello\n";
@@ -197,13 +199,23 @@ static bool path_take(char out[PATH_BYTES], const char *text)
 }
 
 /* 0, or what to exit with. */
+/* The service keeps to its limit, and the front has room of its own besides. */
+static void memory_set(struct request *q, uint64_t mb)
+{
+    static char service_options[40];
+    snprintf(service_options, sizeof service_options, "memory_mb=%" PRIu64, mb);
+    q->troxy.service_options = service_options;
+    q->troxy.memory_bytes = (size_t)(mb + mb / 8 + 512) << 20;
+}
+
 static int option_take(struct request *q, int option)
 {
     uint64_t value = 0;
     switch (option) {
     case O_SERVICE:
         q->troxy.front = front_of_service(optarg);
-        return q->troxy.front ? 0 : say_usage("standalone", "--service %s: no such service with a front", optarg);
+        return q->troxy.front ? 0
+                              : say_usage("standalone", "--service %s: no such service with a front", optarg);
     case O_HTTPS:
     case O_REDISS:
     case O_HTTP:
@@ -227,7 +239,7 @@ static int option_take(struct request *q, int option)
     case O_MEMORY:
         if (!number_read(optarg, 64, 1024 * 1024, &value))
             return say_usage("standalone", "--memory-mb %s: must be from 64 to 1048576", optarg);
-        q->troxy.memory_bytes = (size_t)value << 20;
+        memory_set(q, value);
         return 0;
     case O_IDLE:
         if (!number_read(optarg, 0, 86400, &value))
@@ -264,6 +276,7 @@ static int run(struct request *q)
         return say_failed("%s", error.text);
     log_init(false, LOG_INFO, -1);
     signal(SIGPIPE, SIG_IGN);
+    descriptors_raise(4096 + FRONT_CONNECTIONS_MAX);
     loop_open(&s);
     int result = troxy_open(&s.troxy, &s.loop, &q->troxy, NULL, &error);
     if (result == 0) {
@@ -286,12 +299,11 @@ int cmd_standalone(int argc, char **argv)
     q = (struct request){.troxy = {.isolation = ISOLATION_INLINE,
                                    .type = &standalone_type,
                                    .core = -1,
-                                   .service_options = "",
-                                   .memory_bytes = (size_t)1024 << 20,
                                    .idle_ms = 300000,
                                    .request_ms = 30000,
                                    .operation_ms = 5000},
                          .dir = "redoubt-standalone"};
+    memory_set(&q, 1024);
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == O_HELP)
             return say_help(help);

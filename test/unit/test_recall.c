@@ -636,20 +636,28 @@ static void what_was_learned_comes_back(void **state)
     assert_int_equal(configuration_ordered(&cluster_e(c, 1)->configuration), 2);
 }
 
-/* As if it had executed, at slot 2, a RECONFIG that nobody else knows of. */
-static void it_learned_more(void)
+/* As if it had executed, at slot 2, so many RECONFIGs that nobody else knows of. */
+static void it_learned(unsigned changes)
 {
     struct execution *e = cluster_e(c, 1);
-    uint8_t members[renewal_BYTES], body[RECONFIG_BYTES_MAX], list[RECONFIG_BYTES_MAX + 12];
-    struct writer mw = writer_to(members, sizeof members), w = writer_to(body, sizeof body);
-    struct writer lw = writer_to(list, sizeof list);
-    renewal_put(&mw, &(struct renewal){.kind = P, .epoch = 1000});
-    reconfig_put(&w, &(struct reconfig){.configuration = 1, .replica = 3, .members = {members, mw.len}});
-    put_u64(&lw, 2);
-    put_slice(&lw, (struct slice){body, w.len});
-    configuration_walk(&e->configuration, &(struct chain){.first = 2, .steps = {list, lw.len}});
-    step_body_keep(e, 2, 2, (struct slice){body, w.len});
-    assert_int_equal(configuration_ordered(&e->configuration), 2);
+    for (configuration_no number = 2; number < 2 + changes; number++) {
+        uint8_t members[renewal_BYTES], body[RECONFIG_BYTES_MAX], list[RECONFIG_BYTES_MAX + 12];
+        struct writer mw = writer_to(members, sizeof members), w = writer_to(body, sizeof body);
+        struct writer lw = writer_to(list, sizeof list);
+        renewal_put(&mw, &(struct renewal){.kind = P, .epoch = 1000 + number});
+        reconfig_put(
+            &w, &(struct reconfig){.configuration = number - 1, .replica = 3, .members = {members, mw.len}});
+        put_u64(&lw, 2);
+        put_slice(&lw, (struct slice){body, w.len});
+        configuration_walk(&e->configuration, &(struct chain){.first = number, .steps = {list, lw.len}});
+        step_body_keep(e, number, 2, (struct slice){body, w.len});
+        assert_int_equal(configuration_ordered(&e->configuration), number);
+    }
+}
+
+static void it_learned_more(void)
+{
+    it_learned(1);
 }
 
 /* A host may show an old START before the right one. */
@@ -664,6 +672,17 @@ static void a_refused_start_costs_nothing_that_was_known(void **state)
     start = resuming();
     assert_verdict(start_with(E, &start), ACCEPT);
     assert_int_equal(configuration_ordered(&cluster_e(c, 1)->configuration), 2);
+}
+
+/* Replicas came and went since START, this one too; from there it has to walk through all of it. */
+static void many_changes_ago_is_not_too_long_ago(void **state)
+{
+    (void)state;
+    recall_all(E);
+    it_learned(200);
+    struct start start = resuming();
+    assert_verdict(start_with(E, &start), ACCEPT);
+    assert_int_equal(configuration_ordered(&cluster_e(c, 1)->configuration), 201);
 }
 
 /* One life came less far than can be come now, and wrote down what it knew then. */
@@ -702,6 +721,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_log_is_whole_from_a_certificate_of_now_on, setup_filled, teardown),
         cmocka_unit_test_setup_teardown(what_was_learned_comes_back, setup_from_the_start, teardown),
         T(a_refused_start_costs_nothing_that_was_known),
+        T(many_changes_ago_is_not_too_long_ago),
         T(a_base_takes_nothing_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,8 +142,9 @@ struct body_store {
     size_t bytes;
 };
 
-/* RECONFIGs that this E knows, for the CONFIGURATION that it makes when a certificate vouches for them. */
-#define STEP_BODIES 16u
+/* RECONFIGs that this E knows, for the CONFIGURATION that it makes when a certificate vouches for them. With its log an E walks from
+ * START to where it was, through all of them: as many as launchers may bring about after one START (LAUNCHER_CHANGES_MAX). */
+#define STEP_BODIES 256u
 struct step_body {
     configuration_no number;
     slot_no slot;
