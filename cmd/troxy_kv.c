@@ -1,4 +1,4 @@
-/* The Troxy of the kv service, in its own binary; see trusted/shell/troxy_main.c. */
+/* The Troxy of the kv service, in its own binary; see trusted/shell/troxy/main.c. */
 #include "kv/front/kv_front.h"
 #include "shell/shell.h"
 

@@ -1,4 +1,4 @@
-/* The Troxy of the pages service, in its own binary; see trusted/shell/troxy_main.c. */
+/* The Troxy of the pages service, in its own binary; see trusted/shell/troxy/main.c. */
 #include "pages/front/pages_front.h"
 #include "shell/shell.h"
 

@@ -122,16 +122,17 @@ static void on_told(struct troxy *t, const struct frame *frame)
     if (!local_front_decode(frame->body, &m))
         return;
     t->told = m;
-    if (m.listed && m.ready != before.ready)
-        LOG_LIMITED(m.ready ? LOG_INFO : LOG_WARNING, "%s",
-                    m.ready ? "front: serving" : "front: no quorum is reached");
+    if (m.listed && m.ready && !before.ready)
+        LOG_LIMITED(LOG_INFO, "%s", "front: serving");
+    if (m.listed && !m.ready && before.ready)
+        LOG_LIMITED(LOG_WARNING, "%s", "front: no quorum is reached");
     if (!m.listed && t->config)
         LOG_LIMITED(LOG_ERROR, "front: the manifest lists no client with the keys of %s: it cannot serve",
                     t->options.origin_key);
-    if (m.taken != before.taken && m.taken)
-        LOG_LIMITED(m.taken == 1 ? LOG_INFO : LOG_ERROR, "%s",
-                    m.taken == 1 ? "front: another certificate is in use"
-                                 : "front: the new certificate was refused");
+    if (m.taken == 1 && before.taken != 1)
+        LOG_LIMITED(LOG_INFO, "%s", "front: another certificate is in use");
+    if (m.taken > 1 && m.taken != before.taken)
+        LOG_LIMITED(LOG_ERROR, "%s", "front: the new certificate was refused");
 }
 
 static void on_send(struct troxy *t, const struct frame *frame)

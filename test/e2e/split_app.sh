@@ -53,7 +53,7 @@ grep -q '^split_app: on ' "$dir/cluster.yaml" || fail "init --split-app does not
 sed -i 's/^request_timeout_ms: 1000 /request_timeout_ms: 2000 /' "$dir/cluster.yaml"
 echo "restart: never" >>"$dir/cluster.yaml"
 up_cluster
-expect 4 status 'len(s["replicas"][0]["compartments"])'
+expect 5 status 'len(s["replicas"][0]["compartments"])'
 some_operations
 for id in 0 1 2 3; do
     [ "$(application $id pid)" != "$(execution $id pid)" ] || fail "replica $id: one process"
@@ -61,7 +61,8 @@ for id in 0 1 2 3; do
     [ "$(application $id measurement)" != "$(execution $id measurement)" ] || fail "one measurement"
 done
 [ "$(application 0 measurement)" = "$(application 3 measurement)" ] || fail "different measurements of one binary"
-"$redoubt" status "$dir" | grep -q 'application  pid' || fail "status does not show the application"
+"$redoubt" status "$dir" >"$tmp/status"
+grep -q "application  pid" "$tmp/status" || fail "status does not show the application"
 # The binary of Execution has no service in it, and the application's none of Execution's code.
 nm "$bin/redoubt-execution" | grep -q ' kv_store' && fail "redoubt-execution has the service in it"
 nm "$bin/redoubt-application-kv" | grep -q ' execution_' && fail "redoubt-application-kv has Execution in it"
@@ -163,7 +164,7 @@ expect 5 count get
 down_cluster
 cc -O2 -I"$root/include" "$root/examples/service.c" "$REDOUBT_BUILD/libredoubt-service.a" -lsodium -lseccomp -o "$tmp/locks" ||
     fail "examples/service.c does not build"
-init_cluster own --split-app
+init_cluster own --split-app --front off
 sed -i "s#^service: kv #service: $tmp/locks #" "$dir/cluster.yaml"
 up_cluster
 expect application status 's["replicas"][0]["compartments"][3]["kind"]'

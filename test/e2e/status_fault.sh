@@ -34,7 +34,7 @@ expect "$n" call get counted
 "$redoubt" status "$dir" >"$tmp/status" || fail "status"
 grep -q "^trusted: " "$tmp/status" || fail "status does not say what is trusted"
 grep -q "^durability: sync" "$tmp/status" || fail "status does not say what is durable"
-expect "['activation', 'cache', 'catching_up', 'clients', 'compartments', 'configuration', 'disk', 'durability', 'epoch', 'fault', 'full', 'id', 'isolation', 'lag', 'links', 'members', 'pending', 'pid', 'slot', 'stable', 'verdicts', 'view', 'voting']" \
+expect "['activation', 'cache', 'catching_up', 'clients', 'compartments', 'configuration', 'disk', 'durability', 'epoch', 'fault', 'front', 'full', 'id', 'isolation', 'lag', 'links', 'members', 'pending', 'pid', 'slot', 'stable', 'verdicts', 'view', 'voting']" \
     status 'sorted(s["replicas"][0])'
 # The second start: it went on from the disks.
 expect "('splitbft', 2, 4)" status 's["protocol"], s["configuration"], len(s["replicas"])'

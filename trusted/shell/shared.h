@@ -22,7 +22,7 @@
 #include "shell/ring.h"
 
 /* Descriptors that a compartment inherits: two always, one more where Execution and an application share memory (link.h), three more
- * for a Troxy (troxy_main.c). All are closed or fenced in before the first frame. */
+ * for a Troxy (troxy/main.c). All are closed or fenced in before the first frame. */
 enum { SHARED_FD = 3, EVENT_FD = 4, LINK_FD = 5 };
 enum { SETTINGS_FD = 5, TLS_KEY_FD = 6, ORIGIN_KEY_FD = 7 };
 

@@ -77,7 +77,7 @@ WIRE_STRUCT(local_front, LOCAL_FRONT_FIELDS)
 
 /*
  * What a Troxy is told at its start. Not a frame: it comes in memory that the host made; the secrets come beside it (see
- * shell/troxy_main.c). Times in milliseconds.
+ * shell/troxy/main.c). Times in milliseconds.
  */
 #define FRONT_SETTINGS_FIELDS(F)                                                                             \
     F(u64, origin_epoch)                                                                                     \
