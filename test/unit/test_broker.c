@@ -115,6 +115,21 @@ static void p_sees_a_bundle_without_its_operations(void **state)
     assert_int_equal(seen_count, 1);
 }
 
+/* It has no use for them, and would come to the NEW-VIEW that it waits for behind their signatures. */
+static void a_p_in_no_view_gets_bundles_when_it_is_in_one(void **state)
+{
+    (void)state;
+    struct test_bundle *b = cluster_incr(c, 0, 1, 1);
+    p_is_in(1, 1, false);
+    forget();
+    assert_verdict(client(9, bundle(b)), ACCEPT);
+    assert_verdict(client(9, bundle(cluster_bundle_again(c, b, FORM_SIGNED))), ACCEPT);
+    time_passes(4 * TIMEOUT);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_BUNDLE), 0);
+    p_is_in(1, 1, true);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_BUNDLE), 1);
+}
+
 static void bundles_that_no_correct_client_sends(void **state)
 {
     (void)state;
@@ -387,6 +402,7 @@ int main(void)
         T(only_what_is_permitted_passes),
         T(frames_that_are_none),
         T(p_sees_a_bundle_without_its_operations),
+        T(a_p_in_no_view_gets_bundles_when_it_is_in_one),
         T(bundles_that_no_correct_client_sends),
         T(what_p_refuses_is_asked_for_signed),
         T(forged_bundles_do_not_crowd_out_an_origin),
