@@ -136,13 +136,11 @@ static size_t http_answer(const char *text, size_t len, const char **why)
     if (!end)
         return 0;
     size_t head = (size_t)(end - text) + 4;
-    for (const char *line = text; line < end; line++) {
+    for (const char *line = text; line < end;) {
         if (strncasecmp(line, "content-length:", 15) == 0)
             body = (size_t)strtoull(line + 15, NULL, 10);
-        line = memmem(line, (size_t)(end + 2 - line), "\r\n", 2);
-        if (!line)
-            break;
-        line++;
+        // There is always one: `end` is where the last line's CRLF stands.
+        line = (const char *)memmem(line, (size_t)(end + 2 - line), "\r\n", 2) + 2;
     }
     if (len < 12 || text[9] != '2')
         *why = "a status that is not 2xx";
