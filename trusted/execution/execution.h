@@ -195,6 +195,7 @@ struct fetch_piece {
     bool used;
     bool asked;
     bool waits; /* for a buffer, since its next item is a large one */
+    bool whole; /* nodes: without hints, which did not do */
     replica_id peer;
     uint64_t number;
     uint64_t asked_us;
