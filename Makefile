@@ -66,9 +66,9 @@ test-asan: ## the same under address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory build PRESET=asan TARGETS="tests_unit tests_paper tests_fuzz"
 	@$(LIMITS_OF_SANITIZERS) $(CTEST)/asan -L '^(unit|paper|fuzz)$$'
 
-test-tsan: ## unit tests under the thread sanitizer
-	@$(MAKE) --no-print-directory build PRESET=tsan TARGETS=tests_unit
-	@$(LIMITS_OF_SANITIZERS) $(PLAIN_ADDRESSES) $(CTEST)/tsan -L '^unit$$'
+test-tsan: ## unit tests of what has threads under the thread sanitizer
+	@$(MAKE) --no-print-directory build PRESET=tsan TARGETS=tests_threads
+	@$(LIMITS_OF_SANITIZERS) $(PLAIN_ADDRESSES) $(CTEST)/tsan -L '^threads$$'
 
 test-fuzz: ## every fuzz target for FUZZ_SECONDS (4)
 	@$(MAKE) --no-print-directory build PRESET=fuzz TARGETS=tests_fuzz

@@ -19,7 +19,7 @@ redoubt_library(test_lib SOURCES test/lib/*.c INCLUDES ${TEST_INCLUDES} DEFINITI
                 LINKS PkgConfig::HIREDIS ${HTTP_PARSER} PkgConfig::OPENSSL)
 
 # What `ctest -L KIND` runs of these kinds, and nothing else: the Makefile builds no more than that with a sanitizer.
-foreach(kind unit paper fuzz)
+foreach(kind unit paper fuzz threads)
   add_custom_target(tests_${kind})
 endforeach()
 
@@ -121,8 +121,14 @@ endif()
 
 redoubt_tests(unit test/unit/test_*.c ${REAL_PARTS})
 redoubt_tests(unit test/unit/sim_test_*.c ${SIM_PARTS})
+# Those with more than one thread: the thread sanitizer has nothing to say about the others.
+foreach(stem test_client_library test_disk test_journal test_ring test_saved)
+  set_tests_properties(unit/${stem} PROPERTIES LABELS "unit;threads")
+  add_dependencies(tests_threads unit_${stem})
+endforeach()
 add_dependencies(tests_unit redoubt-execution redoubt-execution-counter redoubt-application-counter) # test_application_process starts them
 redoubt_tests(paper test/paper/test_*.c ${SIM_PARTS})
+set_tests_properties(paper/test_guarantees PROPERTIES COST 100) # the longest begin first, or a core has nothing to do at the end
 
 add_executable(link_probe test/e2e/link_probe.c) # test/e2e/link.sh
 redoubt_compile(link_probe DEFINITIONS _GNU_SOURCE)
@@ -148,6 +154,7 @@ endforeach()
 redoubt_script_test(mutants/sim mutants ${tools}/run-mutants redoubt-sim 45)
 redoubt_script_test(explorer/view_change explorer bash ${PROJECT_SOURCE_DIR}/test/explorer.sh)
 set_tests_properties(mutants/sim PROPERTIES PROCESSORS 2)
+set_tests_properties(explorer/view_change sim/splitbft sim/pbft PROPERTIES COST 100)
 if(REDOUBT_SANITIZE STREQUAL "" AND NOT REDOUBT_COVERAGE)
   redoubt_script_test(symbols/trusted symbols ${tools}/check-symbols ${PROJECT_BINARY_DIR})
   redoubt_script_test(symbols/can_refuse symbols ${tools}/check-symbols --self-test)
