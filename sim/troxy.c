@@ -406,6 +406,8 @@ static void stop(struct world *w, uint32_t t)
     replicated_counters(troxy->access, &counters);
     w->result->fast_reads += counters.fast;
     w->result->read_conflicts += counters.conflicts;
+    epoch_no used = replicated_core(troxy->access)->auth.self.epoch;
+    troxy->epoch = troxy->epoch > used ? troxy->epoch : used + 1;
     replicated_close(troxy->access, w->now_us);
     munmap(troxy->memory, troxy->memory_bytes);
     troxy->access = NULL;
@@ -420,7 +422,8 @@ static bool evicted(const struct world *w, uint32_t t)
     for (replica_id r = 0; r < w->n; r++) {
         const struct execution *e = w->replica[r].cell[CELL_E].state;
         const struct origin_record *record = &e->origin[troxy->number];
-        if (!world_is_faulty(w, r, CELL_E) && !record->open && record->epoch >= troxy->epoch - 1)
+        if (!world_is_faulty(w, r, CELL_E) && !record->open &&
+            record->epoch >= replicated_core(troxy->access)->auth.self.epoch)
             return true;
     }
     return false;

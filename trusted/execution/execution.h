@@ -54,8 +54,9 @@
 /* Address space for what is not the service's; what is touched is far less. Two Merkle trees, bitmaps and saved leaves
  * by number of leaves; bodies, a transfer and chunks of kept results beside them. */
 #define ENGINE_BYTES (LEAVES_MAX * 84ull + 640ull * 1024u * 1024u + FETCH_BUFFERS * (uint64_t)LEAF_BYTES_MAX)
-/* Bodies have an arena of their own, and are stored in powers of two from BODY_BYTES_LEAST to FRAME_MAX. Memory that was freed is of
- * one size for good: so there is room for the whole budget in each size, and nobody who sends bodies of all sizes takes the room of others. */
+/* Bodies have an arena of their own, and are stored in powers of two from BODY_BYTES_LEAST to FRAME_MAX. What one size left is found
+ * again by the others (base/arena.h), and there is address space for the whole budget in each size, so that gaps leave room too. A body that
+ * finds none all the same is asked for again. */
 #define BODY_BYTES_LEAST  256u
 #define BODY_SIZES        15u
 #define BODY_ARENA_BYTES  (BODY_SIZES * ((uint64_t)BODIES_BYTES_MAX + FRAME_MAX))
@@ -273,7 +274,8 @@ struct save {
     bool head_given;
     bool owed; /* a piece, perhaps of a save before this one, is not acknowledged: the host takes no other */
     uint64_t *dirty; /* bitmap: not saved as it is, nor due */
-    uint64_t *due;   /* bitmap: of the save under way, until all of it is stored; what is held is not among it */
+    uint64_t
+        *due; /* bitmap: of the save under way, until all of it is stored; what is held is not among it */
     struct held_leaf *held, *held_last; /* changed since the slot, and not given yet */
     size_t held_bytes;
     bool loading, origins_loaded, failed;
@@ -317,6 +319,7 @@ struct execution {
     struct arena body_arena;
     struct arena
         service_arena; /* the service's alone, so that its allocations depend on nothing but its history */
+    bool refused;      /* it had less memory than the service asked for */
     struct compartment_config config;
     struct configuration configuration;
     bool started;
@@ -558,7 +561,8 @@ enum verdict execution_on_recall(struct execution *e, const struct frame *frame,
 enum verdict execution_on_parting(struct execution *e, const struct frame *frame);
 
 /* leaf.c: `len` bytes from `skip` on, at most `cap`, to `to` (NULL when `cap` is 0); returns how long the leaf is. */
-size_t execution_leaf_part(struct execution *e, uint64_t leaf, size_t skip, uint8_t *to, size_t cap, size_t *len);
+size_t execution_leaf_part(struct execution *e, uint64_t leaf, size_t skip, uint8_t *to, size_t cap,
+                           size_t *len);
 
 /* save.c */
 void save_init(struct execution *e, struct arena *arena);
