@@ -140,12 +140,11 @@ static int retire(const char *dir, const char *key, struct error *error)
     int len = snprintf(last, sizeof last, "%" PRIu64 "\n", UINT64_MAX - 1);
     if (file_write(epoch, last, (size_t)len, 0600, error))
         return -1;
-    if (rename(key, own) != 0)
-        return error_set(error, "%s: %s", key, strerror(errno));
+    if (link(key, own) != 0 && errno != EEXIST) /* there already: an earlier run ended by force */
+        return error_set(error, "%s: %s", own, strerror(errno));
     int result = close_origin(dir, origin, error);
-    if (result && rename(own, key) != 0)
-        result = error_set(error, "%s: %s", own, strerror(errno));
-    unlink(result ? epoch : own); /* its epoch stays: nobody shall use a lower one */
+    unlink(own);
+    unlink(result ? epoch : key); /* its epoch stays: nobody shall use a lower one */
     return result;
 }
 

@@ -223,31 +223,10 @@ static void *free_take(struct arena *arena, unsigned class, size_t granules)
     return arena->base + first * GRANULE;
 }
 
-void *arena_alloc(struct arena *arena, size_t bytes)
+/* Into the lists, in one piece with the free blocks beside it. */
+static void merge(struct arena *arena, void *memory, size_t granules)
 {
-    size_t rounded;
-    if (bytes > arena->size || !edge_make(arena))
-        return NULL;
-    unsigned class = size_class(bytes, &rounded);
-    if (class >= ARENA_CLASSES - 1) /* blocks of the last list may be too short for it */
-        return NULL;
-    void *memory = free_take(arena, class, rounded / GRANULE);
-    if (!memory)
-        memory = arena_bump(arena, rounded, GRANULE);
-    if (memory)
-        arena->live += rounded;
-    return memory;
-}
-
-void arena_free(struct arena *arena, void *memory, size_t bytes)
-{
-    size_t rounded;
-    if (!memory)
-        return;
-    (void)size_class(bytes, &rounded);
-    CHECK(arena->live >= rounded);
-    arena->live -= rounded;
-    size_t first = (size_t)((uint8_t *)memory - arena->base) / GRANULE, granules = rounded / GRANULE;
+    size_t first = (size_t)((uint8_t *)memory - arena->base) / GRANULE;
     if ((first + granules) * GRANULE < arena->used && is_edge(arena, first + granules)) {
         size_t next = first + granules, length = length_from_first(arena, next);
         list_remove(arena, next, length);
@@ -260,6 +239,73 @@ void arena_free(struct arena *arena, void *memory, size_t bytes)
         granules += length;
     }
     list_add(arena, first, granules);
+}
+
+/* What each class up to ARENA_KEPT is rounded to. */
+static size_t class_bytes(unsigned class)
+{
+    return class < 4 ? (class + 1) * GRANULE : ((size_t)(class % 4 + 5) << (class / 4 - 1 + 4));
+}
+
+static bool merge_kept(struct arena *arena)
+{
+    bool any = arena->kept_of != 0;
+    for (; arena->kept_of; arena->kept_of &= arena->kept_of - 1) {
+        unsigned class = (unsigned)__builtin_ctzll(arena->kept_of);
+        merge(arena, arena->kept[class], class_bytes(class) / GRANULE);
+    }
+    return any;
+}
+
+static void *kept_take(struct arena *arena, unsigned class)
+{
+    if (class >= ARENA_KEPT || !(arena->kept_of >> class & 1))
+        return NULL;
+    arena->kept_of &= ~(1ull << class);
+    return arena->kept[class];
+}
+
+/* What was kept before; NULL: nothing. */
+static void *kept_put(struct arena *arena, unsigned class, void *memory)
+{
+    void *before = kept_take(arena, class);
+    arena->kept_of |= 1ull << class;
+    arena->kept[class] = memory;
+    return before;
+}
+
+void *arena_alloc(struct arena *arena, size_t bytes)
+{
+    size_t rounded;
+    if (bytes > arena->size || !edge_make(arena))
+        return NULL;
+    unsigned class = size_class(bytes, &rounded);
+    if (class >= ARENA_CLASSES - 1) /* blocks of the last list may be too short for it */
+        return NULL;
+    void *memory = kept_take(arena, class);
+    if (!memory)
+        memory = free_take(arena, class, rounded / GRANULE);
+    if (!memory && merge_kept(arena))
+        memory = free_take(arena, class, rounded / GRANULE);
+    if (!memory)
+        memory = arena_bump(arena, rounded, GRANULE);
+    if (memory)
+        arena->live += rounded;
+    return memory;
+}
+
+void arena_free(struct arena *arena, void *memory, size_t bytes)
+{
+    size_t rounded;
+    if (!memory)
+        return;
+    unsigned class = size_class(bytes, &rounded);
+    CHECK(arena->live >= rounded);
+    arena->live -= rounded;
+    if (class < ARENA_KEPT)
+        memory = kept_put(arena, class, memory);
+    if (memory)
+        merge(arena, memory, rounded / GRANULE);
 }
 
 /* ---------------------------------------------------------------- invariants */
@@ -289,6 +335,12 @@ void arena_validate(const struct arena *arena)
 {
     size_t bytes = 0;
     CHECK(arena->used <= arena->size);
+    for (unsigned class = 0; class < ARENA_KEPT; class ++) {
+        size_t rounded;
+        CHECK(size_class(class_bytes(class), &rounded) == class && rounded == class_bytes(class));
+        if (arena->kept_of >> class & 1)
+            bytes += rounded;
+    }
     for (unsigned class = 0; class < ARENA_CLASSES; class ++) {
         CHECK((arena->filled[class / 64] >> class % 64 & 1) == (arena->free[class] != 0));
         bytes += list_validate(arena, class);

@@ -5,7 +5,8 @@
  * A request is rounded up to its size class, four per power of two, so at most 25 % is lost to rounding. A block that is freed is
  * merged with its free neighbours, whatever their sizes, and goes into the list of the largest class that it fills; a request takes the
  * first block of the first list, from its own class on, that is not empty, and gives back what it does not need. Both
- * operations take constant time, whatever came before, and a block never moves. Nothing stands before a block: free blocks hold
+ * operations take constant time, whatever came before, and a block never moves. The last block of each small class that was freed is kept
+ * as it is, for the next request of that class, until a request finds no other: most blocks are replaced by one of their size. Nothing stands before a block: free blocks hold
  * their own links and sizes, and one bit for each 16 bytes, at the end of the region, says where they begin and end.
  *
  *      | taken | block | free: links, size ... size | block | ...   used |  not yet touched  | bits |
@@ -22,6 +23,7 @@
 #include "base/types.h"
 
 #define ARENA_CLASSES 128
+#define ARENA_KEPT    44 /* classes of which a block is kept: up to 64 KiB */
 
 struct arena {
     uint8_t *base;
@@ -30,6 +32,8 @@ struct arena {
     size_t live; /* bytes handed out and not freed, rounded */
     uint64_t *
         edge; /* behind `size`, a bit for each 16 bytes: a free block begins or ends there. NULL: nothing was allocated yet */
+    uint64_t kept_of; /* classes of which a block is kept, a bit each */
+    void *kept[ARENA_KEPT];
     uint64_t filled[ARENA_CLASSES / 64]; /* classes whose list is not empty */
     uint64_t free[ARENA_CLASSES];        /* first of each list, as links are */
 };
