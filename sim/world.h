@@ -58,7 +58,7 @@ struct sim_options {
     int fast_reads;
     int service;
     int clients;
-    int troxies; /* every replica has one, and stock clients connect to them; -1: drawn */
+    int troxies;             /* every replica has one, and stock clients connect to them; -1: drawn */
     double attacks_per_s;    /* take-overs of all hosts; -1: drawn */
     bool plain_network;      /* no loss, constant delay: for scenarios */
     const char *only_attack; /* by name, for tests; NULL: any */
@@ -114,11 +114,11 @@ struct replica {
     void *engine;
     struct arena arena;
     bool crashed;
-    bool doomed;        /* crashes while it sends its next COMMIT */
-    uint32_t unreached; /* crashed: who gets nothing more of what it had sent; a bit each */
-    bool host_faulty;   /* Byzantine host */
+    bool doomed;               /* crashes while it sends its next COMMIT */
+    uint32_t unreached;        /* crashed: who gets nothing more of what it had sent; a bit each */
+    bool host_faulty;          /* Byzantine host */
     uint64_t dawdles_until_us; /* see troxy.c */
-    double mischief;    /* how often it interferes with a frame */
+    double mischief;           /* how often it interferes with a frame */
     uint64_t paused_until_us;
     uint64_t timer_set; /* counts settings */
     bool run_ending;
@@ -169,8 +169,8 @@ struct sim_client {
 };
 
 /* A Troxy's replicated access, in the middle of its replica. */
-#define STOCK_MAX     8u
-#define SEEN_ATTESTS  32u
+#define STOCK_MAX    8u
+#define SEEN_ATTESTS 32u
 struct sim_troxy {
     struct replicated *access;
     struct configuration configuration; /* that it was started with */
@@ -182,10 +182,11 @@ struct sim_troxy {
     uint32_t number; /* its origin number */
     epoch_no epoch;
     bool faulty;
-    uint32_t incarnation; /* starts so far */
+    uint32_t incarnation;               /* starts so far */
     uint32_t replica_incarnation, life; /* of what it was started beside */
     uint64_t timer_at_us, timer_set;
-    uint32_t said; /* bundles and questions sent */
+    uint32_t said;                     /* bundles and questions sent */
+    uint64_t deaf_until_us;            /* its host keeps CONFIGURATIONs from it */
     struct parcel *seen[SEEN_ATTESTS]; /* by a Byzantine host around it */
     replica_id seen_from[SEEN_ATTESTS];
     uint32_t seens;
@@ -211,6 +212,7 @@ struct stock {
     struct stock_op op[STOCK_OPS];
     uint32_t window;
     uint64_t think_us;
+    double reads;  /* part of what it asks for */
     uint64_t life; /* counts connections */
 };
 
@@ -416,6 +418,9 @@ void client_submit(struct world *w, uint32_t client, const uint8_t *request, siz
                    uint64_t deadline_us);
 bool clients_done(const struct world *w);
 
+/* requests.c: the next request of stock client `s`; STOCK_MAX: of nobody. Returns its length. */
+size_t request_draw(struct world *w, uint32_t s, uint8_t *out, size_t cap);
+
 /* troxy.c: Troxies beside their replicas, and stock clients */
 void troxies_init(struct world *w);
 void troxies_start(struct world *w);
@@ -427,6 +432,8 @@ bool troxy_host_dawdles(struct world *w, replica_id r, struct parcel *parcel, bo
 bool troxy_owns(const struct world *w, uint32_t connection);
 void troxy_send_to(struct world *w, replica_id from, uint32_t connection, struct parcel *parcel);
 /* Its origin number; false: none. `faulty`: whatever it says. */
+/* What an incarnation says that should be gone. */
+void troxy_hears_ghost(struct world *w, replica_id r, uint32_t origin, struct parcel *parcel);
 bool troxy_is_origin(const struct world *w, uint32_t origin, bool *faulty);
 void troxy_submit(struct world *w, uint32_t stock, const uint8_t *request, size_t len);
 

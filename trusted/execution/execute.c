@@ -94,7 +94,8 @@ static bool has_written(const struct execution *e, const struct redoubt_op *op, 
 /* May whoever asked keep this result until one of the cells has another version? */
 static bool may_be_kept(const struct touched *touched, unsigned status)
 {
-    return touched->known && !touched->writes && status <= REDOUBT_CONFLICT && !touched->is_volatile;
+    return touched->known && !touched->writes && status <= REDOUBT_CONFLICT &&
+           (!touched->is_volatile || mutant(MUTANT_VOLATILE_KEPT));
 }
 
 /* What an operation did to the versions of cells. Returns the form of its result: with its version, or not. */

@@ -71,7 +71,11 @@
     M(READ_QUORUM_ONE_SHORT, "read-quorum-one-short", "safety")                                              \
     M(ATTESTED_BEFORE, "attested-before", "safety")                                                          \
     M(TWO_BUNDLES_OF_ONE, "two-bundles-of-one", "safety")                                                    \
-    M(BROAD_WRITES_SPARE_CELLS, "broad-writes-spare-cells", "safety")
+    M(BROAD_WRITES_SPARE_CELLS, "broad-writes-spare-cells", "safety")                                        \
+    M(WRITES_SPARE_THE_WHOLE, "writes-spare-the-whole", "safety")                                            \
+    M(VOLATILE_KEPT, "volatile-kept", "safety")                                                              \
+    M(FIRST_CELL_ALONE, "first-cell-alone", "safety")                                                        \
+    M(ANSWERS_BEHIND_KEPT, "answers-behind-kept", "safety")
 
 enum mutant {
     MUTANT_NONE,

@@ -307,7 +307,8 @@ static void order_instead(struct replicated *r, struct operation *op)
 {
     op->must_order = true;
     op->state = STATE_WAITS;
-    reset_from(r, op->next);
+    if (!mutant(MUTANT_ANSWERS_BEHIND_KEPT))
+        reset_from(r, op->next);
     look_later(r, op->connection);
 }
 
@@ -469,6 +470,7 @@ static bool go_on(struct replicated *r, uint32_t connection)
     for (struct operation *next; op && goes_fast(r, op); op = next) {
         const uint32_t *cells;
         uint32_t count = touched_cells(&op->touched, &cells);
+        count = mutant(MUTANT_FIRST_CELL_ALONE) ? 1 : count;
         next = op->next;
         if (believed_again(r, op))
             continue;
@@ -726,17 +728,16 @@ static void connection_validate(const struct replicated *r, uint32_t connection,
 {
     const struct connection *c = &r->connection[connection];
     uint32_t count = 0, orders = 0;
-    bool waits = false;
+    bool waits = false, loosely = mutant(MUTANT_TWO_BUNDLES_OF_ONE) || mutant(MUTANT_ANSWERS_BEHIND_KEPT);
     const struct operation *asks = NULL;
     for (const struct operation *op = c->head; op; op = op->next, count++) {
         CHECK(op->connection == connection && op->owner == r);
         CHECK(op->next ? op->next->before == op : c->tail == op);
         /* What is under way or over has nothing before it that was not begun. */
-        CHECK(!waits || op->state == STATE_WAITS || op->state == STATE_OVER ||
-              mutant(MUTANT_TWO_BUNDLES_OF_ONE));
-        CHECK(op->state != STATE_ASKS || (op->reads && (orders == 0 || mutant(MUTANT_TWO_BUNDLES_OF_ONE))));
+        CHECK(!waits || op->state == STATE_WAITS || op->state == STATE_OVER || loosely);
+        CHECK(op->state != STATE_ASKS || (op->reads && (orders == 0 || loosely)));
         if (op->state == STATE_ASKS) {
-            CHECK(!asks || asks->place.round == op->place.round || mutant(MUTANT_TWO_BUNDLES_OF_ONE));
+            CHECK(!asks || asks->place.round == op->place.round || loosely);
             asks = op;
         }
         waits |= op->state == STATE_WAITS;
