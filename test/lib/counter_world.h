@@ -1,16 +1,20 @@
 /*
- * Counter compartments and their administrator, for tests: compiled with whatever cryptography the test has.
+ * Counter compartments and their administrator, for tests and fuzz targets: compiled with whatever cryptography the test has.
  */
 #ifndef TEST_COUNTER_WORLD_H
 #define TEST_COUNTER_WORLD_H
 
-#include "testing.h"
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/check.h"
 #include "counter/compartment.h"
 #include "wire/counter_answer.h"
 #include "wire/counter_ask.h"
 #include "wire/counter_key.h"
 #include "wire/hello.h"
+
+#define COUNTER_NOTHING ((struct slice){NULL, 0})
 
 struct counter_world {
     struct sign_key admin;
@@ -57,7 +61,7 @@ static inline void counter_start(struct counter_under_test *c, const struct coun
     arena_init(&c->arena, c->memory, counter_type.arena_bytes);
     c->out = (struct outbox){.data = malloc(65536), .cap = 65536};
     c->state = counter_type.init(&c->arena, &config, &c->out);
-    assert_true(counter_said(c, &frame) && frame.type == FRAME_HELLO && hello_decode(frame.body, &hello));
+    CHECK(counter_said(c, &frame) && frame.type == FRAME_HELLO && hello_decode(frame.body, &hello));
     memcpy(c->sign_public, hello.sign_public.bytes, 32);
     memcpy(c->box_public, hello.box_public.bytes, 32);
 }
@@ -87,7 +91,7 @@ static inline size_t counter_key_frame(const struct counter_world *w, const stru
     auth_content(&none, FRAME_COUNTER_KEY, &admin, (struct slice){body, b.len}, &content);
     content_sign(signer ? signer : &w->admin, &content, signature);
     return frame_encode(out, 512, FRAME_COUNTER_KEY, &admin, AUTH_SIGNATURE, (struct slice){body, b.len},
-                        (struct slice){signature, sizeof signature}, SLICE_NONE);
+                        (struct slice){signature, sizeof signature}, COUNTER_NOTHING);
 }
 
 /* The right one for this compartment. */
@@ -120,7 +124,7 @@ static inline enum verdict counter_ask(struct counter_under_test *c, const struc
     struct writer b = writer_to(body, sizeof body);
     local_count_put(&b, m);
     size_t len = frame_encode(frame, sizeof frame, FRAME_LOCAL_COUNT, &host, AUTH_NONE,
-                              (struct slice){body, b.len}, SLICE_NONE, SLICE_NONE);
+                              (struct slice){body, b.len}, COUNTER_NOTHING, COUNTER_NOTHING);
     return counter_give(c, frame, len);
 }
 
@@ -142,8 +146,8 @@ static inline enum verdict counter_certify(struct counter_under_test *c, const s
     enum verdict verdict = counter_ask(c, &(struct local_count){.commands = {list, w.len}});
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    assert_true(counter_said(c, &frame) && local_counted_check(&frame, &answer) == VERDICT_ACCEPT);
-    assert_int_equal(counter_made_count(answer.made), 1);
+    CHECK(counter_said(c, &frame) && local_counted_check(&frame, &answer) == VERDICT_ACCEPT);
+    CHECK(counter_made_count(answer.made) == 1);
     struct counter_made made = counter_made_at(answer.made, 0);
     *certificate = (struct trinx_certificate){
         .instance = {c->replica, command->pillar, c->epoch, trinx_life(c->box_public)},
@@ -189,8 +193,8 @@ static inline enum verdict counter_verify(struct counter_under_test *c,
     enum verdict verdict = counter_ask(c, &(struct local_count){.checks = {list, w.len}});
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    assert_true(counter_said(c, &frame) && local_counted_check(&frame, &answer) == VERDICT_ACCEPT);
-    assert_int_equal(answer.verdicts.len, 1);
+    CHECK(counter_said(c, &frame) && local_counted_check(&frame, &answer) == VERDICT_ACCEPT);
+    CHECK(answer.verdicts.len == 1);
     return (enum verdict)answer.verdicts.data[0];
 }
 

@@ -9,6 +9,8 @@
  *
  * Found must be nothing; and something for every seeded bug of counter/trinx_mutant.h.
  */
+#include "testing.h"
+
 #include "counter_world.h"
 
 #include "counter/trinx_mutant.h"

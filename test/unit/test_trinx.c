@@ -1,6 +1,8 @@
 /*
  * TrInX: the properties of the three certificates, each with its tampered twin, and the compartment around them.
  */
+#include "testing.h"
+
 #include "counter_world.h"
 
 #define END UINT64_MAX
