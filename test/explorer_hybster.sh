@@ -3,7 +3,7 @@
 #
 #   REDOUBT_BIN=build/bin test/explorer_hybster.sh
 #
-# EXPLORER_SECONDS (10) is shared by the random runs of n = 3 and n = 5. EXPLORER_SEED (1) is the first seed.
+# EXPLORER_SECONDS (10) is shared by the random runs of n = 3 and n = 5; half as long again with a RECONFIG. EXPLORER_SEED (1) is the first seed.
 # EXPLORER_DEEP=1 adds bounds that take minutes. One line a piece; the exit status is 1 if any of them failed. See docs/EXPLORER.md.
 set -u
 
@@ -40,11 +40,15 @@ green()
     report $verdict "$output"
 }
 
-# red <mutant>: must be found with the default settings.
+# red <mutant>: must be found with the default settings; those about fresh counters with a RECONFIG.
 red()
 {
     local output status
-    output=$("$explorer" --mutant "$1" --seconds $mutant_seconds --seed "$seed" 2>&1)
+    local -a renewal=()
+    case $1 in
+    fresh-* | old-epoch-*) renewal=(--renewal 1 --window 1 --pillars 1) ;;
+    esac
+    output=$("$explorer" --mutant "$1" "${renewal[@]}" --seconds $mutant_seconds --seed "$seed" 2>&1)
     status=$?
     output=${output%%$'\n'*}
     if [[ $status -eq 0 ]]; then
@@ -65,14 +69,17 @@ exhausted --orders 2 --views 2 --nulls 1
 exhausted --orders 2 --views 2 --window 1
 exhausted --orders 2 --views 2 --pillars 2 --suspects 1
 exhausted --orders 3 --views 2 --pillars 2
+exhausted --orders 4 --views 2 --renewal 1 --window 1
+exhausted --orders 2 --views 3 --renewal 1 --window 1
 if [[ ${EXPLORER_DEEP:-0} == 1 ]]; then
     exhausted --orders 1 --views 4
     exhausted --orders 2 --views 3
-    exhausted --orders 2 --views 3 --pillars 2
     exhausted --orders 2 --views 3 --window 1
+    exhausted --orders 3 --views 3 --renewal 1 --window 1
 fi
 green "mutant=none" --faults 1 --seed "$seed" --seconds $((seconds - seconds / 2))
 green "mutant=none" --faults 2 --seed "$seed" --seconds $((seconds / 2))
+green "mutant=none" --renewal 1 --window 1 --pillars 1 --seed "$seed" --seconds $((seconds / 2))
 
 mutants=$("$explorer" --mutant list)
 # An empty list would pass for "all found".

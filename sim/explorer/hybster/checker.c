@@ -55,7 +55,7 @@ static bool refused(const struct model *m, const struct move *move)
     if (self->faulty || (move->kind != MOVE_LEAVE && move->kind != MOVE_ENTER))
         return false;
     const struct view_change *vc = &self->view_change[self->view][self->stable];
-    return vc->made && !view_change_valid(m, self->view, vc);
+    return vc->made && !view_change_valid(m, move->replica, self->view, vc);
 }
 
 /* All correct replicas are in one view without its NEW-VIEW, have accepted what one of them accepted, and its leader is correct:
@@ -69,8 +69,10 @@ static bool stuck(const struct model *m)
             continue;
         if (view != VIEWS_MAX && self->view != view)
             return false;
+        if (m->bounds.renewal && self->checkpoint < model_certified(m))
+            return false; /* it will learn what others know */
         view = self->view;
-        if (self->stable > stable) {
+        if (self->stable > stable || (self->stable == stable && self->base > base)) {
             stable = self->stable;
             base = self->base;
         }
@@ -78,11 +80,11 @@ static bool stuck(const struct model *m)
     if (view == 0 || m->core[view][0].made || m->replica[model_leader(m, view)].faulty)
         return false;
     for (unsigned r = 0; r < m->bounds.replicas; r++) {
-        const struct view_change *vc = &m->replica[r].view_change[view][stable];
         const struct replica *self = &m->replica[r];
+        const struct view_change *vc = &self->view_change[view][stable];
         if (self->faulty)
             continue;
-        if (self->stable < stable && !model_is(m, MUTANT_NOT_REISSUED))
+        if (moves_may_enter(m, r, stable, base))
             return false; /* it will accept it yet */
         alike += vc->made && vc->base == base;
     }

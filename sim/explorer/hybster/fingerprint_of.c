@@ -87,7 +87,7 @@ struct fingerprint fingerprint_of(const struct model *m)
         for (unsigned base = 0; v && base <= model_is(m, MUTANT_CORE_TWICE); base++)
             put_core(&e, m, &m->core[v][base]);
     }
-    for (unsigned r = 0; r < m->bounds.replicas; r++) {
+    for (unsigned r = 0; r < model_members(m); r++) {
         const struct replica *replica = &m->replica[r];
         for (unsigned v = 0; v < m->bounds.views; v++)
             put(&e, replica->voted[v]);

@@ -32,6 +32,8 @@ static const char HELP[] =
     "  --views V       1 to 6; default 4, exhaustive 3\n"
     "  --pillars P     1 or 2, each with its counter; default 2, exhaustive 1\n"
     "  --window L      1 to 4: orders above a checkpoint that are voted on; default 3, exhaustive: all\n"
+    "  --renewal R     the faulty replica has fresh counters, too, by a RECONFIG at order R; F = 1 only; 0: "
+    "not (default)\n"
     "  --suspects 0|1  model SUSPECT, too; else any correct replica leaves when it likes (default: random 1, "
     "exhaustive 0)\n"
     "  --nulls 0|1     leaders propose null, too (default 0)\n"
@@ -58,7 +60,22 @@ struct number {
     unsigned value; /* UINT32_MAX: not given */
 };
 
-enum { FAULTS, ORDERS, VIEWS, PILLARS, WINDOW, SUSPECTS, NULLS, STEPS, MEMORY, SECONDS, RUNS, SEED, NUMBERS };
+enum {
+    FAULTS,
+    ORDERS,
+    VIEWS,
+    PILLARS,
+    WINDOW,
+    RENEWAL,
+    SUSPECTS,
+    NULLS,
+    STEPS,
+    MEMORY,
+    SECONDS,
+    RUNS,
+    SEED,
+    NUMBERS
+};
 
 static struct number number[NUMBERS] = {
     [FAULTS] = {"--faults", 1, 2, UINT32_MAX},
@@ -66,6 +83,7 @@ static struct number number[NUMBERS] = {
     [VIEWS] = {"--views", 1, VIEWS_MAX, UINT32_MAX},
     [PILLARS] = {"--pillars", 1, PILLARS_MAX, UINT32_MAX},
     [WINDOW] = {"--window", 1, ORDERS_MAX, UINT32_MAX},
+    [RENEWAL] = {"--renewal", 0, ORDERS_MAX, UINT32_MAX},
     [SUSPECTS] = {"--suspects", 0, 1, UINT32_MAX},
     [NULLS] = {"--nulls", 0, 1, UINT32_MAX},
     [STEPS] = {"--steps", 1, PATH_MAX_LENGTH, UINT32_MAX},
@@ -129,6 +147,7 @@ static void fill_in(struct options *o)
     b->views = given(VIEWS, small ? 3 : 4);
     b->pillars = given(PILLARS, small ? 1 : 2);
     b->window = given(WINDOW, small || b->orders < 3 ? b->orders : 3);
+    b->renewal = b->faults == 1 ? given(RENEWAL, 0) : 0;
     b->suspects = given(SUSPECTS, !small);
     b->nulls = given(NULLS, 0);
     s->steps = given(STEPS, 12 * b->views);
@@ -141,9 +160,9 @@ static void fill_in(struct options *o)
 static void print(const struct options *o, const struct search_report *r)
 {
     const struct bounds *b = &o->search.bounds;
-    printf("%s n=%u orders=%u views=%u pillars=%u window=%u suspects=%u nulls=%u mutant=%s: ",
+    printf("%s n=%u orders=%u views=%u pillars=%u window=%u renewal=%u suspects=%u nulls=%u mutant=%s: ",
            o->exhaustive ? "exhaustive" : "random", b->replicas, b->orders, b->views, b->pillars, b->window,
-           b->suspects, b->nulls, mutant_name(b->mutant));
+           b->renewal, b->suspects, b->nulls, mutant_name(b->mutant));
     if (o->exhaustive)
         printf("%" PRIu64 " states, %" PRIu64 " transitions, %" PRIu64 " placements, bound %s", r->states,
                r->transitions, r->runs, r->exhausted ? "exhausted" : "NOT exhausted");

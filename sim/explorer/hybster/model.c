@@ -8,14 +8,19 @@ void model_init(struct model *m, const struct bounds *bounds, unsigned faulty)
     m->bounds = *bounds;
     for (unsigned r = 0; r < bounds->replicas; r++)
         m->replica[r].faulty = faulty >> r & 1;
+    if (bounds->renewal) {
+        m->replica[bounds->replicas].faulty = true;
+        while (!(faulty >> m->renewed & 1))
+            m->renewed++;
+    }
 }
 
 unsigned model_votes(const struct model *m, unsigned view, unsigned order, bool *correct)
 {
     unsigned votes = 0;
     *correct = false;
-    for (unsigned r = 0; r < m->bounds.replicas; r++) {
-        bool voted = m->replica[r].voted[view] >> order & 1;
+    for (unsigned r = 0; r < model_members(m); r++) {
+        bool voted = model_counts(m, r, view, order) && m->replica[r].voted[view] >> order & 1;
         votes += voted;
         *correct |= voted && !m->replica[r].faulty;
     }

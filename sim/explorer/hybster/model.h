@@ -30,8 +30,10 @@ struct bounds {
     unsigned orders;
     unsigned pillars;
     unsigned window; /* L */
-    bool suspects;   /* SUSPECT is modelled; else any correct replica may leave at any time */
-    bool nulls;      /* leaders propose null, too */
+    unsigned
+        renewal;   /* the order whose execution gives a faulty replica fresh counters, a RECONFIG; 0: none */
+    bool suspects; /* SUSPECT is modelled; else any correct replica may leave at any time */
+    bool nulls;    /* leaders propose null, too */
     enum mutant mutant;
 };
 
@@ -82,7 +84,8 @@ struct model {
     struct bounds bounds;
     uint8_t prepare[VIEWS_MAX][ORDERS_MAX + 1];
     struct core core[VIEWS_MAX][CORES];
-    struct replica replica[REPLICAS_MAX];
+    struct replica replica[REPLICAS_MAX + 1]; /* after the last: the faulty one with its fresh counters */
+    uint8_t renewed;                          /* whose that is */
 };
 
 void model_init(struct model *model, const struct bounds *bounds, unsigned faulty /* bits */);
@@ -99,6 +102,37 @@ unsigned model_contiguous(const struct model *model, unsigned pillar, unsigned a
 /* All orders with a PREPARE in this view, as bits. */
 unsigned model_prepared(const struct model *model, unsigned view);
 
+/* Replicas, and the incarnation that a RECONFIG named. */
+static inline unsigned model_members(const struct model *m)
+{
+    return m->bounds.replicas + (m->bounds.renewal != 0);
+}
+static inline unsigned model_identity(const struct model *m, unsigned member)
+{
+    return member < m->bounds.replicas ? member : m->renewed;
+}
+/* The last order for which the old counters count: a. */
+static inline unsigned model_activation(const struct model *m)
+{
+    return m->bounds.renewal + m->bounds.window;
+}
+/* A view is of one configuration: those of the later one are above all of the earlier. */
+static inline bool model_is_later(const struct model *m, unsigned view)
+{
+    return m->bounds.renewal && view >= m->bounds.views - m->bounds.views / 2;
+}
+/* Does a vote of this member count there? Old counters: in the old views, up to a. Fresh ones: in the later views, above a. */
+static inline bool model_counts(const struct model *m, unsigned member, unsigned view, unsigned order)
+{
+    if (!m->bounds.renewal || model_identity(m, member) != m->renewed)
+        return true;
+    bool fresh = member == m->bounds.replicas;
+    return (order > model_activation(m)) == fresh && model_is_later(m, view) == fresh;
+}
+static inline bool model_knows(const struct model *m, const struct replica *correct)
+{
+    return correct->checkpoint >= m->bounds.renewal;
+}
 static inline unsigned model_leader(const struct model *m, unsigned view)
 {
     return view % m->bounds.replicas;

@@ -52,6 +52,10 @@ static void list_correct_vote(struct listing *l, unsigned r, unsigned pillar)
     if (!order || (self->view != view && !model_is(m, MUTANT_VOTE_AFTER_LEAVING)))
         return;
     if (model_leader(m, view) != r) {
+        bool renewed = m->bounds.renewal && model_leader(m, view) == m->renewed;
+        unsigned by = renewed && order > model_activation(m) ? m->bounds.replicas : model_leader(m, view);
+        if (!model_counts(m, by, view, order))
+            return; /* nobody's PREPARE counts there */
         bool agrees = !in_core(core, order) || core->command[order] == m->prepare[view][order];
         if (m->prepare[view][order] != COMMAND_NONE && (agrees || model_is(m, MUTANT_CORE_NOT_CHECKED)))
             add(l, vote);
@@ -72,13 +76,15 @@ static void list_faulty_votes(struct listing *l, unsigned r)
     for (unsigned v = 0; v < m->bounds.views; v++)
         for (unsigned o = 1; o <= m->bounds.orders; o++) {
             struct place to = {(uint8_t)v, (uint8_t)o};
+            if (!model_counts(m, r, v, o))
+                continue;
             struct move vote = {
                 .kind = MOVE_VOTE, .replica = (uint8_t)r, .view = (uint8_t)v, .order = (uint8_t)o};
             if (!place_below(m->replica[r].value[model_pillar(m, o)], to))
                 continue;
             if (m->prepare[v][o] != COMMAND_NONE)
                 add(l, vote);
-            else if (model_leader(m, v) == r)
+            else if (model_leader(m, v) == model_identity(m, r))
                 list_proposals(l, vote);
         }
 }
@@ -98,10 +104,12 @@ static bool may_leave(const struct model *m, unsigned view)
     return suspects >= quorum || left >= quorum;
 }
 
-static bool may_enter(const struct model *m, unsigned r, unsigned view, unsigned base)
+bool moves_may_enter(const struct model *m, unsigned r, unsigned view, unsigned base)
 {
     const struct replica *self = &m->replica[r];
     bool late = self->view > view;
+    if (model_is_later(m, view) && !model_knows(m, self))
+        return false; /* it has to learn of that configuration first */
     return m->core[view][base].made && self->stable < view && !(late && model_is(m, MUTANT_NOT_REISSUED));
 }
 
@@ -118,11 +126,11 @@ static void list_correct(struct listing *l, unsigned r)
         if (m->bounds.suspects && v == self->view + 1u && self->suspects < v)
             add(l, move);
         move.kind = MOVE_LEAVE;
-        if (v > self->view && may_leave(m, v))
+        if (v > self->view && may_leave(m, v) && (!model_is_later(m, v) || model_knows(m, self)))
             add(l, move);
         move.kind = MOVE_ENTER;
         for (move.base = 0; move.base < CORES; move.base++)
-            if (may_enter(m, r, v, move.base))
+            if (moves_may_enter(m, r, v, move.base))
                 add(l, move);
         move.base = 0;
     }
@@ -139,15 +147,20 @@ struct choice {
     unsigned first; /* of its moves in the listing, to leave out repeats */
     unsigned quorum;
     unsigned count;
-    const struct view_change *set[REPLICAS_MAX];
-    struct view_change variants[REPLICAS_MAX][VARIANTS_MAX];
-    unsigned variant_count[REPLICAS_MAX];
+    uint8_t members; /* in the set, as bits */
+    const struct view_change *set[REPLICAS_MAX + 1];
+    struct view_change variants[REPLICAS_MAX + 1][VARIANTS_MAX];
+    unsigned variant_count[REPLICAS_MAX + 1];
 };
 
 static void add_new_view(struct choice *c)
 {
     struct listing *l = c->listing;
-    c->move.core = core_of(l->model, c->set, c->quorum);
+    const struct model *m = l->model;
+    c->move.core = core_of(m, c->set, c->quorum);
+    if (c->move.replica == m->bounds.replicas && c->move.core.least < model_activation(m) &&
+        !model_is(m, MUTANT_FRESH_TOO_EARLY))
+        return;
     for (unsigned i = c->first; i < l->count; i++)
         if (memcmp(&l->moves[i], &c->move, sizeof c->move) == 0)
             return;
@@ -169,7 +182,7 @@ static void choose(struct choice *c, unsigned from)
         add_new_view(c);
         return;
     }
-    for (unsigned r = from; r < m->bounds.replicas; r++) {
+    for (unsigned r = from; r < model_members(m); r++) {
         uint8_t leave = c->move.leave;
         if (comes_now(m, &m->replica[r], c->move.view))
             c->move.leave |= (uint8_t)(1u << r);
@@ -178,9 +191,14 @@ static void choose(struct choice *c, unsigned from)
             bool same = !c->count || (vc->from == c->set[0]->from && vc->base == c->set[0]->base);
             if (!same && !model_is(m, MUTANT_MIXED_FROM))
                 continue;
+            if (r == m->bounds.replicas && c->members >> m->renewed & 1)
+                continue; /* one replica, once */
+            uint8_t members = c->members;
+            c->members |= (uint8_t)(1u << r);
             c->set[c->count++] = vc;
             choose(c, r + 1);
             c->count--;
+            c->members = members;
         }
         c->move.leave = leave;
     }
@@ -209,11 +227,12 @@ static void collect(struct choice *c, unsigned r)
     }
 }
 
-static void list_new_views(struct listing *l, unsigned view)
+/* By its leader, or by the incarnation with fresh counters. */
+static void list_new_views(struct listing *l, unsigned view, unsigned leader)
 {
     static struct choice c;
     const struct model *m = l->model;
-    unsigned leader = model_leader(m, view), base = 0;
+    unsigned base = 0;
     const struct replica *self = &m->replica[leader];
     if (self->faulty && m->core[view][0].made && model_is(m, MUTANT_CORE_TWICE))
         base = 1;
@@ -228,7 +247,7 @@ static void list_new_views(struct listing *l, unsigned view)
     c.first = l->count;
     c.quorum = model_quorum(m) - model_is(m, MUTANT_NEW_VIEW_BY_F);
     c.count = 0;
-    for (unsigned r = 0; r < m->bounds.replicas; r++)
+    for (unsigned r = 0; r < model_members(m); r++)
         collect(&c, r);
     choose(&c, 0);
 }
@@ -236,14 +255,17 @@ static void list_new_views(struct listing *l, unsigned view)
 unsigned moves_list(const struct model *m, struct move moves[MOVES_MAX])
 {
     struct listing l = {.model = m, .moves = moves};
-    for (unsigned r = 0; r < m->bounds.replicas; r++) {
+    for (unsigned r = 0; r < model_members(m); r++) {
         if (m->replica[r].faulty)
             list_faulty_votes(&l, r);
         else
             list_correct(&l, r);
     }
-    for (unsigned v = 1; v < m->bounds.views; v++)
-        list_new_views(&l, v);
+    for (unsigned v = 1; v < m->bounds.views; v++) {
+        bool fresh = model_is_later(m, v) && model_leader(m, v) == m->renewed;
+        list_new_views(
+            &l, v, fresh && !model_is(m, MUTANT_OLD_EPOCH_COUNTS) ? m->bounds.replicas : model_leader(m, v));
+    }
     return l.count;
 }
 
@@ -331,7 +353,7 @@ void moves_apply(struct model *m, const struct move *move)
         break;
     case MOVE_NEW_VIEW:
         m->core[move->view][move->base] = move->core;
-        for (unsigned r = 0; r < m->bounds.replicas; r++)
+        for (unsigned r = 0; r < model_members(m); r++)
             if (move->leave >> r & 1)
                 leave(m, &m->replica[r], move->view);
         if (!self->faulty)
@@ -372,7 +394,7 @@ void moves_print(const struct model *m, unsigned number, const struct move *move
     }
     if (move->kind == MOVE_NEW_VIEW) {
         print_core(&move->core);
-        for (unsigned r = 0; r < m->bounds.replicas; r++)
+        for (unsigned r = 0; r < model_members(m); r++)
             if (move->leave >> r & 1)
                 printf(", R%u comes to [%u|0]", r, move->view);
     }

@@ -32,6 +32,9 @@ void moves_apply(struct model *model, const struct move *move);
 /* Is it? By its parts: the core of a NEW-VIEW must be possible. */
 bool moves_possible(const struct model *model, const struct move *move);
 
+/* May this correct replica accept that core of the view, in time or late? */
+bool moves_may_enter(const struct model *model, unsigned replica, unsigned view, unsigned base);
+
 void moves_print(const struct model *model, unsigned number, const struct move *move);
 
 #endif

@@ -27,7 +27,9 @@
     M(CHECKPOINT_BY_F, "checkpoint-by-f")               /* a checkpoint is stable at f */                    \
     M(CHECKPOINT_NOT_ADOPTED, "checkpoint-not-adopted") /* entering a view does not adopt its o_min */       \
     M(WINDOW_IGNORED, "window-ignored")                 /* a VIEW-CHANGE shows PREPAREs beyond its window */ \
-    M(NOT_REISSUED, "not-reissued")                     /* a NEW-VIEW that comes late is not adopted */
+    M(FRESH_TOO_EARLY, "fresh-too-early") /* fresh counters count with checkpoints below their activation */ \
+    M(OLD_EPOCH_COUNTS, "old-epoch-counts") /* counters that were replaced count in later views, too */      \
+    M(NOT_REISSUED, "not-reissued")         /* a NEW-VIEW that comes late is not adopted */
 
 enum mutant {
 #define M(name, text) MUTANT_##name,

@@ -39,7 +39,18 @@ static bool shows_part(const struct model *m, unsigned to, const struct view_cha
     return mine >> order & 1;
 }
 
-bool view_change_valid(const struct model *m, unsigned to, const struct view_change *vc)
+/* Counters that were replaced count for old views, fresh ones for later views, and only from their activation on. */
+static bool in_configuration(const struct model *m, unsigned r, unsigned to, const struct view_change *vc)
+{
+    if (!m->bounds.renewal || model_identity(m, r) != m->renewed)
+        return true;
+    if (r < m->bounds.replicas)
+        return !model_is_later(m, to) || model_is(m, MUTANT_OLD_EPOCH_COUNTS);
+    return model_is_later(m, to) &&
+           (vc->checkpoint >= model_activation(m) || model_is(m, MUTANT_FRESH_TOO_EARLY));
+}
+
+bool view_change_valid(const struct model *m, unsigned r, unsigned to, const struct view_change *vc)
 {
     unsigned last = vc->checkpoint + m->bounds.window;
     if (vc->from >= to || (vc->from > 0 && !m->core[vc->from][vc->base].made))
@@ -47,6 +58,8 @@ bool view_change_valid(const struct model *m, unsigned to, const struct view_cha
     if (vc->shown & ~model_prepared(m, vc->from) || vc->shown & model_between(0, vc->checkpoint))
         return false;
     if (last < m->bounds.orders && vc->shown >> (last + 1) && !model_is(m, MUTANT_WINDOW_IGNORED))
+        return false;
+    if (!in_configuration(m, r, to, vc))
         return false;
     for (unsigned p = 0; p < m->bounds.pillars; p++)
         if (!shows_part(m, to, vc, p))
@@ -95,7 +108,7 @@ unsigned view_change_variants(const struct model *m, unsigned r, unsigned to, un
         unsigned shown = 0;
         do { /* every subset */
             vc.shown = (uint8_t)shown;
-            if (count < VARIANTS_MAX && view_change_valid(m, to, &vc))
+            if (count < VARIANTS_MAX && view_change_valid(m, r, to, &vc))
                 variants[count++] = vc;
             shown = (shown - prepared) & prepared;
         } while (shown);

@@ -12,7 +12,8 @@
 
 enum { VARIANTS_MAX = 512 };
 
-bool view_change_valid(const struct model *model, unsigned to, const struct view_change *view_change);
+bool view_change_valid(const struct model *model, unsigned replica, unsigned to,
+                       const struct view_change *view_change);
 
 /* What this correct replica would issue for its v_cur now. */
 struct view_change view_change_of(const struct model *model, unsigned replica);
