@@ -394,9 +394,32 @@ static void calls_are_bounded(void **state)
     assert_verdict(counter_give(&c, frame, len), UNEXPECTED);
     assert_verdict(counter_give(&c, frame, 5), MALFORMED);
     assert_false(counter_type.flush(c.state, 1, &c.out));
-    struct frame answer = {.type = FRAME_LOCAL_COUNTED, .body = {many, 19}};
-    struct local_counted counted;
-    assert_verdict(local_counted_check(&answer, &counted), MALFORMED);
+}
+
+static enum verdict answer_check(size_t of_made, size_t verdicts, size_t signatures)
+{
+    static uint8_t body[1 << 16], many[1 << 15];
+    struct writer w = writer_to(body, sizeof body);
+    struct local_counted m = {1, {many, of_made}, {many, verdicts}, {many, signatures}};
+    local_counted_put(&w, &m);
+    struct frame frame = {.type = FRAME_LOCAL_COUNTED, .body = {body, w.len}};
+    return local_counted_check(&frame, &m);
+}
+
+static void answers_are_bounded(void **state)
+{
+    (void)state;
+    assert_verdict(answer_check(COUNTER_COMMANDS_MAX * counter_made_BYTES, COUNTER_CHECKS_MAX,
+                                COUNTER_SIGNS_MAX * counter_signature_BYTES),
+                   ACCEPT);
+    assert_verdict(answer_check((COUNTER_COMMANDS_MAX + 1) * counter_made_BYTES, 0, 0), MALFORMED);
+    assert_verdict(answer_check(counter_made_BYTES - 1, 0, 0), MALFORMED);
+    assert_verdict(answer_check(0, COUNTER_CHECKS_MAX + 1, 0), MALFORMED);
+    assert_verdict(answer_check(0, 0, (COUNTER_SIGNS_MAX + 1) * counter_signature_BYTES), MALFORMED);
+    assert_verdict(answer_check(0, 0, counter_signature_BYTES + 1), MALFORMED);
+    struct frame cut = {.type = FRAME_LOCAL_COUNTED, .body = {d1.bytes, 19}};
+    struct local_counted m;
+    assert_verdict(local_counted_check(&cut, &m), MALFORMED);
 }
 
 static void what_it_signs_others_verify(void **state)
@@ -443,6 +466,7 @@ int main(void)
         FRESH(keys_are_signed_by_the_administrator),
         BEGUN(a_call_carries_a_batch),
         BEGUN(calls_are_bounded),
+        BEGUN(answers_are_bounded),
         BEGUN(what_it_signs_others_verify),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
