@@ -386,9 +386,9 @@ static void explore(enum trinx_mutant mutant)
     history_count = 0;
     explore_clusters();
     if (!found)
-        explore_three();
-    if (!found)
         explore_one();
+    if (!found)
+        explore_three();
     trinx_mutant_on = TRINX_MUTANT_NONE;
 }
 
