@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "backups.h"
+#include "counter_world.h"
 #include "need.h"
 #include "recorded.h"
 
@@ -97,8 +98,7 @@ static void write_front(struct cluster *c)
 {
     struct slice none = {NULL, 0}, text = {(const uint8_t *)"PING\r\n", 6};
 #define FRONT(NAME, name, attached, ...)                                                                     \
-    write_frame(                                                                                             \
-        cluster_local(c, FRAME_##NAME, cluster_body(c, name, &(struct name){__VA_ARGS__}), attached))
+    write_frame(cluster_local(c, FRAME_##NAME, cluster_body(c, name, &(struct name){__VA_ARGS__}), attached))
     FRONT(LOCAL_OPENED, local_opened, none, .connection = 1, .listener = LISTENER_REDIS);
     FRONT(LOCAL_BYTES, local_bytes, text, .connection = 1);
     FRONT(LOCAL_CREDIT, local_credit, none, .connection = 1, .bytes = 7);
@@ -118,7 +118,8 @@ static void write_attestations(struct cluster *c)
     static const struct secret_key key = {{1}};
     static const uint8_t question[] = {1, 7, 0, 0, 0}, version[8] = {9};
     uint8_t bytes[256];
-    struct sender origin = {.kind = KIND_ORIGIN, .id = 1, .epoch = 7}, e = {.kind = KIND_EXECUTION, .id = 2, .epoch = 1};
+    struct sender origin = {.kind = KIND_ORIGIN, .id = 1, .epoch = 7},
+                  e = {.kind = KIND_EXECUTION, .id = 2, .epoch = 1};
     struct slice ask = cluster_body(c, ask_attest, &(struct ask_attest){.replica = 2, .nonce = 3});
     struct slice answer = cluster_body(
         c, attest, &(struct attest){.origin = 1, .epoch = 7, .nonce = 3, .configuration = 1, .counter = 5});
@@ -188,6 +189,46 @@ static void write_reconfig(uint32_t first, uint32_t last, bool by_administrator)
     write_frame((struct slice){bytes, len});
 }
 
+/* A counter's key, a call of everything, and what comes of it. */
+static void write_counter(void)
+{
+    static uint8_t list[3][4096], frame[8192];
+    struct counter_world w;
+    struct counter_under_test c;
+    struct sender self = {KIND_COUNTER, 1, 7};
+    struct digest digest = {{1}};
+    counter_world_init(&w);
+    counter_start(&c, &w, 1, 7);
+    struct counter_key key = counter_key_for(&w, &c, 2);
+    write_frame((struct slice){frame, counter_key_frame(&w, &key, NULL, frame)});
+    need(counter_begin(&c, &w, 2) == VERDICT_ACCEPT);
+    struct writer commands = writer_to(list[0], sizeof list[0]), checks = writer_to(list[1], sizeof list[1]);
+    for (unsigned kind = TRINX_INDEPENDENT; kind <= TRINX_MAC; kind++) {
+        struct trinx_command command = {(enum trinx_kind)kind, 1, 0, {kind != TRINX_MAC, 0}, digest};
+        struct trinx_certificate made;
+        need(counter_certify(&c, &command, &made) == VERDICT_ACCEPT);
+        struct counter_check check = counter_check_of(&made, &digest);
+        counter_check_put(&checks, &check);
+        counter_command_put(&commands, &(struct counter_command){.kind = (uint8_t)kind,
+                                                                 .view = kind != TRINX_MAC ? 2 : 0,
+                                                                 .digest = digest});
+    }
+    struct local_count count = {5, {list[0], commands.len}, {list[1], checks.len}, {digest.bytes, 32}};
+    need(counter_ask(&c, &count) == VERDICT_ACCEPT);
+    struct frame answer;
+    need(counter_said(&c, &answer));
+    write_frame(answer.whole);
+    struct writer b = writer_to(list[2], sizeof list[2]);
+    local_count_put(&b, &count);
+    struct slice body = {list[2], b.len}, signed_body = {digest.bytes, 32}, none = {NULL, 0};
+    write_frame((struct slice){
+        frame, frame_encode(frame, sizeof frame, FRAME_LOCAL_COUNT, &self, AUTH_NONE, body, none, none)});
+    write_seed("trinx", "calls", list[2], b.len);
+    write_frame((struct slice){frame, frame_encode(frame, sizeof frame, FRAME_COUNTER_SIGNED, &self,
+                                                   AUTH_NONE, signed_body, none, none)});
+    counter_stop(&c);
+}
+
 int main(int argc, char **argv)
 {
     struct recording recording = {0};
@@ -205,6 +246,7 @@ int main(int argc, char **argv)
     write_attestations(newborn);
     cluster_free(newborn);
     write_backups();
+    write_counter();
     write_reconfig(KIND_PREPARATION, KIND_EXECUTION, false);
     write_reconfig(KIND_HOST, KIND_HOST, true);
     write_reconfig(KIND_HOST, KIND_EXECUTION, true);

@@ -17,6 +17,9 @@
 /* Messages with a check of their own. One that is not listed is decoded, encoded and printed. */
 #define CHECKED(C)                                                                                           \
     C(RECONFIG, reconfig)                                                                                    \
+    C(COUNTER_KEY, counter_key)                                                                              \
+    C(LOCAL_COUNT, local_count)                                                                              \
+    C(LOCAL_COUNTED, local_counted)                                                                          \
     C(ASK_ATTEST, ask_attest)                                                                                \
     C(ATTEST, attest)                                                                                        \
     C(BUNDLE, bundle)                                                                                        \
@@ -61,6 +64,7 @@ static void read_on(const struct frame *frame)
     struct view_change vc;
     struct new_view nv;
     struct start start;
+    struct local_count count;
     struct batch batch;
     struct slice inner;
     size_t at = 0;
@@ -87,6 +91,11 @@ static void read_on(const struct frame *frame)
     }
     if (TYPE == FRAME_NEW_VIEW && new_view_decode(frame->body, &nv))
         LOOK_AT_LIST(selected, nv.selection, WINDOW)
+    if (TYPE == FRAME_LOCAL_COUNT && local_count_decode(frame->body, &count)) {
+        LOOK_AT_LIST(counter_command, count.commands, COUNTER_COMMANDS_MAX)
+        LOOK_AT_LIST(counter_check, count.checks, COUNTER_CHECKS_MAX)
+        LOOK_AT_LIST(counter_sign, count.signs, COUNTER_SIGNS_MAX)
+    }
     if (TYPE == FRAME_START && start_decode(frame->body, &start)) {
         LOOK_AT_LIST(member, start.members, 16 * REPLICAS_MAX)
         LOOK_AT_LIST(origin_entry, start.origins, ORIGINS_MAX)

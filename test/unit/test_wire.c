@@ -11,6 +11,14 @@
 #include "wire/messages.h"
 
 #define MESSAGES(M)                                                                                          \
+    M(counter_key, COUNTER_KEY_FIELDS)                                                                       \
+    M(counter_sign, COUNTER_SIGN_FIELDS)                                                                     \
+    M(counter_command, COUNTER_COMMAND_FIELDS)                                                               \
+    M(counter_check, COUNTER_CHECK_FIELDS)                                                                   \
+    M(counter_made, COUNTER_MADE_FIELDS)                                                                     \
+    M(counter_signature, COUNTER_SIGNATURE_FIELDS)                                                           \
+    M(local_count, LOCAL_COUNT_FIELDS)                                                                       \
+    M(local_counted, LOCAL_COUNTED_FIELDS)                                                                   \
     M(ask_backup, ASK_BACKUP_FIELDS)                                                                     \
     M(backup, BACKUP_FIELDS)                                                                             \
     M(backup_opening, BACKUP_OPENING_FIELDS)                                                             \

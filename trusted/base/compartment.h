@@ -75,5 +75,6 @@ bool outbox_next(const struct outbox *out, size_t *at, struct slice *frame);
 extern const struct compartment_type preparation_type;
 extern const struct compartment_type confirmation_type;
 extern const struct compartment_type execution_type;
+extern const struct compartment_type counter_type;
 
 #endif

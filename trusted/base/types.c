@@ -21,6 +21,8 @@ const char *kind_name(enum kind kind)
         return "application";
     case KIND_TROXY:
         return "troxy";
+    case KIND_COUNTER:
+        return "counter";
     }
     return "unknown";
 }

@@ -26,6 +26,7 @@ enum kind {
     KIND_ADMIN = 6,        /* the administrator, signs manifests */
     KIND_APPLICATION = 7,  /* the service's own process (split_app): sends no messages */
     KIND_TROXY = 8,        /* the front for stock clients; towards replicas it is a KIND_ORIGIN */
+    KIND_COUNTER = 9,      /* N: trusted counters (hybster) */
 };
 
 struct digest {

@@ -63,23 +63,6 @@ slot_no auth_counts_above(const struct auth *auth)
     return me && auth_has_keys(auth, me) ? me->after : UINT64_MAX;
 }
 
-void auth_content(const struct tag16 *cluster, enum frame_type type, const struct sender *sender,
-                  struct slice body, struct digest *content)
-{
-    uint8_t head[16 + 2 + SENDER_BYTES];
-    struct writer w = writer_to(head, sizeof head);
-    put_raw(&w, cluster->bytes, sizeof cluster->bytes);
-    put_u8(&w, WIRE_VERSION);
-    put_u8(&w, mutant(MUTANT_NO_DOMAIN_SEPARATION) ? 0 : (uint8_t)type);
-    if (!mutant(MUTANT_NO_DOMAIN_SEPARATION))
-        put_sender(&w, sender);
-    struct digest_state state;
-    digest_begin(&state, "frame");
-    digest_add(&state, head, w.len);
-    digest_add(&state, body.data, body.len);
-    digest_end(&state, content);
-}
-
 /*
  * The pairwise key for the peer's epoch. The agreement is made once; a new epoch costs one derivation, so a peer that
  * makes epochs up gains nothing by it.
@@ -217,28 +200,10 @@ enum verdict auth_check_mac_at(struct auth *auth, const struct frame *frame, slo
     return check_mac(auth, frame, configuration_member_at(auth->configuration, &frame->sender, slot));
 }
 
-/* What is signed: the digest under a prefix of its own, so that no other use of the key can produce it. */
-static void signature_input(uint8_t input[48], const struct digest *content)
-{
-    static const char prefix[16] = "redoubt sign v1";
-    memcpy(input, prefix, 16);
-    memcpy(input + 16, content->bytes, 32);
-}
-
 void auth_sign_content(const struct auth *auth, const struct digest *content,
                        uint8_t signature[SIGNATURE_BYTES])
 {
-    uint8_t input[48];
-    signature_input(input, content);
-    sign_make(signature, &auth->sign, input, sizeof input);
-}
-
-bool auth_signature_ok(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32],
-                       const struct digest *content)
-{
-    uint8_t input[48];
-    signature_input(input, content);
-    return sign_check(signature, public, input, sizeof input);
+    content_sign(&auth->sign, content, signature);
 }
 
 static enum verdict check_signature(const struct configuration *c, const struct frame *frame,
@@ -276,16 +241,6 @@ enum verdict auth_check_signature_ever(const struct configuration *c, const stru
     return check_signature(c, frame, keys ? keys->sign_public : NULL);
 }
 
-static void emit(struct auth *auth, struct outbox *out, enum frame_type type, enum auth_kind auth_kind,
-                 struct slice body, struct slice authenticator, struct slice attachment)
-{
-    size_t max = FRAME_HEADER_BYTES + body.len + authenticator.len + attachment.len;
-    uint8_t *to = outbox_reserve(out, max);
-    size_t len = frame_encode(to, max, type, &auth->self, auth_kind, body, authenticator, attachment);
-    CHECK(len == max);
-    outbox_commit(out, len);
-}
-
 void auth_emit_macs(struct auth *auth, struct outbox *out, enum frame_type type, struct slice body,
                     unsigned macs_to, struct slice attachment)
 {
@@ -295,7 +250,7 @@ void auth_emit_macs(struct auth *auth, struct outbox *out, enum frame_type type,
     auth_content(&auth->cluster, type, &auth->self, body, &content);
     auth_put_vector(auth, &content, macs_to, &w);
     CHECK(!w.bad);
-    emit(auth, out, type, AUTH_MACS, body, (struct slice){macs, w.len}, attachment);
+    content_emit(out, type, &auth->self, AUTH_MACS, body, (struct slice){macs, w.len}, attachment);
 }
 
 void auth_emit_mac(struct auth *auth, struct outbox *out, enum frame_type type, struct slice body,
@@ -306,35 +261,27 @@ void auth_emit_mac(struct auth *auth, struct outbox *out, enum frame_type type, 
     struct digest content;
     auth_content(&auth->cluster, type, &auth->self, body, &content);
     auth_put_mac(auth, &content, auth->one_domain ? KIND_HOST : kind, replica, &w);
-    emit(auth, out, type, AUTH_MACS, body, (struct slice){macs, w.len}, attachment);
+    content_emit(out, type, &auth->self, AUTH_MACS, body, (struct slice){macs, w.len}, attachment);
 }
 
 void auth_emit_signed(struct auth *auth, struct outbox *out, enum frame_type type, struct slice body,
                       struct slice attachment)
 {
-    uint8_t signature[SIGNATURE_BYTES];
-    struct digest content;
-    auth_content(&auth->cluster, type, &auth->self, body, &content);
-    auth_sign_content(auth, &content, signature);
-    emit(auth, out, type, AUTH_SIGNATURE, body, (struct slice){signature, sizeof signature}, attachment);
+    content_emit_signed(out, type, &auth->self, &auth->cluster, &auth->sign, body, attachment);
 }
 
 void auth_emit_plain(const struct auth *auth, struct outbox *out, enum frame_type type, struct slice body,
                      struct slice attachment)
 {
-    size_t max = FRAME_HEADER_BYTES + body.len + attachment.len;
-    uint8_t *to = outbox_reserve(out, max);
-    size_t len =
-        frame_encode(to, max, type, &auth->self, AUTH_NONE, body, (struct slice){NULL, 0}, attachment);
-    CHECK(len == max);
-    outbox_commit(out, len);
+    content_emit(out, type, &auth->self, AUTH_NONE, body, (struct slice){NULL, 0}, attachment);
 }
 
 #define SEALED_BODY_MAX 64u
 
 /* The type is part of the nonce: both directions have one key. */
-static size_t sealed_ad(uint8_t ad[14 + SEALED_BODY_MAX], uint8_t nonce[AEAD_NONCE_BYTES], enum frame_type type,
-                        const struct sender *sender, uint64_t counter, struct slice body)
+static size_t sealed_ad(uint8_t ad[14 + SEALED_BODY_MAX], uint8_t nonce[AEAD_NONCE_BYTES],
+                        enum frame_type type, const struct sender *sender, uint64_t counter,
+                        struct slice body)
 {
     struct writer w = writer_to(ad, 14 + SEALED_BODY_MAX), n = writer_to(nonce, AEAD_NONCE_BYTES);
     put_u8(&w, (uint8_t)type);
@@ -348,7 +295,8 @@ static size_t sealed_ad(uint8_t ad[14 + SEALED_BODY_MAX], uint8_t nonce[AEAD_NON
 }
 
 size_t auth_encode_sealed(uint8_t *out, size_t cap, enum frame_type type, const struct sender *sender,
-                          const struct secret_key *key, uint64_t counter, struct slice body, struct slice plain)
+                          const struct secret_key *key, uint64_t counter, struct slice body,
+                          struct slice plain)
 {
     struct frame frame = {.type = type, .sender = *sender, .auth_kind = AUTH_NONE, .body = body};
     uint8_t ad[14 + SEALED_BODY_MAX], nonce[AEAD_NONCE_BYTES];

@@ -12,6 +12,7 @@
 #include "base/compartment.h"
 #include "crypto/crypto.h"
 #include "ordering/configuration.h"
+#include "ordering/content.h"
 
 #define MAC_ENTRY_FIELDS(F) F(u8, kind) F(u8, replica) F(tag16, mac)
 WIRE_STRUCT(mac_entry, MAC_ENTRY_FIELDS)
@@ -54,9 +55,6 @@ bool auth_has_keys(const struct auth *auth, const struct member_keys *keys);
 /* What it says counts for slots above this one; UINT64_MAX: it is not listed (yet). */
 slot_no auth_counts_above(const struct auth *auth);
 
-void auth_content(const struct tag16 *cluster, enum frame_type type, const struct sender *sender,
-                  struct slice body, struct digest *content);
-
 /* Appends the MACs for these kinds at every replica, for the latest epoch of each (one's own compartments included, unless one_domain). */
 void auth_put_vector(struct auth *auth, const struct digest *content, unsigned kinds, struct writer *w);
 /* Appends one MAC, for one compartment. */
@@ -76,15 +74,14 @@ enum verdict auth_check_signature_ever(const struct configuration *configuration
 /* Signs a content digest as this sender. */
 void auth_sign_content(const struct auth *auth, const struct digest *content,
                        uint8_t signature[SIGNATURE_BYTES]);
-bool auth_signature_ok(const uint8_t signature[SIGNATURE_BYTES], const uint8_t public[32],
-                       const struct digest *content);
 
 /*
  * A frame whose attachment is sealed under a key that its two ends share (of a session: ASK-ATTEST, ATTEST); type, sender and body are
  * authenticated with it. `counter` never repeats for a key and type. Its length; 0: it does not fit. The key is of one cluster.
  */
 size_t auth_encode_sealed(uint8_t *out, size_t cap, enum frame_type type, const struct sender *sender,
-                          const struct secret_key *key, uint64_t counter, struct slice body, struct slice plain);
+                          const struct secret_key *key, uint64_t counter, struct slice body,
+                          struct slice plain);
 /* `out` takes the attachment's length. */
 bool auth_open_sealed(const struct frame *frame, const struct secret_key *key, uint64_t counter, uint8_t *out,
                       struct slice *plain);

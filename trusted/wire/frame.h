@@ -73,7 +73,11 @@
     T(LOCAL_ARRIVED, 96, "local-arrived")   /* host -> Troxy: a frame from a replica's client port */    \
     T(LOCAL_SEND, 97, "local-send")         /* Troxy -> host: a frame for it */                          \
     T(LOCAL_CERTIFICATE, 98, "local-certificate") /* host -> Troxy: another key and certificate */       \
-    T(LOCAL_FRONT, 99, "local-front")       /* Troxy -> host: how it is */
+    T(LOCAL_FRONT, 99, "local-front")       /* Troxy -> host: how it is */                               \
+    T(COUNTER_KEY, 100, "counter-key")       /* admin -> N: begins its counters */                       \
+    T(COUNTER_SIGNED, 101, "counter-signed") /* N -> whoever holds no counter: a digest, signed */       \
+    T(LOCAL_COUNT, 102, "local-count")       /* host -> N: certify, verify, sign */                      \
+    T(LOCAL_COUNTED, 103, "local-counted")   /* N -> host: the answer */
 
 enum frame_type {
 #define T(name, number, text) FRAME_##name = number,

@@ -10,6 +10,9 @@
 #include "wire/bundle.h"
 #include "wire/chain.h"
 #include "wire/checkpoint.h"
+#include "wire/counter_answer.h"
+#include "wire/counter_ask.h"
+#include "wire/counter_key.h"
 #include "wire/fetch_reply.h"
 #include "wire/front.h"
 #include "wire/hello.h"
@@ -27,6 +30,10 @@
 #include "wire/vote.h"
 
 #define FRAME_BODIES(B)                                                                                      \
+    B(COUNTER_KEY, counter_key)                                                                              \
+    B(COUNTER_SIGNED, counter_sign)                                                                          \
+    B(LOCAL_COUNT, local_count)                                                                              \
+    B(LOCAL_COUNTED, local_counted)                                                                          \
     B(ASK_ATTEST, ask_attest)                                                                                \
     B(ATTEST, attest)                                                                                        \
     B(LOCAL_OPENED, local_opened)                                                                            \
