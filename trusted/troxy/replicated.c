@@ -599,9 +599,26 @@ static bool is_ready(const void *self, uint64_t now_us)
            !is_stuck(r, now_us);
 }
 
+static void reads_told(const void *self, struct access_reads *reads)
+{
+    const struct replicated *r = self;
+    *reads = (struct access_reads){.hits = r->counters.hits,
+                                   .misses = r->counters.misses,
+                                   .passed = r->counters.passed,
+                                   .fast = r->counters.fast,
+                                   .conflicts = r->counters.conflicts,
+                                   .timeouts = r->counters.timeouts,
+                                   .cache_bytes = cache_bytes_used(&r->cache),
+                                   .hit_permille = r->hit_permille,
+                                   .conflict_permille = adaptive_permille(&r->adaptive),
+                                   .off_permille = 10 * r->adaptive.options.off_percent,
+                                   .on_permille = 10 * r->adaptive.options.on_percent,
+                                   .fast_off = r->adaptive.off};
+}
+
 struct access replicated_access(struct replicated *r)
 {
-    return (struct access){.self = r, .submit = submit, .forget = forget, .is_ready = is_ready};
+    return (struct access){.self = r, .submit = submit, .forget = forget, .is_ready = is_ready, .reads = reads_told};
 }
 
 /* --- events ------------------------------------------------------------------------------------------------------------------------ */
