@@ -1074,6 +1074,36 @@ static void a_session_is_kept_while_it_may_be_good(void **state)
     assert_int_equal(counters().renewed, 1);
 }
 
+/* What ends because its session is given up says nothing of the next one, which has its time, too. */
+static void a_session_begun_anew_is_not_given_up_for_what_the_one_before_lost(void **state)
+{
+    (void)state;
+    know_a();
+    sessions_are_closed();
+    put_in_vain(1);
+    put_in_vain(2);
+    submit(2, 3, put("b", "lost"));
+    flush();
+    t.now += 3 * SECOND;
+    for (unsigned i = 0; i < 3; i++)
+        submit(3 + i, 4 + i, put("b", "lost"));
+    flush();
+    t.now += 3 * SECOND;
+    replicated_on_timer(t.r, t.now); /* the third is over, and three are under way */
+    assert_int_equal(counters().renewed, 1);
+    for (unsigned i = 2; i < 6; i++)
+        t.access.forget(t.access.self, i);
+    t.bundles = 0;
+    t.now += 11 * SECOND;
+    submit(1, 7, put("a", "2"));
+    flush();
+    t.now += 1000;
+    replicated_on_timer(t.r, t.now);
+    assert_int_equal(counters().renewed, 1);
+    settle();
+    is_told(t.tolds - 1, 7, NULL);
+}
+
 int main(void)
 {
     crypto_start();
@@ -1107,6 +1137,7 @@ int main(void)
         WITH(it_says_when_it_reaches_no_quorum, setup),
         WITH(a_session_that_was_closed_is_begun_anew, setup),
         WITH(a_session_is_kept_while_it_may_be_good, setup),
+        WITH(a_session_begun_anew_is_not_given_up_for_what_the_one_before_lost, setup),
         cmocka_unit_test(conflicts_switch_fast_reads_off_and_their_absence_on),
         WITH(reads_that_always_conflict_are_ordered_at_once, setup),
         CACHED(an_entry_is_its_latest_result),

@@ -681,10 +681,10 @@ static void renew(struct replicated *r)
     uint32_t linked = (uint32_t)__builtin_popcount(r->linked);
     if (r->unanswered < UNANSWERED || linked < r->core.configuration->write_quorum || r->now_us < r->renew_us)
         return;
-    r->unanswered = 0;
     r->renew_us = r->now_us + RENEW_US;
     r->counters.renewed++;
     client_core_close(&r->core, r->now_us);
+    r->unanswered = 0; /* what that ended was not sent in the session that begins */
     if (r->core.configuration != r->configuration)
         *r->configuration = *r->core.configuration;
     client_core_deinit(&r->core);
