@@ -624,7 +624,7 @@ int config_read(struct config *config, const char *dir, struct error *error)
     return result;
 }
 
-/* What kv and pages may hold, by their option, and what nobody does without besides. More is better: apps/kv/kv_store.h. */
+/* What kv and pages may hold, by their option, and as much for undoing and for gaps. More is better: apps/kv/kv_store.h. */
 static int memory_supported(const struct config *config, struct error *error)
 {
     static const char option[] = "memory_mb=";
@@ -634,12 +634,12 @@ static int memory_supported(const struct config *config, struct error *error)
         return 0;
     if (strncmp(given, option, sizeof option - 1) == 0)
         limit = strtoull(given + sizeof option - 1, NULL, 10);
-    if (limit > UINT32_MAX || config->memory_mb >= limit + limit / 16)
+    if (limit > UINT32_MAX || config->memory_mb >= 2 * limit)
         return 0; /* what the option may be the service says itself */
     return error_set(
         error,
         "memory_mb is %u, but service %s may hold %u MiB (`service_options: \"memory_mb=N\"`) and "
-        "wants a sixteenth more at least",
+        "wants twice that at least",
         config->memory_mb, config->service, (unsigned)limit);
 }
 

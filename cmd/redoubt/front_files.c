@@ -127,12 +127,26 @@ static int close_origin(const char *dir, int origin, struct error *error)
     return ordered ? 0 : error_set(error, "no quorum of replicas answered");
 }
 
+/* Has a replica of now the key of that origin, as when somebody brought it over from the machine of before? */
+static bool is_in_use(const char *dir, int origin)
+{
+    char key[PATH_BYTES];
+    struct error ignored;
+    for (unsigned id = 0; id < REPLICAS_MAX; id++)
+        if (path_make(key, "%s/replica-%u/troxy.key", dir, id) && file_exists(key) &&
+            origin_in(dir, key, &ignored) == origin)
+            return true;
+    return false;
+}
+
 static int retire(const char *dir, const char *key, struct error *error)
 {
     char own[PATH_BYTES], epoch[PATH_BYTES], last[32];
     int origin = origin_in(dir, key, error);
     if (origin < 0)
         return -1;
+    if (is_in_use(dir, origin))
+        return error_set(error, "%s: another folder has it, too", key);
     if (!client_key_path(own, dir, (origin_id)origin) ||
         !path_make(epoch, "%s/clients/%03d.epoch", dir, origin))
         return too_long(dir, error);

@@ -160,7 +160,7 @@ static void fronts_retire(const struct resize *r)
     struct error ignored;
     for (unsigned i = 1; i < 10000; i++) {
         snprintf(suffix, sizeof suffix, ".before-%u", i);
-        if (change_path(before, &r->change, suffix, "", &ignored) || !file_exists(before))
+        if (change_path(before, &r->change, suffix, "", &ignored) )
             return;
         front_retire(r->dir, before, r->id);
     }
@@ -423,6 +423,9 @@ static int done_before(struct resize *r, struct error *error)
     r->size = last.size;
     fprintf(stderr, "replica %u was %s, as asked for at %s%s\n", last.id, adding ? "added" : "taken out",
             last.begun, adding ? "; --again for another one" : "");
+    r->change.id = last.id;
+    if (!adding)
+        fronts_retire(r); /* nobody may have answered in time then */
     return 1;
 }
 

@@ -412,11 +412,11 @@ static void memory_must_do_for_the_service(void **state)
 {
     (void)state;
     assert_int_equal(parse(head, tail), 0);
-    config.memory_mb = 1088; /* kv holds 1024 when nothing is said */
+    config.memory_mb = 2048; /* kv holds 1024 when nothing is said */
     assert_int_equal(config_supported(&config, &error), 0);
-    config.memory_mb = 1087;
+    config.memory_mb = 2047;
     assert_int_equal(config_supported(&config, &error), -1);
-    assert_non_null(strstr(error.text, "memory_mb is 1087, but service kv may hold 1024 MiB"));
+    assert_non_null(strstr(error.text, "memory_mb is 2047, but service kv may hold 1024 MiB"));
     snprintf(config.service_options, sizeof config.service_options, "memory_mb=64");
     assert_int_equal(config_supported(&config, &error), 0);
     snprintf(config.service_options, sizeof config.service_options, "memory_mb=1048576");

@@ -155,12 +155,11 @@ static void run_one(struct application *a, enum run_mode mode, const struct redo
     touched_by(&touches, a->service, op);
     if (w->len > RESULTS_SOFT_MAX) {
         status = RESULT_RETRY;
-    } else if (mode == RUN_EXECUTE) {
-        a->refused = false;
-        status = a->service->execute(a->state, op, &result);
-        require(a, !a->refused, "memory ran out below the service's own limit");
     } else {
-        status = a->service->read(a->state, op, &result);
+        a->refused = false;
+        status = mode == RUN_EXECUTE ? a->service->execute(a->state, op, &result)
+                                     : a->service->read(a->state, op, &result);
+        require(a, !a->refused, "memory ran out below the service's own limit");
         if (mode == RUN_READ_ONLY && status == REDOUBT_INVALID)
             status = REDOUBT_DENIED;
     }

@@ -53,19 +53,19 @@ static enum redoubt_status execute_one(struct execution *e, const struct redoubt
                                        struct redoubt_result *result)
 {
     uint32_t access = e->configuration.origin[op->origin].access;
+    enum redoubt_status status = REDOUBT_DENIED;
+    e->refused = false;
     if (access & ACCESS_WRITE) {
-        e->refused = false;
-        enum redoubt_status status = e->service->execute(e->service_state, op, result);
-        /* Whether memory is there follows from what came and went, which is another story at a replica whose state came by transfer: an
-         * answer, or a state, that hangs on it must not leave here. The replica comes back with memory that is whole. */
-        CHECK(!e->refused && "memory ran out below the service's own limit");
-        return status;
+        status = e->service->execute(e->service_state, op, result);
+    } else if (access & ACCESS_READ) {
+        /* What would write is refused by the service's read. */
+        status = e->service->read(e->service_state, op, result);
+        status = status == REDOUBT_INVALID ? REDOUBT_DENIED : status;
     }
-    if (!(access & ACCESS_READ))
-        return REDOUBT_DENIED;
-    /* An origin that may only read: what would write is refused by the service's read. */
-    enum redoubt_status status = e->service->read(e->service_state, op, result);
-    return status == REDOUBT_INVALID ? REDOUBT_DENIED : status;
+    /* Whether memory is there follows from what came and went, which is another story at a replica whose state came by transfer: an
+     * answer, or a state, that hangs on it must not leave here. The replica comes back with memory that is whole. */
+    CHECK(!e->refused && "memory ran out below the service's own limit");
+    return status;
 }
 
 /* Runs the operations of a decrypted bundle and writes their results. False when the plaintext does not parse: then
