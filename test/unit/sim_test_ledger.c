@@ -27,7 +27,7 @@ static void a_transfer_may_end_below_what_was_executed(void **state)
     o.restless = o.rules_unchecked = true;
     o.safety_only = true;
     uint64_t transfers = 0;
-    for (o.seed = 195; o.seed < 205; o.seed++) { /* what a seed brings changes with the workload */
+    for (o.seed = 195; o.seed < 199; o.seed++) { /* what a seed brings changes with the workload */
         world_run(&o, &result);
         assert_string_equal(result.text, "");
         assert_false(result.violation);
