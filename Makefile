@@ -10,7 +10,7 @@ BIN     = $(CURDIR)/build/$(PRESET)/bin
 SIM_SEED     ?= 1
 SIM_RUNS     ?= 30
 SIM_SECONDS  ?= 60
-FUZZ_SECONDS ?= 3
+FUZZ_SECONDS ?= 2
 MUTANT_KILL  ?= 120
 export SIM_SEED SIM_RUNS SIM_SECONDS FUZZ_SECONDS MUTANT_KILL
 
@@ -70,7 +70,7 @@ test-tsan: ## unit tests of what has threads under the thread sanitizer
 	@$(MAKE) --no-print-directory build PRESET=tsan TARGETS=tests_threads
 	@$(LIMITS_OF_SANITIZERS) $(PLAIN_ADDRESSES) $(CTEST)/tsan -L '^threads$$'
 
-test-fuzz: ## every fuzz target for FUZZ_SECONDS (3)
+test-fuzz: ## every fuzz target for FUZZ_SECONDS (2)
 	@$(MAKE) --no-print-directory build PRESET=fuzz TARGETS=tests_fuzz
 	@tools/run-fuzz
 

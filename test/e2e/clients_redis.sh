@@ -46,7 +46,7 @@ counts() { redis "$1" mget counter:__rand_int__ 2>/dev/null; redis "$1" llen myl
 benchmark_pass() {
     local replica=$1 before after out=$tmp/benchmark.$BASHPID
     before=$(counts "${!#}" | awk '{ s = s " " $1 + 0 } END { print s }')
-    timeout 100 stdbuf -oL redis-benchmark --tls --cacert "$(ca "$replica")" -h localhost -p "$(at "$replica" rediss)" -n $ROUNDS --csv -q >"$out" 2>&1 || {
+    timeout 60 stdbuf -oL redis-benchmark --tls --cacert "$(ca "$replica")" -h localhost -p "$(at "$replica" rediss)" -n $ROUNDS --csv -q >"$out" 2>&1 || {
         grep -qE 'Error from server|WRONGTYPE' "$out" && { wrong "$(tail -n 1 "$out")"; return; }
         [ $# -gt 1 ] || { wrong "$(tail -n 2 "$out" | tr '\n' ' ')"; return; }
         benchmark_pass "${@:2}"
