@@ -3,6 +3,7 @@
  * sees plaintext and state.
  *
  *   commit, executed    2f+1 distinct C (or f+1 distinct E) say which batch    -> commit.c
+ *   local-committed     ... or, with hybster, the own host                     -> commit.c
  *   batch, bundle       lists and bodies, believed only by their digests       -> batch.c, body.c
  *   (flush)             execute what is committed and complete                 -> execute.c, origin.c, reply.c
  *   checkpoint          every K slots: Merkle root over leaves and origins     -> checkpoint.c, merkle.c
@@ -53,7 +54,7 @@
 
 /* Address space for what is not the service's; what is touched is far less. Two Merkle trees, bitmaps and saved leaves
  * by number of leaves; bodies, a transfer and chunks of kept results beside them. */
-#define ENGINE_BYTES (LEAVES_MAX * 84ull + 640ull * 1024u * 1024u + FETCH_BUFFERS * (uint64_t)LEAF_BYTES_MAX)
+#define ENGINE_BYTES (LEAVES_MAX * 132ull + 640ull * 1024u * 1024u + FETCH_BUFFERS * (uint64_t)LEAF_BYTES_MAX)
 /* Bodies have an arena of their own, and are stored in powers of two from BODY_BYTES_LEAST to FRAME_MAX. Memory that was freed is of
  * one size for good: so there is room for the whole budget in each size, and nobody who sends bodies of all sizes takes the room of others. */
 #define BODY_BYTES_LEAST  256u
@@ -181,6 +182,7 @@ struct serve {
     uint64_t leaf_count;
     uint8_t *records; /* as they were */
     size_t records_len;
+    struct merkle *tree;          /* of that state */
     uint32_t *record_at;          /* RECORDS_MAX + 1: where each begins */
     struct digest *record_digest; /* RECORDS_MAX */
     struct saved_leaf **saved;    /* LEAVES_MAX pointers, lazily touched */
@@ -272,7 +274,8 @@ struct save {
     bool head_given;
     bool owed; /* a piece, perhaps of a save before this one, is not acknowledged: the host takes no other */
     uint64_t *dirty; /* bitmap: not saved as it is, nor due */
-    uint64_t *due;   /* bitmap: of the save under way, until all of it is stored; what is held is not among it */
+    uint64_t
+        *due; /* bitmap: of the save under way, until all of it is stored; what is held is not among it */
     struct held_leaf *held, *held_last; /* changed since the slot, and not given yet */
     size_t held_bytes;
     bool loading, origins_loaded, failed;
@@ -363,6 +366,8 @@ struct execution {
     struct digest root; /* of the last checkpoint made */
     slot_no checkpoint_slot;
     struct serve serve;
+    struct serve later; /* hybster: of a checkpoint that is not stable yet */
+    struct merkle later_tree;
     struct backup_giving backup;
     struct genesis_loading genesis;
     struct fetch_state fetch;
@@ -412,6 +417,7 @@ static inline struct exec_slot *exec_slot_at(struct execution *e, slot_no slot)
 
 /* commit.c, batch.c, body.c */
 enum verdict execution_on_commit(struct execution *e, const struct frame *frame, bool local);
+enum verdict execution_on_local_committed(struct execution *e, const struct frame *frame);
 enum verdict execution_on_executed(struct execution *e, const struct frame *frame);
 enum verdict execution_on_batch(struct execution *e, const struct frame *frame);
 enum verdict execution_on_bundle(struct execution *e, const struct frame *frame);
@@ -557,7 +563,8 @@ enum verdict execution_on_recall(struct execution *e, const struct frame *frame,
 enum verdict execution_on_parting(struct execution *e, const struct frame *frame);
 
 /* leaf.c: `len` bytes from `skip` on, at most `cap`, to `to` (NULL when `cap` is 0); returns how long the leaf is. */
-size_t execution_leaf_part(struct execution *e, uint64_t leaf, size_t skip, uint8_t *to, size_t cap, size_t *len);
+size_t execution_leaf_part(struct execution *e, uint64_t leaf, size_t skip, uint8_t *to, size_t cap,
+                           size_t *len);
 
 /* save.c */
 void save_init(struct execution *e, struct arena *arena);
