@@ -7,6 +7,7 @@
 
 #include "backups.h"
 #include "need.h"
+#include "orderers.h"
 #include "recorded.h"
 
 #define SEEDS_PER_TYPE 3u
@@ -92,13 +93,28 @@ static void write_local(struct cluster *c)
     write_frame(cluster_local(c, FRAME_LOCAL_SAVED, body, none));
 }
 
+/* Two slots, and a view that is left. */
+static void write_hybster(struct cluster *c)
+{
+    struct slice none = {NULL, 0};
+    struct orderers *o = orderers_new(3);
+    need(orderers_propose(o, 0) == VERDICT_ACCEPT && orderers_propose(o, 0) == VERDICT_ACCEPT);
+    orderers_run(o);
+    need(orderers_leave(o, 1, 1) == VERDICT_ACCEPT && orderers_leave(o, 2, 1) == VERDICT_ACCEPT);
+    orderers_run(o);
+    for (unsigned i = 0; i < o->frames; i++)
+        write_frame(orderers_slice(&o->sent[i]));
+    orderers_free(o);
+    write_frame(cluster_local(c, FRAME_LOCAL_COMMITTED,
+                              cluster_body(c, local_committed, &(struct local_committed){.slot = 3}), none));
+}
+
 /* Between a host and its Troxy. */
 static void write_front(struct cluster *c)
 {
     struct slice none = {NULL, 0}, text = {(const uint8_t *)"PING\r\n", 6};
 #define FRONT(NAME, name, attached, ...)                                                                     \
-    write_frame(                                                                                             \
-        cluster_local(c, FRAME_##NAME, cluster_body(c, name, &(struct name){__VA_ARGS__}), attached))
+    write_frame(cluster_local(c, FRAME_##NAME, cluster_body(c, name, &(struct name){__VA_ARGS__}), attached))
     FRONT(LOCAL_OPENED, local_opened, none, .connection = 1, .listener = LISTENER_REDIS);
     FRONT(LOCAL_BYTES, local_bytes, text, .connection = 1);
     FRONT(LOCAL_CREDIT, local_credit, none, .connection = 1, .bytes = 7);
@@ -118,7 +134,8 @@ static void write_attestations(struct cluster *c)
     static const struct secret_key key = {{1}};
     static const uint8_t question[] = {1, 7, 0, 0, 0}, version[8] = {9};
     uint8_t bytes[256];
-    struct sender origin = {.kind = KIND_ORIGIN, .id = 1, .epoch = 7}, e = {.kind = KIND_EXECUTION, .id = 2, .epoch = 1};
+    struct sender origin = {.kind = KIND_ORIGIN, .id = 1, .epoch = 7},
+                  e = {.kind = KIND_EXECUTION, .id = 2, .epoch = 1};
     struct slice ask = cluster_body(c, ask_attest, &(struct ask_attest){.replica = 2, .nonce = 3});
     struct slice answer = cluster_body(
         c, attest, &(struct attest){.origin = 1, .epoch = 7, .nonce = 3, .configuration = 1, .counter = 5});
@@ -202,6 +219,7 @@ int main(int argc, char **argv)
     write_frame(cluster_local(newborn, FRAME_SIGN_WANTED, wanted, (struct slice){NULL, 0}));
     write_local(newborn);
     write_front(newborn);
+    write_hybster(newborn);
     write_attestations(newborn);
     cluster_free(newborn);
     write_backups();
