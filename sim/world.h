@@ -15,6 +15,7 @@
 #include "disk.h"
 #include "engine.h"
 #include "execution/execution.h"
+#include "hybster/orderer.h"
 #include "ledger.h"
 #include "ordering/mutant.h"
 #include "preparation/preparation.h"
@@ -22,10 +23,11 @@
 #include "troxy/replicated.h"
 #include "random.h"
 
-enum { CELLS = 3 }; /* P, C, E: index is kind - KIND_PREPARATION */
+enum { CELLS = 3 }; /* P, C, E; with hybster orderer, counter, E */
 #define CLIENTS_MAX 24u
 #define CELL_P      0u
 #define CELL_C      1u
+#define CELL_N      1u /* hybster */
 #define CELL_E      2u
 
 enum sim_faults {
@@ -41,7 +43,7 @@ enum sim_end { END_ANYHOW = 0, END_CRASH, END_CRASH_OVER_COMMIT };
 enum sim_service { SERVICE_DRAWN = 0, SERVICE_KV = 1, SERVICE_COUNTER = 2 };
 
 struct sim_options {
-    unsigned protocol; /* PROTOCOL_SPLITBFT or PROTOCOL_PBFT */
+    unsigned protocol; /* PROTOCOL_... */
     uint64_t seed;
     uint32_t seconds;
     unsigned faults; /* enum sim_faults */
@@ -51,14 +53,14 @@ struct sim_options {
     /* What the run otherwise draws; -1: drawn. */
     int tolerated;       /* f */
     int faulty[CELLS];   /* faulty compartments of each kind */
-    int faulty_replicas; /* pbft: whole replicas; may exceed f in tests */
+    int faulty_replicas; /* pbft, hybster: whole replicas; may exceed f in tests */
     int hosts;           /* Byzantine hosts */
     int replicas;        /* n; 0: 3f+1 */
     int resizes;         /* replicas are added and removed (with disks only); -1: drawn */
     int fast_reads;
     int service;
     int clients;
-    int troxies; /* every replica has one, and stock clients connect to them; -1: drawn */
+    int troxies;             /* every replica has one, and stock clients connect to them; -1: drawn */
     double attacks_per_s;    /* take-overs of all hosts; -1: drawn */
     bool plain_network;      /* no loss, constant delay: for scenarios */
     const char *only_attack; /* by name, for tests; NULL: any */
@@ -114,11 +116,11 @@ struct replica {
     void *engine;
     struct arena arena;
     bool crashed;
-    bool doomed;        /* crashes while it sends its next COMMIT */
-    uint32_t unreached; /* crashed: who gets nothing more of what it had sent; a bit each */
-    bool host_faulty;   /* Byzantine host */
+    bool doomed;               /* crashes while it sends its next COMMIT */
+    uint32_t unreached;        /* crashed: who gets nothing more of what it had sent; a bit each */
+    bool host_faulty;          /* Byzantine host */
     uint64_t dawdles_until_us; /* see troxy.c */
-    double mischief;    /* how often it interferes with a frame */
+    double mischief;           /* how often it interferes with a frame */
     uint64_t paused_until_us;
     uint64_t timer_set; /* counts settings */
     bool run_ending;
@@ -169,8 +171,8 @@ struct sim_client {
 };
 
 /* A Troxy's replicated access, in the middle of its replica. */
-#define STOCK_MAX     8u
-#define SEEN_ATTESTS  32u
+#define STOCK_MAX    8u
+#define SEEN_ATTESTS 32u
 struct sim_troxy {
     struct replicated *access;
     struct configuration configuration; /* that it was started with */
@@ -182,10 +184,10 @@ struct sim_troxy {
     uint32_t number; /* its origin number */
     epoch_no epoch;
     bool faulty;
-    uint32_t incarnation; /* starts so far */
+    uint32_t incarnation;               /* starts so far */
     uint32_t replica_incarnation, life; /* of what it was started beside */
     uint64_t timer_at_us, timer_set;
-    uint32_t said; /* bundles and questions sent */
+    uint32_t said;                     /* bundles and questions sent */
     struct parcel *seen[SEEN_ATTESTS]; /* by a Byzantine host around it */
     replica_id seen_from[SEEN_ATTESTS];
     uint32_t seens;
@@ -231,7 +233,8 @@ struct world {
     uint64_t now_us;
     struct queue queue;
     uint32_t n, f;
-    bool pbft;
+    bool whole; /* pbft, hybster: a replica is one fault domain, and faulty as a whole; but not its counter */
+    bool hybster;
     bool durable;  /* durability: sync */
     uint32_t life; /* STARTs */
     struct replica replica[REPLICAS_MAX];
@@ -322,6 +325,8 @@ static inline bool world_is_faulty(const struct world *w, replica_id r, uint32_t
 void founding_hello(struct world *w, replica_id r, uint32_t cell, struct slice frame);
 /* Signs the START of this life; with `resumes`, one that goes on from the last. */
 void founding_start(struct world *w);
+/* COUNTER-KEY for a replica's counter. The caller's to drop. */
+struct parcel *founding_counter_key(struct world *w, replica_id r);
 /* The keys that a compartment showed last. */
 const struct member *founding_member(replica_id r, uint32_t cell);
 
@@ -339,6 +344,8 @@ void storage_free(struct replica *replica);
 bool storage_is_forgetful(const struct world *w, replica_id r);
 
 /* cell.c */
+enum kind cell_kind(const struct world *w, uint32_t cell);
+uint32_t cell_of_kind(uint32_t kind);
 void cell_init(struct world *w, replica_id r, uint32_t cell);
 void cell_free(struct cell *cell);
 void cell_give(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel, bool local);
@@ -435,6 +442,9 @@ size_t workload_draw(struct world *w, uint32_t client, uint8_t *out, size_t cap)
 
 /* service.c */
 void service_wrap(struct world *w);
+
+/* hybster.c: what a Byzantine replica does there, its counter being intact */
+void hybster_fault(struct world *w);
 
 /* nemesis.c: the faults of the safety phase */
 void nemesis_init(struct world *w);
