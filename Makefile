@@ -36,7 +36,7 @@ build: ## build it (build/$(PRESET)/bin)
 	@mkdir -p build
 	@cmake --preset $(PRESET) -DREDOUBT_WERROR=$(WERROR) >build/configure-$(PRESET).log 2>&1 || \
 		{ cat build/configure-$(PRESET).log; exit 1; }
-	@cmake --build --preset $(PRESET) -j $(JOBS)
+	@cmake --build --preset $(PRESET) -j $(JOBS) $(if $(TARGETS),--target $(TARGETS))
 
 deps: ## install the Debian packages that are missing
 	@tools/install-deps
@@ -63,15 +63,15 @@ test-unit: build ## unit and paper tests, and the fuzz targets on pseudo-random 
 	@$(CTEST)/$(PRESET) -L '^(unit|paper|fuzz)$$'
 
 test-asan: ## the same under address and undefined-behaviour sanitizers
-	@$(MAKE) --no-print-directory build PRESET=asan
+	@$(MAKE) --no-print-directory build PRESET=asan TARGETS="tests_unit tests_paper tests_fuzz"
 	@$(LIMITS_OF_SANITIZERS) $(CTEST)/asan -L '^(unit|paper|fuzz)$$'
 
-test-tsan: ## unit tests under the thread sanitizer
-	@$(MAKE) --no-print-directory build PRESET=tsan
-	@$(LIMITS_OF_SANITIZERS) $(PLAIN_ADDRESSES) $(CTEST)/tsan -L '^unit$$'
+test-tsan: ## unit tests of what has threads under the thread sanitizer
+	@$(MAKE) --no-print-directory build PRESET=tsan TARGETS=tests_threads
+	@$(LIMITS_OF_SANITIZERS) $(PLAIN_ADDRESSES) $(CTEST)/tsan -L '^threads$$'
 
 test-fuzz: ## every fuzz target for FUZZ_SECONDS (4)
-	@$(MAKE) --no-print-directory build PRESET=fuzz
+	@$(MAKE) --no-print-directory build PRESET=fuzz TARGETS=tests_fuzz
 	@tools/run-fuzz
 
 test-scenario: build ## golden traces

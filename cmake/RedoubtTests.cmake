@@ -18,6 +18,11 @@ endif()
 redoubt_library(test_lib SOURCES test/lib/*.c INCLUDES ${TEST_INCLUDES} DEFINITIONS _GNU_SOURCE
                 LINKS PkgConfig::HIREDIS ${HTTP_PARSER} PkgConfig::OPENSSL)
 
+# What `ctest -L KIND` runs of these kinds, and nothing else: the Makefile builds no more than that with a sanitizer.
+foreach(kind unit paper fuzz threads)
+  add_custom_target(tests_${kind})
+endforeach()
+
 # redoubt_tests(LABEL PATTERN LIBRARY...): one cmocka program per file.
 function(redoubt_tests label pattern)
   redoubt_glob(files ${pattern})
@@ -37,11 +42,17 @@ function(redoubt_tests label pattern)
     redoubt_compile(${target} INCLUDES ${TEST_INCLUDES} apps DEFINITIONS ${definitions})
     redoubt_link(${target} test_lib ${ARGN})
     target_link_libraries(${target} PRIVATE PkgConfig::CMOCKA)
+    add_dependencies(tests_${label} ${target})
     add_test(NAME ${label}/${stem} COMMAND ${target} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
     set_tests_properties(${label}/${stem} PROPERTIES LABELS ${label} TIMEOUT 300
                          ENVIRONMENT "REDOUBT_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
   endforeach()
 endfunction()
+
+if(NOT REDOUBT_SANITIZE STREQUAL "fuzzer")
+  add_library(fuzz_driver OBJECT test/fuzz/driver.c)
+  redoubt_compile(fuzz_driver INCLUDES test/fuzz DEFINITIONS _GNU_SOURCE)
+endif()
 
 # redoubt_fuzzer(FILE LIBRARY...): test/fuzz/seeds/NAME/ holds the seeds of fuzz_NAME.c.
 function(redoubt_fuzzer file)
@@ -51,7 +62,7 @@ function(redoubt_fuzzer file)
     add_executable(${target} ${file})
     target_link_options(${target} PRIVATE -fsanitize=fuzzer)
   else()
-    add_executable(${target} ${file} ${PROJECT_SOURCE_DIR}/test/fuzz/driver.c)
+    add_executable(${target} ${file} $<TARGET_OBJECTS:fuzz_driver>)
     add_test(NAME fuzz/${target} COMMAND ${target} ${PROJECT_SOURCE_DIR}/test/fuzz/seeds/${noun})
     set_tests_properties(fuzz/${target} PROPERTIES LABELS fuzz TIMEOUT 120)
     if(noun MATCHES "^(preparation|confirmation|execution|transfer|application_call|broker_.*|.*_conversation|manifest|backup_file|front)$") # slow: keys, or all made anew per input
@@ -61,6 +72,7 @@ function(redoubt_fuzzer file)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
   redoubt_compile(${target} INCLUDES ${TEST_INCLUDES} test/fuzz DEFINITIONS _GNU_SOURCE)
   redoubt_link(${target} test_lib ${ARGN})
+  add_dependencies(tests_fuzz ${target})
 endfunction()
 
 # redoubt_fuzzers(PATTERN LIBRARY...): one target per file.
@@ -109,7 +121,14 @@ endif()
 
 redoubt_tests(unit test/unit/test_*.c ${REAL_PARTS})
 redoubt_tests(unit test/unit/sim_test_*.c ${SIM_PARTS})
+# Those with more than one thread: the thread sanitizer has nothing to say about the others.
+foreach(stem test_client_library test_disk test_journal test_ring test_saved)
+  set_tests_properties(unit/${stem} PROPERTIES LABELS "unit;threads")
+  add_dependencies(tests_threads unit_${stem})
+endforeach()
+add_dependencies(tests_unit redoubt-execution redoubt-execution-counter redoubt-application-counter) # test_application_process starts them
 redoubt_tests(paper test/paper/test_*.c ${SIM_PARTS})
+set_tests_properties(paper/test_guarantees PROPERTIES COST 100) # the longest begin first, or a core has nothing to do at the end
 
 add_executable(link_probe test/e2e/link_probe.c) # test/e2e/link.sh
 redoubt_compile(link_probe DEFINITIONS _GNU_SOURCE)
@@ -134,7 +153,9 @@ foreach(protocol splitbft pbft hybster)
 endforeach()
 redoubt_script_test(mutants/sim mutants ${tools}/run-mutants redoubt-sim 45)
 redoubt_script_test(explorer/view_change explorer bash ${PROJECT_SOURCE_DIR}/test/explorer.sh)
+redoubt_script_test(explorer/hybster explorer bash ${PROJECT_SOURCE_DIR}/test/explorer_hybster.sh)
 set_tests_properties(mutants/sim PROPERTIES PROCESSORS 2)
+set_tests_properties(explorer/view_change sim/splitbft sim/pbft PROPERTIES COST 100)
 if(REDOUBT_SANITIZE STREQUAL "" AND NOT REDOUBT_COVERAGE)
   redoubt_script_test(symbols/trusted symbols ${tools}/check-symbols ${PROJECT_BINARY_DIR})
   redoubt_script_test(symbols/can_refuse symbols ${tools}/check-symbols --self-test)

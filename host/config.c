@@ -624,8 +624,29 @@ int config_read(struct config *config, const char *dir, struct error *error)
     return result;
 }
 
+/* What kv and pages may hold, by their option, and as much for undoing and for gaps. More is better: apps/kv/kv_store.h. */
+static int memory_supported(const struct config *config, struct error *error)
+{
+    static const char option[] = "memory_mb=";
+    const char *given = config->service_options;
+    uint64_t limit = 1024;
+    if (strcmp(config->service, "kv") != 0 && strcmp(config->service, "pages") != 0)
+        return 0;
+    if (strncmp(given, option, sizeof option - 1) == 0)
+        limit = strtoull(given + sizeof option - 1, NULL, 10);
+    if (limit > UINT32_MAX || config->memory_mb >= 2 * limit)
+        return 0; /* what the option may be the service says itself */
+    return error_set(
+        error,
+        "memory_mb is %u, but service %s may hold %u MiB (`service_options: \"memory_mb=N\"`) and "
+        "wants twice that at least",
+        config->memory_mb, config->service, (unsigned)limit);
+}
+
 int config_supported(const struct config *config, struct error *error)
 {
+    if (memory_supported(config, error))
+        return -1;
     if (config->protocol == PROTOCOL_HYBSTER)
         return error_set(error, "protocol hybster: not built yet: use splitbft or pbft");
     if (config->isolation == ISOLATION_KVM || config->isolation == ISOLATION_SGX)

@@ -128,8 +128,10 @@ static const char *entry_end(const char *entry)
 static void print_address(struct buffer *out, int indent, const char *name, const struct address *like,
                           const struct replica_config *of, const char *host)
 {
-    const char *on = strcmp(like->host, of->host) == 0 ? host : like->host;
-    bool alone = strcmp(name, "metrics") == 0 ? strcmp(on, "127.0.0.1") == 0 : on == host;
+    bool plain =
+        strcmp(name, "http") == 0 || strcmp(name, "redis") == 0; /* on loopback, whatever the host is */
+    const char *on = !plain && strcmp(like->host, of->host) == 0 ? host : like->host;
+    bool alone = plain || strcmp(name, "metrics") == 0 ? strcmp(on, "127.0.0.1") == 0 : on == host;
     buffer_print(out, "%*s%s: ", indent, "", name);
     if (!alone)
         buffer_print(out, strchr(on, ':') ? "[%s]:" : "%s:", on);
@@ -199,6 +201,11 @@ static int replicas_edit(struct config *config, const char *host, const char *pa
         print_address(&out, indent + 2, "peer", &last->peer, last, host);
         print_address(&out, indent + 2, "client", &last->client, last, host);
         print_address(&out, indent + 2, "metrics", &last->metrics, last, host);
+        static const char *const doors[] = {"https", "rediss", "http",
+                                            "redis"}; /* as config.h numbers them */
+        for (int i = 0; i < 4; i++)
+            if (last->front[i].port)
+                print_address(&out, indent + 2, doors[i], &last->front[i], last, host);
     }
     buffer_append(&out, end, strlen(end));
     int result = replicas_write(config, path, &out, replicas, error);

@@ -242,6 +242,30 @@ static void seats_print(const struct replica *r, struct buffer *body)
                      (unsigned long long)r->seat[i].dropped);
 }
 
+static void reads_metrics_print(const struct local_front *told, struct buffer *body)
+{
+    metric(body, "reads_hits_total", "counter",
+           "Reads of stock clients whose answer was in the Troxy's cache.", told->hits);
+    metric(body, "reads_misses_total", "counter", "... was not, so they were ordered.", told->misses);
+    metric(body, "reads_fast_total", "counter", "Hits that were attested: answered without ordering.",
+           told->fast);
+    metric(body, "reads_conflicts_total", "counter", "Hits ordered since versions differed.",
+           told->conflicts);
+    metric(body, "reads_timeouts_total", "counter", "Hits ordered since too few attested in time.",
+           told->timeouts);
+    metric(body, "reads_passed_total", "counter", "Hits ordered at once, mostly while fast reads are off.",
+           told->passed);
+    metric(body, "reads_hit_permille", "gauge", "Hits among the last reads.", told->hit_permille);
+    metric(body, "reads_conflict_permille", "gauge", "Conflicts among the last reads that were asked about.",
+           told->conflict_permille);
+    metric(body, "reads_off_permille", "gauge", "More conflicts than this switch fast reads off ...",
+           told->off_permille);
+    metric(body, "reads_on_permille", "gauge", "... and fewer than this on again.", told->on_permille);
+    metric(body, "reads_fast_off", "gauge", "1 while conflicts have switched fast reads off.",
+           told->fast_off);
+    metric(body, "reads_cache_bytes", "gauge", "Answers that the Troxy remembers.", told->cache_bytes);
+}
+
 static void front_metrics_print(const struct replica *r, struct buffer *body)
 {
     static const char *const ends[FRONT_ENDS] = {"done", "garbage", "slow", "idle", "limit", "untrusted"};
@@ -268,6 +292,7 @@ static void front_metrics_print(const struct replica *r, struct buffer *body)
     for (int i = 0; i < FRONT_ENDS; i++)
         buffer_print(body, "redoubt_front_ended_total{why=\"%s\"} %llu\n", ends[i],
                      (unsigned long long)t->doors.ended[i]);
+    reads_metrics_print(&t->told, body);
 }
 
 static void disk_metrics_print(const struct replica *r, struct buffer *body)

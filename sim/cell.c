@@ -69,6 +69,8 @@ void sim_arena_free(struct arena *arena)
 {
     if (arena->base) {
         memset(arena->base, 0, arena->used); /* a compartment finds zeroed memory */
+        if (arena->edge)
+            memset(arena->edge, 0, arena->size / 128 + 1); /* a bit for each 16 bytes */
         pool_give(arena->base);
     }
     arena->base = NULL;

@@ -148,27 +148,63 @@ static void history_note(struct ledger *l, uint64_t place)
     }
 }
 
+/* All keys as they are at a place, and a way to the places after it at which one of them changes. */
+struct walk {
+    const struct ledger *l;
+    uint64_t place;
+    long at[MODEL_KEYS];
+    struct model_key key[MODEL_KEYS];
+};
+
+static void walk_start(struct walk *walk, const struct ledger *l, uint64_t place)
+{
+    memset(walk, 0, sizeof *walk);
+    walk->l = l;
+    walk->place = place;
+    for (unsigned k = 0; k < MODEL_KEYS; k++) {
+        walk->at[k] = history_at(&l->history[k], place);
+        if (walk->at[k] >= 0)
+            walk->key[k] = l->history[k].at[walk->at[k]].key;
+    }
+}
+
+static bool walk_on(struct walk *walk)
+{
+    uint64_t next = UINT64_MAX;
+    for (unsigned k = 0; k < MODEL_KEYS; k++) {
+        const struct key_history *h = &walk->l->history[k];
+        if (walk->at[k] + 1 < (long)h->count && h->at[walk->at[k] + 1].place < next)
+            next = h->at[walk->at[k] + 1].place;
+    }
+    if (next == UINT64_MAX)
+        return false;
+    walk->place = next;
+    for (unsigned k = 0; k < MODEL_KEYS; k++) {
+        const struct key_history *h = &walk->l->history[k];
+        if (walk->at[k] + 1 < (long)h->count && h->at[walk->at[k] + 1].place == next)
+            walk->key[k] = h->at[++walk->at[k]].key;
+    }
+    return true;
+}
+
+/* Reads of one key alone and of all of them are looked for in the same way: at every place behind `after` at which anything changed.
+ * These are few, since nobody waits long. */
 uint64_t ledger_read(struct world *w, uint32_t label, uint64_t after, const uint8_t *request, size_t len,
                      const struct redoubt_outcome *outcome)
 {
     struct ledger *l = &w->ledger;
-    struct digest told;
-    char key = model_get_key(request, len);
-    const struct key_history *h = &l->history[key - 'a'];
-    result_digest(&told, outcome->status, outcome->result, outcome->result_bytes);
+    struct walk walk;
+    walk_start(&walk, l, after);
     l->reads++;
-    for (long i = history_at(h, after); i < (long)h->count; i++) {
-        struct digest right;
-        model_get(i < 0 ? NULL : &h->at[i].key, &right);
-        if (!digest_equal(&told, &right))
+    do {
+        if (!model_read_gives(walk.key, request, len, outcome))
             continue;
-        uint64_t place = i >= 0 && h->at[i].place > after ? h->at[i].place : after;
-        if (place > l->acknowledged_place)
-            l->acknowledged_place = place;
-        return place;
-    }
-    world_violation(w, "stock client %u read of key %c what it was not at any time since it asked (slot %llu)", label, key,
-                    (unsigned long long)(after >> 20));
+        if (walk.place > l->acknowledged_place)
+            l->acknowledged_place = walk.place;
+        return walk.place;
+    } while (walk_on(&walk));
+    world_violation(w, "stock client %u read what was not there at any time since it asked (slot %llu)",
+                    label, (unsigned long long)(after >> 20));
 }
 
 /* ------------------------------------------------------------------------------------------------ replicas */
@@ -186,7 +222,7 @@ static uint64_t issued(struct world *w, replica_id r, const struct redoubt_op *o
         return 0;
     if (op->bytes >= 8)
         memcpy(&number, op->data, 8);
-    if (of_troxy && number == 0 && op->bytes > 8 && model_get_key(op->data + 8, op->bytes - 8))
+    if (of_troxy && number == 0 && op->bytes > 8 && model_reads(op->data + 8, op->bytes - 8))
         return 0;
     if (number == 0 || number > l->ops || l->op[number].origin != op->origin ||
         l->op[number].len != op->bytes - 8 || memcmp(l->op[number].request, op->data + 8, op->bytes - 8) != 0)
@@ -208,8 +244,8 @@ static void first_to_execute(struct world *w, replica_id r, const struct redoubt
     if (record && record->state == OP_REJECTED)
         world_violation(w, "operation %llu was rejected, and executed afterwards",
                         (unsigned long long)number);
-    model_apply(w, op->origin, op->data + (op->bytes >= 8 ? 8 : 0), op->bytes >= 8 ? op->bytes - 8 : 0,
-                &expected);
+    model_apply(w, op->origin, op->time_us, op->data + (op->bytes >= 8 ? 8 : 0),
+                op->bytes >= 8 ? op->bytes - 8 : 0, &expected);
     history_note(&w->ledger, place_of(op->slot, op->index));
     if (!digest_equal(&expected, &entry->result))
         world_violation(

@@ -18,7 +18,7 @@
 
 struct world;
 
-#define OP_BYTES_MAX 160u
+#define OP_BYTES_MAX 320u
 
 enum op_state { OP_ISSUED, OP_COMMITTED, OP_REJECTED, OP_UNKNOWN };
 
@@ -58,6 +58,7 @@ struct model_key {
     bool present;
     uint8_t value[64];
     size_t len;
+    uint64_t expires_us; /* by the time of batches; 0: never */
 };
 #define MODEL_KEYS 12u
 
@@ -75,7 +76,7 @@ struct ledger {
         struct key_at {
             uint64_t place;
             struct model_key key;
-        } *at;
+        } * at;
         size_t count, cap;
     } history[MODEL_KEYS];
     uint64_t reads;
@@ -90,7 +91,7 @@ uint64_t ledger_issue(struct world *w, uint32_t client, const uint8_t *request, 
 uint64_t ledger_issue_as(struct world *w, uint32_t label, uint32_t origin, const uint8_t *request, size_t len,
                          bool must_finish);
 /* A read without a number was told this: there must be a place above `after` (or at it) at which it is right; returns the first.
- * Only gets of one key. */
+ * Of any number of keys. */
 uint64_t ledger_read(struct world *w, uint32_t label, uint64_t after, const uint8_t *request, size_t len,
                      const struct redoubt_outcome *outcome);
 /* Where a committed operation stands. */
@@ -107,11 +108,22 @@ void ledger_forget_replica(struct world *w, replica_id r);
 void ledger_recalled(struct world *w, replica_id r);
 void ledger_finish(struct world *w);
 
-/* model.c */
-void model_apply(struct world *w, uint32_t origin, const uint8_t *request, size_t len, struct digest *result);
-/* The key of a get; 0: it is none. What a get gives when the key is so (NULL: never written). */
-char model_get_key(const uint8_t *request, size_t len);
-void model_get(const struct model_key *key, struct digest *result);
+/* model.c. Keys that are not single letters of the model, or commands that it does not know, are REDOUBT_INVALID to it. */
+void model_apply(struct world *w, uint32_t origin, uint64_t time_us, const uint8_t *request, size_t len,
+                 struct digest *result);
+/* Does this operation only read? */
+bool model_reads(const uint8_t *request, size_t len);
+/* Such a one, of a state: is this its result? The state stays. */
+bool model_read_gives(struct model_key *keys, const uint8_t *request, size_t len,
+                      const struct redoubt_outcome *told);
+struct model_key *model_key_of(struct model_key *keys, struct slice name); /* NULL: none of the model's */
+void model_key_set(struct model_key *key, struct slice value, uint64_t expires_us);
+void model_key_clear(struct model_key *key);
+/* The sum takes the place of the number and keeps its time. False: there is something else. */
+bool model_key_add(struct model_key *key, int64_t delta, int64_t *sum);
+/* model_command.c: a status, and `*len` bytes of a reply. */
+unsigned model_command(struct model_key *keys, uint64_t time_us, const uint8_t *data, size_t bytes,
+                       uint8_t *out, size_t cap, size_t *len);
 void result_digest(struct digest *out, unsigned status, const void *data, size_t len);
 
 #endif

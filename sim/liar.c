@@ -109,7 +109,13 @@ void liar_after_step(struct world *w, replica_id r)
     swapped = false;
 }
 
-/* --- replies to Troxies: another result, as old as the right one ---------------------------------------------------------- */
+/* --- replies to Troxies: another result, as old as the right one; or the right one, as if a write to come had been before it --- */
+
+static void change_version(struct world *w, uint8_t *at, slot_no slot)
+{
+    struct writer later = writer_to(at, 8);
+    put_u64(&later, version_of(slot + 1 + dice_below(&w->liar_dice, 2), dice_below(&w->liar_dice, 2)));
+}
 
 static struct parcel *changed_reply(struct world *w, replica_id r, const struct frame *frame)
 {
@@ -132,15 +138,17 @@ static struct parcel *changed_reply(struct world *w, replica_id r, const struct 
     if (!aead_open(plain, key, nonce, ad, a.len, frame->attachment.data, frame->attachment.len))
         return NULL;
     size_t len = frame->attachment.len - AEAD_TAG_BYTES;
+    bool of_version = dice_chance(&w->liar_dice, 0.5);
     struct reader reader = reader_of(plain, len);
     struct slice result = {NULL, 0};
     while (reader_left(&reader)) {
         (void)get_u8(&reader);
         uint8_t form = get_u8(&reader);
         result = get_slice(&reader);
-        if (form & RESULT_VERSION)
-            (void)get_u64(&reader);
-        if (result.len)
+        uint8_t *version = plain + (len - reader_left(&reader));
+        if (form & RESULT_VERSION && get_u64(&reader) && of_version)
+            change_version(w, version, reply.slot);
+        if (result.len && !of_version)
             plain[result.data - plain] ^= 1;
     }
     reply.nonce = ++e->reply_counter;
@@ -165,7 +173,7 @@ struct parcel *liar_output(struct world *w, replica_id r, uint32_t k, struct par
         lie = changed_state(w, r, &frame);
     if (!lie && w->troxies && k == CELL_E && cell->faulty && parcel->data[1] == FRAME_REPLY &&
         cell->lies > 0 && frame_decode(parcel->data, parcel->len, &frame) &&
-        dice_chance(&w->liar_dice, cell->lies / 4))
+        dice_chance(&w->liar_dice, cell->lies / 2))
         lie = changed_reply(w, r, &frame);
     if (lie)
         world_fault(w);

@@ -244,6 +244,14 @@ static void ghost_reply(struct world *w, replica_id r, const struct frame *frame
     for (uint32_t c = 0; c < w->clients; c++)
         if (w->client[c].number == reply.origin && w->client[c].alive)
             client_send_to(w, r, w->client[c].incarnation * CLIENTS_MAX + c, parcel);
+    troxy_hears_ghost(w, r, reply.origin, parcel);
+}
+
+static void ghost_attest(struct world *w, replica_id r, const struct frame *frame, struct parcel *parcel)
+{
+    struct attest attest;
+    if (attest_decode(frame->body, &attest))
+        troxy_hears_ghost(w, r, attest.origin, parcel);
 }
 
 void rejoin_ghost_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel)
@@ -256,6 +264,10 @@ void rejoin_ghost_output(struct world *w, replica_id r, uint32_t cell, struct pa
         return;
     if (frame.type == FRAME_REPLY) {
         ghost_reply(w, r, &frame, parcel);
+        return;
+    }
+    if (frame.type == FRAME_ATTEST) {
+        ghost_attest(w, r, &frame, parcel);
         return;
     }
     for (replica_id peer = 0; peer < w->n; peer++)

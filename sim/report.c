@@ -341,6 +341,10 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_READ_QUORUM_ONE_SHORT:
     case MUTANT_ATTESTED_BEFORE:
     case MUTANT_TWO_BUNDLES_OF_ONE:
+    case MUTANT_WRITES_SPARE_THE_WHOLE:
+    case MUTANT_VOLATILE_KEPT:
+    case MUTANT_FIRST_CELL_ALONE:
+    case MUTANT_ANSWERS_BEHIND_KEPT:
         o->troxies = 1;
         o->attacks_per_s = 0;
         o->hosts = 4;

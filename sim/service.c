@@ -57,17 +57,7 @@ static bool wrapped_keys(const struct redoubt_op *op, struct redoubt_keys *keys)
     size_t skip = op->bytes < 8 ? op->bytes : 8;
     inner.data += skip;
     inner.bytes -= skip;
-    if (!world_current->inner->keys(&inner, keys))
-        return false;
-    /* Two keys are named as the whole, so that there are reads and writes of that kind. */
-    for (uint32_t i = 0; i < keys->count; i++) {
-        uint8_t first = keys->entry[i].bytes == 1 ? keys->entry[i].key[0] : 0;
-        keys->writes_all |= first == 'l' && keys->entry[i].write;
-        keys->reads_all |= first == 'k' && !keys->entry[i].write;
-    }
-    if (keys->writes_all)
-        keys->count = 0; /* not by itself */
-    return true;
+    return world_current->inner->keys(&inner, keys);
 }
 
 static uint64_t wrapped_leaf_count(const void *state)

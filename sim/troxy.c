@@ -8,11 +8,11 @@
  */
 #include <sys/mman.h>
 
-#include "kv/kv_codec.h"
 #include "world.h"
 
 #define FIRST        (CLIENTS_MAX - REPLICAS_MAX)
 #define LINK(t, inc) ((inc)*CLIENTS_MAX + FIRST + (t))
+#define NOBODYS      STOCK_MAX /* a connection that a faulty Troxy made up */
 #define LOOK_US      40000u
 #define DEADLINE_US  2000000u
 
@@ -31,16 +31,28 @@ static void deliver(struct world *w, uint32_t t, replica_id from, uint64_t delay
     world_later(w, delay_us, DUE_TO_TROXY, t, from, w->troxy[t].incarnation, parcel_hold(parcel));
 }
 
+/* For long only one at a time: else nobody gets on. */
+static uint64_t dawdling_us(struct world *w)
+{
+    bool alone = true;
+    for (replica_id r = 0; r < w->n; r++)
+        alone = alone && w->replica[r].dawdles_until_us <= w->now_us;
+    if (alone && dice_chance(&w->troxy_dice, 0.2))
+        return dice_between(&w->troxy_dice, 400000, 3000000);
+    return dice_between(&w->troxy_dice, 20000, 400000);
+}
+
 bool troxy_host_dawdles(struct world *w, replica_id r, struct parcel *parcel, bool local)
 {
     struct replica *replica = &w->replica[r];
-    struct dice *d = &w->troxy_dice;
-    if (!w->troxies || !host_is_evil(w, r) || parcel->data[1] != FRAME_COMMIT)
+    unsigned type = parcel->data[1];
+    if (!w->troxies || !host_is_evil(w, r) ||
+        (type != FRAME_COMMIT && type != FRAME_CHECKPOINT && type != FRAME_CONFIGURATION))
         return false;
     if (replica->dawdles_until_us <= w->now_us) {
-        if (!dice_chance(d, 0.02))
+        if (type != FRAME_COMMIT || !dice_chance(&w->troxy_dice, 0.02))
             return false;
-        replica->dawdles_until_us = w->now_us + dice_between(d, 20000, 400000);
+        replica->dawdles_until_us = w->now_us + dawdling_us(w);
         world_fault(w);
     }
     world_later(w, replica->dawdles_until_us - w->now_us, DUE_COMMIT, r, local, 0, parcel_hold(parcel));
@@ -127,6 +139,21 @@ static void note(struct sim_troxy *troxy, replica_id from, struct parcel *parcel
     troxy->seen_from[at] = from;
 }
 
+/* A Troxy whose host lets no CONFIGURATION through goes on by the number that it holds. */
+static bool keeps_news_back(struct world *w, uint32_t t)
+{
+    struct sim_troxy *troxy = &w->troxy[t];
+    if (!host_is_evil(w, t))
+        return false;
+    if (troxy->deaf_until_us <= w->now_us) {
+        if (!dice_chance(&w->troxy_dice, 0.1))
+            return false;
+        troxy->deaf_until_us = w->now_us + dice_between(&w->troxy_dice, 100000, 3000000);
+        world_fault(w);
+    }
+    return true;
+}
+
 void troxy_send_to(struct world *w, replica_id from, uint32_t connection, struct parcel *parcel)
 {
     uint32_t t = connection % CLIENTS_MAX - FIRST;
@@ -141,6 +168,8 @@ void troxy_send_to(struct world *w, replica_id from, uint32_t connection, struct
     }
     if (attest)
         note(&w->troxy[t], from, parcel);
+    if (parcel->data[1] == FRAME_CONFIGURATION && keeps_news_back(w, t))
+        return;
     if (host_is_evil(w, t) && dice_chance(d, attest ? 0.4 : 0.1)) {
         world_fault(w);
         uint32_t what = dice_below(d, 4);
@@ -158,6 +187,13 @@ void troxy_send_to(struct world *w, replica_id from, uint32_t connection, struct
         }
     }
     deliver(w, t, from, delay, parcel);
+}
+
+void troxy_hears_ghost(struct world *w, replica_id r, uint32_t origin, struct parcel *parcel)
+{
+    for (uint32_t t = 0; w->troxies && t < w->n; t++)
+        if (w->troxy[t].number == origin && w->troxy[t].access)
+            troxy_send_to(w, r, LINK(t, w->troxy[t].incarnation), parcel);
 }
 
 bool troxy_is_origin(const struct world *w, uint32_t origin, bool *faulty)
@@ -235,6 +271,8 @@ static void on_done(void *context, uint32_t connection, uint64_t ticket,
 {
     struct sim_troxy *troxy = context;
     struct world *w = world_current;
+    if (connection == NOBODYS)
+        return;
     struct stock *stock = &w->stock[connection];
     struct stock_op *op = &stock->op[ticket % STOCK_OPS];
     if (!stock->connected || &w->troxy[stock->troxy] != troxy || !op->open)
@@ -287,7 +325,8 @@ void troxy_submit(struct world *w, uint32_t s, const uint8_t *request, size_t le
     struct stock *stock = &w->stock[s];
     struct sim_troxy *troxy = &w->troxy[stock->troxy];
     struct stock_op *op = &stock->op[stock->next % STOCK_OPS];
-    bool reads = model_get_key(request, len) != 0;
+    bool reads = model_reads(request, len);
+    uint8_t other[OP_BYTES_MAX];
     CHECK(stock->connected && !op->open && len <= OP_BYTES_MAX);
     *op = (struct stock_op){.open = true,
                             .after = w->ledger.acknowledged_place,
@@ -299,35 +338,17 @@ void troxy_submit(struct world *w, uint32_t s, const uint8_t *request, size_t le
     else
         w->ledger.must_finish += op->must_finish;
     uint64_t prefix = troxy->faulty ? 0 : op->number;
-    const struct slice parts[2] = {{(const uint8_t *)&prefix, 8}, {request, len}};
-    uint64_t deadline = op->must_finish ? UINT64_MAX : w->now_us + DEADLINE_US;
+    struct slice parts[2] = {{(const uint8_t *)&prefix, 8}, {request, len}};
+    if (troxy->faulty && dice_chance(&w->troxy_dice, 0.2)) { /* something else in its client's name */
+        world_fault(w);
+        parts[1] = (struct slice){other, request_draw(w, s, other, sizeof other)};
+    }
+    uint64_t patience_us = w->on_script ? DEADLINE_US : dice_between(&w->troxy_dice, 100000, DEADLINE_US);
+    uint64_t deadline = op->must_finish ? UINT64_MAX : w->now_us + patience_us;
     struct access access = replicated_access(troxy->access);
     CHECK(access.submit(access.self, s, stock->next++, parts, 2, deadline, w->now_us) == 0);
     if (w->on_script)
         settle(w, stock->troxy);
-}
-
-/* Mostly few keys, so that what one writes another has read. */
-static size_t draw(struct world *w, uint32_t s, uint8_t *out, size_t cap)
-{
-    struct dice *d = &w->troxy_dice;
-    static const char hot[] = "aabbckl";
-    char key = dice_chance(d, 0.8) ? hot[dice_below(d, 7)] : (char)('a' + dice_below(d, MODEL_KEYS));
-    char value[40];
-    int len = snprintf(value, sizeof value, "CONFIDENTIAL-s%u-%llu", s, (unsigned long long)w->ledger.ops);
-    struct kv_maybe mine = {true, {(const uint8_t *)value, (size_t)len}}, none = {false, {NULL, 0}};
-    if (dice_chance(d, 0.75))
-        return kv_get_encode(out, cap, &key, 1);
-    switch (dice_below(d, 4)) {
-    case 0:
-        return kv_increment_encode(out, cap, &key, 1, 1);
-    case 1:
-        return kv_cas_encode(out, cap, &key, 1, none, mine);
-    case 2:
-        return kv_delete_encode(out, cap, &key, 1);
-    default:
-        return kv_put_encode(out, cap, &key, 1, value, (size_t)len);
-    }
 }
 
 static void stock_work(struct world *w, uint32_t s)
@@ -340,7 +361,7 @@ static void stock_work(struct world *w, uint32_t s)
         stock_leave(w, s); /* as clients do */
     while (stock->connected && w->now_us < w->end_at_us && stock->next - stock->told < stock->window) {
         uint8_t request[OP_BYTES_MAX];
-        size_t len = draw(w, s, request, sizeof request);
+        size_t len = request_draw(w, s, request, sizeof request);
         CHECK(len > 0);
         troxy_submit(w, s, request, len);
     }
@@ -366,8 +387,8 @@ static void start(struct world *w, uint32_t t)
                                        .done = on_done,
                                        .context = troxy};
     replicated_options_init(&config.options);
-    config.options.connections_max = STOCK_MAX;
-    config.options.operations_max = STOCK_MAX * STOCK_OPS;
+    config.options.connections_max = STOCK_MAX + 1;
+    config.options.operations_max = (STOCK_MAX + 1) * STOCK_OPS;
     config.options.connection_operations_max = STOCK_OPS;
     config.options.bytes_max = 64 * 1024;
     config.options.cache_bytes = 16 * 1024;
@@ -406,6 +427,8 @@ static void stop(struct world *w, uint32_t t)
     replicated_counters(troxy->access, &counters);
     w->result->fast_reads += counters.fast;
     w->result->read_conflicts += counters.conflicts;
+    epoch_no used = replicated_core(troxy->access)->auth.self.epoch;
+    troxy->epoch = troxy->epoch > used ? troxy->epoch : used + 1;
     replicated_close(troxy->access, w->now_us);
     munmap(troxy->memory, troxy->memory_bytes);
     troxy->access = NULL;
@@ -420,10 +443,31 @@ static bool evicted(const struct world *w, uint32_t t)
     for (replica_id r = 0; r < w->n; r++) {
         const struct execution *e = w->replica[r].cell[CELL_E].state;
         const struct origin_record *record = &e->origin[troxy->number];
-        if (!world_is_faulty(w, r, CELL_E) && !record->open && record->epoch >= troxy->epoch - 1)
+        if (!world_is_faulty(w, r, CELL_E) && !record->open &&
+            record->epoch >= replicated_core(troxy->access)->auth.self.epoch)
             return true;
     }
     return false;
+}
+
+static bool is_paused(const struct world *w, uint32_t t)
+{
+    return t < w->n && w->replica[t].paused_until_us > w->now_us;
+}
+
+/* What nobody asked it for. Its origin may do it, so it takes effect like anything else. */
+static void make_up(struct world *w, uint32_t t)
+{
+    struct access access = replicated_access(w->troxy[t].access);
+    uint64_t prefix = 0;
+    uint8_t request[OP_BYTES_MAX];
+    if (w->now_us >= w->end_at_us || !dice_chance(&w->troxy_dice, 0.3))
+        return;
+    const struct slice parts[2] = {{(const uint8_t *)&prefix, 8},
+                                   {request, request_draw(w, STOCK_MAX, request, sizeof request)}};
+    world_fault(w);
+    (void)access.submit(access.self, NOBODYS, 0, parts, 2, w->now_us + DEADLINE_US, w->now_us);
+    settle(w, t);
 }
 
 static void look(struct world *w, uint32_t t)
@@ -435,6 +479,8 @@ static void look(struct world *w, uint32_t t)
         stop(w, t);
     else if (!troxy->access && up)
         start(w, t);
+    if (troxy->access && troxy->faulty && !is_paused(w, t))
+        make_up(w, t);
     world_later(w, LOOK_US, DUE_TROXY_LOOK, t, 0, 0, NULL);
 }
 
@@ -457,6 +503,7 @@ void troxies_init(struct world *w)
     for (uint32_t s = 0; s < w->stocks; s++) {
         w->stock[s].window = 1 + dice_below(&w->troxy_dice, STOCK_OPS);
         w->stock[s].think_us = 5000 + dice_below(&w->troxy_dice, 100000);
+        w->stock[s].reads = dice_chance(&w->troxy_dice, 0.5) ? 0.97 : 0.75;
     }
 }
 
@@ -497,11 +544,6 @@ void troxies_free(struct world *w)
         munmap(troxy->memory, troxy->memory_bytes);
         troxy->access = NULL;
     }
-}
-
-static bool is_paused(const struct world *w, uint32_t t)
-{
-    return t < w->n && w->replica[t].paused_until_us > w->now_us;
 }
 
 void troxy_on_due(struct world *w, const struct due *due)

@@ -188,6 +188,7 @@ struct sim_troxy {
     uint32_t replica_incarnation, life; /* of what it was started beside */
     uint64_t timer_at_us, timer_set;
     uint32_t said;                     /* bundles and questions sent */
+    uint64_t deaf_until_us;            /* its host keeps CONFIGURATIONs from it */
     struct parcel *seen[SEEN_ATTESTS]; /* by a Byzantine host around it */
     replica_id seen_from[SEEN_ATTESTS];
     uint32_t seens;
@@ -213,6 +214,7 @@ struct stock {
     struct stock_op op[STOCK_OPS];
     uint32_t window;
     uint64_t think_us;
+    double reads;  /* part of what it asks for */
     uint64_t life; /* counts connections */
 };
 
@@ -423,6 +425,9 @@ void client_submit(struct world *w, uint32_t client, const uint8_t *request, siz
                    uint64_t deadline_us);
 bool clients_done(const struct world *w);
 
+/* requests.c: the next request of stock client `s`; STOCK_MAX: of nobody. Returns its length. */
+size_t request_draw(struct world *w, uint32_t s, uint8_t *out, size_t cap);
+
 /* troxy.c: Troxies beside their replicas, and stock clients */
 void troxies_init(struct world *w);
 void troxies_start(struct world *w);
@@ -434,6 +439,8 @@ bool troxy_host_dawdles(struct world *w, replica_id r, struct parcel *parcel, bo
 bool troxy_owns(const struct world *w, uint32_t connection);
 void troxy_send_to(struct world *w, replica_id from, uint32_t connection, struct parcel *parcel);
 /* Its origin number; false: none. `faulty`: whatever it says. */
+/* What an incarnation says that should be gone. */
+void troxy_hears_ghost(struct world *w, replica_id r, uint32_t origin, struct parcel *parcel);
 bool troxy_is_origin(const struct world *w, uint32_t origin, bool *faulty);
 void troxy_submit(struct world *w, uint32_t stock, const uint8_t *request, size_t len);
 

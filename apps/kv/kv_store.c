@@ -18,6 +18,8 @@
 static_assert(sizeof(struct kv_leaf) == 16, "a page is 64 KiB");
 static_assert((SLOT_BYTES + REDOUBT_DIGEST_BYTES / KV_GROUP_SLOTS) * 15 / 8 + 1 <= SLOT_CHARGE,
               "a key is charged for all its memory");
+static_assert(3 * sizeof(struct kv_change) <= SLOT_CHARGE + sizeof(struct kv_entry),
+              "an undo log takes no more than what was charged for the keys in it");
 
 /* -------------------------------------------------------------------------------------------------------- memory */
 

@@ -27,7 +27,16 @@
  *
  * Memory. Every allocation has one of the sizes of kv_size(), four per power of two. `used` charges each key with what it
  * holds and a bound of what it costs in its leaf, from lengths alone, so that every replica finds the store full at the
- * same operation. An environment that gives `limit` + 4 MiB in such sizes never refuses memory before that.
+ * same operation.
+ *
+ * An environment that gives 2 * `limit` + 4 MiB in such sizes never refuses memory before that: keys take `limit` at most, and so do those
+ * that the operation under way has removed, together with what is left; its undo log takes less than `limit` besides. For each removed
+ * or inserted key it has one struct kv_change, three times that at the moment it grows, and some more in all, and a key is charged
+ * more (asserted in kv_store.c).
+ *
+ * It is not gathered in one piece, though: what comes and goes in many sizes leaves gaps. An environment that runs out for that reason has to
+ * say so to nobody but its own replica, which ends and comes back with its state loaded afresh: here it is REDOUBT_FULL, and the engine
+ * lets nothing of it out (trusted/execution/execute.c). What every replica answers is by `used` alone.
  */
 #ifndef KV_STORE_H
 #define KV_STORE_H

@@ -9,6 +9,7 @@
  *   DIR/clients.pub            public keys of the clients, as the manifest will name them
  *   DIR/clients/NNN.key        a client's secrets
  *   DIR/replica-N/             the secrets of replica N alone; tls.crt, tls.key, troxy.key for its front
+ *   DIR/fronts/NNN.key         for the fronts of machines that come later: front_files.h
  *
  * Everything is made in DIR.new beside it and renamed at the end, so that DIR is there as a whole or not at all.
  */
@@ -23,6 +24,7 @@
 #include "certificate.h"
 #include "commands.h"
 #include "config.h"
+#include "front_files.h"
 #include "fronts.h"
 #include "init.h"
 #include "keys.h"
@@ -234,53 +236,61 @@ static int write_replica(const char *dir, uint32_t id, struct error *error)
 static int write_front(const struct request *q, const char *dir, uint32_t id, struct client_keys *keys,
                        struct error *error)
 {
-    char path[4][PATH_BYTES], name[64];
-    const char *const hosts[] = {"localhost", "127.0.0.1", "::1", q->hosts[id], NULL};
-    snprintf(name, sizeof name, "Redoubt replica %u front", id);
-    if (!path_make(path[0], "%s/replica-%u/tls.key", dir, id) ||
-        !path_make(path[1], "%s/replica-%u/tls.crt", dir, id) || !path_make(path[2], "%s/ca.key", dir) ||
-        !path_make(path[3], "%s/ca.pem", dir))
+    char folder[PATH_BYTES], key[PATH_BYTES];
+    if (!path_make(folder, "%s/replica-%u", dir, id) || !path_make(key, "%s/troxy.key", folder))
         return error_set(error, "%s: name too long", dir);
-    if (certificate_issue(path[0], path[1], name, hosts, path[2], path[3], error))
+    if (front_certify(dir, folder, id, q->hosts[id], error))
         return -1;
-    if (!path_make(path[0], "%s/replica-%u/troxy.key", dir, id))
-        return error_set(error, "%s: name too long", dir);
-    return client_keys_make_at(keys, path[0], error);
+    return client_keys_make_at(keys, key, error);
+}
+
+/* For the machine that comes in the place of one of these, or beside them. */
+static int write_spare(const char *dir, origin_id origin, struct client_keys *keys, struct error *error)
+{
+    char key[PATH_BYTES];
+    return front_spare_path(key, dir, origin) ? client_keys_make_at(keys, key, error)
+                                              : error_set(error, "%s: name too long", dir);
+}
+
+static int write_troxies(const struct request *q, const char *dir, origin_id first, uint32_t count,
+                         struct writer *w, struct error *error)
+{
+    char folder[PATH_BYTES];
+    struct client_keys keys;
+    int result = path_make(folder, "%s/fronts", dir) ? make_dir(folder, 0700, error)
+                                                     : error_set(error, "%s: name too long", dir);
+    for (uint32_t i = 0; i < count && result == 0; i++) {
+        result = i < q->replicas ? write_front(q, dir, i, &keys, error)
+                                 : write_spare(dir, first + i, &keys, error);
+        struct origin_entry entry = {.id = first + i, .access = ACCESS_WRITE | ACCESS_READ | ACCESS_TROXY};
+        memcpy(entry.sign_public.bytes, keys.sign.public, 32);
+        memcpy(entry.box_public.bytes, keys.box.public, 32);
+        origin_entry_put(w, &entry);
+    }
+    client_keys_wipe(&keys);
+    return result;
 }
 
 /* Troxies are origins like any client: they come behind the clients in clients.pub. */
 static int write_fronts(const struct request *q, const char *dir, struct error *error)
 {
+    static uint8_t bytes[ORIGINS_MAX * origin_entry_BYTES];
     char path[PATH_BYTES];
     struct file file;
-    struct client_keys keys;
-    if (!path_make(path, "%s/clients.pub", dir) ||
-        file_read(&file, path, ORIGINS_MAX * origin_entry_BYTES, error))
+    if (!path_make(path, "%s/clients.pub", dir) || file_read(&file, path, sizeof bytes, error))
         return -1;
     const struct slice list = {file.data, file.len};
-    uint32_t count = origin_entry_count(list);
-    origin_id next = count ? origin_entry_at(list, count - 1).id + 1 : 0;
-    size_t cap = file.len + q->replicas * (size_t)origin_entry_BYTES;
-    uint8_t *bytes = malloc(cap);
-    struct writer w = writer_to(bytes, bytes ? cap : 0);
+    uint32_t entries = origin_entry_count(list);
+    origin_id first = entries ? origin_entry_at(list, entries - 1).id + 1 : 0;
+    uint32_t room = ORIGINS_MAX - first, count = q->replicas + FRONT_SPARES;
+    struct writer w = writer_to(bytes, sizeof bytes);
     put_raw(&w, file.data, file.len);
-    int result =
-        bytes && next + q->replicas <= ORIGINS_MAX
-            ? 0
-            : error_set(error, "%s: no room for %u more clients, the fronts of replicas", path, q->replicas);
-    for (uint32_t i = 0; i < q->replicas && result == 0; i++) {
-        result = write_front(q, dir, i, &keys, error);
-        struct origin_entry entry = {.id = next + i, .access = ACCESS_WRITE | ACCESS_READ | ACCESS_TROXY};
-        memcpy(entry.sign_public.bytes, keys.sign.public, 32);
-        memcpy(entry.box_public.bytes, keys.box.public, 32);
-        origin_entry_put(&w, &entry);
-    }
-    client_keys_wipe(&keys);
-    if (result == 0)
-        result = file_write(path, bytes, w.len, 0644, error);
-    free(bytes);
     file_free(&file);
-    return result;
+    if (room < q->replicas)
+        return error_set(error, "%s: no room for %u more clients, the fronts of replicas", path, q->replicas);
+    if (write_troxies(q, dir, first, count < room ? count : room, &w, error))
+        return -1;
+    return file_write(path, bytes, w.len, 0644, error);
 }
 
 static int write_all(const struct request *q, const char *dir, struct error *error)
@@ -319,7 +329,12 @@ static void remove_begun(const struct request *q, const char *dir)
     for (origin_id i = 0; i < (q->extra ? ORIGINS_MAX : q->clients); i++)
         if (client_key_path(path, dir, i))
             unlink(path);
+    for (origin_id i = 0; i < ORIGINS_MAX; i++)
+        if (front_spare_path(path, dir, i))
+            unlink(path);
     if (path_make(path, "%s/clients", dir))
+        rmdir(path);
+    if (path_make(path, "%s/fronts", dir))
         rmdir(path);
     for (uint32_t i = 0; i < q->replicas; i++) {
         static const char *const secrets[] = {"host.key", "host.crt", "tls.key", "tls.crt", "troxy.key"};

@@ -1,7 +1,8 @@
 /*
  * redoubt replace: another machine in the place of a replica. Four steps, each of which a later run finds done or not:
  *
- *   1  DIR/replica-N.new: link key and platform key of the new machine        (a folder, renamed when it is whole)
+ *   1  DIR/replica-N.new: link key and platform key of the new machine        (a folder, renamed when it is whole), and what its
+ *      front needs (files, each made when it is not there)
  *   2  the cluster takes those keys: the machine before can renew nothing     (RECONFIG, executed: the chain says so)
  *   3  the cluster takes away the say of the compartments of before           (RECONFIG, executed: the chain says so)
  *   4  addresses in cluster.yaml, endpoints.json; replica-N.new becomes replica-N
@@ -21,6 +22,7 @@
 #include "change.h"
 #include "commands.h"
 #include "config_edit.h"
+#include "front_files.h"
 #include "pages.h"
 #include "ordering/hosts.h"
 #include "platform.h"
@@ -102,6 +104,18 @@ static int folder_make(struct replacement *p, struct error *error)
     if (result)
         change_remove(begun);
     return result;
+}
+
+static int front_make(struct replacement *p, struct error *error)
+{
+    char folder[PATH_BYTES];
+    const struct config *config = &p->change.admin.config;
+    if (!config->front)
+        return 0;
+    return change_path(folder, &p->change, ".new", "", error) ||
+                   front_give(config->dir, folder, p->change.id, p->host, error) < 0
+               ? -1
+               : 0;
 }
 
 static int keys_read(struct replacement *p, const char *suffix, struct error *error)
@@ -213,6 +227,20 @@ static int name_for_before(char out[PATH_BYTES], const struct change *c, struct 
     return error_set(error, "%s: there are too many of them: delete some", out);
 }
 
+/* Of each machine of before, also when an earlier run was broken off. The one that is running has come in by then, or is elsewhere. */
+static void fronts_retire(const struct replacement *p)
+{
+    char before[PATH_BYTES], suffix[32];
+    struct error ignored;
+    const struct change *c = &p->change;
+    for (unsigned i = 1; i < 10000; i++) {
+        snprintf(suffix, sizeof suffix, ".before-%u", i);
+        if (change_path(before, c, suffix, "", &ignored) )
+            return;
+        front_retire(c->admin.config.dir, before, c->id);
+    }
+}
+
 static int folder_swap(struct replacement *p, struct error *error)
 {
     char now[PATH_BYTES], next[PATH_BYTES], before[PATH_BYTES];
@@ -272,6 +300,7 @@ static int await_coming_in(struct replacement *p, struct error *error)
                         c->id);
         administrator_attend(&c->admin, 200);
     }
+    fronts_retire(p);
     fprintf(stderr, "replica %u: replaced, and full again (configuration %llu)\n", c->id,
             (unsigned long long)c->admin.held->number);
     return 0;
@@ -280,6 +309,7 @@ static int await_coming_in(struct replacement *p, struct error *error)
 static void say_what_to_copy(const struct replacement *p)
 {
     const char *dir = p->change.admin.config.dir;
+    fronts_retire(p);
     fprintf(stderr,
             "replica %u: copy %s/cluster.yaml, %s/admin.pub and %s/replica-%u to %s, and run there: redoubt "
             "replica "
@@ -294,6 +324,7 @@ static int finished(struct replacement *p, struct error *error)
 {
     struct change *c = &p->change;
     if (came_in(c)) {
+        fronts_retire(p);
         fprintf(stderr,
                 "replica %u: the replacement of %s is done (configuration %llu); --again for another\n",
                 c->id, p->begun, (unsigned long long)c->admin.held->number);
@@ -315,7 +346,8 @@ static int carry_on(struct replacement *p, struct error *error)
             "replica %u: a replacement for host %s was begun at %s: run it to its end first, without "
             "--host",
             c->id, p->host, p->begun);
-    if (keys_read(p, ".new", error) || address_moved(p->peer, replica, &replica->peer, p->host, error) ||
+    if (front_make(p, error) || keys_read(p, ".new", error) ||
+        address_moved(p->peer, replica, &replica->peer, p->host, error) ||
         address_moved(p->client, replica, &replica->client, p->host, error))
         return -1;
     bool up = change_is_up(c); /* before cluster.yaml becomes another file */

@@ -2,7 +2,8 @@
  * redoubt add, redoubt remove: one replica more, or one less. Five steps, each of which a later run finds done or not:
  *
  *   1  DIR/resize: what was begun; nothing else can be begun before it is done     (a file)
- *   2  add: DIR/replica-N with the link key of the new replica                     (a folder, renamed when it is whole)
+ *   2  add: DIR/replica-N with the link key of the new replica                     (a folder, renamed when it is whole), and what its
+ *      front needs (files, each made when it is not there)
  *   3  the cluster closes: it executes nothing above a slot; DIR/closing shows it  (CLOSE, executed: the chain says so; a file)
  *   4  cluster.yaml and endpoints.json list the replicas of from now on
  *   5  all replicas start again, and DIR/manifest names the new size               (`redoubt up` does it, or the operator)
@@ -21,6 +22,7 @@
 #include "change.h"
 #include "commands.h"
 #include "config_edit.h"
+#include "front_files.h"
 #include "json.h"
 #include "keys.h"
 #include "pages.h"
@@ -138,6 +140,30 @@ static int folder_make(struct resize *r, struct error *error)
         return -1;
     }
     return rename(begun, folder) == 0 ? 0 : error_set(error, "%s: %s", folder, strerror(errno));
+}
+
+static int front_make(struct resize *r, struct error *error)
+{
+    char folder[PATH_BYTES];
+    if (!r->change.admin.config.front)
+        return 0;
+    return change_path(folder, &r->change, "", "", error) ||
+                   front_give(r->dir, folder, r->id, r->host, error) < 0
+               ? -1
+               : 0;
+}
+
+/* Of whoever had this number before; the folder of now is put away already. */
+static void fronts_retire(const struct resize *r)
+{
+    char before[PATH_BYTES], suffix[32];
+    struct error ignored;
+    for (unsigned i = 1; i < 10000; i++) {
+        snprintf(suffix, sizeof suffix, ".before-%u", i);
+        if (change_path(before, &r->change, suffix, "", &ignored) )
+            return;
+        front_retire(r->dir, before, r->id);
+    }
 }
 
 /* What is in it is of no use to anybody, but it is not ours to throw away. */
@@ -317,6 +343,8 @@ static int finish(struct resize *r, struct error *error)
         return -1;
     if (!r->adding && folder_put_away(r, error))
         return -1;
+    if (!r->adding)
+        fronts_retire(r);
     unlink(closing);
     return rename(from, to) == 0 ? 0 : error_set(error, "%s: %s", from, strerror(errno));
 }
@@ -395,6 +423,9 @@ static int done_before(struct resize *r, struct error *error)
     r->size = last.size;
     fprintf(stderr, "replica %u was %s, as asked for at %s%s\n", last.id, adding ? "added" : "taken out",
             last.begun, adding ? "; --again for another one" : "");
+    r->change.id = last.id;
+    if (!adding)
+        fronts_retire(r); /* nobody may have answered in time then */
     return 1;
 }
 
@@ -434,7 +465,7 @@ static int carry_on(struct resize *r, struct error *error)
     if (path_in(closing, r, "closing", error))
         return -1;
     bool closed = started || file_exists(closing);
-    if ((!started && r->adding && folder_make(r, error)) ||
+    if ((!started && r->adding && (folder_make(r, error) || front_make(r, error))) ||
         (!closed && (order_close(r, error) || await_closed(r, error))) ||
         (!started && files_change(r, error)))
         return -1;

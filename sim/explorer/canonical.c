@@ -130,21 +130,13 @@ static void encode(const struct model *model, unsigned swapped, struct record *r
     memcpy(&records[1 + n], plain[1], plain_c * sizeof(struct record));
 }
 
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return x ^ (x >> 31);
-}
-
 static void fingerprint_add(struct fingerprint *fingerprint, const struct record *record)
 {
     for (unsigned at = 0; at < record->length; at += 8) {
         uint64_t word;
 
         memcpy(&word, &record->bytes[at], sizeof word);
-        fingerprint->high = mix(fingerprint->high ^ word) + UINT64_C(0x9e3779b97f4a7c15);
-        fingerprint->low = mix(fingerprint->low + word * UINT64_C(0xd6e8feb86659fd93));
+        fingerprint_word(fingerprint, word);
     }
 }
 

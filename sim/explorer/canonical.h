@@ -7,12 +7,8 @@
 #ifndef EXPLORER_CANONICAL_H
 #define EXPLORER_CANONICAL_H
 
+#include "fingerprint.h"
 #include "model.h"
-
-struct fingerprint {
-    uint64_t high;
-    uint64_t low;
-};
 
 struct fingerprint canonical_fingerprint(const struct model *model);
 

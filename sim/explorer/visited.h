@@ -6,8 +6,9 @@
 #ifndef EXPLORER_VISITED_H
 #define EXPLORER_VISITED_H
 
-#include "canonical.h"
+#include "fingerprint.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct visited {

@@ -16,6 +16,8 @@ expect "['serving', 'serving', 'serving', 'serving']" status '[r["front"]["state
 expect True status 'all(any(c["kind"] == "troxy" and "seccomp" in c["sandbox"] for c in r["compartments"]) for r in s["replicas"])'
 metrics() { curl -s "http://127.0.0.1:$((base + 6))/metrics" >"$tmp/metrics"; grep -q "$1" "$tmp/metrics"; }
 wait_for 5 metrics '^redoubt_front_operations_total [1-9]' || fail "no metrics of the front"
+for _ in 1 2 3; do expect value0 tls 0 get key0; done
+wait_for 5 metrics '^redoubt_reads_fast_total [1-9]' || fail "no read was fast"
 
 # Many in one go, answered in order.
 for i in $(seq 2000); do

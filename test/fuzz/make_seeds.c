@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "backups.h"
+#include "counter_world.h"
 #include "need.h"
 #include "orderers.h"
 #include "recorded.h"
@@ -205,6 +206,46 @@ static void write_reconfig(uint32_t first, uint32_t last, bool by_administrator)
     write_frame((struct slice){bytes, len});
 }
 
+/* A counter's key, a call of everything, and what comes of it. */
+static void write_counter(void)
+{
+    static uint8_t list[3][4096], frame[8192];
+    struct counter_world w;
+    struct counter_under_test c;
+    struct sender self = {KIND_COUNTER, 1, 7};
+    struct digest digest = {{1}};
+    counter_world_init(&w);
+    counter_start(&c, &w, 1, 7);
+    struct counter_key key = counter_key_for(&w, &c, 2);
+    write_frame((struct slice){frame, counter_key_frame(&w, &key, NULL, frame)});
+    need(counter_begin(&c, &w, 2) == VERDICT_ACCEPT);
+    struct writer commands = writer_to(list[0], sizeof list[0]), checks = writer_to(list[1], sizeof list[1]);
+    for (unsigned kind = TRINX_INDEPENDENT; kind <= TRINX_MAC; kind++) {
+        struct trinx_command command = {(enum trinx_kind)kind, 1, 0, {kind != TRINX_MAC, 0}, digest};
+        struct trinx_certificate made;
+        need(counter_certify(&c, &command, &made) == VERDICT_ACCEPT);
+        struct counter_check check = counter_check_of(&made, &digest);
+        counter_check_put(&checks, &check);
+        counter_command_put(&commands, &(struct counter_command){.kind = (uint8_t)kind,
+                                                                 .view = kind != TRINX_MAC ? 2 : 0,
+                                                                 .digest = digest});
+    }
+    struct local_count count = {5, {list[0], commands.len}, {list[1], checks.len}, {digest.bytes, 32}};
+    need(counter_ask(&c, &count) == VERDICT_ACCEPT);
+    struct frame answer;
+    need(counter_said(&c, &answer));
+    write_frame(answer.whole);
+    struct writer b = writer_to(list[2], sizeof list[2]);
+    local_count_put(&b, &count);
+    struct slice body = {list[2], b.len}, signed_body = {digest.bytes, 32}, none = {NULL, 0};
+    write_frame((struct slice){
+        frame, frame_encode(frame, sizeof frame, FRAME_LOCAL_COUNT, &self, AUTH_NONE, body, none, none)});
+    write_seed("trinx", "calls", list[2], b.len);
+    write_frame((struct slice){frame, frame_encode(frame, sizeof frame, FRAME_COUNTER_SIGNED, &self,
+                                                   AUTH_NONE, signed_body, none, none)});
+    counter_stop(&c);
+}
+
 int main(int argc, char **argv)
 {
     struct recording recording = {0};
@@ -223,6 +264,7 @@ int main(int argc, char **argv)
     write_attestations(newborn);
     cluster_free(newborn);
     write_backups();
+    write_counter();
     write_reconfig(KIND_PREPARATION, KIND_EXECUTION, false);
     write_reconfig(KIND_HOST, KIND_HOST, true);
     write_reconfig(KIND_HOST, KIND_EXECUTION, true);

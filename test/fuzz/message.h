@@ -17,12 +17,16 @@
 /* Messages with a check of their own. One that is not listed is decoded, encoded and printed. */
 #define CHECKED(C)                                                                                           \
     C(RECONFIG, reconfig)                                                                                    \
+    C(COUNTER_KEY, counter_key)                                                                              \
+    C(LOCAL_COUNT, local_count)                                                                              \
+    C(LOCAL_COUNTED, local_counted)                                                                          \
     C(ASK_ATTEST, ask_attest)                                                                                \
     C(ATTEST, attest)                                                                                        \
     C(BUNDLE, bundle)                                                                                        \
     C(REPLY, reply)                                                                                          \
     C(PRE_PREPARE, vote)                                                                                     \
-    C(PREPARE, vote) C(COMMIT, vote) C(EXECUTED, vote) C(CHECKPOINT, checkpoint) C(PARTING, parting)         \
+    C(PREPARE, vote)                                                                                         \
+    C(COMMIT, vote) C(EXECUTED, vote) C(CHECKPOINT, checkpoint) C(PARTING, parting)                          \
         C(VIEW_CHANGE, view_change) C(NEW_VIEW, new_view) C(HYBSTER_PREPARE, hybster_prepare)                \
             C(HYBSTER_COMMIT, hybster_commit) C(HYBSTER_COMMITTED, hybster_committed)                        \
                 C(HYBSTER_SUSPECT, hybster_suspect) C(HYBSTER_VIEW_CHANGE, hybster_view_change)              \
@@ -65,6 +69,7 @@ static void read_on(const struct frame *frame)
     struct view_change vc;
     struct new_view nv;
     struct start start;
+    struct local_count count;
     struct batch batch;
     struct slice inner;
     size_t at = 0;
@@ -105,6 +110,11 @@ static void read_on(const struct frame *frame)
     }
     if (TYPE == FRAME_HYBSTER_COMMITTED && hybster_committed_decode(frame->body, &committed))
         LOOK_AT_LIST(hybster_voter, committed.commits, REPLICAS_MAX)
+    if (TYPE == FRAME_LOCAL_COUNT && local_count_decode(frame->body, &count)) {
+        LOOK_AT_LIST(counter_command, count.commands, COUNTER_COMMANDS_MAX)
+        LOOK_AT_LIST(counter_check, count.checks, COUNTER_CHECKS_MAX)
+        LOOK_AT_LIST(counter_sign, count.signs, COUNTER_SIGNS_MAX)
+    }
     if (TYPE == FRAME_START && start_decode(frame->body, &start)) {
         LOOK_AT_LIST(member, start.members, 16 * REPLICAS_MAX)
         LOOK_AT_LIST(origin_entry, start.origins, ORIGINS_MAX)

@@ -102,6 +102,7 @@ struct application_pair *application_pair_new(const struct redoubt_service *serv
     CHECK(pair != NULL);
     pair->application = pages(sizeof *pair->application);
     pair->frame = pages(FRAME_MAX);
+    pair->memory_bytes = memory_bytes;
     arena_init(&pair->arena, pages(memory_bytes), memory_bytes);
     application_init(pair->application, service, &pair->arena,
                      &(struct application_link){.context = pair, .send = answer_send, .fail = fail});
@@ -114,7 +115,7 @@ void application_pair_free(struct application_pair *pair)
         return;
     frame_queue_free(&pair->calls);
     frame_queue_free(&pair->answers);
-    munmap(pair->arena.base, pair->arena.size);
+    munmap(pair->arena.base, pair->memory_bytes);
     munmap(pair->application, sizeof *pair->application);
     munmap(pair->frame, FRAME_MAX);
     free(pair);

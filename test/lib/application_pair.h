@@ -17,6 +17,7 @@ struct frame_queue {
 struct application_pair {
     struct application *application;
     struct arena arena;
+    size_t memory_bytes; /* of it */
     struct frame_queue calls, answers;
     uint8_t *frame; /* the one that was received last */
     uint64_t waits; /* how often the proxy waited */

@@ -18,7 +18,6 @@ static void a_transfer_may_end_below_what_was_executed(void **state)
     struct sim_result result;
     (void)state;
     sim_options_init(&o);
-    o.seed = 195;
     o.seconds = 20;
     o.tolerated = 1;
     o.faulty[CELL_P] = o.faulty[CELL_C] = o.faulty[CELL_E] = 0;
@@ -27,10 +26,14 @@ static void a_transfer_may_end_below_what_was_executed(void **state)
     o.attacks_per_s = 0;
     o.restless = o.rules_unchecked = true;
     o.safety_only = true;
-    world_run(&o, &result);
-    assert_string_equal(result.text, "");
-    assert_false(result.violation);
-    assert_true(result.state_transfers > 0);
+    uint64_t transfers = 0;
+    for (o.seed = 195; o.seed < 205; o.seed++) { /* what a seed brings changes with the workload */
+        world_run(&o, &result);
+        assert_string_equal(result.text, "");
+        assert_false(result.violation);
+        transfers += result.state_transfers;
+    }
+    assert_true(transfers > 0);
 }
 
 int main(void)

@@ -339,6 +339,27 @@ static void wrong_options_are_refused(void **state)
     assert_non_null(proxy);
 }
 
+/* By then the store may hold far more: what it would answer now, others need not. Values that are given back are found again. */
+static void memory_that_runs_out_ends_it(void **state)
+{
+    static char value[500001];
+    (void)state;
+    use(&redoubt_service_kv, "memory_mb=1024"); /* in 64 MiB */
+    memset(value, 'v', sizeof value - 1);
+    char key[16];
+    for (int i = 0; i < 2000; i++) {
+        snprintf(key, sizeof key, "key%d", i % 60);
+        value[100000 + 200 * i] = 0; /* of another length each time */
+        assert_int_equal(put(key, value), REDOUBT_OK);
+        value[100000 + 200 * i] = 'v';
+    }
+    ENDS(
+        "memory ran out below the service's own limit", for (int i = 0; i < 1000; i++) {
+            snprintf(key, sizeof key, "more%d", i);
+            assert_int_equal(put(key, value), REDOUBT_OK);
+        });
+}
+
 /* --- an application that lies ------------------------------------------------------------------------------------------- */
 
 /* Instead of the application's, these answers come; then none. */
@@ -511,7 +532,8 @@ static void an_application_says_what_operations_touch(void **state)
     struct reader r = reader_of(touched.data, touched.len);
     assert_true(touched_get(&r, &first) && touched_get(&r, &second) && reader_done(&r));
     assert_true(first.known && first.writes && first.count == 1 && first.cell[0] == version_cell("a", 1));
-    assert_true(second.known && !second.writes && second.count == 1 && second.cell[0] == version_cell("b", 1));
+    assert_true(second.known && !second.writes && second.count == 1 &&
+                second.cell[0] == version_cell("b", 1));
 }
 
 static void one_result_fits(void **state)
@@ -717,6 +739,7 @@ int main(void)
         WITH(leaves_of_many_pieces_pass, setup),
         WITH(keys_are_named, setup),
         WITH(wrong_options_are_refused, NULL),
+        WITH(memory_that_runs_out_ends_it, NULL),
         LIES(results_are_as_many_as_operations),
         LIES(what_was_touched_is_said_of_each_operation),
         LIES(one_result_fits),

@@ -1,5 +1,5 @@
 /*
- * The arena: alignment, bounds, reuse by size class, and that blocks handed out never overlap.
+ * The arena: alignment, bounds, reuse, splitting and merging, and that blocks handed out never overlap.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ _Noreturn void check_failed(const char *expression, const char *file, int line)
     abort();
 }
 
-#define SIZE (1u << 20)
+#define SIZE (4u << 20)
 
 static struct arena arena;
 static uint8_t *region;
@@ -105,25 +105,81 @@ static void allocating_too_much_returns_null(void **state)
     assert_null(arena_alloc(&arena, 1000));
 }
 
-static void a_block_is_reused_for_its_class(void **state)
+static void a_block_is_reused(void **state)
 {
     (void)state;
     for (size_t bytes = 1; bytes < 20000; bytes += 13) {
         void *first = arena_alloc(&arena, bytes), *second = arena_alloc(&arena, bytes);
         assert_non_null(second);
+        size_t used = arena.used;
         arena_free(&arena, first, bytes);
-        arena_free(&arena, second, bytes);
-        assert_ptr_equal(arena_alloc(&arena, bytes), second); /* last in, first out */
+        arena_validate(&arena);
         assert_ptr_equal(arena_alloc(&arena, bytes), first);
-        arena_free(&arena, first, bytes);
         arena_free(&arena, second, bytes);
+        arena_free(&arena, first, bytes);
+        arena_validate(&arena);
         assert_int_equal(arena.live, 0);
-        assert_true(arena.used <= SIZE);
-        if (arena.used > SIZE / 2)
-            arena_init(&arena, region, SIZE);
+        assert_int_equal(arena.used, used); /* whatever was there before was merged, and was enough */
     }
     arena_free(&arena, NULL, 5);
     assert_int_equal(arena.live, 0);
+}
+
+/* Waves of one size after the other: each has as many blocks as fit, whatever the sizes before it were. */
+static void waves_of_other_sizes_find_the_memory_again(void **state)
+{
+    static void *block[SIZE / 16];
+    (void)state;
+    for (size_t bytes = 16; bytes <= SIZE / 8; bytes += 16 + bytes / 3) {
+        size_t count = 0, rounded;
+        while ((block[count] = arena_alloc(&arena, bytes)) != NULL)
+            count++;
+        rounded = arena.live / count;
+        assert_true(rounded < bytes + bytes / 4 + 16);
+        assert_true((count + 2) * rounded > arena.size); /* but for a kept block, and the end */
+        for (size_t step = 0; step < 3; step++)          /* in another order than they came in */
+            for (size_t i = step; i < count; i += 3)
+                arena_free(&arena, block[i], bytes);
+        arena_validate(&arena);
+        assert_int_equal(arena.live, 0);
+    }
+}
+
+/* Every second one comes back: nothing can be merged. Then the others do, and everything is one block. */
+static void neighbours_are_merged(void **state)
+{
+    enum { COUNT = 1000 };
+    void *block[COUNT];
+    (void)state;
+    for (unsigned i = 0; i < COUNT; i++)
+        block[i] = arena_alloc(&arena, 1024);
+    size_t used = arena.used;
+    for (unsigned i = 0; i < COUNT; i += 2)
+        arena_free(&arena, block[i], 1024);
+    arena_validate(&arena);
+    assert_true((uint8_t *)arena_alloc(&arena, 2048) >= region + used); /* no hole is so large */
+    for (unsigned i = 1; i < COUNT; i += 2)
+        arena_free(&arena, block[i], 1024);
+    arena_validate(&arena);
+    assert_ptr_equal(arena_alloc(&arena, 512u * 1024u), region);
+    assert_ptr_equal(arena_alloc(&arena, 16), region + 512u * 1024u); /* what was not needed of it */
+    arena_validate(&arena);
+}
+
+/* The bits are its own: memory that is full of ones will do. */
+static void the_region_may_be_dirty(void **state)
+{
+    (void)state;
+    memset(region, 0xff, SIZE);
+    arena_init(&arena, region, SIZE);
+    arena_take(&arena, 77);
+    void *block[100];
+    for (unsigned i = 0; i < 100; i++)
+        block[i] = arena_alloc(&arena, 100);
+    for (unsigned i = 0; i < 100; i++)
+        arena_free(&arena, block[i], 100);
+    arena_validate(&arena);
+    assert_ptr_equal(arena_alloc(&arena, 8000), block[0]);
 }
 
 /* At most a quarter is lost to rounding, beyond the smallest sizes. */
@@ -166,6 +222,8 @@ static void a_long_life_never_overlaps_nor_grows(void **state)
             assert_true(inside(blocks[i].memory, blocks[i].bytes));
             memset(blocks[i].memory, blocks[i].mark, blocks[i].bytes);
         }
+        if (turn % 1000 == 0)
+            arena_validate(&arena);
         if (turn == 100000)
             used_half_way = arena.used;
     }
@@ -178,7 +236,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(taken_memory_is_zero_and_aligned, setup, teardown),
         cmocka_unit_test_setup_teardown(taking_too_much_fails_a_check, setup, teardown),
         cmocka_unit_test_setup_teardown(allocating_too_much_returns_null, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_block_is_reused_for_its_class, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_block_is_reused, setup, teardown),
+        cmocka_unit_test_setup_teardown(waves_of_other_sizes_find_the_memory_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(neighbours_are_merged, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_region_may_be_dirty, setup, teardown),
         cmocka_unit_test_setup_teardown(rounding_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(a_long_life_never_overlaps_nor_grows, setup, teardown),
     };

@@ -496,6 +496,48 @@ static void no_more_than_what_counts_is_attested(void **state)
     assert_verdict(ask(1, "a"), ACCEPT);
 }
 
+static bool is_checkpoint(const struct cluster *cluster, const struct sent *sent, enum kind to,
+                          replica_id replica)
+{
+    (void)cluster, (void)to, (void)replica;
+    return sent->frame.type == FRAME_CHECKPOINT;
+}
+
+/* As if a RECONFIG had been executed in slot K. */
+static configuration_no number_attested(replica_id r)
+{
+    struct execution *e = cluster_e(c, r);
+    struct configuration_step *step = &e->configuration.step[(e->configuration.number + 1) % STEPS_KEPT];
+    struct configuration_step kept = *step;
+    struct attest attest;
+    struct slice versions;
+    uint8_t room[8 * QUESTIONS_MAX];
+    *step = (struct configuration_step){.number = ++e->configuration.number, .slot = K, .activation = 3 * K};
+    assert_verdict(ask(r, "a"), ACCEPT);
+    *step = kept;
+    e->configuration.number--;
+    assert_true(answer_open(&cluster_last(c, E, r, FRAME_ATTEST)->frame, r, &attest, room, &versions));
+    return attest.configuration;
+}
+
+/* Others may have replied by that number already: whoever was replaced by it must not be counted together with this E. */
+static void a_checkpoint_that_names_a_number_is_the_end_of_those_below(void **state)
+{
+    (void)state;
+    c->drop = is_checkpoint;
+    put("a", "1");
+    cluster_fill(c, K - 1);
+    cluster_run(c);
+    configuration_no before = c->configuration.number;
+    assert_int_equal(cluster_e(c, 1)->checkpoint_slot, 0);
+    assert_int_equal(number_attested(1), before);
+    cluster_fill(c, K);
+    cluster_run(c);
+    assert_int_equal(cluster_e(c, 1)->checkpoint_slot, K);
+    assert_int_equal(exec_stable_slot(cluster_e(c, 1)), 0); /* it has not heard the others */
+    assert_int_equal(number_attested(1), before + 1);
+}
+
 static void nothing_is_attested_where_reads_are_ordered(void **state)
 {
     (void)state;
@@ -577,6 +619,7 @@ int main(void)
         WITH(hosts_do_not_see_what_is_read, setup),
         WITH(malformed_questions_are_refused, setup),
         WITH(no_more_than_what_counts_is_attested, setup),
+        WITH(a_checkpoint_that_names_a_number_is_the_end_of_those_below, setup),
         WITH(nothing_is_attested_where_reads_are_ordered, setup_reads_ordered),
         cmocka_unit_test(what_was_touched_survives_the_way),
         cmocka_unit_test(cells_are_spread),

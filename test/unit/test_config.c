@@ -407,9 +407,36 @@ static void says_what_is_not_built(void **state)
     assert_non_null(strstr(error.text, "not built yet"));
 }
 
+/* A service that may hold more than its compartment has would end every replica at once. */
+static void memory_must_do_for_the_service(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(head, tail), 0);
+    config.memory_mb = 2048; /* kv holds 1024 when nothing is said */
+    assert_int_equal(config_supported(&config, &error), 0);
+    config.memory_mb = 2047;
+    assert_int_equal(config_supported(&config, &error), -1);
+    assert_non_null(strstr(error.text, "memory_mb is 2047, but service kv may hold 1024 MiB"));
+    snprintf(config.service_options, sizeof config.service_options, "memory_mb=64");
+    assert_int_equal(config_supported(&config, &error), 0);
+    snprintf(config.service_options, sizeof config.service_options, "memory_mb=1048576");
+    assert_int_equal(config_supported(&config, &error), -1);
+    static const char *const odd[] = {"memory_mb=", "memory_mb=-1", "memory_mb=nonsense",
+                                      "memory_mb=99999999999999999999"};
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) { /* the service refuses them */
+        snprintf(config.service_options, sizeof config.service_options, "%s", odd[i]);
+        assert_int_equal(config_supported(&config, &error), 0);
+    }
+    snprintf(config.service, sizeof config.service, "counter");
+    config.memory_mb = 64;
+    config.service_options[0] = 0;
+    assert_int_equal(config_supported(&config, &error), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_must_do_for_the_service),
         cmocka_unit_test(reads_what_is_there),
         cmocka_unit_test(the_front),
         cmocka_unit_test(the_users),

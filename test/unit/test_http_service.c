@@ -127,6 +127,7 @@ static void kv_conditions_are_kept(void **unused)
     snprintf(old, sizeof old, "%s", etag_of(ask("GET /kv/a" H "\n")));
     snprintf(text, sizeof text, "GET /kv/a" H "If-None-Match: W/%s\n\n", old);
     assert_answer(text, 304, "ETag");
+    assert_answer(text, 304, "Cache-Control: no-cache\r\n");
     snprintf(text, sizeof text, "PUT /kv/a" H "If-Match: \"x\", %s\nContent-Length: 1\n\n2", old);
     assert_answer(text, 204, NULL);
     assert_answer(text, 412, NULL); /* the same tag again */
@@ -192,6 +193,7 @@ static void pages_are_served(void **unused)
                       NULL);
         assert_answer("GET /" H "\n", 200, "Content-Type: text/html\r\n");
         assert_answer("GET /index.html" H "\n", 200, "Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\n");
+        assert_answer("GET /index.html" H "\n", 200, "Cache-Control: no-cache\r\n");
         assert_answer("GET /index.html" H "Range: bytes=-5\n\n", 206, "\r\n\r\n</h1>");
         snprintf(text, sizeof text, "GET /index.html" H "Range: bytes=0-3\nIf-Range: %s\n\n",
                  etag_of(ask("HEAD /index.html" H "\n")));

@@ -85,7 +85,8 @@ static void on_done(void *context, uint32_t connection, uint64_t ticket,
     struct told *told = &t.told[t.tolds++];
     *told = (struct told){connection, ticket, outcome->kind, outcome->status, outcome->result_bytes, {0}};
     if (told->len)
-        memcpy(told->result, outcome->result, told->len < sizeof told->result ? told->len : sizeof told->result);
+        memcpy(told->result, outcome->result,
+               told->len < sizeof told->result ? told->len : sizeof told->result);
 }
 
 static void open_with(const struct replicated_options *options, bool reads_ordered)
@@ -983,6 +984,126 @@ static void it_is_bounded_and_right_whatever_comes(void **state)
     assert_true(found > 500);
 }
 
+/* --- sessions -------------------------------------------------------------------------------------------------------------------- */
+
+/* As when too many others have come since. */
+static void sessions_are_closed(void)
+{
+    for (replica_id r = 0; r < 4; r++)
+        origin_close(cluster_e(t.c, r), 0);
+}
+
+/* One that is sent, and comes to no outcome in its time. */
+static void put_in_vain(uint64_t ticket)
+{
+    unsigned before = t.tolds;
+    submit(2, ticket, put("b", "lost"));
+    flush();
+    order();
+    assert_int_equal(t.tolds, before);
+    t.now += 6 * SECOND;
+    replicated_on_timer(t.r, t.now);
+    t.bundles = 0; /* and what was sent again */
+    replicated_validate(t.r);
+    assert_int_equal(last_told()->kind, REDOUBT_UNKNOWN);
+    t.access.forget(t.access.self, 2); /* as the front does */
+}
+
+static void a_session_that_was_closed_is_begun_anew(void **state)
+{
+    (void)state;
+    know_a();
+    sessions_are_closed();
+    put_in_vain(1);
+    put_in_vain(2);
+    assert_int_equal(counters().renewed, 0);
+    put_in_vain(3);
+    assert_int_equal(counters().renewed, 1);
+    assert_int_equal(replicated_core(t.r)->auth.self.epoch, 8);
+    submit(1, 4, put("a", "2"));
+    settle();
+    assert_int_equal(last_told()->kind, REDOUBT_COMMITTED);
+    submit(1, 5, get("a"));
+    settle();
+    is_told(t.tolds - 1, 5, "2");
+    uint64_t fast = counters().fast;
+    submit(1, 6, get("a")); /* under its own keys */
+    settle();
+    is_told(t.tolds - 1, 6, "2");
+    assert_int_equal(counters().fast, fast + 1);
+    assert_int_equal(counters().renewed, 1);
+    /* Nothing of before is executed any more. */
+    submit(1, 7, get("b"));
+    settle();
+    assert_int_equal(last_told()->status, REDOUBT_NOT_FOUND);
+}
+
+/* Not for one that was answered between, nor when too few replicas are there, nor again at once. */
+static void a_session_is_kept_while_it_may_be_good(void **state)
+{
+    (void)state;
+    know_a();
+    for (unsigned i = 0; i < 4; i++) { /* slow now and then */
+        submit(2, i, put("c", "slow"));
+        flush();
+        t.now += 6 * SECOND;
+        replicated_on_timer(t.r, t.now);
+        assert_int_equal(last_told()->kind, REDOUBT_UNKNOWN);
+        t.access.forget(t.access.self, 2);
+        settle();
+        submit(1, 10 + i, put("c", "good"));
+        settle();
+        assert_int_equal(last_told()->kind, REDOUBT_COMMITTED);
+    }
+    assert_int_equal(counters().renewed, 0);
+    sessions_are_closed();
+    replicated_on_disconnected(t.r, 0);
+    replicated_on_disconnected(t.r, 3);
+    for (unsigned i = 0; i < 5; i++)
+        put_in_vain(20 + i);
+    assert_int_equal(counters().renewed, 0);
+    replicated_on_connected(t.r, 0, t.now);
+    replicated_on_connected(t.r, 3, t.now);
+    replicated_on_timer(t.r, t.now);
+    assert_int_equal(counters().renewed, 1);
+    for (unsigned i = 0; i < 4; i++)
+        submit(3 + i, 30 + i, put("c", "lost"));
+    flush();
+    t.now += 6 * SECOND;
+    replicated_on_timer(t.r, t.now);
+    assert_int_equal(counters().renewed, 1);
+}
+
+/* What ends because its session is given up says nothing of the next one, which has its time, too. */
+static void a_session_begun_anew_is_not_given_up_for_what_the_one_before_lost(void **state)
+{
+    (void)state;
+    know_a();
+    sessions_are_closed();
+    put_in_vain(1);
+    put_in_vain(2);
+    submit(2, 3, put("b", "lost"));
+    flush();
+    t.now += 3 * SECOND;
+    for (unsigned i = 0; i < 3; i++)
+        submit(3 + i, 4 + i, put("b", "lost"));
+    flush();
+    t.now += 3 * SECOND;
+    replicated_on_timer(t.r, t.now); /* the third is over, and three are under way */
+    assert_int_equal(counters().renewed, 1);
+    for (unsigned i = 2; i < 6; i++)
+        t.access.forget(t.access.self, i);
+    t.bundles = 0;
+    t.now += 11 * SECOND;
+    submit(1, 7, put("a", "2"));
+    flush();
+    t.now += 1000;
+    replicated_on_timer(t.r, t.now);
+    assert_int_equal(counters().renewed, 1);
+    settle();
+    is_told(t.tolds - 1, 7, NULL);
+}
+
 int main(void)
 {
     crypto_start();
@@ -1014,6 +1135,9 @@ int main(void)
         WITH(behind_an_unknown_outcome_nothing_is_sent, setup),
         WITH(what_waits_is_bounded, setup_tiny),
         WITH(it_says_when_it_reaches_no_quorum, setup),
+        WITH(a_session_that_was_closed_is_begun_anew, setup),
+        WITH(a_session_is_kept_while_it_may_be_good, setup),
+        WITH(a_session_begun_anew_is_not_given_up_for_what_the_one_before_lost, setup),
         cmocka_unit_test(conflicts_switch_fast_reads_off_and_their_absence_on),
         WITH(reads_that_always_conflict_are_ordered_at_once, setup),
         CACHED(an_entry_is_its_latest_result),

@@ -9,7 +9,9 @@
 static void *env_alloc(const struct redoubt_env *env, size_t bytes)
 {
     struct application *a = env->engine;
-    return arena_alloc(a->arena, bytes);
+    void *memory = arena_alloc(a->arena, bytes);
+    a->refused |= memory == NULL;
+    return memory;
 }
 
 static void env_release(const struct redoubt_env *env, void *memory, size_t bytes)
@@ -153,10 +155,11 @@ static void run_one(struct application *a, enum run_mode mode, const struct redo
     touched_by(&touches, a->service, op);
     if (w->len > RESULTS_SOFT_MAX) {
         status = RESULT_RETRY;
-    } else if (mode == RUN_EXECUTE) {
-        status = a->service->execute(a->state, op, &result);
     } else {
-        status = a->service->read(a->state, op, &result);
+        a->refused = false;
+        status = mode == RUN_EXECUTE ? a->service->execute(a->state, op, &result)
+                                     : a->service->read(a->state, op, &result);
+        require(a, !a->refused, "memory ran out below the service's own limit");
         if (mode == RUN_READ_ONLY && status == REDOUBT_INVALID)
             status = REDOUBT_DENIED;
     }
@@ -331,8 +334,12 @@ void application_init(struct application *a, const struct redoubt_service *servi
     a->arena = arena;
     a->link = *link;
     a->last_touched = UINT64_MAX;
-    a->env = (struct redoubt_env){
-        .engine = a, .alloc = env_alloc, .release = env_release, .touch = env_touch, .digest = service_digest, .digests = service_digests};
+    a->env = (struct redoubt_env){.engine = a,
+                                  .alloc = env_alloc,
+                                  .release = env_release,
+                                  .touch = env_touch,
+                                  .digest = service_digest,
+                                  .digests = service_digests};
 }
 
 void application_on_call(struct application *a, const uint8_t *frame, size_t len)

@@ -15,6 +15,7 @@ struct application {
     const struct redoubt_service *service;
     void *state; /* NULL: not created */
     struct arena *arena;
+    bool refused; /* it had less memory than the service asked for */
     struct application_link link;
     bool changing; /* a call that may touch leaves is being carried out */
     uint64_t last_touched;

@@ -87,33 +87,29 @@ static bool value_ends(const struct trinx_value *value)
 static bool too_low(const struct trinx_counter *counter, const struct trinx_command *command)
 {
     int above = trinx_compare(&command->value, &counter->value);
-    if (command->kind == TRINX_CONTINUING)
-        return above < 0 && !trinx_mutant(TRINX_MUTANT_CONTINUING_BACK);
-    if (trinx_mutant(TRINX_MUTANT_EQUAL_VALUE_AGAIN))
-        return above < 0;
-    return above <= 0 && !trinx_mutant(TRINX_MUTANT_LOWER_VALUE);
+    bool low = command->kind == TRINX_CONTINUING ? above < 0 : above <= 0;
+    return trinx_mutant_low(command, above, low);
 }
 
 /* Moves the counter, or refuses to. */
 static enum verdict move(struct trinx_counter *counter, const struct trinx_command *command,
                          struct trinx_certificate *c)
 {
-    bool independent = command->kind == TRINX_INDEPENDENT;
+    const struct trinx_counter before = *counter;
     if (value_ends(&command->value) && !trinx_mutant(TRINX_MUTANT_OVERFLOW_TAKEN))
         return VERDICT_LIMIT;
     if (too_low(counter, command)) {
-        if (trinx_mutant(TRINX_MUTANT_REFUSED_BUT_MOVED))
-            counter->value = command->value;
+        trinx_mutant_refused(counter, command);
         return VERDICT_STALE;
     }
-    if (!independent) {
-        c->previous = trinx_mutant(TRINX_MUTANT_PREVIOUS_IS_ACT) ? counter->act : counter->value;
-        c->act = counter->act;
-    }
-    if (!trinx_mutant(independent ? TRINX_MUTANT_INDEPENDENT_STAYS : TRINX_MUTANT_CONTINUING_STAYS))
-        counter->value = command->value;
-    if (independent ? !trinx_mutant(TRINX_MUTANT_ACT_NOT_SET) : trinx_mutant(TRINX_MUTANT_ACT_FORGOTTEN))
+    counter->value = command->value;
+    if (command->kind == TRINX_INDEPENDENT) {
         counter->act = command->value;
+    } else {
+        c->previous = before.value;
+        c->act = before.act;
+    }
+    trinx_mutant_moved(counter, &before, command, c);
     return VERDICT_ACCEPT;
 }
 

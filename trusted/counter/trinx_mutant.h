@@ -91,17 +91,38 @@ static inline void trinx_mutant_drop(struct trinx_certificate *c, struct digest 
         break;
     }
 }
+static inline bool trinx_mutant_low(const struct trinx_command *command, int above, bool low)
+{
+    if (command->kind == TRINX_CONTINUING)
+        return low && !trinx_mutant(TRINX_MUTANT_CONTINUING_BACK);
+    if (trinx_mutant(TRINX_MUTANT_EQUAL_VALUE_AGAIN))
+        return above < 0;
+    return low && !trinx_mutant(TRINX_MUTANT_LOWER_VALUE);
+}
+static inline void trinx_mutant_refused(struct trinx_counter *counter, const struct trinx_command *command)
+{
+    if (trinx_mutant(TRINX_MUTANT_REFUSED_BUT_MOVED))
+        counter->value = command->value;
+}
+static inline void trinx_mutant_moved(struct trinx_counter *counter, const struct trinx_counter *before,
+                                      const struct trinx_command *command, struct trinx_certificate *c)
+{
+    bool independent = command->kind == TRINX_INDEPENDENT;
+    if (trinx_mutant(independent ? TRINX_MUTANT_INDEPENDENT_STAYS : TRINX_MUTANT_CONTINUING_STAYS))
+        counter->value = before->value;
+    if (independent && trinx_mutant(TRINX_MUTANT_ACT_NOT_SET))
+        counter->act = before->act;
+    if (!independent && trinx_mutant(TRINX_MUTANT_ACT_FORGOTTEN))
+        counter->act = command->value;
+    if (!independent && trinx_mutant(TRINX_MUTANT_PREVIOUS_IS_ACT))
+        c->previous = before->act;
+}
 #else
-static inline bool trinx_mutant(enum trinx_mutant which)
-{
-    (void)which;
-    return false;
-}
-static inline void trinx_mutant_drop(struct trinx_certificate *c, struct digest *digest)
-{
-    (void)c;
-    (void)digest;
-}
+#define trinx_mutant(which)                                       false /* a constant, so that no branch is left of it */
+#define trinx_mutant_drop(certificate, digest)                    (void)0
+#define trinx_mutant_low(command, above, low)                     (low)
+#define trinx_mutant_refused(counter, command)                    (void)0
+#define trinx_mutant_moved(counter, before, command, certificate) (void)0
 #endif
 
 #endif

@@ -15,6 +15,17 @@ static bool may_attest(const struct execution *e)
     return execution_counts(e) && !state_unusable(e) && e->executed >= exec_stable_slot(e);
 }
 
+/* The number that it counts for: that of replies, which the stable checkpoint names, or of the checkpoint that this E came to itself, if that
+ * is higher. Nobody replies by a number before 2f+1 have signed a checkpoint that names it. Of these f+1 are correct, and must not be
+ * counted any more by who has not heard of it: an incarnation that is replaced, its clone at the host, would make up for one of them. */
+static configuration_no attested_number(const struct execution *e)
+{
+    configuration_no told = execution_told_number(e);
+    configuration_no reached =
+        configuration_number_at(&e->configuration, e->checkpoint_slot) + e->configuration.resumed;
+    return reached > told ? reached : told;
+}
+
 static void emit(struct execution *e, origin_id origin, const struct ask_attest *ask, struct slice questions,
                  struct outbox *out)
 {
@@ -28,7 +39,7 @@ static void emit(struct execution *e, origin_id origin, const struct ask_attest 
     attest_put(&w, &(struct attest){.origin = origin,
                                     .epoch = record->epoch,
                                     .nonce = ask->nonce,
-                                    .configuration = execution_told_number(e),
+                                    .configuration = attested_number(e),
                                     .counter = ++e->reply_counter});
     CHECK(!v.bad && !w.bad);
     size_t cap = FRAME_HEADER_BYTES + w.len + v.len + AEAD_TAG_BYTES;

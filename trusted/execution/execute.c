@@ -53,13 +53,19 @@ static enum redoubt_status execute_one(struct execution *e, const struct redoubt
                                        struct redoubt_result *result)
 {
     uint32_t access = e->configuration.origin[op->origin].access;
-    if (access & ACCESS_WRITE)
-        return e->service->execute(e->service_state, op, result);
-    if (!(access & ACCESS_READ))
-        return REDOUBT_DENIED;
-    /* An origin that may only read: what would write is refused by the service's read. */
-    enum redoubt_status status = e->service->read(e->service_state, op, result);
-    return status == REDOUBT_INVALID ? REDOUBT_DENIED : status;
+    enum redoubt_status status = REDOUBT_DENIED;
+    e->refused = false;
+    if (access & ACCESS_WRITE) {
+        status = e->service->execute(e->service_state, op, result);
+    } else if (access & ACCESS_READ) {
+        /* What would write is refused by the service's read. */
+        status = e->service->read(e->service_state, op, result);
+        status = status == REDOUBT_INVALID ? REDOUBT_DENIED : status;
+    }
+    /* Whether memory is there follows from what came and went, which is another story at a replica whose state came by transfer: an
+     * answer, or a state, that hangs on it must not leave here. The replica comes back with memory that is whole. */
+    CHECK(!e->refused && "memory ran out below the service's own limit");
+    return status;
 }
 
 /* Runs the operations of a decrypted bundle and writes their results. False when the plaintext does not parse: then
@@ -82,20 +88,19 @@ static bool has_written(const struct execution *e, const struct redoubt_op *op, 
 {
     if (status != REDOUBT_OK && status != REDOUBT_NOT_FOUND)
         return false;
-    return (touched->writes || !touched->known) &&
-           e->configuration.origin[op->origin].access & ACCESS_WRITE;
+    return (touched->writes || !touched->known) && e->configuration.origin[op->origin].access & ACCESS_WRITE;
 }
 
 /* May whoever asked keep this result until one of the cells has another version? */
 static bool may_be_kept(const struct touched *touched, unsigned status)
 {
     return touched->known && !touched->writes && status <= REDOUBT_CONFLICT &&
-           !touched->is_volatile;
+           (!touched->is_volatile || mutant(MUTANT_VOLATILE_KEPT));
 }
 
 /* What an operation did to the versions of cells. Returns the form of its result: with its version, or not. */
-static unsigned versions_settle(struct execution *e, const struct redoubt_op *op, const struct touched *touched,
-                                unsigned status, version_no *version)
+static unsigned versions_settle(struct execution *e, const struct redoubt_op *op,
+                                const struct touched *touched, unsigned status, version_no *version)
 {
     static const struct touched everything = {.writes_all = true};
     const uint32_t *cells;

@@ -4,7 +4,9 @@
 static void *env_alloc(const struct redoubt_env *env, size_t bytes)
 {
     struct execution *e = env->engine;
-    return arena_alloc(&e->service_arena, bytes);
+    void *memory = arena_alloc(&e->service_arena, bytes);
+    e->refused |= memory == NULL;
+    return memory;
 }
 
 static void env_release(const struct redoubt_env *env, void *memory, size_t bytes)

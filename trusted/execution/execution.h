@@ -55,8 +55,9 @@
 /* Address space for what is not the service's; what is touched is far less. Two Merkle trees, bitmaps and saved leaves
  * by number of leaves; bodies, a transfer and chunks of kept results beside them. */
 #define ENGINE_BYTES (LEAVES_MAX * 132ull + 640ull * 1024u * 1024u + FETCH_BUFFERS * (uint64_t)LEAF_BYTES_MAX)
-/* Bodies have an arena of their own, and are stored in powers of two from BODY_BYTES_LEAST to FRAME_MAX. Memory that was freed is of
- * one size for good: so there is room for the whole budget in each size, and nobody who sends bodies of all sizes takes the room of others. */
+/* Bodies have an arena of their own, and are stored in powers of two from BODY_BYTES_LEAST to FRAME_MAX. What one size left is found
+ * again by the others (base/arena.h), and there is address space for the whole budget in each size, so that gaps leave room too. A body that
+ * finds none all the same is asked for again. */
 #define BODY_BYTES_LEAST  256u
 #define BODY_SIZES        15u
 #define BODY_ARENA_BYTES  (BODY_SIZES * ((uint64_t)BODIES_BYTES_MAX + FRAME_MAX))
@@ -197,6 +198,7 @@ struct fetch_piece {
     bool used;
     bool asked;
     bool waits; /* for a buffer, since its next item is a large one */
+    bool whole; /* nodes: without hints, which did not do */
     replica_id peer;
     uint64_t number;
     uint64_t asked_us;
@@ -319,6 +321,7 @@ struct execution {
     struct arena body_arena;
     struct arena
         service_arena; /* the service's alone, so that its allocations depend on nothing but its history */
+    bool refused;      /* it had less memory than the service asked for */
     struct compartment_config config;
     struct configuration configuration;
     bool started;

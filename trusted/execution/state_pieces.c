@@ -4,8 +4,9 @@
  */
 #include "execution/execution.h"
 
-#define PER_PIECE_MIN  8u   /* leaves in a question */
-#define RECORDS_MOST   64u  /* records: those of versions are small, of the others an answer has as many as fit */
+#define PER_PIECE_MIN 8u /* leaves in a question */
+#define RECORDS_MOST                                                                                         \
+    64u /* records: those of versions are small, of the others an answer has as many as fit */
 #define NODES_IN_PIECE 256u /* nodes in a question, so that there are some for every peer */
 #define SLOW_MAX       32u
 
@@ -169,6 +170,17 @@ static size_t wanted_len(const struct fetch_piece *p)
     return len;
 }
 
+/* How the own children of the nodes that are wanted begin. */
+static void put_hints(const struct execution *e, const struct fetch_piece *p, struct writer *w)
+{
+    const struct merkle_level *below = &e->leaves.level[e->fetch.level - 1];
+    for (uint64_t i = 0; i < STATE_ASK_BITS; i++)
+        for (uint64_t c = 0; p->wanted[i / 8] >> i % 8 & 1 && c < MERKLE_ARITY; c++) {
+            uint64_t child = (p->first + i) * MERKLE_ARITY + c;
+            put_raw(w, below->node[child < below->cap ? child : 0].bytes, STATE_HINT_BYTES);
+        }
+}
+
 static void ask(struct execution *e, struct fetch_piece *p, replica_id peer, struct outbox *out)
 {
     struct fetch_state *f = &e->fetch;
@@ -178,6 +190,10 @@ static void ask(struct execution *e, struct fetch_piece *p, replica_id peer, str
     p->number = ++f->number;
     p->asked_us = e->now_us;
     f->peer[peer].asked++;
+    uint8_t hints[NODES_IN_PIECE * MERKLE_ARITY * STATE_HINT_BYTES];
+    struct writer h = writer_to(hints, sizeof hints);
+    if (f->phase == TRANSFER_NODES && !p->whole)
+        put_hints(e, p, &h);
     struct ask_state question = {.replica = peer,
                                  .slot = f->target.slot,
                                  .what = fetch_question(f),
@@ -185,11 +201,13 @@ static void ask(struct execution *e, struct fetch_piece *p, replica_id peer, str
                                  .level = (uint8_t)f->level,
                                  .first = p->first,
                                  .offset = p->buffer_len,
-                                 .wanted = {p->wanted, wanted_len(p)}};
-    uint8_t body[64 + STATE_ASK_BITS / 8];
+                                 .wanted = {p->wanted, wanted_len(p)},
+                                 .hints = {hints, h.len}};
+    uint8_t body[64 + STATE_ASK_BITS / 8 + sizeof hints];
     struct writer w = writer_to(body, sizeof body);
     ask_state_put(&w, &question);
-    CHECK(!w.bad);
+    CHECK(!w.bad && !h.bad);
+    f->bytes += w.len;
     auth_emit_mac(&e->auth, out, FRAME_ASK_STATE, (struct slice){body, w.len}, KIND_EXECUTION, peer,
                   (struct slice){NULL, 0});
 }

@@ -270,14 +270,22 @@ static bool pack_item(struct execution *e, unsigned what, uint64_t index, size_t
     return offset + len == total;
 }
 
-/* The digests of a node's children. */
-static bool pack_node(const struct execution *e, unsigned level, uint64_t index, struct writer *w)
+/* The digests of those children of a node that do not begin as the asker's (hints; NULL: all). */
+static bool pack_node(const struct execution *e, unsigned level, uint64_t index, const uint8_t *hints,
+                      struct writer *w)
 {
+    const struct digest *child = &e->serve.tree->level[level - 1].node[index * MERKLE_ARITY];
     uint32_t count = merkle_children(e->serve.leaf_count, level, index);
-    if (w->len && w->len + count * sizeof(struct digest) > STATE_PIECE_BYTES)
+    uint16_t sent = 0;
+    if (w->len && w->len + sizeof sent + count * sizeof *child > STATE_PIECE_BYTES)
         return false;
-    put_raw(w, e->serve.tree->level[level - 1].node[index * MERKLE_ARITY].bytes,
-            count * sizeof(struct digest));
+    for (uint32_t i = 0; i < count; i++)
+        if (!hints || memcmp(child[i].bytes, hints + i * STATE_HINT_BYTES, STATE_HINT_BYTES) != 0)
+            sent |= (uint16_t)(1u << i);
+    put_u16(w, sent);
+    for (uint32_t i = 0; i < count; i++)
+        if (sent >> i & 1)
+            put_raw(w, child[i].bytes, sizeof *child);
     return true;
 }
 
@@ -292,15 +300,25 @@ static uint64_t numbers(const struct execution *e, const struct ask_state *ask)
 static void pack(struct execution *e, const struct ask_state *ask, struct writer *w)
 {
     uint64_t end = numbers(e, ask);
+    const uint8_t *hints = ask->hints.len ? ask->hints.data : NULL;
     bool more = true;
     for (uint32_t i = 0; more && i < 8 * ask->wanted.len && i < end - ask->first; i++) {
         if (!(ask->wanted.data[i / 8] >> i % 8 & 1))
             continue;
-        if (ask->what == STATE_NODES)
-            more = pack_node(e, ask->level, ask->first + i, w);
-        else
+        if (ask->what == STATE_NODES) {
+            more = pack_node(e, ask->level, ask->first + i, hints, w);
+            hints = hints ? hints + STATE_HINT_BYTES * MERKLE_ARITY : NULL;
+        } else
             more = pack_item(e, ask->what, ask->first + i, w->len ? 0 : ask->offset, w);
     }
+}
+
+static size_t hints_wanted(struct slice wanted)
+{
+    size_t nodes = 0;
+    for (size_t i = 0; i < wanted.len; i++)
+        nodes += (unsigned)__builtin_popcount(wanted.data[i]);
+    return nodes * STATE_HINT_BYTES * MERKLE_ARITY;
 }
 
 static bool ask_fits(const struct execution *e, const struct ask_state *ask)
@@ -308,6 +326,8 @@ static bool ask_fits(const struct execution *e, const struct ask_state *ask)
     if (ask->what == STATE_DIGESTS)
         return true;
     if (ask->what == STATE_NODES && (ask->level == 0 || ask->level > merkle_top(e->serve.leaf_count)))
+        return false;
+    if (ask->hints.len && (ask->what != STATE_NODES || ask->hints.len != hints_wanted(ask->wanted)))
         return false;
     return ask->wanted.len > 0 && ask->wanted.len <= STATE_ASK_BITS / 8 && ask->first < numbers(e, ask);
 }

@@ -63,18 +63,24 @@ static void have(struct fetch_piece *p, uint64_t number)
 
 /* --- nodes --------------------------------------------------------------------------------------------------------- */
 
-static bool take_node(struct execution *e, uint64_t index, struct reader *r)
+/* Children that the answer leaves out are as the own ones; FETCH_AGAIN: the own ones only seem so, or it is a lie. */
+static enum fetch_result take_node(struct execution *e, const struct fetch_piece *p, uint64_t index,
+                                   struct reader *r)
 {
     struct fetch_state *f = &e->fetch;
     struct digest children[MERKLE_ARITY], digest;
     uint32_t count = merkle_children(f->target.leaf_count, f->level, index);
+    uint32_t sent = get_u16(r);
+    if (sent >> count || (p->whole && sent + 1 != 1u << count))
+        return FETCH_LIE;
     for (uint32_t i = 0; i < count; i++)
-        children[i] = get_digest(r);
+        children[i] =
+            sent >> i & 1 ? get_digest(r) : e->leaves.level[f->level - 1].node[index * MERKLE_ARITY + i];
     if (r->bad)
-        return false;
+        return FETCH_LIE;
     merkle_node(&digest, children, count);
     if (!digest_equal(&digest, &e->spare.level[f->level].node[index]))
-        return false;
+        return sent + 1 != 1u << count ? FETCH_AGAIN : FETCH_LIE;
     struct merkle_level *below = &e->spare.level[f->level - 1];
     for (uint32_t i = 0; i < count; i++) {
         uint64_t child = index * MERKLE_ARITY + i;
@@ -82,15 +88,20 @@ static bool take_node(struct execution *e, uint64_t index, struct reader *r)
         below->marked[child / 64] |= 1ull << child % 64;
         f->leaves_wanted += f->level == 1 && differs(e, 0, child);
     }
-    return true;
+    return FETCH_GOOD;
 }
 
 static enum fetch_result take_nodes(struct execution *e, struct fetch_piece *p, struct reader *r)
 {
     while (reader_left(r)) {
         uint64_t index = p->left ? first_wanted(p) : UINT64_MAX;
-        if (index == UINT64_MAX || !take_node(e, index, r))
-            return FETCH_LIE;
+        enum fetch_result result = index == UINT64_MAX ? FETCH_LIE : take_node(e, p, index, r);
+        if (result == FETCH_AGAIN) {
+            p->whole = true; /* what is left of the piece is asked for once more, without hints */
+            return FETCH_GOOD;
+        }
+        if (result != FETCH_GOOD)
+            return result;
         have(p, index);
     }
     return FETCH_GOOD;

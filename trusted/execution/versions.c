@@ -27,7 +27,8 @@ void versions_raise(struct versions *v, const struct touched *t, version_no to)
 {
     if (mutant(MUTANT_VERSIONS_FORGOTTEN))
         return;
-    v->whole = to;
+    if (t->writes_all || !mutant(MUTANT_WRITES_SPARE_THE_WHOLE))
+        v->whole = to;
     mark(v, HEAD_RECORD);
     if (t->writes_all && !mutant(MUTANT_BROAD_WRITES_SPARE_CELLS))
         v->broad = to;

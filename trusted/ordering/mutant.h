@@ -77,7 +77,11 @@
     M(HYBSTER_CHECKPOINT_UNCHECKED, "hybster-checkpoint-unchecked", "liveness")                              \
     M(HYBSTER_MIXED_FROM, "hybster-mixed-from", "safety")                                                    \
     M(HYBSTER_ACT_IGNORED, "hybster-act-ignored", "safety")                                                  \
-    M(HYBSTER_CORE_NOT_SHOWN, "hybster-core-not-shown", "safety")
+    M(HYBSTER_CORE_NOT_SHOWN, "hybster-core-not-shown", "safety")                                            \
+    M(WRITES_SPARE_THE_WHOLE, "writes-spare-the-whole", "safety")                                            \
+    M(VOLATILE_KEPT, "volatile-kept", "safety")                                                              \
+    M(FIRST_CELL_ALONE, "first-cell-alone", "safety")                                                        \
+    M(ANSWERS_BEHIND_KEPT, "answers-behind-kept", "safety")
 
 enum mutant {
     MUTANT_NONE,

@@ -14,6 +14,16 @@
 typedef void (*access_done)(void *context, uint32_t connection, uint64_t ticket,
                             const struct redoubt_outcome *outcome);
 
+/* What became of reads that could be fast: hits and misses in the cache; of the hits, those that were ordered all the same
+ * since reads conflict too often (passed), and those that were asked about: answered (fast), or ordered after all, since versions
+ * differed (conflicts) or too few attested in time (timeouts). The rates are of the last reads, beside the thresholds between
+ * which fast reads are switched off and on. */
+struct access_reads {
+    uint64_t hits, misses, passed, fast, conflicts, timeouts, cache_bytes;
+    uint32_t hit_permille, conflict_permille, off_permille, on_permille;
+    bool fast_off;
+};
+
 struct access {
     void *self;
     /* 0; -EAGAIN: too much waits; -EMSGSIZE. Pieces are copied. */
@@ -24,6 +34,8 @@ struct access {
     void (*forget)(void *self, uint32_t connection);
     /* Reaches a quorum, as far as it can tell. */
     bool (*is_ready)(const void *self, uint64_t now_us);
+    /* NULL: reads are no different from writes. */
+    void (*reads)(const void *self, struct access_reads *reads);
 };
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/check.h"
+
 #define MS           1000u
 #define TELL_US      1000000u /* how it is, at most so often */
 #define NOTHING_LESS ((struct slice){NULL, 0})
@@ -93,7 +95,10 @@ void reception_tell(struct reception *reception, uint64_t now_us, uint64_t next_
 {
     const struct front *front = &reception->front;
     const struct access *access = front->config.access;
-    uint8_t body[64];
+    struct access_reads reads = {0};
+    if (access->reads)
+        access->reads(access->self, &reads);
+    uint8_t body[160];
     struct writer w = writer_to(body, sizeof body);
     struct local_front now = {.listed = listed,
                               .ready = access->is_ready(access->self, now_us),
@@ -101,7 +106,19 @@ void reception_tell(struct reception *reception, uint64_t now_us, uint64_t next_
                               .connections = front->count,
                               .handshakes = front->counters.handshakes,
                               .operations = front->counters.operations,
-                              .unknown = front->counters.unknown};
+                              .unknown = front->counters.unknown,
+                              .hits = reads.hits,
+                              .misses = reads.misses,
+                              .passed = reads.passed,
+                              .fast = reads.fast,
+                              .conflicts = reads.conflicts,
+                              .timeouts = reads.timeouts,
+                              .cache_bytes = reads.cache_bytes,
+                              .hit_permille = reads.hit_permille,
+                              .conflict_permille = reads.conflict_permille,
+                              .off_permille = reads.off_permille,
+                              .on_permille = reads.on_permille,
+                              .fast_off = reads.fast_off};
     const struct local_front *told = &reception->told;
     bool news = now.listed != told->listed || now.ready != told->ready || now.taken != told->taken;
     tell_wish(reception, now_us, next_us, out);
@@ -110,5 +127,6 @@ void reception_tell(struct reception *reception, uint64_t now_us, uint64_t next_
     reception->told = now;
     reception->told_us = now_us;
     local_front_put(&w, &now);
+    CHECK(!w.bad);
     front_emit(&reception->front, FRAME_LOCAL_FRONT, (struct slice){body, w.len}, NOTHING_LESS, out);
 }

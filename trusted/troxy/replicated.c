@@ -9,6 +9,8 @@
 #define NOBODY       UINT32_MAX
 #define REQUEST_KEPT 4096u /* a read with a longer request is ordered */
 #define STUCK_US     1000000u
+#define UNANSWERED   3u /* operations in a row without an outcome, before the session is given up ... */
+#define RENEW_US     10000000u /* ... not more often than this */
 #define PIECE_LEAST  256u
 #define PIECE_SIZES  14u /* powers of two from there to beyond OP_MAX */
 
@@ -54,6 +56,7 @@ struct connection {
 struct replicated {
     struct replicated_config config;
     struct client_core core;
+    struct configuration *configuration; /* what a later session begins with */
     struct arena core_arena, piece_arena;
     struct cache cache;
     struct adaptive adaptive;
@@ -67,6 +70,8 @@ struct replicated {
     uint32_t linked;                 /* replicas, a bit each */
     configuration_no number;         /* that the cache is of */
     uint64_t ordered_us;             /* when something was ordered last */
+    uint32_t unanswered;             /* operations without an outcome since the last that has one */
+    uint64_t renew_us;               /* the next session may be begun from here on */
     uint64_t now_us;
     struct replicated_counters counters;
     uint32_t hit_permille;
@@ -92,7 +97,7 @@ void replicated_options_init(struct replicated_options *options)
     adaptive_options_init(&options->adaptive);
 }
 
-/* Memory that was freed stays with its size, so there is room for the budget in each. The core keeps bundles besides, and replies. */
+/* Room for the budget in each size, so that gaps leave enough; it is address space. The core keeps bundles besides, and replies. */
 static size_t piece_arena_bytes(const struct replicated_options *o)
 {
     return PIECE_SIZES * (o->bytes_max + ((size_t)PIECE_LEAST << PIECE_SIZES));
@@ -105,9 +110,10 @@ static size_t core_arena_bytes(const struct replicated_options *o)
 
 size_t replicated_arena_bytes(const struct replicated_options *o)
 {
-    return sizeof(struct replicated) + o->connections_max * sizeof(struct connection) +
-           o->operations_max * sizeof(struct operation) + ROUNDS_MAX * sizeof(struct round) + OP_MAX +
-           cache_arena_bytes(o->cache_bytes) + piece_arena_bytes(o) + core_arena_bytes(o) + 65536;
+    return sizeof(struct replicated) + sizeof(struct configuration) +
+           o->connections_max * sizeof(struct connection) + o->operations_max * sizeof(struct operation) +
+           ROUNDS_MAX * sizeof(struct round) + OP_MAX + cache_arena_bytes(o->cache_bytes) +
+           piece_arena_bytes(o) + core_arena_bytes(o) + 65536;
 }
 
 static void learn(void *learner, void *op, enum redoubt_status status, uint64_t version, struct slice result);
@@ -148,6 +154,7 @@ struct replicated *replicated_new(struct arena *arena, const struct replicated_c
     r->connection = arena_take(arena, o->connections_max * sizeof *r->connection);
     r->operation = arena_take(arena, o->operations_max * sizeof *r->operation);
     r->scratch = arena_take(arena, OP_MAX);
+    r->configuration = arena_take(arena, sizeof *r->configuration);
     for (uint32_t i = o->operations_max; i-- > 0;) {
         r->operation[i].next = r->free_operation;
         r->free_operation = &r->operation[i];
@@ -300,7 +307,8 @@ static void order_instead(struct replicated *r, struct operation *op)
 {
     op->must_order = true;
     op->state = STATE_WAITS;
-    reset_from(r, op->next);
+    if (!mutant(MUTANT_ANSWERS_BEHIND_KEPT))
+        reset_from(r, op->next);
     look_later(r, op->connection);
 }
 
@@ -383,6 +391,10 @@ static void ordered(void *context, const struct redoubt_outcome *outcome)
 {
     struct operation *op = context;
     struct replicated *r = op->owner;
+    if (outcome->kind == REDOUBT_COMMITTED)
+        r->unanswered = 0;
+    else
+        r->unanswered += outcome->kind == REDOUBT_UNKNOWN;
     if (op->connection == NOBODY) {
         operation_free(r, op);
         return;
@@ -458,6 +470,7 @@ static bool go_on(struct replicated *r, uint32_t connection)
     for (struct operation *next; op && goes_fast(r, op); op = next) {
         const uint32_t *cells;
         uint32_t count = touched_cells(&op->touched, &cells);
+        count = mutant(MUTANT_FIRST_CELL_ALONE) ? 1 : count;
         next = op->next;
         if (believed_again(r, op))
             continue;
@@ -586,9 +599,26 @@ static bool is_ready(const void *self, uint64_t now_us)
            !is_stuck(r, now_us);
 }
 
+static void reads_told(const void *self, struct access_reads *reads)
+{
+    const struct replicated *r = self;
+    *reads = (struct access_reads){.hits = r->counters.hits,
+                                   .misses = r->counters.misses,
+                                   .passed = r->counters.passed,
+                                   .fast = r->counters.fast,
+                                   .conflicts = r->counters.conflicts,
+                                   .timeouts = r->counters.timeouts,
+                                   .cache_bytes = cache_bytes_used(&r->cache),
+                                   .hit_permille = r->hit_permille,
+                                   .conflict_permille = adaptive_permille(&r->adaptive),
+                                   .off_permille = 10 * r->adaptive.options.off_percent,
+                                   .on_permille = 10 * r->adaptive.options.on_percent,
+                                   .fast_off = r->adaptive.off};
+}
+
 struct access replicated_access(struct replicated *r)
 {
-    return (struct access){.self = r, .submit = submit, .forget = forget, .is_ready = is_ready};
+    return (struct access){.self = r, .submit = submit, .forget = forget, .is_ready = is_ready, .reads = reads_told};
 }
 
 /* --- events ------------------------------------------------------------------------------------------------------------------------ */
@@ -640,10 +670,35 @@ void replicated_on_disconnected(struct replicated *r, replica_id replica)
     r->linked &= ~(1u << replica);
 }
 
+/*
+ * Replicas that keep too many sessions close the one that was idle longest, for good and without a word: nothing that is sent under it
+ * is answered. So when a quorum is connected and one operation after the other comes to no outcome, a session is begun under the next
+ * epoch, as a Troxy that is started again would. When the cluster was merely slow that costs one key agreement at each replica: what was
+ * under way has no known outcome already, or gets none now.
+ */
+static void renew(struct replicated *r)
+{
+    uint32_t linked = (uint32_t)__builtin_popcount(r->linked);
+    if (r->unanswered < UNANSWERED || linked < r->core.configuration->write_quorum || r->now_us < r->renew_us)
+        return;
+    r->renew_us = r->now_us + RENEW_US;
+    r->counters.renewed++;
+    client_core_close(&r->core, r->now_us);
+    r->unanswered = 0; /* what that ended was not sent in the session that begins */
+    if (r->core.configuration != r->configuration)
+        *r->configuration = *r->core.configuration;
+    client_core_deinit(&r->core);
+    r->config.configuration = r->configuration;
+    r->config.epoch++;
+    CHECK(core_init(r)); /* the same origin and keys as before */
+    rounds_drop(&r->rounds, r->core.configuration);
+}
+
 void replicated_on_timer(struct replicated *r, uint64_t now_us)
 {
     r->now_us = now_us;
     client_core_on_timer(&r->core, now_us);
+    renew(r);
     rounds_on_timer(&r->rounds, now_us);
 }
 
@@ -690,17 +745,16 @@ static void connection_validate(const struct replicated *r, uint32_t connection,
 {
     const struct connection *c = &r->connection[connection];
     uint32_t count = 0, orders = 0;
-    bool waits = false;
+    bool waits = false, loosely = mutant(MUTANT_TWO_BUNDLES_OF_ONE) || mutant(MUTANT_ANSWERS_BEHIND_KEPT);
     const struct operation *asks = NULL;
     for (const struct operation *op = c->head; op; op = op->next, count++) {
         CHECK(op->connection == connection && op->owner == r);
         CHECK(op->next ? op->next->before == op : c->tail == op);
         /* What is under way or over has nothing before it that was not begun. */
-        CHECK(!waits || op->state == STATE_WAITS || op->state == STATE_OVER ||
-              mutant(MUTANT_TWO_BUNDLES_OF_ONE));
-        CHECK(op->state != STATE_ASKS || (op->reads && (orders == 0 || mutant(MUTANT_TWO_BUNDLES_OF_ONE))));
+        CHECK(!waits || op->state == STATE_WAITS || op->state == STATE_OVER || loosely);
+        CHECK(op->state != STATE_ASKS || (op->reads && (orders == 0 || loosely)));
         if (op->state == STATE_ASKS) {
-            CHECK(!asks || asks->place.round == op->place.round || mutant(MUTANT_TWO_BUNDLES_OF_ONE));
+            CHECK(!asks || asks->place.round == op->place.round || loosely);
             asks = op;
         }
         waits |= op->state == STATE_WAITS;

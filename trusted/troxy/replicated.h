@@ -65,6 +65,7 @@ struct replicated_counters {
     uint64_t timeouts;          /* reads about which not enough answers came in time */
     uint64_t rounds, questions; /* sent */
     uint64_t inserted;
+    uint64_t renewed;          /* sessions begun anew, since nothing was answered in the one before */
     uint64_t bad_attestations; /* not authentic, or malformed */
     uint64_t stale_attestations;
     /* As they are now. */
@@ -79,7 +80,8 @@ void replicated_options_init(struct replicated_options *options);
 /* Address space that it wants from its arena; what is touched is far less. */
 size_t replicated_arena_bytes(const struct replicated_options *options);
 
-/* Takes everything from `arena` at once. NULL: the configuration has no such origin, or a degenerate key. */
+/* Takes everything from `arena` at once. Whoever holds the origin's key must give it epochs that are further apart than sessions are
+ * renewed: each raises the epoch by one, at most every ten seconds. NULL: the configuration has no such origin, or a degenerate key. */
 struct replicated *replicated_new(struct arena *arena, const struct replicated_config *config);
 /* Ends everything: outcomes are told as client_core_close has it. Nothing may follow. */
 void replicated_close(struct replicated *r, uint64_t now_us);

@@ -68,11 +68,17 @@ WIRE_STRUCT(local_send, LOCAL_SEND_FIELDS)
 WIRE_STRUCT(local_certificate, LOCAL_CERTIFICATE_FIELDS)
 
 /* Troxy -> host, when something changed: is the origin's key in the manifest, and are enough replicas reached? taken: what became
- * of the last LOCAL-CERTIFICATE (1 good, 2 refused; 0 there was none). */
+ * of the last LOCAL-CERTIFICATE (1 good, 2 refused; 0 there was none). From hits on: what became of reads, see access_reads. */
 #define LOCAL_FRONT_FIELDS(F)                                                                                \
     F(u8, listed)                                                                                            \
     F(u8, ready)                                                                                             \
-    F(u8, taken) F(u32, connections) F(u64, handshakes) F(u64, operations) F(u64, unknown)
+    F(u8, taken)                                                                                             \
+    F(u32, connections)                                                                                      \
+    F(u64, handshakes)                                                                                       \
+    F(u64, operations)                                                                                       \
+    F(u64, unknown) F(u64, hits) F(u64, misses) F(u64, passed) F(u64, fast) F(u64, conflicts)                \
+        F(u64, timeouts) F(u64, cache_bytes) F(u32, hit_permille) F(u32, conflict_permille)                  \
+            F(u32, off_permille) F(u32, on_permille) F(u8, fast_off)
 WIRE_STRUCT(local_front, LOCAL_FRONT_FIELDS)
 
 /*

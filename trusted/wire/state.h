@@ -18,14 +18,22 @@ WIRE_STRUCT(ask_executed, ASK_EXECUTED_FIELDS)
  *   STATE_HEAD     of a checkpoint above `slot`            state_head
  *   STATE_DIGESTS  of the records                          32 bytes for every origin of the configuration, then for the version cells'
  *   STATE_RECORDS  of origins, and version cells           items
- *   STATE_NODES    of level `level` (1: above leaves)      digests of all children of each, 32 bytes a child
+ *   STATE_NODES    of level `level` (1: above leaves)      of each: u16, which children follow (bit 0: the first), and
+ *                                                          their digests, 32 bytes a child
  *   STATE_LEAVES                                           items
  *
  * All but the first are of the state at slot `slot`. `first` and `wanted` say which: bit i of byte i/8 stands for number
  * first + i. An answer has them in order, as far as they fit; the asker sees how many there are. Items are: u32 length of
  * the whole, u32 length, bytes. One that does not fit an answer comes in pieces, alone; `offset` says how much of it is there.
  * `number` is the question's, returned in its answer.
+ *
+ * A question for nodes may have hints: STATE_HINT_BYTES of the asker's own digest of every child of every node asked for,
+ * MERKLE_ARITY of them a node. Children that begin so are left out of the answer: few differ, and with small leaves their
+ * digests would be a good part of what is moved. No hints: all children follow. A hint is no evidence: the node's digest
+ * says whether the children are right, and when they are not, the asker asks again without hints.
  */
+#define STATE_HINT_BYTES 2u /* two unlike digests seem alike once in 65,536 */
+
 enum { STATE_HEAD = 0, STATE_DIGESTS = 1, STATE_RECORDS = 2, STATE_NODES = 3, STATE_LEAVES = 4 };
 
 /* One question is about so many numbers at most, and an answer (but for one item) of so many bytes. */
@@ -39,7 +47,8 @@ enum { STATE_HEAD = 0, STATE_DIGESTS = 1, STATE_RECORDS = 2, STATE_NODES = 3, ST
 
 #define ASK_STATE_FIELDS(F)                                                                                  \
     F(u32, replica)                                                                                          \
-    F(u64, slot) F(u8, what) F(u64, number) F(u8, level) F(u64, first) F(u32, offset) F(slice, wanted)
+    F(u64, slot) F(u8, what) F(u64, number) F(u8, level) F(u64, first) F(u32, offset) F(slice, wanted)  \
+        F(slice, hints)
 WIRE_STRUCT(ask_state, ASK_STATE_FIELDS)
 
 #define STATE_FIELDS(F) F(u32, replica) F(u64, slot) F(u8, what) F(u64, number) F(u64, nonce)

@@ -88,6 +88,8 @@ static void put_fields(struct http_answer *answer, const struct kv_object *objec
     uint8_t etag[KV_ETAG_BYTES], date[HTTP_DATE_BYTES];
     kv_etag_write(etag, object->tag);
     http_response_field(&answer->response, "ETag", (struct slice){etag, sizeof etag});
+    /* A browser that kept it is to ask. Without this it may go by Last-Modified, and show what was there long ago. */
+    http_response_field(&answer->response, "Cache-Control", text_of("no-cache"));
     if (object->changed_s) {
         struct writer w = writer_to(date, sizeof date);
         put_http_date(&w, object->changed_s);
