@@ -103,6 +103,7 @@ void cell_init(struct world *w, replica_id r, uint32_t k)
         .epoch = w->life + w->replica[r].incarnation,
         .durable = w->durable,
         .one_domain = w->whole,
+        .keeps_stable = w->hybster && k == CELL_E,
         .service = k == CELL_E ? &w->service : NULL,
         .service_options = "",
     };
@@ -112,7 +113,7 @@ void cell_init(struct world *w, replica_id r, uint32_t k)
         config.domain_seed[i] = (uint8_t)dice_u64(&d);
     memset(config.sealing_secret, 17 + (int)r, sizeof config.sealing_secret);
     cell->type = type_of(w, k);
-    size_t bytes = cell->type->arena_bytes;
+    size_t bytes = cell->type->arena_bytes + (config.keeps_stable ? KEEP_STABLE_BYTES : 0);
     cell->arena = calloc(1, sizeof *cell->arena);
     CHECK(cell->arena != NULL);
     sim_arena_init(cell->arena, bytes);

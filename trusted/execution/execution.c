@@ -26,12 +26,13 @@ static void serve_init(struct serve *s, struct merkle *tree, struct arena *arena
 static void *execution_init(struct arena *arena, const struct compartment_config *config, struct outbox *out)
 {
     /* What is beyond the engine's part is for bodies, and the service's. */
-    CHECK(arena->used == 0 && arena->size > ENGINE_BYTES + BODY_ARENA_BYTES);
-    size_t service_bytes = arena->size - ENGINE_BYTES - BODY_ARENA_BYTES;
-    arena->size = ENGINE_BYTES;
+    size_t engine_bytes = ENGINE_BYTES + (config->keeps_stable ? KEEP_STABLE_BYTES : 0);
+    CHECK(arena->used == 0 && arena->size > engine_bytes + BODY_ARENA_BYTES);
+    size_t service_bytes = arena->size - engine_bytes - BODY_ARENA_BYTES;
+    arena->size = engine_bytes;
     struct execution *e = arena_take(arena, sizeof *e);
-    arena_init(&e->body_arena, arena->base + ENGINE_BYTES, BODY_ARENA_BYTES);
-    arena_init(&e->service_arena, arena->base + ENGINE_BYTES + BODY_ARENA_BYTES, service_bytes);
+    arena_init(&e->body_arena, arena->base + engine_bytes, BODY_ARENA_BYTES);
+    arena_init(&e->service_arena, arena->base + engine_bytes + BODY_ARENA_BYTES, service_bytes);
     e->arena = arena;
     e->config = *config;
     struct sender self = {.kind = KIND_EXECUTION, .id = config->replica, .epoch = config->epoch};
@@ -51,7 +52,7 @@ static void *execution_init(struct arena *arena, const struct compartment_config
     e->backup.due = arena_take(arena, LEAVES_MAX / 8);
     e->pending = arena_take(arena, LEAVES_MAX / 8);
     serve_init(&e->serve, &e->spare, arena);
-    if (config->one_domain) {
+    if (config->keeps_stable) {
         serve_init(&e->later, &e->later_tree, arena);
         merkle_init(&e->later_tree, arena, LEAVES_MAX);
     }

@@ -54,7 +54,9 @@
 
 /* Address space for what is not the service's; what is touched is far less. Two Merkle trees, bitmaps and saved leaves
  * by number of leaves; bodies, a transfer and chunks of kept results beside them. */
-#define ENGINE_BYTES (LEAVES_MAX * 132ull + 640ull * 1024u * 1024u + FETCH_BUFFERS * (uint64_t)LEAF_BYTES_MAX)
+#define ENGINE_BYTES (LEAVES_MAX * 84ull + 640ull * 1024u * 1024u + FETCH_BUFFERS * (uint64_t)LEAF_BYTES_MAX)
+/* On top of them with keeps_stable: one state more that is served, with its tree. */
+#define KEEP_STABLE_BYTES (LEAVES_MAX * 48ull + RECORDS_MAX * 40ull + 4096u)
 /* Bodies have an arena of their own, and are stored in powers of two from BODY_BYTES_LEAST to FRAME_MAX. What one size left is found
  * again by the others (base/arena.h), and there is address space for the whole budget in each size, so that gaps leave room too. A body that
  * finds none all the same is asked for again. */
@@ -369,7 +371,7 @@ struct execution {
     struct digest root; /* of the last checkpoint made */
     slot_no checkpoint_slot;
     struct serve serve;
-    struct serve later; /* hybster: of a checkpoint that is not stable yet */
+    struct serve later; /* with keeps_stable: of a checkpoint that is not stable yet */
     struct merkle later_tree;
     struct backup_giving backup;
     struct genesis_loading genesis;

@@ -164,7 +164,7 @@ void serve_root_known(struct execution *e)
 /* ... and its certificate. */
 static bool keeps_stable(const struct execution *e)
 {
-    return e->configuration.protocol == PROTOCOL_HYBSTER && !e->config.apart;
+    return e->config.keeps_stable && !e->config.apart;
 }
 
 static void promote(struct execution *e)
