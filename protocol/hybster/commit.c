@@ -21,7 +21,8 @@ static void commit_content(const struct orderer *o, const struct sender *by, vie
 static bool may_vote(const struct orderer *o, const struct hyb_slot *s)
 {
     struct batch batch;
-    if (!s->prepared || s->slot > configuration_last_slot(&o->configuration))
+    if (!s->prepared || s->slot > configuration_last_slot(&o->configuration) ||
+        !core_agrees(&o->core, s->slot, &s->batch))
         return false;
     if (core_at(&o->core, s->slot) || (s->committed && digest_equal(&s->committed_batch, &s->batch)))
         return true;

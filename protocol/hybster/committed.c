@@ -91,7 +91,8 @@ enum verdict orderer_on_committed(struct orderer *o, const struct frame *frame)
 /* In the view that it is of, its PREPARE is one that may be voted for: it is lacking, and votes have no gaps. */
 static void prepare_take(struct orderer *o, struct hyb_slot *s, const struct job *job)
 {
-    if (job->view != o->core.view || s->prepared || s->checking || orderer_leads(o, job->view))
+    if (job->view != o->core.view || s->prepared || s->checking || orderer_leads(o, job->view) ||
+        !core_agrees(&o->core, job->slot, &job->batch))
         return;
     s->prepared = true;
     s->batch = job->batch;

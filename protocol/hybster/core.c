@@ -29,6 +29,12 @@ const struct digest *core_at(const struct core *core, slot_no slot)
     return slot > core->base && slot - core->base <= core->count ? &core->batch[slot - core->base - 1] : NULL;
 }
 
+bool core_agrees(const struct core *core, slot_no slot, const struct digest *batch)
+{
+    const struct digest *decided = core_at(core, slot);
+    return !decided || digest_equal(decided, batch);
+}
+
 void core_load(struct core *core, view_no view, slot_no base, struct slice commands)
 {
     core->view = view;
@@ -50,9 +56,8 @@ bool change_of(const struct frame *frame, struct change *change)
 static bool follows_core(const struct hybster_view_change *vc, const struct core *from)
 {
     for (uint32_t i = 0; i < hybster_shown_count(vc->prepares); i++) {
-        const struct digest *decided = core_at(from, vc->stable_slot + 1 + i);
         struct digest shown = hybster_shown_at(vc->prepares, i).batch;
-        if (decided && !digest_equal(decided, &shown))
+        if (!core_agrees(from, vc->stable_slot + 1 + i, &shown))
             return false;
     }
     return true;
@@ -107,6 +112,7 @@ void core_select(struct core *core, view_no view, const struct core *from, const
             struct digest batch = hybster_shown_at(changes[i].vc.prepares, k).batch;
             add(core, changes[i].vc.stable_slot + 1 + k, &batch);
         }
+    /* Last, so that it counts whatever was shown beside it. */
     for (uint32_t i = 0; i < from->count && !mutant(MUTANT_HYBSTER_CORE_NOT_SHOWN); i++)
         add(core, from->base + 1 + i, &from->batch[i]);
     core_seal(core);

@@ -21,6 +21,8 @@ void core_begin(struct core *core);
 void core_seal(struct core *core);
 /* The batch that it has for a slot; NULL: it says nothing about it. */
 const struct digest *core_at(const struct core *core, slot_no slot);
+/* It says nothing about that slot, or just this: a PREPARE of the view's leader with anything else is a lie, whoever shows it. */
+bool core_agrees(const struct core *core, slot_no slot, const struct digest *batch);
 /* As NEW-VIEW states that of `from`. The list is one. */
 void core_load(struct core *core, view_no view, slot_no base, struct slice commands);
 

@@ -220,6 +220,28 @@ void orderers_free(struct orderers *o)
     free(o);
 }
 
+enum verdict orderers_certify(struct orderers *o, replica_id r, const struct counter_command *command,
+                              struct counter_made *made)
+{
+    uint8_t one[counter_command_BYTES], body[256], bytes[512];
+    struct writer c = writer_to(one, sizeof one), w = writer_to(body, sizeof body);
+    struct sender self = {KIND_HOST, r, 0};
+    struct slice answer;
+    struct frame frame;
+    struct local_counted counted;
+    size_t at = 0;
+    counter_command_put(&c, command);
+    local_count_put(&w, &(struct local_count){.commands = {one, c.len}});
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_COUNT, &self, AUTH_NONE,
+                              (struct slice){body, w.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    CHECK(len > 0 && step(o, r, 1, (struct slice){bytes, len}) == VERDICT_ACCEPT);
+    CHECK(outbox_next(&o->at[r].out, &at, &answer) && frame_decode(answer.data, answer.len, &frame) &&
+          local_counted_decode(frame.body, &counted) && counter_made_count(counted.made) == 1);
+    *made = counter_made_at(counted.made, 0);
+    o->at[r].out.len = 0;
+    return (enum verdict)made->verdict;
+}
+
 /* --- the host's word ------------------------------------------------------------------------------------------------- */
 
 static enum verdict give_local(struct orderers *o, replica_id r, enum frame_type type, struct slice body)

@@ -51,6 +51,10 @@ enum verdict orderers_give(struct orderers *o, replica_id r, struct slice frame)
 /* Carries everything until nothing moves. */
 void orderers_run(struct orderers *o);
 
+/* What a malicious host may do: asks that replica's counter for one certificate, with no orderer between. */
+enum verdict orderers_certify(struct orderers *o, replica_id r, const struct counter_command *command,
+                              struct counter_made *made);
+
 enum verdict orderers_propose(struct orderers *o, replica_id r);
 enum verdict orderers_leave(struct orderers *o, replica_id r, view_no view);
 /* CHECKPOINTs at a slot, by E of these replicas, to everybody that is up. */

@@ -118,6 +118,40 @@ static void it_contradicts_the_core_nowhere(void **state)
     assert_true(change_possible(&c, &from));
 }
 
+/* A PREPARE of that view's leader that the core contradicts: it is no vote, and were it shown, the core counts. */
+static void the_core_counts_beside_a_contradicting_prepare(void **state)
+{
+    (void)state;
+    struct core core;
+    from.count = 2;
+    from.batch[0] = batch_of(1);
+    from.batch[1] = batch_of(2);
+    core_seal(&from);
+    struct change changes[2] = {change(0, 0, 1, 1), change(1, 0, 3, 2)}; /* 1; and 2, 3, 4 for 1, 2, 3 */
+    assert_true(change_possible(&changes[0], &from));
+    assert_false(change_possible(&changes[1], &from));
+    core_select(&core, 1, &from, changes, 2);
+    assert_int_equal(core.count, 3);
+    for (slot_no slot = 1; slot <= 2; slot++)
+        assert_true(digest_equal(core_at(&core, slot), core_at(&from, slot)));
+    struct digest fourth = batch_of(4);
+    assert_true(digest_equal(core_at(&core, 3), &fourth)); /* of which the core says nothing */
+}
+
+static void a_core_agrees_with_itself_and_beyond(void **state)
+{
+    (void)state;
+    struct digest first = batch_of(1), second = batch_of(2);
+    from.base = K;
+    from.count = 2;
+    from.batch[0] = first; /* the next is null */
+    core_seal(&from);
+    assert_true(core_agrees(&from, K + 1, &first));
+    assert_false(core_agrees(&from, K + 1, &second));
+    assert_false(core_agrees(&from, K + 2, &second));
+    assert_true(core_agrees(&from, K + 3, &second) && core_agrees(&from, K, &second));
+}
+
 static void the_digest_covers_everything(void **state)
 {
     (void)state;
@@ -144,6 +178,8 @@ int main(void)
         TEST(all_votes_are_shown),
         TEST(it_builds_on_that_core),
         TEST(it_contradicts_the_core_nowhere),
+        TEST(the_core_counts_beside_a_contradicting_prepare),
+        TEST(a_core_agrees_with_itself_and_beyond),
         TEST(the_digest_covers_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

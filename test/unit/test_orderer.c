@@ -4,6 +4,7 @@
  */
 #include "testing.h"
 
+#include "counter/trinx.h"
 #include "orderers.h"
 
 static struct orderers *o;
@@ -321,6 +322,142 @@ static void a_tampered_new_view_is_refused(void **state)
     assert_verdict(orderers_give(o, 2, orderers_slice(nv)), STALE);
 }
 
+/* Slot 1 is final in view 0; replicas 1 and 2 left for view 1, and all but replica 2's VIEW-CHANGE is there for NEW-VIEW(1). */
+static void leave_for_view_1(void)
+{
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_run(o);
+    o->down = 1 | 4;
+    assert_verdict(orderers_leave(o, 1, 1), ACCEPT);
+    assert_verdict(orderers_leave(o, 2, 1), ACCEPT);
+    exchange_suspects();
+}
+
+static const struct orderers_frame *new_view_1(void)
+{
+    assert_verdict(orderers_give(o, 1, orderers_slice(orderers_last(o, 2, FRAME_HYBSTER_VIEW_CHANGE))),
+                   ACCEPT);
+    return orderers_last(o, 1, FRAME_HYBSTER_NEW_VIEW);
+}
+
+/* A PREPARE [1|1] of replica 1, the leader, with an empty batch of this time. */
+static size_t lie_about_slot_1(uint64_t time_us, uint8_t *bytes, size_t cap)
+{
+    uint8_t list[64], body[64];
+    struct writer l = writer_to(list, sizeof list), w = writer_to(body, sizeof body);
+    struct hybster_prepare prepare = {.view = 1, .slot = 1};
+    struct sender n = orderer_counter(orderers_at(o, 1), 1);
+    struct counter_command command = {
+        .kind = TRINX_INDEPENDENT, .counter = COUNTER_ORDER, .view = 1, .order = 1};
+    struct counter_made made;
+    put_u64(&l, time_us);
+    batch_digest(&prepare.batch, (struct slice){list, l.len});
+    hybster_prepare_put(&w, &prepare);
+    prepare_content(orderers_at(o, 1), 1, 1, &prepare.batch, n.epoch, &command.digest);
+    assert_verdict(orderers_certify(o, 1, &command, &made), ACCEPT);
+    return frame_encode(bytes, cap, FRAME_HYBSTER_PREPARE, &n, AUTH_COUNTER, (struct slice){body, w.len},
+                        (struct slice){made.mac.bytes, sizeof made.mac.bytes}, (struct slice){list, l.len});
+}
+
+/* The leader's counter certifies another batch for a slot of its own core: ORDER and CORE are two counters. Nobody votes for it; nor, in the twin,
+ * for nothing. */
+static void a_follower_votes_for_the_cores_batch_only(void **state)
+{
+    (void)state;
+    uint8_t lie[512];
+    for (int honest = 0; honest < 2; honest++) {
+        if (honest) {
+            orderers_free(o);
+            o = orderers_new(3);
+        }
+        leave_for_view_1();
+        size_t len = honest ? 0 : lie_about_slot_1(o->now_us + 7, lie, sizeof lie);
+        assert_verdict(orderers_give(o, 2, orderers_slice(new_view_1())), ACCEPT);
+        assert_int_equal(orderers_at(o, 2)->core.count, 1);
+        if (honest)
+            assert_verdict(orderers_give(o, 2, orderers_slice(orderers_last(o, 1, FRAME_HYBSTER_PREPARE))),
+                           ACCEPT);
+        else
+            assert_verdict(orderers_give(o, 2, (struct slice){lie, len}), MISMATCH);
+        struct hybster_commit vote;
+        const struct orderers_frame *commit = orderers_last(o, 2, FRAME_HYBSTER_COMMIT);
+        assert_true(commit && hybster_commit_decode(commit->frame.body, &vote));
+        assert_int_equal(vote.view, honest); /* else the one of view 0 is its last */
+        assert_int_equal(orderers_at(o, 2)->slot[1].prepared, honest);
+    }
+}
+
+/* As its check above, at the vote: whatever way such a PREPARE came in. */
+static void what_contradicts_the_core_is_not_voted_for_either(void **state)
+{
+    (void)state;
+    leave_for_view_1();
+    assert_verdict(orderers_give(o, 2, orderers_slice(new_view_1())), ACCEPT);
+    struct hyb_slot *s = orderer_slot(orderers_at(o, 2), 1);
+    s->prepared = true;
+    s->batch = (struct digest){{9}};
+    commit_vote(orderers_at(o, 2));
+    assert_int_equal(orderers_at(o, 2)->asked, 0);
+    s->batch = *core_at(&orderers_at(o, 2)->core, 1);
+    commit_vote(orderers_at(o, 2));
+    assert_int_equal(orderers_at(o, 2)->asked, 1);
+}
+
+/* NEW-VIEW(1) counts with an Independent certificate on CORE of just [1|0]. The counter gives that once; with whatever else it gives for
+ * the same content, it is refused. */
+static void there_is_one_core_per_view(void **state)
+{
+    (void)state;
+    leave_for_view_1();
+    const struct orderers_frame *nv = new_view_1();
+    struct counter_command again = {
+        .kind = TRINX_INDEPENDENT, .counter = COUNTER_CORE, .view = 1, .order = 0};
+    struct counter_command other[] = {
+        {.kind = TRINX_CONTINUING, .counter = COUNTER_CORE, .view = 1, .order = 0},
+        {.kind = TRINX_MAC},
+        {.kind = TRINX_INDEPENDENT, .counter = COUNTER_CORE, .view = 1, .order = 1},
+        {.kind = TRINX_INDEPENDENT, .counter = COUNTER_ORDER, .view = 2, .order = 0},
+    };
+    struct counter_made made;
+    orderer_content(orderers_at(o, 1), FRAME_HYBSTER_NEW_VIEW, &nv->frame.sender, nv->frame.body,
+                    &again.digest);
+    assert_verdict(orderers_certify(o, 1, &again, &made), STALE);
+    for (unsigned i = 0; i < sizeof other / sizeof *other; i++) {
+        struct slice bad = copy_of(nv);
+        other[i].digest = again.digest;
+        assert_verdict(orderers_certify(o, 1, &other[i], &made), ACCEPT);
+        memcpy((uint8_t *)(uintptr_t)bad.data + (nv->frame.auth.data - nv->data), made.mac.bytes,
+               sizeof made.mac.bytes);
+        (void)orderers_give(o, 2, bad);
+        assert_int_equal(orderers_at(o, 2)->core.view, 0);
+    }
+    assert_verdict(orderers_give(o, 2, orderers_slice(nv)), ACCEPT);
+    assert_int_equal(orderers_at(o, 2)->core.view, 1);
+}
+
+/* All of a NEW-VIEW is of the receiver's configuration. */
+static void another_configuration_does_not_count(void **state)
+{
+    (void)state;
+    for (int higher = 0; higher < 2; higher++) {
+        orderers_free(o);
+        o = orderers_new(3);
+        leave_for_view_1();
+        configuration_no *number = &orderers_at(o, 1)->configuration.number;
+        *number = higher ? 0 : 2;
+        (void)orderers_give(o, 1, orderers_slice(orderers_last(o, 2, FRAME_HYBSTER_VIEW_CHANGE)));
+        assert_null(orderers_last(o, 1, FRAME_HYBSTER_NEW_VIEW)); /* the VIEW-CHANGE is not usable */
+        *number = 1;
+        const struct orderers_frame *nv = new_view_1();
+        assert_non_null(nv);
+        number = &orderers_at(o, 2)->configuration.number;
+        *number = higher ? 0 : 2;
+        assert_int_equal(orderers_give(o, 2, copy_of(nv)), higher ? VERDICT_EARLY : VERDICT_STALE);
+        *number = 1;
+        assert_verdict(orderers_give(o, 2, copy_of(nv)), ACCEPT);
+    }
+}
+
 /* With f = 2 a batch needs three. */
 static void a_quorum_of_five_is_three(void **state)
 {
@@ -380,6 +517,10 @@ int main(void)
         TEST(votes_cannot_be_left_out),
         TEST(a_new_view_that_comes_late_is_the_base),
         TEST(a_tampered_new_view_is_refused),
+        TEST(a_follower_votes_for_the_cores_batch_only),
+        TEST(what_contradicts_the_core_is_not_voted_for_either),
+        TEST(there_is_one_core_per_view),
+        TEST(another_configuration_does_not_count),
         TEST(a_quorum_of_five_is_three),
         TEST(failed_views_leave_nothing_behind),
     };
