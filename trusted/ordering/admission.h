@@ -35,7 +35,7 @@ struct admitted_reconfig {
 #define LAUNCHER_CHANGES_MAX 256u
 
 struct admission {
-    struct auth *auth; /* with room for origins; its configuration is the one that counts */
+    struct auth *auth;              /* with room for origins; its configuration is the one that counts */
     struct admitted_origin *origin; /* ORIGINS_MAX */
     struct admitted_reconfig reconfig[REPLICAS_MAX + ADMIN_RECONFIGS];
     unsigned admin_reconfigs; /* admitted so far */
@@ -52,7 +52,8 @@ void admission_start(struct admission *admission);
 
 /* Both tell the host: of refusals, and of what came signed (LOCAL-ADMITTED). */
 enum verdict admission_on_bundle(struct admission *admission, const struct frame *frame, struct outbox *out);
-enum verdict admission_on_reconfig(struct admission *admission, const struct frame *frame, struct outbox *out);
+enum verdict admission_on_reconfig(struct admission *admission, const struct frame *frame,
+                                   struct outbox *out);
 
 bool admission_has(const struct admission *admission, const struct batch_entry *entry);
 bool admission_has_all(const struct admission *admission, struct slice entries);
