@@ -155,7 +155,8 @@ void founding_start(struct world *w)
     if (w->life == 1) {
         box_keypair(&group);
         crypto_random(cluster.bytes, sizeof cluster.bytes);
-        crypto_random(counter_group, sizeof counter_group);
+        if (w->hybster) /* so that what the others draw stays as it was */
+            crypto_random(counter_group, sizeof counter_group);
         retired_len = 0;
         steps_writer = ordered_writer = writer_to(NULL, 0);
         ordered_number = 1;
