@@ -175,6 +175,8 @@ enum verdict cell_step(struct world *w, replica_id r, uint32_t k, struct slice f
     enum verdict verdict = cell->type->step(cell->state, &in, &w->outbox);
     if (k == CELL_E && cell->faulty)
         liar_after_step(w, r);
+    if (k == CELL_P && w->hybster && w->replica[r].host_faulty)
+        hybster_after_step(w, r);
     cell->verdict[verdict]++;
     w->result->events++;
     if (w->options.trace && verdict != VERDICT_ACCEPT && verdict != VERDICT_DUPLICATE)

@@ -1,6 +1,6 @@
 /*
  * What a Byzantine replica does to Hybster with its counter intact: it courts one correct replica while the others hear nothing, then
- * another, and in between forgets what it voted for, or makes up a checkpoint. Its orderer is the real one, with something else
+ * another, and in between forgets what it voted for, or makes up a checkpoint; and as a leader it proposes against its own core. Its orderer is the real one, with something else
  * in its head; so everything that it says bears a certificate that its counter really made.
  */
 #include "world.h"
@@ -51,6 +51,18 @@ static void invent(struct world *w, replica_id faulty)
     orderer_truncated(o);
     world_trace(w, "attack: replica %u makes up checkpoint %llu", faulty,
                 (unsigned long long)orderer_stable(o));
+}
+
+void hybster_after_step(struct world *w, replica_id r)
+{
+    struct orderer *o = w->replica[r].cell[CELL_P].state;
+    if (!o->started || !o->in_view || o->asked || !o->core.count || !orderer_leads(o, o->view) ||
+        !dice_chance(&w->attack_dice, 0.3))
+        return;
+    world_fault(w);
+    world_trace(w, "attack: replica %u denies the core of view %llu", r, (unsigned long long)o->view);
+    o->core.count = 0;
+    o->next_slot = 1 + (o->core.base > orderer_stable(o) ? o->core.base : orderer_stable(o));
 }
 
 void hybster_fault(struct world *w)

@@ -356,10 +356,11 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_HYBSTER_MIXED_FROM:
     case MUTANT_HYBSTER_ACT_IGNORED:
     case MUTANT_HYBSTER_CORE_NOT_SHOWN:
+    case MUTANT_HYBSTER_CORE_NOT_CHECKED:
         o->protocol = PROTOCOL_HYBSTER;
         o->faults = FAULTS_NETWORK | FAULTS_BYZANTINE;
         o->tolerated = o->faulty_replicas = 1;
-        o->seed = mutant == MUTANT_HYBSTER_MIXED_FROM       ? 3005 /* rare: near one that shows it */
+        o->seed = mutant == MUTANT_HYBSTER_MIXED_FROM       ? 3150 /* rare: near one that shows it */
                   : mutant == MUTANT_HYBSTER_CORE_NOT_SHOWN ? 100
                                                             : o->seed;
         break;

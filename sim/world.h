@@ -452,6 +452,8 @@ void service_wrap(struct world *w);
 
 /* hybster.c: what a Byzantine replica does there, its counter being intact */
 void hybster_fault(struct world *w);
+/* After its orderer's step: when it begins a view as leader, the core that it certified may be nothing to it. */
+void hybster_after_step(struct world *w, replica_id r);
 
 /* nemesis.c: the faults of the safety phase */
 void nemesis_init(struct world *w);

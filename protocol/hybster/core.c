@@ -32,7 +32,7 @@ const struct digest *core_at(const struct core *core, slot_no slot)
 bool core_agrees(const struct core *core, slot_no slot, const struct digest *batch)
 {
     const struct digest *decided = core_at(core, slot);
-    return !decided || digest_equal(decided, batch);
+    return !decided || digest_equal(decided, batch) || mutant(MUTANT_HYBSTER_CORE_NOT_CHECKED);
 }
 
 void core_load(struct core *core, view_no view, slot_no base, struct slice commands)

@@ -151,8 +151,10 @@ static enum verdict list_check(const struct orderer *o, const struct frame *fram
     const struct hyb_slot *s = &o->slot[p->slot % WINDOW];
     struct batch batch;
     struct digest digest;
+    if (!core_agrees(&o->core, p->slot, &p->batch))
+        return VERDICT_MISMATCH;
     if (decided)
-        return digest_equal(decided, &p->batch) ? VERDICT_ACCEPT : VERDICT_MISMATCH;
+        return VERDICT_ACCEPT;
     if (!batch_decode(frame->attachment, &batch))
         return VERDICT_MALFORMED;
     batch_digest(&digest, frame->attachment);

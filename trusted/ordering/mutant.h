@@ -78,6 +78,7 @@
     M(HYBSTER_MIXED_FROM, "hybster-mixed-from", "safety")                                                    \
     M(HYBSTER_ACT_IGNORED, "hybster-act-ignored", "safety")                                                  \
     M(HYBSTER_CORE_NOT_SHOWN, "hybster-core-not-shown", "safety")                                            \
+    M(HYBSTER_CORE_NOT_CHECKED, "hybster-core-not-checked", "safety")                                        \
     M(WRITES_SPARE_THE_WHOLE, "writes-spare-the-whole", "safety")                                            \
     M(VOLATILE_KEPT, "volatile-kept", "safety")                                                              \
     M(FIRST_CELL_ALONE, "first-cell-alone", "safety")                                                        \
