@@ -3,12 +3,12 @@
 #
 #   REDOUBT_BIN=build/bin test/explorer.sh
 #
-# EXPLORER_SECONDS (60) is shared by the random runs of n = 4 and n = 7; half as long again for n = 5 and n = 6. EXPLORER_SEED (1) is the first seed.
+# EXPLORER_SECONDS (30) is shared by the random runs of n = 4 and n = 7; half as long again for n = 5 and n = 6. EXPLORER_SEED (1) is the first seed.
 # One line a piece; the exit status is 1 if any of them failed. See docs/EXPLORER.md.
 set -u
 
 explorer=${REDOUBT_BIN:?is the folder of redoubt-explorer}/redoubt-explorer
-seconds=${EXPLORER_SECONDS:-60}
+seconds=${EXPLORER_SECONDS:-30}
 seed=${EXPLORER_SEED:-1}
 mutant_seconds=20
 failures=0

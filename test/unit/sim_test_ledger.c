@@ -10,14 +10,15 @@
 
 #include "report.h"
 
-/* Execution executed up to slot 280, began to fetch the state after 304, lost the only one who had that, and ended with the
- * state after 272: slots 273 to 280 are executed once more. */
+/* Execution began to fetch the state after a later slot, lost the only one who had that, and ended with an earlier one than it had
+ * executed before: some slots are executed once more. */
 static void a_transfer_may_end_below_what_was_executed(void **state)
 {
     struct sim_options o;
     struct sim_result result;
     (void)state;
     sim_options_init(&o);
+    o.seed = 719; /* red without execute_again() in sim/ledger.c; another one when the workload changes */
     o.seconds = 20;
     o.tolerated = 1;
     o.faulty[CELL_P] = o.faulty[CELL_C] = o.faulty[CELL_E] = 0;
@@ -26,14 +27,10 @@ static void a_transfer_may_end_below_what_was_executed(void **state)
     o.attacks_per_s = 0;
     o.restless = o.rules_unchecked = true;
     o.safety_only = true;
-    uint64_t transfers = 0;
-    for (o.seed = 195; o.seed < 205; o.seed++) { /* what a seed brings changes with the workload */
-        world_run(&o, &result);
-        assert_string_equal(result.text, "");
-        assert_false(result.violation);
-        transfers += result.state_transfers;
-    }
-    assert_true(transfers > 0);
+    world_run(&o, &result);
+    assert_string_equal(result.text, "");
+    assert_false(result.violation);
+    assert_true(result.state_transfers > 0);
 }
 
 int main(void)

@@ -394,10 +394,37 @@ static void odd_statuses_do_no_harm(void **state)
             }
 }
 
+/* The largest question about state, hints and all, comes to E; a larger one is nobody's. */
+static void questions_about_state_are_let_in_up_to_the_largest(void **state)
+{
+    (void)state;
+    static uint8_t wanted[STATE_ASK_BITS / 8], hints[STATE_HINTS_MAX + 512];
+    p_is_in(0, 1, true);
+    for (size_t more = 0; more <= 512; more += 512) {
+        struct ask_state ask = {.replica = 0,
+                                .slot = UINT64_MAX,
+                                .what = STATE_NODES,
+                                .number = UINT64_MAX,
+                                .level = 1,
+                                .wanted = {wanted, sizeof wanted},
+                                .hints = {hints, STATE_HINTS_MAX + more}};
+        struct slice frame = forge_mac(c, cluster_auth(c, E, 2), FRAME_ASK_STATE,
+                                       cluster_body(c, ask_state, &ask), E, 0, SLICE_NONE);
+        forget();
+        if (more)
+            assert_verdict(peer(2, frame), MALFORMED);
+        else
+            assert_verdict(peer(2, frame), ACCEPT);
+        time_passes(1000000);
+        assert_int_equal(count(ACTION_GIVE, E, FRAME_ASK_STATE), more == 0);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(questions_about_state_are_let_in_up_to_the_largest),
         cmocka_unit_test_setup_teardown(nothing_before_the_start, setup_unstarted, teardown),
         T(only_what_is_permitted_passes),
         T(frames_that_are_none),

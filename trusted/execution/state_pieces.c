@@ -7,8 +7,9 @@
 #define PER_PIECE_MIN 8u /* leaves in a question */
 #define RECORDS_MOST                                                                                         \
     64u /* records: those of versions are small, of the others an answer has as many as fit */
-#define NODES_IN_PIECE 256u /* nodes in a question, so that there are some for every peer */
-#define SLOW_MAX       32u
+#define SLOW_MAX 32u
+
+static_assert(STATE_HINT_CHILDREN == MERKLE_ARITY, "hints are of all children of a node");
 
 /* --- buffers ------------------------------------------------------------------------------------------------------- */
 
@@ -92,7 +93,7 @@ void fetch_late(struct execution *e)
 static uint64_t per_piece(const struct fetch_state *f)
 {
     if (f->phase == TRANSFER_NODES)
-        return NODES_IN_PIECE;
+        return STATE_ASK_NODES;
     if (f->phase != TRANSFER_LEAVES)
         return RECORDS_MOST;
     uint64_t share = (f->leaves_wanted - f->leaves_moved) / (2 * FETCH_PIECES);
@@ -190,7 +191,7 @@ static void ask(struct execution *e, struct fetch_piece *p, replica_id peer, str
     p->number = ++f->number;
     p->asked_us = e->now_us;
     f->peer[peer].asked++;
-    uint8_t hints[NODES_IN_PIECE * MERKLE_ARITY * STATE_HINT_BYTES];
+    uint8_t hints[STATE_HINTS_MAX];
     struct writer h = writer_to(hints, sizeof hints);
     if (f->phase == TRANSFER_NODES && !p->whole)
         put_hints(e, p, &h);
@@ -203,7 +204,7 @@ static void ask(struct execution *e, struct fetch_piece *p, replica_id peer, str
                                  .offset = p->buffer_len,
                                  .wanted = {p->wanted, wanted_len(p)},
                                  .hints = {hints, h.len}};
-    uint8_t body[64 + STATE_ASK_BITS / 8 + sizeof hints];
+    uint8_t body[STATE_ASK_BYTES_MAX];
     struct writer w = writer_to(body, sizeof body);
     ask_state_put(&w, &question);
     CHECK(!w.bad && !h.bad);

@@ -32,18 +32,23 @@ WIRE_STRUCT(ask_executed, ASK_EXECUTED_FIELDS)
  * digests would be a good part of what is moved. No hints: all children follow. A hint is no evidence: the node's digest
  * says whether the children are right, and when they are not, the asker asks again without hints.
  */
-#define STATE_HINT_BYTES 2u /* two unlike digests seem alike once in 65,536 */
+#define STATE_HINT_BYTES    2u  /* two unlike digests seem alike once in 65,536 */
+#define STATE_HINT_CHILDREN 16u /* of a node: MERKLE_ARITY */
 
 enum { STATE_HEAD = 0, STATE_DIGESTS = 1, STATE_RECORDS = 2, STATE_NODES = 3, STATE_LEAVES = 4 };
 
-/* One question is about so many numbers at most, and an answer (but for one item) of so many bytes. */
+/* One question is about so many numbers at most, or nodes, and an answer (but for one item) of so many bytes. */
 #ifdef REDOUBT_MUTANTS
 #define STATE_ASK_BITS    16u
+#define STATE_ASK_NODES   16u
 #define STATE_PIECE_BYTES 1200u
 #else
 #define STATE_ASK_BITS    8192u
+#define STATE_ASK_NODES   128u
 #define STATE_PIECE_BYTES (1024u * 1024u)
 #endif
+#define STATE_HINTS_MAX     (STATE_ASK_NODES * STATE_HINT_CHILDREN * STATE_HINT_BYTES)
+#define STATE_ASK_BYTES_MAX (64u + STATE_ASK_BITS / 8 + STATE_HINTS_MAX) /* the body of a question */
 
 #define ASK_STATE_FIELDS(F)                                                                                  \
     F(u32, replica)                                                                                          \
