@@ -148,7 +148,7 @@ foreach(kind scenario e2e)
 endforeach()
 
 set(tools ${PROJECT_SOURCE_DIR}/tools)
-foreach(protocol splitbft pbft)
+foreach(protocol splitbft pbft hybster)
   redoubt_script_test(sim/${protocol} sim ${tools}/run-sim ${protocol})
 endforeach()
 redoubt_script_test(mutants/sim mutants ${tools}/run-mutants redoubt-sim 45)

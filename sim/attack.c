@@ -566,7 +566,7 @@ static void attack_old_bundles(struct takeover *t)
         give_bundle(t, parcel);
         uint32_t admitted = 0;
         for (replica_id r = 0; r < t->w->n; r++)
-            admitted += preparation_is_admitted(takeover_p(t, r), &entry);
+            admitted += admission_has(&takeover_p(t, r)->admission, &entry);
         if (admitted >= quorum_of(t->w->n))
             entries[count++] = entry;
     }

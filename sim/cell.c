@@ -8,8 +8,25 @@
 
 #define VALIDATE_EVERY 8u /* steps; the end of every wake-up is always validated */
 
-static const struct compartment_type *const types[CELLS] = {&preparation_type, &confirmation_type,
-                                                            &execution_type};
+static const struct compartment_type *const split_types[CELLS] = {&preparation_type, &confirmation_type,
+                                                                  &execution_type};
+static const struct compartment_type *const hybster_types[CELLS] = {&orderer_type, &counter_type,
+                                                                    &execution_type};
+
+static const struct compartment_type *type_of(const struct world *w, uint32_t k)
+{
+    return (w->hybster ? hybster_types : split_types)[k];
+}
+
+enum kind cell_kind(const struct world *w, uint32_t k)
+{
+    return type_of(w, k)->kind;
+}
+
+uint32_t cell_of_kind(uint32_t kind)
+{
+    return kind == KIND_COUNTER ? CELL_N : kind - KIND_PREPARATION;
+}
 
 /* Arenas are kept from run to run: their pages are dear. */
 static struct {
@@ -81,11 +98,12 @@ void cell_init(struct world *w, replica_id r, uint32_t k)
 {
     struct cell *cell = &w->replica[r].cell[k];
     struct compartment_config config = {
-        .kind = types[k]->kind,
+        .kind = cell_kind(w, k),
         .replica = r,
         .epoch = w->life + w->replica[r].incarnation,
         .durable = w->durable,
-        .one_domain = w->pbft,
+        .one_domain = w->whole,
+        .keeps_stable = w->hybster && k == CELL_E,
         .service = k == CELL_E ? &w->service : NULL,
         .service_options = "",
     };
@@ -94,12 +112,12 @@ void cell_init(struct world *w, replica_id r, uint32_t k)
     for (int i = 0; i < 32; i++)
         config.domain_seed[i] = (uint8_t)dice_u64(&d);
     memset(config.sealing_secret, 17 + (int)r, sizeof config.sealing_secret);
-    cell->type = types[k];
-    size_t bytes = types[k]->arena_bytes;
+    cell->type = type_of(w, k);
+    size_t bytes = cell->type->arena_bytes + (config.keeps_stable ? KEEP_STABLE_BYTES : 0);
     cell->arena = calloc(1, sizeof *cell->arena);
     CHECK(cell->arena != NULL);
     sim_arena_init(cell->arena, bytes);
-    cell->state = types[k]->init(cell->arena, &config, &w->outbox);
+    cell->state = cell->type->init(cell->arena, &config, &w->outbox);
     size_t at = 0;
     struct slice hello;
     CHECK(cell->state && outbox_next(&w->outbox, &at, &hello));
@@ -157,6 +175,8 @@ enum verdict cell_step(struct world *w, replica_id r, uint32_t k, struct slice f
     enum verdict verdict = cell->type->step(cell->state, &in, &w->outbox);
     if (k == CELL_E && cell->faulty)
         liar_after_step(w, r);
+    if (k == CELL_P && w->hybster && w->replica[r].host_faulty)
+        hybster_after_step(w, r);
     cell->verdict[verdict]++;
     w->result->events++;
     if (w->options.trace && verdict != VERDICT_ACCEPT && verdict != VERDICT_DUPLICATE)

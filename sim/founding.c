@@ -8,6 +8,7 @@
 static struct member member_of[REPLICAS_MAX][MEMBER_KINDS];
 static struct box_key group;
 static struct tag16 cluster;
+static uint8_t counter_group[32];
 static uint8_t retired_list[RETIRED_MAX * retired_BYTES];
 static size_t retired_len;
 static uint8_t steps_list[CONFIGURATION_STEPS_BYTES], ordered_list[CONFIGURATION_ORDERED_BYTES];
@@ -24,7 +25,7 @@ void founding_hello(struct world *w, replica_id r, uint32_t cell, struct slice b
     CHECK(memcmp(hello.admin_public.bytes, w->admin.public, 32) == 0);
     member_of[r][cell + 1] = (struct member){
         .replica = r,
-        .kind = KIND_PREPARATION + cell,
+        .kind = cell_kind(w, cell),
         .epoch = frame.sender.epoch,
         .sign_public = hello.sign_public,
         .box_public = hello.box_public,
@@ -83,17 +84,17 @@ static void put_origins(struct world *w, struct writer *origins)
     }
 }
 
-static struct parcel *sign(struct world *w, struct slice body, struct slice attachment)
+static struct parcel *sign(struct world *w, enum frame_type type, struct slice body, struct slice attachment)
 {
     struct frame frame = {
-        .type = FRAME_START, .sender = {KIND_ADMIN, 0, 0}, .auth_kind = AUTH_SIGNATURE, .body = body};
+        .type = type, .sender = {KIND_ADMIN, 0, 0}, .auth_kind = AUTH_SIGNATURE, .body = body};
     static uint8_t bytes[128 * 1024];
     struct digest content;
     uint8_t signature[SIGNATURE_BYTES];
     struct auth auth = {.sign = w->admin};
     configuration_content(&frame, &content);
     auth_sign_content(&auth, &content, signature);
-    size_t len = frame_encode(bytes, sizeof bytes, FRAME_START, &frame.sender, AUTH_SIGNATURE, body,
+    size_t len = frame_encode(bytes, sizeof bytes, type, &frame.sender, AUTH_SIGNATURE, body,
                               (struct slice){signature, sizeof signature}, attachment);
     CHECK(len > 0);
     return parcel_of((struct slice){bytes, len});
@@ -119,6 +120,22 @@ static void take_size(struct world *w, struct slice members)
     w->closed_life = w->life - 1;
 }
 
+struct parcel *founding_counter_key(struct world *w, replica_id r)
+{
+    const struct member *n = &member_of[r][CELL_N + 1];
+    struct counter_key key = {
+        .cluster = cluster, .replica = r, .epoch = n->epoch, .box_public = n->box_public, .pillars = 1};
+    uint8_t sealed[32 + SEAL_BYTES], body[256];
+    struct writer bw = writer_to(body, sizeof body);
+    box_seal(sealed, n->box_public.bytes, counter_group, sizeof counter_group);
+    memcpy(key.half0.bytes, sealed, 32);
+    memcpy(key.half1.bytes, sealed + 32, 32);
+    memcpy(key.tail.bytes, sealed + 64, 16);
+    counter_key_put(&bw, &key);
+    CHECK(!bw.bad);
+    return sign(w, FRAME_COUNTER_KEY, (struct slice){body, bw.len}, (struct slice){NULL, 0});
+}
+
 void founding_start(struct world *w)
 {
     static uint8_t members[MEMBER_KINDS * REPLICAS_MAX * member_BYTES], secrets[REPLICAS_MAX * sealed_BYTES];
@@ -132,11 +149,14 @@ void founding_start(struct world *w)
         if (w->life == 1 || (w->resizing && r >= w->configuration.replicas))
             sign_keypair(&w->platform[r]);
         memcpy(platform.public.bytes, w->platform[r].public, 32);
-        platform_put(&pw, &platform);
+        if (!w->hybster) /* no counter is renewed yet */
+            platform_put(&pw, &platform);
     }
     if (w->life == 1) {
         box_keypair(&group);
         crypto_random(cluster.bytes, sizeof cluster.bytes);
+        if (w->hybster) /* so that what the others draw stays as it was */
+            crypto_random(counter_group, sizeof counter_group);
         retired_len = 0;
         steps_writer = ordered_writer = writer_to(NULL, 0);
         ordered_number = 1;
@@ -171,7 +191,7 @@ void founding_start(struct world *w)
     start_put(&bw, &start);
     CHECK(!mw.bad && !sw.bad && !ow.bad && !bw.bad);
     parcel_drop(w->start);
-    w->start = sign(w, (struct slice){body, bw.len}, (struct slice){secrets, sw.len});
+    w->start = sign(w, FRAME_START, (struct slice){body, bw.len}, (struct slice){secrets, sw.len});
     struct frame frame;
     CHECK(frame_decode(w->start->data, w->start->len, &frame));
     CHECK(configuration_load(&w->configuration, &frame, w->admin.public) == VERDICT_ACCEPT);

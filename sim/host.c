@@ -35,6 +35,8 @@ bool host_meddles_give(struct world *w, replica_id r, uint32_t cell, struct parc
         return false;
     /* What hosts tell their own compartments is not turned into nonsense: a P in view 2^40 would be lost for good. */
     bool command = parcel->len > 1 && parcel->data[1] >= FRAME_LOCAL_PROPOSE;
+    if (parcel->len > 1 && (parcel->data[1] == FRAME_LOCAL_COUNT || parcel->data[1] == FRAME_LOCAL_COUNTED))
+        return false; /* an orderer without its counter says nothing any more */
     world_fault(w);
     struct parcel *bad;
     switch (command ? 0 : dice_below(d, 4)) {
@@ -95,10 +97,12 @@ static struct parcel *host_frame(replica_id r, enum frame_type type, struct slic
 static void leave(struct world *w, replica_id r)
 {
     struct dice *d = &w->fault_dice;
-    const struct preparation *p = w->replica[r].cell[CELL_P].state;
+    const void *first = w->replica[r].cell[CELL_P].state;
+    view_no view =
+        w->hybster ? ((const struct orderer *)first)->view : ((const struct preparation *)first)->view;
     uint8_t body[8];
     struct writer bw = writer_to(body, sizeof body);
-    struct local_leave m = {.view = p->view + dice_below(d, 3)};
+    struct local_leave m = {.view = view + dice_below(d, 3)};
     local_leave_put(&bw, &m);
     struct parcel *parcel = host_frame(r, FRAME_LOCAL_LEAVE, (struct slice){body, bw.len});
     if (dice_chance(d, 0.7))

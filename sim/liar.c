@@ -4,10 +4,10 @@
  */
 #include "world.h"
 
-static struct secret_key key_between(struct auth *auth, bool pbft, replica_id from, replica_id to)
+static struct secret_key key_between(struct auth *auth, bool whole, replica_id from, replica_id to)
 {
     struct secret_key key;
-    const struct secret_key *pair = auth_pair_key(auth, pbft ? KIND_HOST : KIND_EXECUTION, to);
+    const struct secret_key *pair = auth_pair_key(auth, whole ? KIND_HOST : KIND_EXECUTION, to);
     CHECK(pair != NULL);
     key_derive(&key, pair, "redoubt state", &from, sizeof from);
     return key;
@@ -35,7 +35,7 @@ static struct parcel *changed_state(struct world *w, replica_id r, const struct 
         return NULL;
     if (state.what == STATE_HEAD && !dice_chance(d, 0.1))
         return NULL; /* who lies there is asked for nothing else */
-    struct secret_key key = key_between(&e->auth, w->pbft, r, state.replica);
+    struct secret_key key = key_between(&e->auth, w->whole, r, state.replica);
     reply_nonce(nonce, state.nonce);
     CHECK(aead_open(plain, &key, nonce, frame->body.data, frame->body.len, frame->attachment.data,
                     frame->attachment.len));

@@ -8,7 +8,7 @@
 #include "scenario.h"
 
 static const char usage[] =
-    "usage: redoubt sim [--protocol splitbft|pbft] [--seed N] [--runs R] [--seconds SIMULATED]\n"
+    "usage: redoubt sim [--protocol splitbft|pbft|hybster] [--seed N] [--runs R] [--seconds SIMULATED]\n"
     "                   [--faults none|crash|network|storage|byzantine|restart|survival|all] [--mutant "
     "NAME|list] "
     "[--trace] "
@@ -76,8 +76,10 @@ static void set_protocol(struct arguments *a, const char *text)
         a->options.protocol = PROTOCOL_SPLITBFT;
     else if (strcmp(text, "pbft") == 0)
         a->options.protocol = PROTOCOL_PBFT;
+    else if (strcmp(text, "hybster") == 0)
+        a->options.protocol = PROTOCOL_HYBSTER;
     else
-        wrong_usage("--protocol", "not one of splitbft, pbft");
+        wrong_usage("--protocol", "not one of splitbft, pbft, hybster");
 }
 
 static void parse(struct arguments *a, int argc, char **argv)
@@ -130,7 +132,7 @@ static void parse(struct arguments *a, int argc, char **argv)
             a->json = true;
             break;
         case 'n':
-            a->options.replicas = (int)number("--replicas", optarg, REPLICAS_MIN, REPLICAS_MAX);
+            a->options.replicas = (int)number("--replicas", optarg, HYBSTER_REPLICAS_MIN, REPLICAS_MAX);
             break;
         case 'R':
             a->options.resizes = 1;
@@ -149,12 +151,18 @@ static void parse(struct arguments *a, int argc, char **argv)
         a->options.trace = a->json ? stderr : stdout;
 }
 
+static const char *protocol_name(unsigned protocol)
+{
+    return protocol == PROTOCOL_HYBSTER ? "hybster" : protocol == PROTOCOL_PBFT ? "pbft" : "splitbft";
+}
+
 static void print_json(const struct arguments *a, const struct sim_totals *t)
 {
     printf("{\"protocol\":\"%s\",\"first_seed\":%llu,\"runs\":%llu,\"simulated_s\":%llu,\"events\":%llu,"
            "\"ops\":%llu,"
-           "\"resizes\":%llu,\"fast_reads\":%llu,\"read_conflicts\":%llu,\"faults_injected\":%llu,\"violations\":%llu,\"stuck\":%llu,\"failing_seed\":",
-           a->options.protocol == PROTOCOL_PBFT ? "pbft" : "splitbft", (unsigned long long)a->options.seed,
+           "\"resizes\":%llu,\"fast_reads\":%llu,\"read_conflicts\":%llu,\"faults_injected\":%llu,"
+           "\"violations\":%llu,\"stuck\":%llu,\"failing_seed\":",
+           protocol_name(a->options.protocol), (unsigned long long)a->options.seed,
            (unsigned long long)t->runs, (unsigned long long)(t->simulated_us / 1000000),
            (unsigned long long)t->events, (unsigned long long)t->ops, (unsigned long long)t->resizes,
            (unsigned long long)t->fast_reads, (unsigned long long)t->read_conflicts,

@@ -17,7 +17,7 @@ static void draw_faulty(struct world *w)
         return;
     if (w->options.faulty[0] >= 0 || w->options.faulty_replicas >= 0)
         w->crashes_left = 0;
-    if (w->pbft) {
+    if (w->whole) {
         uint32_t count = w->options.faulty_replicas >= 0 ? (uint32_t)w->options.faulty_replicas : left;
         for (uint32_t i = 0; i < count; i++) {
             replica_id r = dice_below(d, w->n);
@@ -25,7 +25,7 @@ static void draw_faulty(struct world *w)
                 r = (r + 1) % w->n;
             w->replica[r].host_faulty = true;
             for (uint32_t k = 0; k < CELLS; k++)
-                w->replica[r].cell[k].faulty = true;
+                w->replica[r].cell[k].faulty = !w->hybster || k != CELL_N;
         }
         return;
     }
@@ -258,6 +258,8 @@ static void byzantine_fault(struct world *w)
     for (replica_id r = 0; r < w->n; r++)
         if (w->replica[r].host_faulty && dice_chance(d, 0.4))
             host_acts_up(w, r);
+    if (w->hybster)
+        hybster_fault(w);
 }
 
 static void storage_fault(struct world *w)
@@ -348,7 +350,7 @@ void nemesis_heal(struct world *w)
         for (uint32_t k = 0; k < CELLS; k++)
             if (w->replica[r].cell[k].faulty)
                 w->replica[r].cell[k].omits = dice_chance(d, 0.7) ? 1.0 : (double)dice_below(d, 100) / 100;
-        if (!w->pbft)
+        if (!w->whole)
             w->replica[r].host_faulty = false;
     }
     for (uint32_t c = 0; c < w->clients; c++)

@@ -218,7 +218,7 @@ void rejoin_fault(struct world *w)
     if (w->options.evil_launchers)
         evil_launchers(w);
     replica_id r = dice_below(d, w->n);
-    bool clone = w->options.faults & FAULTS_BYZANTINE && dice_chance(d, 0.5) && !w->pbft;
+    bool clone = w->options.faults & FAULTS_BYZANTINE && dice_chance(d, 0.5) && !w->whole;
     uint64_t down_us = dice_between(d, 1000, 3000000);
     bool now = dice_chance(d, 0.2) || w->options.restless;
     if (w->options.restless)

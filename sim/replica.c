@@ -28,8 +28,8 @@ static void send_peers(struct world *w, replica_id r, uint32_t to, struct parcel
 
 static void give(struct world *w, replica_id r, uint32_t kind, struct parcel *parcel, bool local)
 {
-    CHECK(kind >= KIND_PREPARATION && kind <= KIND_EXECUTION);
-    uint32_t cell = kind - KIND_PREPARATION;
+    CHECK(kind == KIND_COUNTER || (kind >= KIND_PREPARATION && kind <= KIND_EXECUTION));
+    uint32_t cell = cell_of_kind(kind);
     if (cell == CELL_E && troxy_host_dawdles(w, r, parcel, local))
         return;
     if (w->replica[r].host_faulty && host_meddles_give(w, r, cell, parcel, local))
@@ -136,8 +136,11 @@ void replica_event(struct world *w, replica_id r, enum event_kind kind, uint32_t
 void replica_start(struct world *w, replica_id r)
 {
     struct replica_actions actions = {.actions = {emit}, .w = w, .r = r};
-    for (uint32_t k = 0; k < CELLS; k++)
-        cell_give(w, r, k, w->start, false);
+    for (uint32_t k = 0; k < CELLS; k++) {
+        struct parcel *begin = w->hybster && k == CELL_N ? founding_counter_key(w, r) : parcel_hold(w->start);
+        cell_give(w, r, k, begin, false);
+        parcel_drop(begin);
+    }
     splitbft_engine.start(w->replica[r].engine, &w->configuration, parcel_slice(w->start), w->now_us,
                           &actions.actions);
     if (w->durable && w->replica[r].disk.count && !w->replica[r].disk.damaged)
@@ -223,7 +226,7 @@ void replica_on_output(struct world *w, replica_id r, uint32_t cell, struct parc
     if (w->replica[r].cell[cell].faulty)
         nemesis_mistreat_output(w, r, cell, &out, &drop);
     if (!drop)
-        replica_event(w, r, EVENT_COMPARTMENT, cell + KIND_PREPARATION, parcel_slice(out));
+        replica_event(w, r, EVENT_COMPARTMENT, cell_kind(w, cell), parcel_slice(out));
     parcel_drop(out);
     parcel_drop(parcel);
 }

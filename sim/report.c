@@ -350,6 +350,20 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->hosts = 4;
         o->clients = 1;
         break;
+    case MUTANT_HYBSTER_QUORUM_AT_F:
+    case MUTANT_HYBSTER_GAP:
+    case MUTANT_HYBSTER_CHECKPOINT_UNCHECKED:
+    case MUTANT_HYBSTER_MIXED_FROM:
+    case MUTANT_HYBSTER_ACT_IGNORED:
+    case MUTANT_HYBSTER_CORE_NOT_SHOWN:
+    case MUTANT_HYBSTER_CORE_NOT_CHECKED:
+        o->protocol = PROTOCOL_HYBSTER;
+        o->faults = FAULTS_NETWORK | FAULTS_BYZANTINE;
+        o->tolerated = o->faulty_replicas = 1;
+        o->seed = mutant == MUTANT_HYBSTER_MIXED_FROM       ? 3190 /* rare: near one that shows it */
+                  : mutant == MUTANT_HYBSTER_CORE_NOT_SHOWN ? 100
+                                                            : o->seed;
+        break;
     case MUTANT_OLD_PLATFORM_KEY:
         o->faults = FAULTS_RESTART;
         o->replaces = 1;

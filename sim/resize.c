@@ -130,7 +130,7 @@ static void leave(struct world *w, replica_id r)
 
 static void join(struct world *w, replica_id r)
 {
-    w->replica[r].host_faulty = w->options.faults & FAULTS_BYZANTINE && !w->pbft && !w->healing &&
+    w->replica[r].host_faulty = w->options.faults & FAULTS_BYZANTINE && !w->whole && !w->healing &&
                                 w->options.hosts != 0 && dice_chance(&w->size_dice, 0.3);
     network_join(w, r);
     replica_init(w, r);
@@ -186,7 +186,7 @@ static void change(struct world *w, slot_no slot, const struct digest *root)
     w->life++;
     for (replica_id r = 0; r < before; r++) {
         w->replica[r].lives_on =
-            w->replica[r].host_faulty && !w->pbft && r < w->wanted && dice_chance(&w->size_dice, 0.7);
+            w->replica[r].host_faulty && !w->whole && r < w->wanted && dice_chance(&w->size_dice, 0.7);
         bool wrong = has_another_state(w, r, slot, root);
         storage_power_loss(w, r);
         if (wrong) {

@@ -1,7 +1,7 @@
 /*
  * One command a line; `#` begins a comment; a line of `---` ends the story (what follows is the expected trace).
  *
- *   protocol splitbft|pbft | seed N | clients N | faulty P|C|E R | until MILLISECONDS | troxies
+ *   protocol splitbft|pbft|hybster | seed N | clients N | faulty P|C|E R | until MILLISECONDS | troxies
  *   at T ms COMMAND:  put C KEY VALUE, get C KEY, add C KEY N   operations of client C on keys a to l
  *                     sput S KEY VALUE, sget S KEY: of stock client S, which is connected to the Troxy of replica S
  *                     kill R, restart R, cut R, heal, bad-macs C R, equivocate R, attack NAME
@@ -45,7 +45,9 @@ static bool set_faulty(const char *kind, const char *replica)
 static bool read_head(const char *word, const char *a, const char *b)
 {
     if (strcmp(word, "protocol") == 0)
-        story.options.protocol = strcmp(a, "pbft") == 0 ? PROTOCOL_PBFT : PROTOCOL_SPLITBFT;
+        story.options.protocol = strcmp(a, "hybster") == 0 ? PROTOCOL_HYBSTER
+                                 : strcmp(a, "pbft") == 0  ? PROTOCOL_PBFT
+                                                           : PROTOCOL_SPLITBFT;
     else if (strcmp(word, "seed") == 0)
         story.options.seed = strtoull(a, NULL, 10);
     else if (strcmp(word, "clients") == 0)

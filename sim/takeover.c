@@ -201,7 +201,7 @@ static void arrive(struct takeover *t, uint32_t index, replica_id to, uint32_t c
 {
     struct item *item = &t->item[index];
     struct parcel *parcel = parcel_hold(item->parcel);
-    bool local = t->w->pbft && !item->forged && to == item->from;
+    bool local = t->w->whole && !item->forged && to == item->from;
     bool forged = item->forged;
     replica_id from = item->from;
     /* Its host hears it first: a host that is carried away by an attack still holds what its compartments were given. */
@@ -304,7 +304,7 @@ static void run_one(struct takeover *t, const struct attack *attack)
 
 static const struct attack *choose(struct world *w)
 {
-    unsigned protocol = w->pbft ? 2 : 1;
+    unsigned protocol = w->hybster ? 4 : w->whole ? 2 : 1;
     for (unsigned tries = 0; tries < 200; tries++) {
         const struct attack *attack = &attacks[dice_below(&w->attack_dice, attack_count)];
         if (!(attack->protocols & protocol))

@@ -110,7 +110,7 @@ struct parcel *forge_bundle(struct takeover *t, origin_id origin);
 /* attack.c */
 struct attack {
     const char *name;
-    unsigned protocols; /* bits: 1 splitbft, 2 pbft */
+    unsigned protocols; /* bits: 1 splitbft, 2 pbft, 4 hybster */
     void (*run)(struct takeover *t);
 };
 extern const struct attack attacks[];

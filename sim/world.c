@@ -119,17 +119,22 @@ static void draw_options(struct world *w)
     if (o->clients < 0)
         o->clients = (int)(3 + draws[3] % 10);
     w->f = (uint32_t)o->tolerated;
-    w->n = o->replicas > 0 ? (uint32_t)o->replicas : 3 * w->f + 1;
-    w->f = faults_of(w->n);
+    w->hybster = o->protocol == PROTOCOL_HYBSTER;
+    w->n = o->replicas > 0 ? (uint32_t)o->replicas : (w->hybster ? 2 : 3) * w->f + 1;
+    w->f = faults_with(o->protocol, w->n);
     if (o->replicas < 0 && !o->plain_network && draws[5] % 3 == 0)
-        w->n += 1 + (uint32_t)(draws[5] / 3 % 2);
+        w->n += 1 + (w->hybster ? 0 : (uint32_t)(draws[5] / 3 % 2));
+    if (w->hybster) { /* what there is of it so far */
+        o->faults &= FAULTS_CRASH | FAULTS_NETWORK | FAULTS_BYZANTINE;
+        o->fast_reads = o->troxies = o->resizes = 0;
+    }
     w->troxies = o->troxies > 0 || (o->troxies < 0 && !o->plain_network && draws[4] / 240000 % 2);
     if (w->troxies) { /* what they are there for */
         o->service = SERVICE_KV;
         o->fast_reads = 1;
         o->clients = o->clients > 3 ? 3 : o->clients; /* sessions are few */
     }
-    w->pbft = o->protocol == PROTOCOL_PBFT;
+    w->whole = one_domain_with(o->protocol);
     w->clients = (uint32_t)o->clients;
     w->request_timeout_us = o->plain_network ? 100000 : 60000 + draws[4] % 240000;
 }

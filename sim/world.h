@@ -15,6 +15,7 @@
 #include "disk.h"
 #include "engine.h"
 #include "execution/execution.h"
+#include "hybster/orderer.h"
 #include "ledger.h"
 #include "ordering/mutant.h"
 #include "preparation/preparation.h"
@@ -22,10 +23,11 @@
 #include "troxy/replicated.h"
 #include "random.h"
 
-enum { CELLS = 3 }; /* P, C, E: index is kind - KIND_PREPARATION */
+enum { CELLS = 3 }; /* P, C, E; with hybster orderer, counter, E */
 #define CLIENTS_MAX 24u
 #define CELL_P      0u
 #define CELL_C      1u
+#define CELL_N      1u /* hybster */
 #define CELL_E      2u
 
 enum sim_faults {
@@ -41,7 +43,7 @@ enum sim_end { END_ANYHOW = 0, END_CRASH, END_CRASH_OVER_COMMIT };
 enum sim_service { SERVICE_DRAWN = 0, SERVICE_KV = 1, SERVICE_COUNTER = 2 };
 
 struct sim_options {
-    unsigned protocol; /* PROTOCOL_SPLITBFT or PROTOCOL_PBFT */
+    unsigned protocol; /* PROTOCOL_... */
     uint64_t seed;
     uint32_t seconds;
     unsigned faults; /* enum sim_faults */
@@ -51,7 +53,7 @@ struct sim_options {
     /* What the run otherwise draws; -1: drawn. */
     int tolerated;       /* f */
     int faulty[CELLS];   /* faulty compartments of each kind */
-    int faulty_replicas; /* pbft: whole replicas; may exceed f in tests */
+    int faulty_replicas; /* pbft, hybster: whole replicas; may exceed f in tests */
     int hosts;           /* Byzantine hosts */
     int replicas;        /* n; 0: 3f+1 */
     int resizes;         /* replicas are added and removed (with disks only); -1: drawn */
@@ -233,7 +235,8 @@ struct world {
     uint64_t now_us;
     struct queue queue;
     uint32_t n, f;
-    bool pbft;
+    bool whole; /* pbft, hybster: a replica is one fault domain, and faulty as a whole; but not its counter */
+    bool hybster;
     bool durable;  /* durability: sync */
     uint32_t life; /* STARTs */
     struct replica replica[REPLICAS_MAX];
@@ -324,6 +327,8 @@ static inline bool world_is_faulty(const struct world *w, replica_id r, uint32_t
 void founding_hello(struct world *w, replica_id r, uint32_t cell, struct slice frame);
 /* Signs the START of this life; with `resumes`, one that goes on from the last. */
 void founding_start(struct world *w);
+/* COUNTER-KEY for a replica's counter. The caller's to drop. */
+struct parcel *founding_counter_key(struct world *w, replica_id r);
 /* The keys that a compartment showed last. */
 const struct member *founding_member(replica_id r, uint32_t cell);
 
@@ -341,6 +346,8 @@ void storage_free(struct replica *replica);
 bool storage_is_forgetful(const struct world *w, replica_id r);
 
 /* cell.c */
+enum kind cell_kind(const struct world *w, uint32_t cell);
+uint32_t cell_of_kind(uint32_t kind);
 void cell_init(struct world *w, replica_id r, uint32_t cell);
 void cell_free(struct cell *cell);
 void cell_give(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel, bool local);
@@ -442,6 +449,11 @@ size_t workload_draw(struct world *w, uint32_t client, uint8_t *out, size_t cap)
 
 /* service.c */
 void service_wrap(struct world *w);
+
+/* hybster.c: what a Byzantine replica does there, its counter being intact */
+void hybster_fault(struct world *w);
+/* After its orderer's step: when it begins a view as leader, the core that it certified may be nothing to it. */
+void hybster_after_step(struct world *w, replica_id r);
 
 /* nemesis.c: the faults of the safety phase */
 void nemesis_init(struct world *w);

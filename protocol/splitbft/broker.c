@@ -9,6 +9,8 @@ void broker_emit(struct broker *b, const struct action *action)
 
 void broker_give(struct broker *b, enum kind kind, struct slice frame, bool local)
 {
+    if (kind == KIND_CONFIRMATION && broker_is_hybster(b))
+        return; /* there is none */
     broker_emit(b, &(struct action){.kind = ACTION_GIVE, .to = kind, .local = local, .parts = {frame}});
 }
 
@@ -20,6 +22,8 @@ void broker_give_stripped(struct broker *b, enum kind kind, const struct frame *
     memcpy(head, frame->whole.data, sizeof head);
     memset(head + 24, 0, 4);
     struct slice rest = {frame->whole.data + sizeof head, bare.body.len + bare.auth.len};
+    if (kind == KIND_CONFIRMATION && broker_is_hybster(b))
+        return;
     broker_emit(b,
                 &(struct action){
                     .kind = ACTION_GIVE, .to = kind, .local = local, .parts = {{head, sizeof head}, rest}});
@@ -154,6 +158,14 @@ static const struct route routes[] = {
     {FRAME_STATUS, FROM_PEER},
     {FRAME_FETCH, FROM_PEER},
     {FRAME_BATCH, FROM_PEER},
+    {FRAME_HYBSTER_PREPARE, FROM_P | FROM_PEER},
+    {FRAME_HYBSTER_COMMIT, FROM_P | FROM_PEER},
+    {FRAME_HYBSTER_COMMITTED, FROM_P | FROM_PEER},
+    {FRAME_HYBSTER_SUSPECT, FROM_P | FROM_PEER},
+    {FRAME_HYBSTER_VIEW_CHANGE, FROM_P | FROM_PEER},
+    {FRAME_HYBSTER_NEW_VIEW, FROM_P | FROM_PEER},
+    {FRAME_LOCAL_COUNT, FROM_P},
+    {FRAME_LOCAL_COUNTED, FROM_N},
     {FRAME_LOCAL_ADMITTED, FROM_P},
     {FRAME_LOCAL_VIEW, FROM_P | FROM_C},
     {FRAME_LOCAL_SETTLED, FROM_E},
@@ -173,7 +185,7 @@ static bool permitted(enum frame_type type, unsigned from)
 
 static enum verdict dispatch(struct broker *b, const struct frame *frame, unsigned from, uint32_t id)
 {
-    bool own = from & (FROM_P | FROM_C | FROM_E);
+    bool own = from & (FROM_P | FROM_C | FROM_E | FROM_N);
     switch (frame->type) {
     case FRAME_BUNDLE:
         return broker_on_bundle(b, frame, id, from == FROM_CLIENT);
@@ -223,6 +235,15 @@ static enum verdict dispatch(struct broker *b, const struct frame *frame, unsign
         return broker_on_fetch(b, frame, id);
     case FRAME_BATCH:
         return broker_on_batch(b, frame);
+    case FRAME_HYBSTER_PREPARE:
+    case FRAME_HYBSTER_COMMIT:
+    case FRAME_HYBSTER_COMMITTED:
+    case FRAME_HYBSTER_SUSPECT:
+    case FRAME_HYBSTER_VIEW_CHANGE:
+    case FRAME_HYBSTER_NEW_VIEW:
+    case FRAME_LOCAL_COUNT:
+    case FRAME_LOCAL_COUNTED:
+        return broker_on_hybster(b, frame, id, own);
     case FRAME_LOCAL_ADMITTED:
         return broker_on_admitted(b, frame);
     case FRAME_LOCAL_SETTLED:
@@ -265,6 +286,8 @@ static unsigned from_compartment(uint32_t kind)
         return FROM_C;
     case KIND_EXECUTION:
         return FROM_E;
+    case KIND_COUNTER:
+        return FROM_N;
     default:
         return 0;
     }

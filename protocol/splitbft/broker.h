@@ -1,6 +1,7 @@
 /*
  * The broker: how one replica is put together from its compartments. Untrusted: whatever it does wrong can delay or drop,
- * never make a wrong answer. Serves splitbft and pbft alike (same steps, one fault domain).
+ * never make a wrong answer. Serves splitbft and pbft alike (same steps, one fault domain), and hybster, where the orderer stands in
+ * P's place (protocol/hybster/; routes.c there belongs to the broker) and nobody in C's.
  *
  *   broker.c     the routing table, which is the policy: message, permitted from, handler
  *   bundles.c    bundles by digest: queued, proposed, executed
@@ -52,6 +53,7 @@ enum {
     FROM_C = 8,
     FROM_E = 16,
     FROM_LAUNCHER = 32,
+    FROM_N = 64,
 };
 
 /* Bytes that the broker keeps. */
@@ -75,9 +77,9 @@ struct bundle_entry {
     epoch_no epoch;
     uint64_t bundle_no;
     struct blob frame;
-    bool is_signed; /* the form held carries a signature */
-    bool signed_ok; /* and own P verified it: the view-change timer runs */
-    bool refused;   /* own P could not admit the form held */
+    bool is_signed;   /* the form held carries a signature */
+    bool signed_ok;   /* and own P verified it: the view-change timer runs */
+    bool refused;     /* own P could not admit the form held */
     bool kept_from_p; /* it was in no view */
     bool alone;
     bool from_client;    /* came here directly: its latency says something about the primary */
@@ -111,6 +113,7 @@ struct slot_entry {
     unsigned next_list;
     struct digest voted;  /* own P's latest vote */
     struct digest needed; /* committed, says own E, which lacks the list */
+    struct digest shown;  /* hybster: in a view change, and its list was not here */
     view_no pre_prepare_view;
     struct blob pre_prepare; /* the primary's, of the view that this replica is or was in */
     view_no early_view;
@@ -130,6 +133,7 @@ struct peer {
     slot_no executed_before; /* at its status before: standing still? */
     uint64_t heard_us;       /* last status: is it there at all? */
     slot_no filled_for;      /* checkpoint up to which null batches were made for it */
+    slot_no resent;          /* hybster: PREPAREs up to here were sent again */
     view_no parting;         /* highest view + 1 that it parted from, 0: none */
     bool alone;              /* it waits in a view that the others have not come to ... */
     uint64_t alone_since_us; /* ... or it does not, since then */
@@ -193,7 +197,8 @@ struct broker {
     /* Own compartments, as they said. */
     view_no view; /* of P */
     bool in_view;
-    view_no leaving; /* highest view asked for by LOCAL_LEAVE */
+    view_no leaving;   /* highest view asked for by LOCAL_LEAVE */
+    view_no suspected; /* hybster: that, while the view goes on until f+1 would leave */
     slot_no executed;
     slot_no stable;
     slot_no proposed; /* highest slot proposed by own P in this view */
@@ -366,6 +371,23 @@ void ordering_retry(struct broker *b);
 /* P entered a view: what came early for it is used now. */
 void ordering_entered(struct broker *b);
 void ordering_fetch(struct broker *b, unsigned what, const struct digest *digest);
+
+/* The bodies of all bundles that this list names; what is missing is wanted from now on. */
+bool ordering_bodies_held(struct broker *b, slot_no slot, struct slice list);
+/* A PRE-PREPARE, or Hybster's PREPARE, that was checked by itself. */
+enum verdict ordering_on_proposal(struct broker *b, const struct frame *frame, uint32_t from, bool own);
+
+/* protocol/hybster/routes.c */
+static inline bool broker_is_hybster(const struct broker *b)
+{
+    return b->configuration && b->configuration->protocol == PROTOCOL_HYBSTER;
+}
+enum verdict broker_on_hybster(struct broker *b, const struct frame *frame, uint32_t from, bool own);
+/* Own E stands still: what is final above it is said again. */
+void hybster_tell_again(struct broker *b);
+void hybster_suspect(struct broker *b, view_no view);
+/* A peer that stands still: it may lack any PREPARE above its checkpoint. */
+void hybster_resend(struct broker *b, replica_id to, const struct status *status);
 
 /* durable.c */
 enum verdict broker_on_sealed(struct broker *b, const struct frame *frame, enum kind from);

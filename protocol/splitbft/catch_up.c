@@ -72,6 +72,8 @@ void catch_up_tick(struct broker *b)
     if (b->stalled_ticks < 2 || (!catch_up_behind(b) && b->stable <= b->executed))
         return;
     ask_executed_of_all(b);
+    if (broker_is_hybster(b))
+        hybster_tell_again(b);
     /* Behind a stable checkpoint; or, for long, behind what others no longer keep lists of (their next checkpoint may need
      * this replica's word to become stable). */
     if (b->stalled_ticks >= (b->stable > b->executed ? 3 : 4 * TICKS_PER_TIMEOUT))

@@ -47,19 +47,32 @@ static void suspect_origins(struct broker *b)
     }
 }
 
-void liveness_leave(struct broker *b, view_no view)
+/* One more view that did not do. */
+static void give_up(struct broker *b)
 {
-    if (!b->voting || view <= heading(b) || chain_closed(b))
-        return;
     suspect_origins(b);
-    b->leaving = view;
-    b->in_view = false;
     b->new_view_since_us = 0;
     b->latency_us = 0;
     b->latency_samples = 0;
     b->counters.view_changes++;
     if (b->back_off < BACK_OFF_MAX)
         b->back_off *= 2;
+}
+
+void liveness_leave(struct broker *b, view_no view)
+{
+    if (!b->voting || view <= heading(b) || chain_closed(b))
+        return;
+    if (broker_is_hybster(b)) {
+        if (view > b->suspected)
+            give_up(b);
+        b->suspected = view > b->suspected ? view : b->suspected;
+        hybster_suspect(b, view);
+        return;
+    }
+    give_up(b);
+    b->leaving = view;
+    b->in_view = false;
     uint8_t body[8];
     struct writer w = writer_to(body, sizeof body);
     local_leave_put(&w, &(struct local_leave){.view = view});
@@ -262,7 +275,9 @@ static void resend_view_change(struct broker *b, uint32_t to)
         return;
     broker_send(b, to, blob_slice(&b->parting));
     replica_id primary = primary_of(b->configuration, b->view_change_view);
-    if (b->view_change.data && primary != b->config.replica && (to == PEER_ALL || to == primary))
+    if (b->view_change.data && broker_is_hybster(b)) /* everybody counts who left */
+        broker_send(b, to, blob_slice(&b->view_change));
+    else if (b->view_change.data && primary != b->config.replica && (to == PEER_ALL || to == primary))
         broker_send(b, primary, blob_slice(&b->view_change));
 }
 
@@ -295,6 +310,8 @@ enum verdict broker_on_status(struct broker *b, const struct frame *frame, uint3
         checkpoints_resend(b, from, status.stable);
     if (still)
         slots_resend(b, from, status.executed);
+    if (still && broker_is_hybster(b))
+        hybster_resend(b, from, &status);
     return VERDICT_ACCEPT;
 }
 

@@ -3,6 +3,19 @@
  */
 #include "splitbft/broker.h"
 
+/* What a PRE-PREPARE, or Hybster's PREPARE, proposes. */
+static bool proposal_decode(const struct frame *frame, struct vote *vote)
+{
+    struct hybster_prepare prepare;
+    if (frame->type != FRAME_HYBSTER_PREPARE)
+        return vote_decode(frame->body, vote);
+    *vote = (struct vote){.view = 0};
+    if (!hybster_prepare_decode(frame->body, &prepare))
+        return false;
+    *vote = (struct vote){.view = prepare.view, .slot = prepare.slot, .batch = prepare.batch};
+    return true;
+}
+
 static bool is_primary(const struct broker *b)
 {
     return b->in_view && primary_of(b->configuration, b->view) == b->config.replica;
@@ -109,7 +122,7 @@ void ordering_hand_over(struct broker *b, slot_no slot, const struct digest *dig
  * P votes for what its host holds: a batch may list a bundle that P admitted long ago and whose body was executed and
  * forgotten since (a replay, proposed again). Voted for without its body it could be committed, and never executed.
  */
-static bool bodies_held(struct broker *b, slot_no slot, struct slice list)
+bool ordering_bodies_held(struct broker *b, slot_no slot, struct slice list)
 {
     struct batch batch;
     bool held = true;
@@ -118,9 +131,17 @@ static bool bodies_held(struct broker *b, slot_no slot, struct slice list)
     for (uint32_t i = 0; i < batch_entry_count(batch.entries); i++) {
         struct batch_entry listed = batch_entry_at(batch.entries, i);
         struct bundle_entry *entry = bundles_want(b, &listed, slot);
-        held = held && entry && entry->frame.data;
+        /* What own E executed every correct E did, before it comes to this slot. */
+        bool executed_here = broker_is_hybster(b) && entry && entry->state == BUNDLE_EXECUTED;
+        held = held && entry && (entry->frame.data || executed_here);
     }
     return held;
+}
+
+/* Nobody votes for slots up to here. With hybster votes have no gaps, so it takes those between checkpoint and executed too. */
+static slot_no settled(const struct broker *b)
+{
+    return broker_is_hybster(b) ? b->stable : b->executed;
 }
 
 void ordering_retry(struct broker *b)
@@ -130,9 +151,9 @@ void ordering_retry(struct broker *b)
     for (unsigned i = 0; i < LOG_SLOTS; i++) {
         struct slot_entry *s = &b->slot[i];
         struct frame frame;
-        if (s->slot > b->executed && s->pre_prepare.data && s->pre_prepare_view == b->view &&
+        if (s->slot > settled(b) && s->pre_prepare.data && s->pre_prepare_view == b->view &&
             frame_decode(s->pre_prepare.data, s->pre_prepare.len, &frame) &&
-            bodies_held(b, s->slot, frame.attachment))
+            ordering_bodies_held(b, s->slot, frame.attachment))
             broker_give(b, KIND_PREPARATION, blob_slice(&s->pre_prepare), false);
     }
 }
@@ -142,7 +163,7 @@ static void use_pre_prepare(struct broker *b, struct slot_entry *s, const struct
                             const struct vote *vote, bool own)
 {
     struct digest digest;
-    bool held = bodies_held(b, vote->slot, frame->attachment);
+    bool held = ordering_bodies_held(b, vote->slot, frame->attachment);
     if (!own && held)
         broker_give(b, KIND_PREPARATION, frame->whole, false);
     if (frame->attachment.len == 0)
@@ -163,13 +184,13 @@ void ordering_entered(struct broker *b)
         struct slot_entry *s = &b->slot[i];
         struct frame frame;
         struct vote vote;
-        if (s->slot <= b->executed || !s->early.data || s->early_view != b->view)
+        if (s->slot <= settled(b) || !s->early.data || s->early_view != b->view)
             continue;
         blob_clear(b, &s->pre_prepare);
         s->pre_prepare = s->early;
         s->pre_prepare_view = s->early_view;
         s->early = (struct blob){0};
-        if (frame_decode(s->pre_prepare.data, s->pre_prepare.len, &frame) && vote_decode(frame.body, &vote))
+        if (frame_decode(s->pre_prepare.data, s->pre_prepare.len, &frame) && proposal_decode(&frame, &vote))
             use_pre_prepare(b, s, &frame, &vote, false);
     }
 }
@@ -200,7 +221,7 @@ static bool is_another(const struct slot_entry *s, const struct vote *vote)
     struct vote first;
     struct digest used;
     if (!s->pre_prepare.data || s->pre_prepare_view != vote->view ||
-        !frame_decode(s->pre_prepare.data, s->pre_prepare.len, &frame) || !vote_decode(frame.body, &first) ||
+        !frame_decode(s->pre_prepare.data, s->pre_prepare.len, &frame) || !proposal_decode(&frame, &first) ||
         digest_equal(&first.batch, &vote->batch))
         return false;
     batch_digest(&used, frame.attachment);
@@ -211,8 +232,14 @@ enum verdict broker_on_pre_prepare(struct broker *b, const struct frame *frame, 
 {
     struct vote vote;
     enum verdict verdict = vote_check(frame, &vote);
-    if (verdict == VERDICT_ACCEPT)
-        verdict = pre_prepare_place(b, frame, &vote, from, own);
+    return verdict == VERDICT_ACCEPT ? ordering_on_proposal(b, frame, from, own) : verdict;
+}
+
+enum verdict ordering_on_proposal(struct broker *b, const struct frame *frame, uint32_t from, bool own)
+{
+    struct vote vote;
+    CHECK(proposal_decode(frame, &vote));
+    enum verdict verdict = pre_prepare_place(b, frame, &vote, from, own);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     struct slot_entry *s = slots_at(b, vote.slot);
@@ -404,7 +431,8 @@ enum verdict broker_on_batch(struct broker *b, const struct frame *frame)
     enum verdict verdict = VERDICT_STALE;
     for (unsigned i = 0; i < LOG_SLOTS; i++) {
         struct slot_entry *s = &b->slot[i];
-        if (s->slot <= b->executed || !digest_equal(&s->needed, &m.batch))
+        if (s->slot <= b->executed ||
+            (!digest_equal(&s->needed, &m.batch) && !digest_equal(&s->shown, &m.batch)))
             continue;
         slots_add_list(b, s->slot, &m.batch, frame->attachment);
         slots_pin_list(b, s->slot, &m.batch);

@@ -8,6 +8,7 @@
 #include "backups.h"
 #include "counter_world.h"
 #include "need.h"
+#include "orderers.h"
 #include "recorded.h"
 
 #define SEEDS_PER_TYPE 3u
@@ -91,6 +92,22 @@ static void write_local(struct cluster *c)
     write_frame(cluster_local(c, FRAME_LOCAL_SAVE, body, none));
     body = cluster_body(c, local_saved, &(struct local_saved){.number = 1, .slot = 16, .leaf_count = 1});
     write_frame(cluster_local(c, FRAME_LOCAL_SAVED, body, none));
+}
+
+/* Two slots, and a view that is left. */
+static void write_hybster(struct cluster *c)
+{
+    struct slice none = {NULL, 0};
+    struct orderers *o = orderers_new(3);
+    need(orderers_propose(o, 0) == VERDICT_ACCEPT && orderers_propose(o, 0) == VERDICT_ACCEPT);
+    orderers_run(o);
+    need(orderers_leave(o, 1, 1) == VERDICT_ACCEPT && orderers_leave(o, 2, 1) == VERDICT_ACCEPT);
+    orderers_run(o);
+    for (unsigned i = 0; i < o->frames; i++)
+        write_frame(orderers_slice(&o->sent[i]));
+    orderers_free(o);
+    write_frame(cluster_local(c, FRAME_LOCAL_COMMITTED,
+                              cluster_body(c, local_committed, &(struct local_committed){.slot = 3}), none));
 }
 
 /* Between a host and its Troxy. */
@@ -243,6 +260,7 @@ int main(int argc, char **argv)
     write_frame(cluster_local(newborn, FRAME_SIGN_WANTED, wanted, (struct slice){NULL, 0}));
     write_local(newborn);
     write_front(newborn);
+    write_hybster(newborn);
     write_attestations(newborn);
     cluster_free(newborn);
     write_backups();

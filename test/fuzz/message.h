@@ -24,8 +24,13 @@
     C(ATTEST, attest)                                                                                        \
     C(BUNDLE, bundle)                                                                                        \
     C(REPLY, reply)                                                                                          \
-    C(PRE_PREPARE, vote) C(PREPARE, vote) C(COMMIT, vote) C(EXECUTED, vote) C(CHECKPOINT, checkpoint)        \
-        C(PARTING, parting) C(VIEW_CHANGE, view_change) C(NEW_VIEW, new_view)
+    C(PRE_PREPARE, vote)                                                                                     \
+    C(PREPARE, vote)                                                                                         \
+    C(COMMIT, vote)                                                                                          \
+    C(EXECUTED, vote) C(CHECKPOINT, checkpoint) C(PARTING, parting) C(VIEW_CHANGE, view_change)              \
+        C(NEW_VIEW, new_view) C(HYBSTER_PREPARE, hybster_prepare) C(HYBSTER_COMMIT, hybster_commit)          \
+            C(HYBSTER_COMMITTED, hybster_committed) C(HYBSTER_SUSPECT, hybster_suspect)                      \
+                C(HYBSTER_VIEW_CHANGE, hybster_view_change) C(HYBSTER_NEW_VIEW, hybster_new_view)
 
 static enum verdict check(const struct frame *frame)
 {
@@ -91,6 +96,20 @@ static void read_on(const struct frame *frame)
     }
     if (TYPE == FRAME_NEW_VIEW && new_view_decode(frame->body, &nv))
         LOOK_AT_LIST(selected, nv.selection, WINDOW)
+    struct hybster_view_change change;
+    struct hybster_new_view new_view;
+    struct hybster_committed committed;
+    if (TYPE == FRAME_HYBSTER_VIEW_CHANGE && hybster_view_change_decode(frame->body, &change)) {
+        LOOK_AT_LIST(hybster_shown, change.prepares, WINDOW)
+        LOOK_AT_LIST(signer, change.signers, REPLICAS_MAX)
+    }
+    if (TYPE == FRAME_HYBSTER_NEW_VIEW && hybster_new_view_decode(frame->body, &new_view)) {
+        LOOK_AT_LIST(hybster_command, new_view.commands, WINDOW)
+        while (frame_list_next(frame->attachment, &at, &inner))
+            (void)look_at(inner.data, inner.len);
+    }
+    if (TYPE == FRAME_HYBSTER_COMMITTED && hybster_committed_decode(frame->body, &committed))
+        LOOK_AT_LIST(hybster_voter, committed.commits, REPLICAS_MAX)
     if (TYPE == FRAME_LOCAL_COUNT && local_count_decode(frame->body, &count)) {
         LOOK_AT_LIST(counter_command, count.commands, COUNTER_COMMANDS_MAX)
         LOOK_AT_LIST(counter_check, count.checks, COUNTER_CHECKS_MAX)
@@ -132,8 +151,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     size_t left = size - FRAME_HEADER_BYTES;
     struct frame frame = {.type = TYPE, .whole = {data, size}};
-    frame.sender.kind = (enum kind)(data[2] % (KIND_ADMIN + 1));
-    frame.auth_kind = (enum auth_kind)(data[3] % 3);
+    frame.sender.kind = data[2] == KIND_COUNTER ? KIND_COUNTER : (enum kind)(data[2] % (KIND_ADMIN + 1));
+    frame.auth_kind = (enum auth_kind)(data[3] % (AUTH_COUNTER + 1));
     frame.sender.id = (uint32_t)data[4] | (uint32_t)data[5] << 24;
     uint32_t body = fit(data + 16, &left), auth = fit(data + 20, &left);
     frame.body = (struct slice){data + FRAME_HEADER_BYTES, body};

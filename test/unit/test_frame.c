@@ -84,7 +84,7 @@ static void impossible_headers_are_refused(void **state)
         size_t at;
         uint8_t value;
     } wrong[] = {{0, 0},   {0, 2}, {1, 0},  {1, 7}, {1, 255}, {2, KIND_ADMIN + 1},
-                 {2, 255}, {3, 3}, {28, 1}, {31, 1}};
+                 {2, 255}, {3, 4}, {28, 1}, {31, 1}};
     uint8_t bytes[128];
     struct frame frame;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

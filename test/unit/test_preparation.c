@@ -68,7 +68,7 @@ static struct slice stripped(const struct test_bundle *b)
 
 static bool admitted(replica_id r, const struct test_bundle *b)
 {
-    return preparation_is_admitted(cluster_p(c, r), &b->entry);
+    return admission_has(&cluster_p(c, r)->admission, &b->entry);
 }
 
 static void a_bundle_is_admitted_by_mac_or_by_signature(void **state)
@@ -768,10 +768,10 @@ static void a_launcher_brings_about_only_so_many_changes(void **state)
     (void)state;
     struct preparation *p = cluster_p(c, 1);
     p->configuration.fixed = false;
-    p->founded = configuration_ordered(&p->configuration) - LAUNCHER_CHANGES_MAX + 1;
+    p->admission.founded = configuration_ordered(&p->configuration) - LAUNCHER_CHANGES_MAX + 1;
     assert_verdict(cluster_give(c, P, 1, reconfig(false)),
                    WRONG_KIND); /* it was looked at: there is no platform key */
-    p->founded--;
+    p->admission.founded--;
     assert_verdict(cluster_give(c, P, 1, reconfig(false)), LIMIT);
     assert_verdict(cluster_give(c, P, 1, reconfig(true)), ACCEPT);
 }

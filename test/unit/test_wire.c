@@ -11,6 +11,17 @@
 #include "wire/messages.h"
 
 #define MESSAGES(M)                                                                                          \
+    M(hybster_prepare, HYBSTER_PREPARE_FIELDS)                                                               \
+    M(hybster_commit, HYBSTER_COMMIT_FIELDS)                                                                 \
+    M(hybster_committed, HYBSTER_COMMITTED_FIELDS)                                                           \
+    M(hybster_voter, HYBSTER_VOTER_FIELDS)                                                                   \
+    M(hybster_suspect, HYBSTER_SUSPECT_FIELDS)                                                               \
+    M(hybster_view_change, HYBSTER_VIEW_CHANGE_FIELDS)                                                       \
+    M(hybster_shown, HYBSTER_SHOWN_FIELDS)                                                                   \
+    M(hybster_continuing, HYBSTER_CONTINUING_FIELDS)                                                         \
+    M(hybster_new_view, HYBSTER_NEW_VIEW_FIELDS)                                                             \
+    M(hybster_command, HYBSTER_COMMAND_FIELDS)                                                               \
+    M(local_committed, LOCAL_COMMITTED_FIELDS)                                                               \
     M(counter_key, COUNTER_KEY_FIELDS)                                                                       \
     M(counter_sign, COUNTER_SIGN_FIELDS)                                                                     \
     M(counter_command, COUNTER_COMMAND_FIELDS)                                                               \
@@ -19,15 +30,15 @@
     M(counter_signature, COUNTER_SIGNATURE_FIELDS)                                                           \
     M(local_count, LOCAL_COUNT_FIELDS)                                                                       \
     M(local_counted, LOCAL_COUNTED_FIELDS)                                                                   \
-    M(ask_backup, ASK_BACKUP_FIELDS)                                                                     \
-    M(backup, BACKUP_FIELDS)                                                                             \
-    M(backup_opening, BACKUP_OPENING_FIELDS)                                                             \
-    M(backup_head, BACKUP_HEAD_FIELDS)                                                                   \
-    M(backup_digests, BACKUP_DIGESTS_FIELDS)                                                             \
-    M(leaf_part, LEAF_PART_FIELDS)                                                                       \
-    M(local_restore, LOCAL_RESTORE_FIELDS)                                                               \
-    M(local_restored, LOCAL_RESTORED_FIELDS)                                                             \
-    M(genesis, GENESIS_FIELDS)                                                                           \
+    M(ask_backup, ASK_BACKUP_FIELDS)                                                                         \
+    M(backup, BACKUP_FIELDS)                                                                                 \
+    M(backup_opening, BACKUP_OPENING_FIELDS)                                                                 \
+    M(backup_head, BACKUP_HEAD_FIELDS)                                                                       \
+    M(backup_digests, BACKUP_DIGESTS_FIELDS)                                                                 \
+    M(leaf_part, LEAF_PART_FIELDS)                                                                           \
+    M(local_restore, LOCAL_RESTORE_FIELDS)                                                                   \
+    M(local_restored, LOCAL_RESTORED_FIELDS)                                                                 \
+    M(genesis, GENESIS_FIELDS)                                                                               \
     M(ask_attest, ASK_ATTEST_FIELDS)                                                                         \
     M(attest, ATTEST_FIELDS)                                                                                 \
     M(hello, HELLO_FIELDS)                                                                                   \
@@ -50,12 +61,13 @@
     M(local_front, LOCAL_FRONT_FIELDS)                                                                       \
     M(front_settings, FRONT_SETTINGS_FIELDS)                                                                 \
     M(front_user, FRONT_USER_FIELDS)                                                                         \
-    M(platform, PLATFORM_FIELDS) M(bundle, BUNDLE_FIELDS) M(reply, REPLY_FIELDS) M(                          \
-        fetch_reply, FETCH_REPLY_FIELDS) M(sign_wanted, SIGN_WANTED_FIELDS) M(vote, VOTE_FIELDS)             \
-        M(checkpoint, CHECKPOINT_FIELDS) M(parting, PARTING_FIELDS) M(view_change, VIEW_CHANGE_FIELDS) M(    \
-            new_view, NEW_VIEW_FIELDS) M(ask_executed, ASK_EXECUTED_FIELDS) M(ask_state, ASK_STATE_FIELDS)   \
-            M(state, STATE_FIELDS) M(status, STATUS_FIELDS) M(fetch, FETCH_FIELDS) M(                        \
-                batch_frame, BATCH_FIELDS) M(local_propose, LOCAL_PROPOSE_FIELDS)                            \
+    M(platform, PLATFORM_FIELDS)                                                                             \
+    M(bundle, BUNDLE_FIELDS) M(reply, REPLY_FIELDS) M(fetch_reply, FETCH_REPLY_FIELDS) M(                    \
+        sign_wanted,                                                                                         \
+        SIGN_WANTED_FIELDS) M(vote, VOTE_FIELDS) M(checkpoint, CHECKPOINT_FIELDS) M(parting, PARTING_FIELDS) \
+        M(view_change, VIEW_CHANGE_FIELDS) M(new_view, NEW_VIEW_FIELDS) M(ask_executed, ASK_EXECUTED_FIELDS) \
+            M(ask_state, ASK_STATE_FIELDS) M(state, STATE_FIELDS) M(status, STATUS_FIELDS) M(                \
+                fetch, FETCH_FIELDS) M(batch_frame, BATCH_FIELDS) M(local_propose, LOCAL_PROPOSE_FIELDS)     \
                 M(local_leave, LOCAL_LEAVE_FIELDS) M(local_admitted, LOCAL_ADMITTED_FIELDS) M(               \
                     local_progress, LOCAL_PROGRESS_FIELDS) M(local_need, LOCAL_NEED_FIELDS)                  \
                     M(local_catch_up, LOCAL_CATCH_UP_FIELDS) M(local_view, LOCAL_VIEW_FIELDS) M(             \
@@ -361,7 +373,8 @@ static void bundles_show_what_they_carry(void **state)
     assert_verdict(bundle_check(&frame, &m), UNKNOWN_SENDER);
     frame.sender.kind = KIND_PREPARATION;
     assert_verdict(bundle_check(&frame, &m), WRONG_KIND);
-    frame = frame_of(FRAME_BUNDLE, KIND_ORIGIN, (m.flags = BUNDLE_ALONE | BUNDLE_VERSIONS, ENCODED(bundle, &m)));
+    frame =
+        frame_of(FRAME_BUNDLE, KIND_ORIGIN, (m.flags = BUNDLE_ALONE | BUNDLE_VERSIONS, ENCODED(bundle, &m)));
     assert_verdict(bundle_check(&frame, &m), ACCEPT);
     frame = frame_of(FRAME_BUNDLE, KIND_ORIGIN, (m.flags = 4, ENCODED(bundle, &m)));
     assert_verdict(bundle_check(&frame, &m), MALFORMED);

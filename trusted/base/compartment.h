@@ -38,7 +38,8 @@ struct compartment_config {
     uint8_t admin_public[32]; /* whose START is obeyed; part of the evidence */
     bool one_domain; /* pbft: frames from co-located compartments come unauthenticated, and all three ... */
     uint8_t domain_seed[32]; /* ... derive the same keys from this seed, which their host drew */
-    bool durable;            /* durability: sync: what is promised is sealed and given to the host first */
+    bool keeps_stable; /* hybster, Execution only: the state of the stable checkpoint is kept for peers */
+    bool durable;      /* durability: sync: what is promised is sealed and given to the host first */
     uint8_t
         sealing_secret[32]; /* of the platform, for this replica; the host keeps it for its compartments */
     const struct redoubt_service *service; /* Execution only */

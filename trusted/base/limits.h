@@ -7,9 +7,10 @@
 
 #include <assert.h>
 
-#define FAULTS_MAX   3 /* a NEW-VIEW at its largest still fits a frame */
-#define REPLICAS_MAX (3 * FAULTS_MAX + 1)
-#define REPLICAS_MIN 4
+#define FAULTS_MAX           3 /* a NEW-VIEW at its largest still fits a frame */
+#define REPLICAS_MAX         (3 * FAULTS_MAX + 1)
+#define REPLICAS_MIN         4
+#define HYBSTER_REPLICAS_MIN 3
 
 #ifdef REDOUBT_MUTANTS
 /* The simulator's build: small windows and tables, so that their ends are met in every run. */
@@ -30,10 +31,11 @@
 #define BATCH_BUNDLES_MAX   256u                  /* bundles in one batch (slot) */
 #define LEAVES_MAX          (4u * 1024u * 1024u)  /* of a service's state */
 #define LEAF_BYTES_MAX      (64u * 1024u * 1024u) /* a leaf that is larger cannot be moved */
-#define SAVE_PIECE_BYTES    (512u * 1024u)        /* of a checkpoint that is saved; a piece is full from here on */
-#define SAVE_PART_BYTES     (256u * 1024u)        /* of a leaf or table that is saved */
-#define VERSION_CELLS       65536u /* 512 KiB: with 5,000 writes a second to other keys a read stays valid for some 13 s */
-#define VERSION_LEAF_CELLS  128u   /* in one record of the state */
+#define SAVE_PIECE_BYTES    (512u * 1024u) /* of a checkpoint that is saved; a piece is full from here on */
+#define SAVE_PART_BYTES     (256u * 1024u) /* of a leaf or table that is saved */
+#define VERSION_CELLS                                                                                        \
+    65536u /* 512 KiB: with 5,000 writes a second to other keys a read stays valid for some 13 s */
+#define VERSION_LEAF_CELLS 128u /* in one record of the state */
 #endif
 
 #define VERSION_WHOLE VERSION_CELLS /* the cell of the whole key space, see ordering/versions.h */
@@ -84,18 +86,18 @@
 #define RESP_INLINE_MAX           (64u * 1024u) /* a line typed by a person; as redis-server has it */
 
 /* The front: connections of stock clients, and what each and all may cost. */
-#define FRONT_CONNECTIONS_MAX 4096u             /* of one replica; the host's descriptors are for others, too */
-#define FRONT_IN_WINDOW       (64u * 1024u)     /* the host hands over so much before it has credit again */
-#define FRONT_OUT_WINDOW      (256u * 1024u)    /* so much waits at the host; the rest here */
-#define FRONT_CHUNK_BYTES     (64u * 1024u)     /* of one connection in one turn, so that none starves the others */
-#define FRONT_IN_MAX          (RESP_COMMAND_MAX + FRONT_IN_WINDOW) /* not worked off: a command whose end is missing */
-#define FRONT_OUT_MAX         (16u * 1024u * 1024u)  /* not read by the client: some largest values */
-#define FRONT_OUT_TOTAL       (128u * 1024u * 1024u) /* ... by all clients */
-#define FRONT_OPS_MAX         256u              /* operations of one connection under way: it may pipeline so many */
-#define FRONT_USERS_MAX       256u
-#define FRONT_USER_NAME_MAX   64u
-#define FRONT_PASSWORD_MAX    256u              /* with the name it must fit what HTTP takes of both */
-#define FRONT_HANDSHAKES_PER_RUN 8u             /* each takes some 0.3 ms, and others wait meanwhile */
+#define FRONT_CONNECTIONS_MAX    4096u /* of one replica; the host's descriptors are for others, too */
+#define FRONT_IN_WINDOW          (64u * 1024u)  /* the host hands over so much before it has credit again */
+#define FRONT_OUT_WINDOW         (256u * 1024u) /* so much waits at the host; the rest here */
+#define FRONT_CHUNK_BYTES        (64u * 1024u) /* of one connection in one turn, so that none starves the others */
+#define FRONT_IN_MAX             (RESP_COMMAND_MAX + FRONT_IN_WINDOW) /* not worked off: a command whose end is missing */
+#define FRONT_OUT_MAX            (16u * 1024u * 1024u)  /* not read by the client: some largest values */
+#define FRONT_OUT_TOTAL          (128u * 1024u * 1024u) /* ... by all clients */
+#define FRONT_OPS_MAX            256u /* operations of one connection under way: it may pipeline so many */
+#define FRONT_USERS_MAX          256u
+#define FRONT_USER_NAME_MAX      64u
+#define FRONT_PASSWORD_MAX       256u /* with the name it must fit what HTTP takes of both */
+#define FRONT_HANDSHAKES_PER_RUN 8u   /* each takes some 0.3 ms, and others wait meanwhile */
 
 static_assert(WINDOW % CHECKPOINT_INTERVAL == 0, "the window ends on a checkpoint");
 static_assert(RING_BYTES >= 2 * FRAME_MAX, "a ring holds two largest frames");

@@ -1,5 +1,6 @@
 /*
- * Which batch a slot holds: COMMIT (v,s,d) of 2f+1 distinct C, or EXECUTED(s,d) of f+1 distinct E.
+ * Which batch a slot holds: COMMIT (v,s,d) of 2f+1 distinct C, or EXECUTED(s,d) of f+1 distinct E. With hybster the own host's word
+ * stands in place of COMMITs: it is in the same fault domain, and orders.
  */
 #include "execution/execution.h"
 
@@ -26,6 +27,8 @@ enum verdict execution_on_commit(struct execution *e, const struct frame *frame,
         verdict = exec_place_check(e, vote.slot);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
+    if (e->configuration.protocol == PROTOCOL_HYBSTER)
+        return VERDICT_UNEXPECTED;
     if (frame->sender.id >= e->configuration.replicas)
         return VERDICT_UNKNOWN_SENDER;
     struct exec_slot *s = exec_slot_at(e, vote.slot);
@@ -52,6 +55,23 @@ enum verdict execution_on_commit(struct execution *e, const struct frame *frame,
                         : count_votes(s->commit, e->configuration.replicas, known);
     if (have >= need)
         decide(s, &vote.batch);
+    return VERDICT_ACCEPT;
+}
+
+enum verdict execution_on_local_committed(struct execution *e, const struct frame *frame)
+{
+    struct local_committed committed;
+    if (!local_committed_decode(frame->body, &committed))
+        return VERDICT_MALFORMED;
+    if (e->configuration.protocol != PROTOCOL_HYBSTER)
+        return VERDICT_UNEXPECTED;
+    enum verdict verdict = exec_place_check(e, committed.slot);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    struct exec_slot *s = exec_slot_at(e, committed.slot);
+    if (s->committed)
+        return VERDICT_DUPLICATE;
+    decide(s, &committed.batch);
     return VERDICT_ACCEPT;
 }
 

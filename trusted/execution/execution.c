@@ -15,15 +15,24 @@ static void env_release(const struct redoubt_env *env, void *memory, size_t byte
     arena_free(&e->service_arena, memory, bytes);
 }
 
+static void serve_init(struct serve *s, struct merkle *tree, struct arena *arena)
+{
+    s->tree = tree;
+    s->saved = arena_take(arena, LEAVES_MAX * sizeof *s->saved);
+    s->record_at = arena_take(arena, (RECORDS_MAX + 1) * sizeof *s->record_at);
+    s->record_digest = arena_take(arena, RECORDS_MAX * sizeof *s->record_digest);
+}
+
 static void *execution_init(struct arena *arena, const struct compartment_config *config, struct outbox *out)
 {
     /* What is beyond the engine's part is for bodies, and the service's. */
-    CHECK(arena->used == 0 && arena->size > ENGINE_BYTES + BODY_ARENA_BYTES);
-    size_t service_bytes = arena->size - ENGINE_BYTES - BODY_ARENA_BYTES;
-    arena->size = ENGINE_BYTES;
+    size_t engine_bytes = ENGINE_BYTES + (config->keeps_stable ? KEEP_STABLE_BYTES : 0);
+    CHECK(arena->used == 0 && arena->size > engine_bytes + BODY_ARENA_BYTES);
+    size_t service_bytes = arena->size - engine_bytes - BODY_ARENA_BYTES;
+    arena->size = engine_bytes;
     struct execution *e = arena_take(arena, sizeof *e);
-    arena_init(&e->body_arena, arena->base + ENGINE_BYTES, BODY_ARENA_BYTES);
-    arena_init(&e->service_arena, arena->base + ENGINE_BYTES + BODY_ARENA_BYTES, service_bytes);
+    arena_init(&e->body_arena, arena->base + engine_bytes, BODY_ARENA_BYTES);
+    arena_init(&e->service_arena, arena->base + engine_bytes + BODY_ARENA_BYTES, service_bytes);
     e->arena = arena;
     e->config = *config;
     struct sender self = {.kind = KIND_EXECUTION, .id = config->replica, .epoch = config->epoch};
@@ -42,9 +51,11 @@ static void *execution_init(struct arena *arena, const struct compartment_config
     e->dirty = arena_take(arena, LEAVES_MAX / 8);
     e->backup.due = arena_take(arena, LEAVES_MAX / 8);
     e->pending = arena_take(arena, LEAVES_MAX / 8);
-    e->serve.saved = arena_take(arena, LEAVES_MAX * sizeof *e->serve.saved);
-    e->serve.record_at = arena_take(arena, (RECORDS_MAX + 1) * sizeof *e->serve.record_at);
-    e->serve.record_digest = arena_take(arena, RECORDS_MAX * sizeof *e->serve.record_digest);
+    serve_init(&e->serve, &e->spare, arena);
+    if (config->keeps_stable) {
+        serve_init(&e->later, &e->later_tree, arena);
+        merkle_init(&e->later_tree, arena, LEAVES_MAX);
+    }
     e->fetch.record_digest = arena_take(arena, RECORDS_MAX * sizeof *e->fetch.record_digest);
     e->fetch.record_wanted = arena_take(arena, (RECORDS_MAX / 64 + 1) * sizeof *e->fetch.record_wanted);
     for (unsigned i = 0; i < FETCH_BUFFERS; i++)
@@ -163,6 +174,8 @@ static enum verdict execution_step(void *state, const struct compartment_input *
     switch (frame.type) {
     case FRAME_COMMIT:
         return execution_on_commit(e, &frame, in->local);
+    case FRAME_LOCAL_COMMITTED:
+        return execution_on_local_committed(e, &frame);
     case FRAME_EXECUTED:
         return execution_on_executed(e, &frame);
     case FRAME_PRE_PREPARE:

@@ -3,6 +3,7 @@
  * sees plaintext and state.
  *
  *   commit, executed    2f+1 distinct C (or f+1 distinct E) say which batch    -> commit.c
+ *   local-committed     ... or, with hybster, the own host                     -> commit.c
  *   batch, bundle       lists and bodies, believed only by their digests       -> batch.c, body.c
  *   (flush)             execute what is committed and complete                 -> execute.c, origin.c, reply.c
  *   checkpoint          every K slots: Merkle root over leaves and origins     -> checkpoint.c, merkle.c
@@ -54,6 +55,8 @@
 /* Address space for what is not the service's; what is touched is far less. Two Merkle trees, bitmaps and saved leaves
  * by number of leaves; bodies, a transfer and chunks of kept results beside them. */
 #define ENGINE_BYTES (LEAVES_MAX * 84ull + 640ull * 1024u * 1024u + FETCH_BUFFERS * (uint64_t)LEAF_BYTES_MAX)
+/* On top of them with keeps_stable: one state more that is served, with its tree. */
+#define KEEP_STABLE_BYTES (LEAVES_MAX * 48ull + RECORDS_MAX * 40ull + 4096u)
 /* Bodies have an arena of their own, and are stored in powers of two from BODY_BYTES_LEAST to FRAME_MAX. What one size left is found
  * again by the others (base/arena.h), and there is address space for the whole budget in each size, so that gaps leave room too. A body that
  * finds none all the same is asked for again. */
@@ -182,6 +185,7 @@ struct serve {
     uint64_t leaf_count;
     uint8_t *records; /* as they were */
     size_t records_len;
+    struct merkle *tree;          /* of that state */
     uint32_t *record_at;          /* RECORDS_MAX + 1: where each begins */
     struct digest *record_digest; /* RECORDS_MAX */
     struct saved_leaf **saved;    /* LEAVES_MAX pointers, lazily touched */
@@ -367,6 +371,8 @@ struct execution {
     struct digest root; /* of the last checkpoint made */
     slot_no checkpoint_slot;
     struct serve serve;
+    struct serve later; /* with keeps_stable: of a checkpoint that is not stable yet */
+    struct merkle later_tree;
     struct backup_giving backup;
     struct genesis_loading genesis;
     struct fetch_state fetch;
@@ -416,6 +422,7 @@ static inline struct exec_slot *exec_slot_at(struct execution *e, slot_no slot)
 
 /* commit.c, batch.c, body.c */
 enum verdict execution_on_commit(struct execution *e, const struct frame *frame, bool local);
+enum verdict execution_on_local_committed(struct execution *e, const struct frame *frame);
 enum verdict execution_on_executed(struct execution *e, const struct frame *frame);
 enum verdict execution_on_batch(struct execution *e, const struct frame *frame);
 enum verdict execution_on_bundle(struct execution *e, const struct frame *frame);

@@ -4,6 +4,10 @@
  * the next checkpoint after somebody asked (at once when nothing was executed since the last one) and ends when nobody asks
  * any more. One state for all who ask: it is not replaced while somebody else is at it, but not kept for ever either,
  * so that no E can keep others from a state by asking. How fast it goes is the host's: it hands questions over one by one.
+ *
+ * With hybster f+1 replicas make a checkpoint stable, and f of them may be gone the moment after: then one correct replica alone has that
+ * state, and nobody believes it another. So E keeps the state of its stable checkpoint, whoever asks or not, and beside it (`later`) that of the next
+ * checkpoint, until that is stable. Two will do: the window ends two checkpoints above the stable one.
  */
 #include "execution/execution.h"
 
@@ -20,17 +24,18 @@ struct saved_leaf {
     uint8_t data[];
 };
 
-static size_t leaf_length(struct execution *e, uint64_t leaf)
+static size_t leaf_length(struct execution *e, const struct serve *s, uint64_t leaf)
 {
-    if (e->serve.saved[leaf])
-        return e->serve.saved[leaf]->len;
+    if (s->saved[leaf])
+        return s->saved[leaf]->len;
     size_t none;
     return execution_leaf_part(e, leaf, 0, NULL, 0, &none);
 }
 
-static void leaf_copy(struct execution *e, uint64_t leaf, size_t skip, uint8_t *to, size_t len)
+static void leaf_copy(struct execution *e, const struct serve *s, uint64_t leaf, size_t skip, uint8_t *to,
+                      size_t len)
 {
-    const struct saved_leaf *saved = e->serve.saved[leaf];
+    const struct saved_leaf *saved = s->saved[leaf];
     if (saved) {
         memcpy(to, saved->data + skip, len);
         return;
@@ -40,9 +45,8 @@ static void leaf_copy(struct execution *e, uint64_t leaf, size_t skip, uint8_t *
     CHECK(copied == len);
 }
 
-void serve_stop(struct execution *e)
+static void stop(struct execution *e, struct serve *s)
 {
-    struct serve *s = &e->serve;
     while (s->all) {
         struct saved_leaf *saved = s->all;
         s->all = saved->next;
@@ -60,34 +64,44 @@ void serve_stop(struct execution *e)
     s->active = false;
 }
 
-void serve_touch(struct execution *e, uint64_t leaf)
+void serve_stop(struct execution *e)
 {
-    struct serve *s = &e->serve;
+    stop(e, &e->serve);
+    stop(e, &e->later);
+}
+
+static void touch(struct execution *e, struct serve *s, uint64_t leaf)
+{
     if (!s->active || leaf >= s->leaf_count || s->saved[leaf])
         return;
-    size_t len = leaf_length(e, leaf);
+    size_t len = leaf_length(e, s, leaf);
     size_t bytes = sizeof(struct saved_leaf) + len;
     struct saved_leaf *saved = NULL;
     if (s->saved_bytes + bytes <= e->arena->size / SERVE_MEMORY_PART)
         saved = arena_alloc(e->arena, bytes);
     if (!saved) {
-        serve_stop(e); /* the peer asks again and gets a later checkpoint */
+        stop(e, s); /* the peer asks again and gets a later checkpoint */
         return;
     }
     saved->leaf = leaf;
     saved->cap = (uint32_t)len;
     saved->len = (uint32_t)len;
-    leaf_copy(e, leaf, 0, saved->data, len);
+    leaf_copy(e, s, leaf, 0, saved->data, len);
     saved->next = s->all;
     s->all = saved;
     s->saved[leaf] = saved;
     s->saved_bytes += bytes;
 }
 
-/* The records as they are now; false when there is no room. */
-static bool records_copy(struct execution *e)
+void serve_touch(struct execution *e, uint64_t leaf)
 {
-    struct serve *s = &e->serve;
+    touch(e, &e->serve, leaf);
+    touch(e, &e->later, leaf);
+}
+
+/* The records as they are now; false when there is no room. */
+static bool records_copy(struct execution *e, struct serve *s)
+{
     size_t size = 0;
     for (uint32_t i = 0; i < records_count(e); i++)
         size += record_size(e, i);
@@ -107,15 +121,14 @@ static bool records_copy(struct execution *e)
     return true;
 }
 
-static void serve_begin(struct execution *e, slot_no slot)
+static void serve_begin(struct execution *e, struct serve *s, slot_no slot)
 {
-    struct serve *s = &e->serve;
-    serve_stop(e);
+    stop(e, s);
     s->wanted = false;
     s->slot = slot;
     s->time_us = e->time_us;
     s->leaf_count = e->service->leaf_count(e->service_state);
-    if (!records_copy(e))
+    if (!records_copy(e, s))
         return;
     s->active = true;
     if (e->config.apart)
@@ -133,19 +146,56 @@ static slot_no last_asked(const struct serve *s)
 }
 
 /* The checkpoint that is served has its root now ... */
-void serve_root_known(struct execution *e)
+static void root_known(struct execution *e, struct serve *s)
 {
-    struct serve *s = &e->serve;
-    if (!s->active || s->known || s->slot != e->checkpoint_slot)
+    if (!s->active || s->known || s->slot != e->checkpoint_slot || e->freeze.active)
         return;
-    merkle_copy(&e->spare, &e->leaves, s->leaf_count);
-    s->leaves = e->spare.level[merkle_top(s->leaf_count)].node[0];
+    merkle_copy(s->tree, &e->leaves, s->leaf_count);
+    s->leaves = s->tree->level[merkle_top(s->leaf_count)].node[0];
     s->known = true;
 }
 
+void serve_root_known(struct execution *e)
+{
+    root_known(e, &e->serve);
+    root_known(e, &e->later);
+}
+
 /* ... and its certificate. */
+static bool keeps_stable(const struct execution *e)
+{
+    return e->config.keeps_stable && !e->config.apart;
+}
+
+static void promote(struct execution *e)
+{
+    if (!e->later.active || e->later.slot > exec_stable_slot(e))
+        return;
+    struct serve before = e->serve;
+    e->serve = e->later;
+    e->later = before;
+    stop(e, &e->later);
+    memcpy(e->serve.asked, before.asked, sizeof before.asked);
+    memcpy(e->serve.awaited, before.awaited, sizeof before.awaited);
+}
+
+/* At a checkpoint, or when one became stable. The next is begun before anything above it is executed. */
+static void keep_stable(struct execution *e)
+{
+    promote(e);
+    bool at_checkpoint = e->executed && e->executed % CHECKPOINT_INTERVAL == 0 && !e->in_slot;
+    slot_no newest = e->later.active ? e->later.slot : e->serve.active ? e->serve.slot : 0;
+    if (at_checkpoint && newest < e->executed && !e->later.active && !state_unusable(e)) {
+        serve_begin(e, &e->later, e->executed);
+        serve_root_known(e);
+        promote(e);
+    }
+}
+
 void serve_certificate_known(struct execution *e)
 {
+    if (keeps_stable(e))
+        keep_stable(e);
     if (e->serve.active && e->serve.slot == exec_stable_slot(e))
         e->serve.certificate = e->stable.certificate;
 }
@@ -153,8 +203,10 @@ void serve_certificate_known(struct execution *e)
 void serve_at_checkpoint(struct execution *e)
 {
     struct serve *s = &e->serve;
-    if (s->wanted)
-        serve_begin(e, e->executed);
+    if (keeps_stable(e))
+        keep_stable(e);
+    else if (s->wanted)
+        serve_begin(e, s, e->executed);
     else if (s->active && e->executed - last_asked(s) > SERVE_IDLE_SLOTS) /* nobody asks any more */
         serve_stop(e);
 }
@@ -187,14 +239,14 @@ static void send_state(struct execution *e, replica_id to, struct state *state, 
 static size_t item_length(struct execution *e, unsigned what, uint64_t index)
 {
     const struct serve *s = &e->serve;
-    return what == STATE_LEAVES ? leaf_length(e, index) : s->record_at[index + 1] - s->record_at[index];
+    return what == STATE_LEAVES ? leaf_length(e, s, index) : s->record_at[index + 1] - s->record_at[index];
 }
 
 static void item_copy(struct execution *e, unsigned what, uint64_t index, size_t skip, uint8_t *to,
                       size_t len)
 {
     if (what == STATE_LEAVES)
-        leaf_copy(e, index, skip, to, len);
+        leaf_copy(e, &e->serve, index, skip, to, len);
     else
         memcpy(to, e->serve.records + e->serve.record_at[index] + skip, len);
 }
@@ -222,7 +274,7 @@ static bool pack_item(struct execution *e, unsigned what, uint64_t index, size_t
 static bool pack_node(const struct execution *e, unsigned level, uint64_t index, const uint8_t *hints,
                       struct writer *w)
 {
-    const struct digest *child = &e->spare.level[level - 1].node[index * MERKLE_ARITY];
+    const struct digest *child = &e->serve.tree->level[level - 1].node[index * MERKLE_ARITY];
     uint32_t count = merkle_children(e->serve.leaf_count, level, index);
     uint16_t sent = 0;
     if (w->len && w->len + sizeof sent + count * sizeof *child > STATE_PIECE_BYTES)
@@ -299,6 +351,8 @@ static bool replaceable(const struct execution *e, replica_id by)
 static void want_snapshot(struct execution *e, const struct ask_state *ask, replica_id by)
 {
     struct serve *s = &e->serve;
+    if (keeps_stable(e))
+        return;
     bool old =
         s->active && e->executed - s->slot > WINDOW && e->executed - last_asked(s) > CHECKPOINT_INTERVAL;
     if (s->slot <= ask->slot)
@@ -308,7 +362,7 @@ static void want_snapshot(struct execution *e, const struct ask_state *ask, repl
         return;
     s->wanted = true;
     if (e->executed && e->checkpoint_slot == e->executed && !e->in_slot && !e->freeze.active) {
-        serve_begin(e, e->executed);
+        serve_begin(e, s, e->executed);
         serve_root_known(e);
         serve_certificate_known(e);
     }
@@ -387,12 +441,12 @@ enum verdict execution_on_ask_state(struct execution *e, const struct frame *fra
 
 size_t serve_leaf_length(struct execution *e, uint64_t leaf)
 {
-    return leaf_length(e, leaf);
+    return leaf_length(e, &e->serve, leaf);
 }
 
 void serve_leaf_copy(struct execution *e, uint64_t leaf, size_t skip, uint8_t *to, size_t len)
 {
-    leaf_copy(e, leaf, skip, to, len);
+    leaf_copy(e, &e->serve, leaf, skip, to, len);
 }
 
 bool serve_for_backup(struct execution *e, slot_no above)
@@ -402,6 +456,8 @@ bool serve_for_backup(struct execution *e, slot_no above)
     s->asked[SERVE_ADMINISTRATOR] = e->executed;
     if (there && s->known && s->certificate.slot == s->slot)
         return true;
+    if (keeps_stable(e))
+        return false;
     /* The next one: there is none, or an older one, or one whose certificate was passed over. */
     if (!s->active || (!there && replaceable(e, SERVE_ADMINISTRATOR)) ||
         (there && s->known && exec_stable_slot(e) > s->slot))

@@ -45,7 +45,7 @@ void auth_start(struct auth *auth, const struct configuration *configuration)
 {
     auth->configuration = configuration;
     auth->cluster = configuration->cluster;
-    auth->one_domain = configuration->protocol == PROTOCOL_PBFT;
+    auth->one_domain = one_domain_with(configuration->protocol);
     memset(auth->member, 0, sizeof auth->member);
     if (auth->origin)
         memset(auth->origin, 0, ORIGINS_MAX * sizeof *auth->origin);
@@ -99,7 +99,7 @@ static const struct secret_key *pair_key(struct auth *auth, struct pair_key *pai
 static const struct secret_key *member_pair_key(struct auth *auth, const struct sender *peer,
                                                 const struct member_keys *keys)
 {
-    struct pair_key *pairs = auth->member[peer->kind - KIND_HOST][peer->id];
+    struct pair_key *pairs = auth->member[member_row(peer->kind)][peer->id];
     for (int i = 0; i < 2; i++)
         if (pairs[i].known && pairs[i].epoch == peer->epoch)
             return &pairs[i].key;

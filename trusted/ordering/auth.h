@@ -3,7 +3,7 @@
  * of an origin); it holds the private keys and the pairwise keys derived from them.
  *
  * Pairwise keys come from X25519 and cover cluster and both senders with their epochs, so a MAC of an old incarnation
- * verifies nowhere. In one fault domain (pbft) the three compartments of a replica share their keys and a vector has
+ * verifies nowhere. In one fault domain (pbft, hybster) the compartments of a replica share their keys and a vector has
  * one MAC per replica.
  */
 #ifndef ORDERING_AUTH_H

@@ -25,6 +25,14 @@ static void member_push(struct configuration *c, unsigned kind, replica_id r, co
     *latest = *next;
 }
 
+/* Hybster has a counter where the others have a Confirmation. */
+static bool kind_possible(const struct configuration *c, uint32_t kind)
+{
+    if (kind == KIND_COUNTER || kind == KIND_CONFIRMATION)
+        return (kind == KIND_COUNTER) == (c->protocol == PROTOCOL_HYBSTER);
+    return kind >= KIND_HOST && kind <= KIND_EXECUTION;
+}
+
 static bool members_load(struct configuration *c, struct slice members)
 {
     uint32_t present = 0;
@@ -32,12 +40,13 @@ static bool members_load(struct configuration *c, struct slice members)
         return false;
     for (uint32_t i = 0; i < member_count(members); i++) {
         struct member m = member_at(members, i);
-        if (m.kind < KIND_HOST || m.kind > KIND_EXECUTION || m.replica >= c->replicas)
+        if (!kind_possible(c, m.kind) || m.replica >= c->replicas)
             return false;
-        struct member_keys *known = &c->member[m.kind - KIND_HOST][m.replica];
+        unsigned row = member_row((enum kind)m.kind);
+        struct member_keys *known = &c->member[row][m.replica];
         if (known->present && (m.epoch <= known->epoch || m.after <= known->after))
             return false;
-        if (c->earlier[m.kind - KIND_HOST][m.replica][EPOCHS_KEPT - 1].present)
+        if (c->earlier[row][m.replica][EPOCHS_KEPT - 1].present)
             return false;
         present += !known->present;
         struct member_keys keys = {.present = true,
@@ -47,7 +56,7 @@ static bool members_load(struct configuration *c, struct slice members)
                                    .head = m.head};
         memcpy(keys.sign_public, m.sign_public.bytes, 32);
         memcpy(keys.box_public, m.box_public.bytes, 32);
-        member_push(c, m.kind - KIND_HOST, m.replica, &keys);
+        member_push(c, row, m.replica, &keys);
     }
     return present == MEMBER_KINDS * c->replicas;
 }
@@ -129,12 +138,14 @@ static bool genesis_load(struct configuration *c, struct slice genesis)
     return !c->restored || (genesis_decode(genesis, &c->genesis) && c->genesis.leaf_count > 0);
 }
 
-/* In one fault domain the three compartments share their keys, and the pairwise keys of a replica are those. */
+/* In one fault domain the three compartments share their keys (a counter has its own), and the pairwise keys of a replica are those. */
 static bool one_domain_unify(struct configuration *c, replica_id r)
 {
     const struct member_keys *p = &c->member[KIND_PREPARATION - KIND_HOST][r];
     for (int k = KIND_CONFIRMATION - KIND_HOST; k < MEMBER_KINDS; k++) {
         const struct member_keys *other = &c->member[k][r];
+        if (c->protocol == PROTOCOL_HYBSTER && (unsigned)k == member_row(KIND_COUNTER))
+            continue;
         if (other->epoch != p->epoch || memcmp(other->box_public, p->box_public, 32) != 0)
             return false;
     }
@@ -160,8 +171,12 @@ static bool one_domain_unify_all(struct configuration *c)
 /* The quorums on which consistency rests: with unordered reads a write and a read must share f+1 replicas. */
 static bool quorums_possible(const struct configuration *c)
 {
-    if (c->replicas < REPLICAS_MIN || c->replicas > REPLICAS_MAX || c->faults != faults_of(c->replicas))
+    uint32_t least = c->protocol == PROTOCOL_HYBSTER ? HYBSTER_REPLICAS_MIN : REPLICAS_MIN;
+    if (c->replicas < least || c->replicas > REPLICAS_MAX ||
+        c->faults != faults_with(c->protocol, c->replicas) || c->faults > FAULTS_MAX)
         return false;
+    if (c->protocol == PROTOCOL_HYBSTER && c->read_quorum)
+        return false; /* unordered reads need certified replies */
     if (c->read_quorum == 0)
         return c->write_quorum == quorum_one_correct(c);
     return c->write_quorum == quorum_vote(c) && c->read_quorum == quorum_vote(c);
@@ -325,14 +340,16 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
     if (c->number <= c->resumed)
         return VERDICT_MALFORMED;
     chain_begin(c);
-    if (m.protocol != PROTOCOL_SPLITBFT && m.protocol != PROTOCOL_PBFT)
+    if (m.protocol != PROTOCOL_SPLITBFT && m.protocol != PROTOCOL_PBFT && m.protocol != PROTOCOL_HYBSTER)
         return VERDICT_MALFORMED;
     if (!quorums_possible(c) || !members_load(c, m.members) || !origins_load(c, m.origins) ||
         !platforms_load(c, m.platforms) || !resume_possible(&m) || !retired_load(c, m.retired) ||
         !genesis_load(c, m.genesis))
         return VERDICT_MALFORMED;
-    if (m.protocol == PROTOCOL_PBFT && !one_domain_unify_all(c))
+    if (one_domain_with(m.protocol) && !one_domain_unify_all(c))
         return VERDICT_MISMATCH;
+    if (m.protocol == PROTOCOL_HYBSTER && (!c->fixed || m.resumed || c->restored))
+        return VERDICT_MALFORMED; /* no counter is renewed yet */
     if (m.resumed == 0)
         ordered_begin(c);
     else if (!configuration_set_ordered(c, m.steps, m.ordered) || c->number != m.configuration ||
@@ -351,14 +368,14 @@ const uint8_t *configuration_retired_key(const struct configuration *c, replica_
 
 static bool sender_possible(const struct configuration *c, const struct sender *sender)
 {
-    return sender->kind >= KIND_HOST && sender->kind <= KIND_EXECUTION && sender->id < c->replicas;
+    return kind_possible(c, sender->kind) && sender->id < c->replicas;
 }
 
 const struct member_keys *configuration_member(const struct configuration *c, const struct sender *sender)
 {
     if (!sender_possible(c, sender))
         return NULL;
-    const struct member_keys *keys = &c->member[sender->kind - KIND_HOST][sender->id];
+    const struct member_keys *keys = &c->member[member_row(sender->kind)][sender->id];
     return keys->present && keys->epoch == sender->epoch ? keys : NULL;
 }
 
@@ -369,7 +386,7 @@ const struct member_keys *configuration_member_ever(const struct configuration *
     if (keys || !sender_possible(c, sender))
         return keys;
     for (unsigned i = 0; i < EPOCHS_KEPT; i++) {
-        keys = &c->earlier[sender->kind - KIND_HOST][sender->id][i];
+        keys = &c->earlier[member_row(sender->kind)][sender->id][i];
         if (keys->present && keys->epoch == sender->epoch)
             return keys;
     }
@@ -381,11 +398,11 @@ const struct member_keys *configuration_member_at(const struct configuration *c,
 {
     if (!sender_possible(c, sender))
         return NULL;
-    const struct member_keys *keys = &c->member[sender->kind - KIND_HOST][sender->id];
+    const struct member_keys *keys = &c->member[member_row(sender->kind)][sender->id];
     for (unsigned i = 0; keys->present && keys->after && slot <= keys->after; i++) {
         if (i == EPOCHS_KEPT)
             return NULL;
-        keys = &c->earlier[sender->kind - KIND_HOST][sender->id][i];
+        keys = &c->earlier[member_row(sender->kind)][sender->id][i];
     }
     return keys->present && keys->epoch == sender->epoch ? keys : NULL;
 }

@@ -28,7 +28,13 @@
 #include "ordering/mutant.h"
 #include "wire/messages.h"
 
-enum { MEMBER_KINDS = 4 }; /* host, P, C, E */
+enum { MEMBER_KINDS = 4 }; /* host, P, C, E; with hybster host, orderer (in P's row), counter, E */
+
+/* The row of a kind. Hybster has no Confirmation; its counter compartment stands there. */
+static inline unsigned member_row(enum kind kind)
+{
+    return kind == KIND_COUNTER ? (unsigned)(KIND_CONFIRMATION - KIND_HOST) : (unsigned)(kind - KIND_HOST);
+}
 
 #define EPOCHS_KEPT 3u
 #define STEPS_KEPT  32u
@@ -235,9 +241,23 @@ static inline uint32_t quorum_of(uint32_t replicas)
 {
     return (replicas + faults_of(replicas) + 2) / 2;
 }
+/* With hybster: of n replicas fewer than half, and any two quorums share one; which may be faulty, but its counter is not. */
+static inline uint32_t faults_with(unsigned protocol, uint32_t replicas)
+{
+    return protocol == PROTOCOL_HYBSTER ? (replicas - 1) / 2 : faults_of(replicas);
+}
+static inline uint32_t quorum_with(unsigned protocol, uint32_t replicas)
+{
+    return protocol == PROTOCOL_HYBSTER ? replicas / 2 + 1 : quorum_of(replicas);
+}
 static inline uint32_t quorum_vote(const struct configuration *c)
 {
-    return quorum_of(c->replicas);
+    return quorum_with(c->protocol, c->replicas);
+}
+/* Are those compartments of a replica that decide and execute one fault domain, with one pair of keys? */
+static inline bool one_domain_with(unsigned protocol)
+{
+    return protocol != PROTOCOL_SPLITBFT;
 }
 static inline uint32_t quorum_one_correct(const struct configuration *c)
 {

@@ -72,6 +72,13 @@
     M(ATTESTED_BEFORE, "attested-before", "safety")                                                          \
     M(TWO_BUNDLES_OF_ONE, "two-bundles-of-one", "safety")                                                    \
     M(BROAD_WRITES_SPARE_CELLS, "broad-writes-spare-cells", "safety")                                        \
+    M(HYBSTER_QUORUM_AT_F, "hybster-quorum-at-f", "safety")                                                  \
+    M(HYBSTER_GAP, "hybster-votes-across-gap", "liveness")                                                   \
+    M(HYBSTER_CHECKPOINT_UNCHECKED, "hybster-checkpoint-unchecked", "liveness")                              \
+    M(HYBSTER_MIXED_FROM, "hybster-mixed-from", "safety")                                                    \
+    M(HYBSTER_ACT_IGNORED, "hybster-act-ignored", "safety")                                                  \
+    M(HYBSTER_CORE_NOT_SHOWN, "hybster-core-not-shown", "safety")                                            \
+    M(HYBSTER_CORE_NOT_CHECKED, "hybster-core-not-checked", "safety")                                        \
     M(WRITES_SPARE_THE_WHOLE, "writes-spare-the-whole", "safety")                                            \
     M(VOLATILE_KEPT, "volatile-kept", "safety")                                                              \
     M(FIRST_CELL_ALONE, "first-cell-alone", "safety")                                                        \

@@ -7,12 +7,12 @@ enum verdict start_load(struct configuration *configuration, const struct auth *
     enum verdict verdict = configuration_load(configuration, frame, config->admin_public);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    if (config->one_domain != (configuration->protocol == PROTOCOL_PBFT))
+    if (config->one_domain != one_domain_with(configuration->protocol))
         return VERDICT_MISMATCH;
     /* Listed with these very keys; or started anew since the manifest was signed: then it learns until a RECONFIG lists it. */
     if (auth->self.id >= configuration->replicas)
         return VERDICT_UNKNOWN_SENDER;
-    const struct member_keys *latest = &configuration->member[auth->self.kind - KIND_HOST][auth->self.id];
+    const struct member_keys *latest = &configuration->member[member_row(auth->self.kind)][auth->self.id];
     if (auth->self.epoch > latest->epoch)
         return VERDICT_ACCEPT;
     const struct member_keys *me = configuration_member(configuration, &auth->self);

@@ -73,7 +73,7 @@ enum verdict preparation_on_pre_prepare(struct preparation *p, const struct fram
     }
     if (mutant(MUTANT_VIEWS_FALL))
         p->view = vote.view;
-    if (!preparation_all_admitted(p, batch.entries)) {
+    if (!admission_has_all(&p->admission, batch.entries)) {
         park(p, s, &vote, frame->attachment);
         return VERDICT_ACCEPT;
     }
@@ -90,7 +90,7 @@ void preparation_retry_parked(struct preparation *p, struct outbox *out)
             continue;
         CHECK(batch_decode((struct slice){s->parked_list, s->parked_len}, &batch));
         struct digest digest = s->parked_batch;
-        if (preparation_all_admitted(p, batch.entries))
+        if (admission_has_all(&p->admission, batch.entries))
             preparation_vote(p, slot, &digest, (struct slice){NULL, 0}, out);
     }
 }

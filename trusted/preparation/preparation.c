@@ -8,8 +8,7 @@ static void *preparation_init(struct arena *arena, const struct compartment_conf
     p->config = *config;
     struct sender self = {.kind = KIND_PREPARATION, .id = config->replica, .epoch = config->epoch};
     auth_init(&p->auth, self, config->one_domain ? config->domain_seed : NULL);
-    p->auth.origin = arena_take(arena, ORIGINS_MAX * sizeof *p->auth.origin);
-    p->origin = arena_take(arena, ORIGINS_MAX * sizeof *p->origin);
+    admission_init(&p->admission, &p->auth, arena);
     p->scratch = arena_take(arena, FRAME_MAX);
     for (unsigned i = 0; i < WINDOW; i++)
         p->slot[i].parked_list = arena_take(arena, BATCH_BYTES_MAX);
@@ -32,7 +31,7 @@ enum verdict preparation_on_start(struct preparation *p, const struct frame *fra
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     auth_start(&p->auth, &p->configuration);
-    p->founded = configuration_ordered(&p->configuration);
+    admission_start(&p->admission);
     return preparation_resume(p, out);
 }
 
@@ -61,7 +60,7 @@ static enum verdict preparation_step(void *state, const struct compartment_input
         return VERDICT_EARLY;
     switch (frame.type) {
     case FRAME_BUNDLE:
-        return preparation_on_bundle(p, &frame, out);
+        return admission_on_bundle(&p->admission, &frame, out);
     case FRAME_LOCAL_PROPOSE:
         return preparation_on_propose(p, &frame, in->now_us, out);
     case FRAME_PRE_PREPARE:
@@ -75,7 +74,7 @@ static enum verdict preparation_step(void *state, const struct compartment_input
     case FRAME_CHECKPOINT:
         return preparation_on_checkpoint(p, &frame);
     case FRAME_RECONFIG:
-        return preparation_on_reconfig(p, &frame, out);
+        return admission_on_reconfig(&p->admission, &frame, out);
     case FRAME_CONFIGURATION:
         return preparation_on_configuration(p, &frame, out);
     default:
@@ -89,9 +88,9 @@ static bool preparation_flush(void *state, uint64_t now_us, struct outbox *out)
     (void)now_us;
     if (p->write_all && p->started)
         preparation_write_all(p, out);
-    if (p->admitted_more && p->parked)
+    if (p->admission.more && p->parked)
         preparation_retry_parked(p, out);
-    p->admitted_more = false;
+    p->admission.more = false;
     return false;
 }
 
@@ -114,9 +113,8 @@ static void preparation_validate(const void *state)
 
 const struct compartment_type preparation_type = {
     .kind = KIND_PREPARATION,
-    .arena_bytes = sizeof(struct preparation) + ORIGINS_MAX * sizeof(struct pair_key) +
-                   ORIGINS_MAX * sizeof(struct prep_origin) + FRAME_MAX + WINDOW * (BATCH_BYTES_MAX + 64) +
-                   REPLICAS_MAX * VIEW_CHANGE_BYTES_MAX + 65536,
+    .arena_bytes = sizeof(struct preparation) + ADMISSION_ARENA_BYTES + FRAME_MAX +
+                   WINDOW * (BATCH_BYTES_MAX + 64) + REPLICAS_MAX * VIEW_CHANGE_BYTES_MAX + 65536,
     .init = preparation_init,
     .step = preparation_step,
     .flush = preparation_flush,

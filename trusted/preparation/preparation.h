@@ -1,7 +1,7 @@
 /*
  * Preparation (P): numbers bundles as primary, vouches for the primary's numbering as backup.
  *
- *   bundle        admit: this origin really sent it            -> bundle.c
+ *   bundle        admit: this origin really sent it            -> ordering/admission.c
  *   propose       primary: next slot, PRE-PREPARE              -> propose.c
  *   pre-prepare   backup: everything admitted? PREPARE         -> pre_prepare.c
  *   leave         the host's word: PARTING                     -> leave.c
@@ -9,7 +9,7 @@
  *   new-view      enter it, vote for what it selects           -> new_view.c
  *   checkpoint    truncate                                     -> checkpoint.c
  *   recall        what an earlier life promised                -> recall.c
- *   reconfig, configuration   fresh keys; what was executed    -> reconfig.c
+ *   reconfig, configuration   fresh keys; what was executed    -> ordering/admission.c, configuration.c
  *
  * P trusts nobody else's view: it votes in a view only after a valid NEW-VIEW (view 0 excepted), never again in a view it
  * parted from, and its view only rises. It keeps, per slot above its stable checkpoint, every (batch, latest view) that it
@@ -20,6 +20,7 @@
 
 #include "base/check.h"
 #include "base/compartment.h"
+#include "ordering/admission.h"
 #include "ordering/auth.h"
 #include "ordering/evidence.h"
 #include "ordering/hello.h"
@@ -48,30 +49,6 @@ struct prep_slot {
     uint8_t *parked_list; /* BATCH_BYTES_MAX */
 };
 
-struct prep_admitted {
-    uint64_t bundle_no;
-    struct digest bundle;
-};
-
-/* Of one origin: its two highest epochs, so that what is under way outlives a restart of the client, and replays of older
- * incarnations push nothing out. */
-struct prep_origin {
-    epoch_no epoch[2]; /* highest first; 0: none */
-    struct prep_admitted admitted[2][BUNDLE_WINDOW];
-};
-
-/* The last admissible RECONFIG of each replica's launcher, and the administrator's last ones: no launcher displaces those. More than
- * one, for whoever tried again must not keep backups from the attempt that the primary proposes. */
-#define ADMIN_RECONFIGS 64u /* a batch may list them all; he signs one every few seconds */
-struct prep_reconfig {
-    configuration_no number; /* 0: none */
-    struct digest digest;
-};
-
-/* A launcher's RECONFIG is admitted up to so many changes after START: whoever starts anew walks through all of them, and hosts keep
- * no more. Without it one launcher could fill what every other host keeps. The administrator's are always admitted. */
-#define LAUNCHER_CHANGES_MAX 256u
-
 struct prep_view_change {
     view_no view; /* 0: none */
     configuration_no configuration;
@@ -95,13 +72,9 @@ struct preparation {
     uint64_t last_time_us;
     struct prep_slot slot[WINDOW];
     uint32_t parked;
-    bool admitted_more;
-    struct prep_origin *origin; /* ORIGINS_MAX */
+    struct admission admission;
     struct prep_view_change view_change[REPLICAS_MAX];
-    struct prep_reconfig reconfig[REPLICAS_MAX + ADMIN_RECONFIGS];
-    unsigned admin_reconfigs; /* admitted so far */
-    configuration_no founded; /* START's number, of the ordered state */
-    uint8_t *scratch;         /* FRAME_MAX, for NEW-VIEW */
+    uint8_t *scratch; /* FRAME_MAX, for NEW-VIEW */
     struct sealing sealing;
     bool write_all;      /* the checkpoint rose: before the next vote everything is written anew */
     slot_no whole_above; /* see struct promises */
@@ -133,7 +106,6 @@ static inline bool prep_is_primary(const struct preparation *p)
 
 /* Handlers. */
 enum verdict preparation_on_start(struct preparation *p, const struct frame *frame, struct outbox *out);
-enum verdict preparation_on_bundle(struct preparation *p, const struct frame *frame, struct outbox *out);
 enum verdict preparation_on_propose(struct preparation *p, const struct frame *frame, uint64_t now_us,
                                     struct outbox *out);
 enum verdict preparation_on_pre_prepare(struct preparation *p, const struct frame *frame, bool local,
@@ -142,7 +114,6 @@ enum verdict preparation_on_leave(struct preparation *p, const struct frame *fra
 enum verdict preparation_on_view_change(struct preparation *p, const struct frame *frame, struct outbox *out);
 enum verdict preparation_on_new_view(struct preparation *p, const struct frame *frame, struct outbox *out);
 enum verdict preparation_on_checkpoint(struct preparation *p, const struct frame *frame);
-enum verdict preparation_on_reconfig(struct preparation *p, const struct frame *frame, struct outbox *out);
 enum verdict preparation_on_configuration(struct preparation *p, const struct frame *frame,
                                           struct outbox *out);
 
@@ -164,8 +135,6 @@ enum verdict preparation_resume(struct preparation *p, struct outbox *out);
 void preparation_add_vote(struct prep_slot *s, const struct digest *batch, view_no view);
 struct slice preparation_list_votes(const struct preparation *p, uint8_t *to, size_t cap);
 void preparation_part(struct preparation *p, struct outbox *out);
-bool preparation_is_admitted(const struct preparation *p, const struct batch_entry *entry);
-bool preparation_all_admitted(const struct preparation *p, struct slice entries);
 void preparation_retry_parked(struct preparation *p, struct outbox *out);
 /* Records the vote and sends it: PREPARE as a backup, PRE-PREPARE (with `list`, which may be empty) as primary. */
 void preparation_vote(struct preparation *p, slot_no slot, const struct digest *batch, struct slice list,
@@ -173,7 +142,6 @@ void preparation_vote(struct preparation *p, slot_no slot, const struct digest *
 void preparation_enter(struct preparation *p, view_no view, const struct selection *selection,
                        const struct shown_certificate *certificate, struct outbox *out);
 void preparation_truncated(struct preparation *p);
-bool reconfig_is_admitted(const struct preparation *p, const struct batch_entry *entry);
 void preparation_tell_view(const struct preparation *p, struct outbox *out);
 
 #endif

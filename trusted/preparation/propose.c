@@ -66,7 +66,7 @@ static enum verdict propose_batch(struct preparation *p, const struct frame *fra
     uint32_t count = 0, asked = batch_entry_count(propose.entries);
     for (uint32_t i = 0; i < asked; i++) {
         struct batch_entry entry = batch_entry_at(propose.entries, i);
-        if (!preparation_is_admitted(p, &entry))
+        if (!admission_has(&p->admission, &entry))
             continue;
         batch_entry_put(&w, &entry);
         count++;

@@ -17,7 +17,7 @@ const char *frame_type_name(enum frame_type type)
 static bool header_possible(const struct frame *frame, uint32_t reserved)
 {
     bool kind = frame->sender.kind <= KIND_ADMIN || frame->sender.kind == KIND_COUNTER;
-    return frame_type_name(frame->type) && kind && frame->auth_kind <= AUTH_SIGNATURE && reserved == 0;
+    return frame_type_name(frame->type) && kind && frame->auth_kind <= AUTH_COUNTER && reserved == 0;
 }
 
 bool frame_decode(const uint8_t *data, size_t len, struct frame *frame)

@@ -17,4 +17,5 @@ const char *transfer_phase_name(unsigned phase)
                                                        "nodes", "leaves", "origins"};
     return phase < TRANSFER_PHASES ? names[phase] : "unknown";
 }
+WIRE_CODE(local_committed, LOCAL_COMMITTED_FIELDS)
 WIRE_CODE(local_reconfigured, LOCAL_RECONFIGURED_FIELDS)

@@ -66,6 +66,10 @@ WIRE_STRUCT(local_settled, LOCAL_SETTLED_FIELDS)
 #define LOCAL_CHECKPOINT_FIELDS(F) F(u64, leaves)
 WIRE_STRUCT(local_checkpoint, LOCAL_CHECKPOINT_FIELDS)
 
+/* Hybster: the slot is final, and this is its batch. E believes it: host and E are one fault domain there. */
+#define LOCAL_COMMITTED_FIELDS(F) F(u64, slot) F(digest, batch)
+WIRE_STRUCT(local_committed, LOCAL_COMMITTED_FIELDS)
+
 /* Configuration `number` holds from now on, its change is in force above slot `activation`: an idle primary fills up to there. */
 #define LOCAL_RECONFIGURED_FIELDS(F) F(u64, number) F(u64, activation)
 WIRE_STRUCT(local_reconfigured, LOCAL_RECONFIGURED_FIELDS)

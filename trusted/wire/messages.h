@@ -16,6 +16,12 @@
 #include "wire/fetch_reply.h"
 #include "wire/front.h"
 #include "wire/hello.h"
+#include "wire/hybster_commit.h"
+#include "wire/hybster_committed.h"
+#include "wire/hybster_new_view.h"
+#include "wire/hybster_prepare.h"
+#include "wire/hybster_suspect.h"
+#include "wire/hybster_view_change.h"
 #include "wire/local.h"
 #include "wire/new_view.h"
 #include "wire/parting.h"
@@ -34,6 +40,13 @@
     B(COUNTER_SIGNED, counter_sign)                                                                          \
     B(LOCAL_COUNT, local_count)                                                                              \
     B(LOCAL_COUNTED, local_counted)                                                                          \
+    B(HYBSTER_PREPARE, hybster_prepare)                                                                      \
+    B(HYBSTER_COMMIT, hybster_commit)                                                                        \
+    B(HYBSTER_COMMITTED, hybster_committed)                                                                  \
+    B(HYBSTER_SUSPECT, hybster_suspect)                                                                      \
+    B(HYBSTER_VIEW_CHANGE, hybster_view_change)                                                              \
+    B(HYBSTER_NEW_VIEW, hybster_new_view)                                                                    \
+    B(LOCAL_COMMITTED, local_committed)                                                                      \
     B(ASK_ATTEST, ask_attest)                                                                                \
     B(ATTEST, attest)                                                                                        \
     B(LOCAL_OPENED, local_opened)                                                                            \
@@ -54,19 +67,19 @@
     B(START, start)                                                                                          \
     B(RECONFIG, reconfig)                                                                                    \
     B(CONFIGURATION, chain)                                                                                  \
-    B(GROUP_KEY, group_key) B(ASK_CONFIGURATION, ask_chain) B(LOCAL_RECONFIGURED, local_reconfigured)        \
-        B(BUNDLE, bundle) B(REPLY, reply) B(FETCH_REPLY, fetch_reply) B(SIGN_WANTED, sign_wanted)            \
-            B(PRE_PREPARE, vote) B(PREPARE, vote) B(COMMIT, vote) B(EXECUTED, vote)                          \
-                B(CHECKPOINT, checkpoint) B(PARTING, parting) B(VIEW_CHANGE, view_change)                    \
-                    B(NEW_VIEW, new_view) B(ASK_EXECUTED, ask_executed) B(ASK_STATE, ask_state)              \
-                        B(STATE, state) B(STATUS, status) B(FETCH, fetch) B(BATCH, batch_frame)              \
-                            B(LOCAL_PROPOSE, local_propose) B(LOCAL_LEAVE, local_leave)                      \
-                                B(LOCAL_ADMITTED, local_admitted) B(LOCAL_PROGRESS, local_progress)          \
-                                    B(LOCAL_NEED, local_need) B(LOCAL_CATCH_UP, local_catch_up)              \
-                                        B(LOCAL_VIEW, local_view) B(LOCAL_SETTLED, local_settled)            \
-                                            B(LOCAL_CHECKPOINT, local_checkpoint)                            \
-                                                B(LOCAL_SEALED, local_sealed) B(LOCAL_RECALL, local_recall)  \
-                                                    B(LOCAL_SAVE, local_save) B(LOCAL_SAVED, local_saved)    \
-                                                        B(LOCAL_TRANSFER, local_transfer)
+    B(GROUP_KEY, group_key)                                                                                  \
+    B(ASK_CONFIGURATION, ask_chain) B(LOCAL_RECONFIGURED, local_reconfigured) B(BUNDLE, bundle)              \
+        B(REPLY, reply) B(FETCH_REPLY, fetch_reply) B(SIGN_WANTED, sign_wanted) B(PRE_PREPARE, vote)         \
+            B(PREPARE, vote) B(COMMIT, vote) B(EXECUTED, vote) B(CHECKPOINT, checkpoint) B(PARTING, parting) \
+                B(VIEW_CHANGE, view_change) B(NEW_VIEW, new_view) B(ASK_EXECUTED, ask_executed)              \
+                    B(ASK_STATE, ask_state) B(STATE, state) B(STATUS, status) B(FETCH, fetch)                \
+                        B(BATCH, batch_frame) B(LOCAL_PROPOSE, local_propose) B(LOCAL_LEAVE, local_leave)    \
+                            B(LOCAL_ADMITTED, local_admitted) B(LOCAL_PROGRESS, local_progress)              \
+                                B(LOCAL_NEED, local_need) B(LOCAL_CATCH_UP, local_catch_up)                  \
+                                    B(LOCAL_VIEW, local_view) B(LOCAL_SETTLED, local_settled)                \
+                                        B(LOCAL_CHECKPOINT, local_checkpoint) B(LOCAL_SEALED, local_sealed)  \
+                                            B(LOCAL_RECALL, local_recall) B(LOCAL_SAVE, local_save)          \
+                                                B(LOCAL_SAVED, local_saved)                                  \
+                                                    B(LOCAL_TRANSFER, local_transfer)
 
 #endif

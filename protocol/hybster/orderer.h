@@ -1,0 +1,239 @@
+/*
+ * The orderer: what a Hybster replica thinks about the order. A step machine in the shape of a compartment, called by the host's thread and in
+ * its fault domain; pure. Whatever it says to other orderers bears a certificate of the replica's counter compartment N.
+ *
+ *   bundle, reconfig     admit                                    -> ordering/admission.c
+ *   propose              leader: next slot, PREPARE               -> prepare.c
+ *   prepare              keep it; vote in order: COMMIT           -> prepare.c, commit.c
+ *   commit               a quorum: the batch is final             -> commit.c
+ *   committed            ... as somebody else shows               -> committed.c
+ *   leave, suspect       f+1 would rather be elsewhere: leave     -> suspect.c
+ *   view-change          leave, showing all; collect              -> view_change.c
+ *   new-view             what follows from them                   -> new_view.c, core.c
+ *   checkpoint           truncate                                 -> orderer.c
+ *   counted              N's answers: what was waiting goes on    -> calls.c
+ *
+ * Nothing is waited for: a step that needs N leaves a *job* and ends; N's answer goes on with it (`..._done`). All jobs of a run go to
+ * N in one call; answers come in the order of calls. Between, the orderer may have left or entered views, so every job says of
+ * which view it was.
+ *
+ * Bounded: slots of one window, one VIEW-CHANGE of each replica accepted and one being checked, one NEW-VIEW being checked, JOBS_MAX jobs.
+ * What comes when there is no room is dropped; peers send again.
+ */
+#ifndef HYBSTER_ORDERER_H
+#define HYBSTER_ORDERER_H
+
+#include "base/check.h"
+#include "base/compartment.h"
+#include "hybster/core.h"
+#include "ordering/admission.h"
+#include "ordering/hello.h"
+#include "ordering/mutant.h"
+#include "ordering/stable.h"
+
+extern const struct compartment_type orderer_type;
+
+/* Counters of N. */
+enum { COUNTER_ORDER = 0, COUNTER_CORE = 1 };
+
+#define JOBS_MAX 1024u
+#define JOBS_RESERVED                                                                                        \
+    320u /* for what is certified here: a window of PREPAREs, and the messages of a view change */
+
+struct hyb_slot {
+    slot_no slot; /* 0: unused */
+    /* In the last view that was accepted. */
+    bool checking; /* a PREPARE with this list waits for N's word */
+    bool prepared; /* the leader's PREPARE is here */
+    bool asked;    /* the own vote was asked of N */
+    struct digest batch;
+    struct tag16 mac;
+    bool voted[REPLICAS_MAX]; /* COMMITs that are here, the own among them */
+    struct digest vote[REPLICAS_MAX];
+    struct tag16 vote_mac[REPLICAS_MAX];
+    /* In whatever view. */
+    bool committed;
+    struct digest committed_batch;
+    uint32_t list_len; /* of `batch`; 0: not here */
+    uint8_t *list;     /* BATCH_BYTES_MAX */
+};
+
+enum job_kind {
+    JOB_CERTIFY_PREPARE, /* certified here */
+    JOB_CERTIFY_COMMIT,
+    JOB_CERTIFY_SUSPECT,
+    JOB_CERTIFY_VIEW_CHANGE,
+    JOB_CERTIFY_NEW_VIEW,
+    JOB_CHECK_PREPARE, /* of others */
+    JOB_CHECK_COMMIT,
+    JOB_CHECK_COMMITTED,
+    JOB_CHECK_SUSPECT,
+    JOB_CHECK_VIEW_CHANGE,
+    JOB_CHECK_NEW_VIEW,
+};
+
+/* What waits for an answer. */
+struct job {
+    enum job_kind kind;
+    uint32_t commands, checks; /* so many results are for it */
+    uint64_t call;             /* in which call they are asked for */
+    view_no view;
+    slot_no slot;
+    replica_id replica;
+    struct digest batch;
+    struct tag16 mac;
+    bool all;        /* JOB_CHECK_VIEW_CHANGE: what it shows too, not only who says it */
+    uint32_t voters; /* JOB_CHECK_COMMITTED */
+    struct hybster_voter voter[REPLICAS_MAX];
+};
+
+/* A VIEW-CHANGE or NEW-VIEW, whole. */
+struct kept {
+    view_no view; /* 0: none */
+    view_no from;
+    uint32_t len;
+    uint8_t *frame;
+};
+
+struct suspicion {
+    view_no view; /* 0: none */
+    bool shown;   /* there is a SUSPECT for it; else a VIEW-CHANGE */
+    struct tag16 mac;
+};
+
+struct orderer {
+    struct compartment_config config;
+    struct configuration configuration;
+    bool started;
+    struct auth auth;
+    struct admission admission;
+    struct stable stable;
+    uint32_t quorum;
+
+    view_no view;      /* in it, or heading for it */
+    bool in_view;      /* view == accepted.view */
+    struct core core;  /* of the last view whose NEW-VIEW was accepted; `core.view` is that view */
+    slot_no asked;     /* up to here own votes were asked for in that view */
+    slot_no next_slot; /* leader */
+    uint64_t last_time_us;
+    struct hyb_slot slot[WINDOW];
+
+    view_no suspected; /* the own SUSPECT */
+    struct suspicion suspicion[REPLICAS_MAX];
+    bool change_due;                  /* a VIEW-CHANGE is to be made as soon as no certificate is under way */
+    struct kept own_change;           /* its body, while N certifies it */
+    struct kept change[REPLICAS_MAX]; /* accepted */
+    struct kept changing[REPLICAS_MAX]; /* being checked; view 0: none */
+    struct kept new_view;               /* being checked, or certified */
+    bool new_view_busy;
+    struct core new_core;          /* of that ... */
+    struct core from_core;         /* ... what it builds on ... */
+    struct certificate new_stable; /* ... and its base */
+
+    /* Jobs, a ring; and the call that is being put together. */
+    struct job job[JOBS_MAX];
+    uint32_t first_job, jobs;
+    uint32_t certifying; /* of COUNTER_ORDER, under way */
+    uint64_t calls;      /* sent */
+    uint64_t answered;
+    struct writer commands, checks;
+    uint8_t *scratch; /* FRAME_MAX */
+};
+
+static inline slot_no orderer_stable(const struct orderer *o)
+{
+    return o->stable.certificate.slot;
+}
+static inline bool orderer_leads(const struct orderer *o, view_no view)
+{
+    return primary_of(&o->configuration, view) == o->config.replica;
+}
+
+/* orderer.c */
+struct hyb_slot *orderer_slot(struct orderer *o, slot_no slot);
+/* A frame of this replica's, in the name of its N; `auth` is empty for what is not certified as a whole. */
+struct slice orderer_frame(struct orderer *o, enum frame_type type, struct slice body, struct slice auth,
+                           struct slice attachment);
+void orderer_emit(struct outbox *out, struct slice frame);
+void orderer_content(const struct orderer *o, enum frame_type type, const struct sender *sender,
+                     struct slice body, struct digest *content);
+/* N of a replica, as listed. */
+struct sender orderer_counter(const struct orderer *o, replica_id replica);
+/* Is it of a counter that is listed, with that epoch? */
+bool orderer_knows(const struct orderer *o, const struct sender *sender);
+void orderer_tell_view(const struct orderer *o, struct outbox *out);
+void orderer_truncated(struct orderer *o);
+
+/* calls.c. A job; NULL: no room. `own`: may take the room that is reserved. Commands and checks follow it at once. */
+struct job *calls_begin(struct orderer *o, enum job_kind kind, bool own);
+/* May so many checks be asked for in one more job? */
+bool calls_have_room(const struct orderer *o, uint32_t checks);
+void calls_certify(struct orderer *o, struct job *job, unsigned kind, unsigned counter, view_no view,
+                   slot_no order, const struct digest *content);
+/* A certificate of another's N. `certificate` has previous and act of a Continuing one; for others NULL and `mac`. */
+void calls_check(struct orderer *o, struct job *job, unsigned kind, unsigned counter, const struct sender *by,
+                 view_no view, slot_no order, const struct hybster_continuing *certificate,
+                 const struct tag16 *mac, const struct digest *content);
+void calls_flush(struct orderer *o, struct outbox *out);
+enum verdict orderer_on_counted(struct orderer *o, const struct frame *frame, struct outbox *out);
+
+/* prepare.c */
+enum verdict orderer_on_propose(struct orderer *o, const struct frame *frame, uint64_t now_us,
+                                struct outbox *out);
+enum verdict orderer_on_prepare(struct orderer *o, const struct frame *frame, uint64_t now_us);
+/* Leader: what core(view) has for this slot; false: no room now. */
+bool prepare_again(struct orderer *o, slot_no slot);
+void prepare_certified(struct orderer *o, const struct job *job, const struct tag16 *mac, struct outbox *out);
+void prepare_checked(struct orderer *o, const struct job *job, bool good, struct outbox *out);
+/* Content digest of the PREPARE of that view's leader, whose N has this epoch. */
+void prepare_content(const struct orderer *o, view_no view, slot_no slot, const struct digest *batch,
+                     epoch_no epoch, struct digest *content);
+
+/* commit.c */
+enum verdict orderer_on_commit(struct orderer *o, const struct frame *frame);
+/* Votes for all PREPAREs that can be voted for, in order. */
+void commit_vote(struct orderer *o);
+void commit_certified(struct orderer *o, const struct job *job, const struct tag16 *mac, struct outbox *out);
+void commit_checked(struct orderer *o, const struct job *job, bool good, struct outbox *out);
+/* Is the slot final now? Then the host is told. */
+void commit_try(struct orderer *o, struct hyb_slot *s, struct outbox *out);
+
+/* committed.c */
+enum verdict orderer_on_committed(struct orderer *o, const struct frame *frame);
+void committed_checked(struct orderer *o, const struct job *job, bool good, struct outbox *out);
+void committed_tell(struct orderer *o, view_no view, slot_no slot, const struct digest *batch,
+                    const struct tag16 *prepare, const struct hybster_voter *voters, uint32_t count,
+                    struct outbox *out);
+
+/* suspect.c */
+enum verdict orderer_on_leave(struct orderer *o, const struct frame *frame, struct outbox *out);
+enum verdict orderer_on_suspect(struct orderer *o, const struct frame *frame);
+void suspect_certified(struct orderer *o, const struct job *job, const struct tag16 *mac, struct outbox *out);
+void suspect_checked(struct orderer *o, const struct job *job, bool good, struct outbox *out);
+/* That replica would be in `view`; perhaps it is time to leave. */
+void suspect_note(struct orderer *o, replica_id replica, view_no view, const struct tag16 *mac,
+                  struct outbox *out);
+
+/* view_change.c */
+enum verdict orderer_on_view_change(struct orderer *o, const struct frame *frame);
+void view_change_leave(struct orderer *o, view_no view, struct outbox *out);
+/* Makes the VIEW-CHANGE that is due, when nothing is under way that it would have to show. */
+void view_change_make(struct orderer *o);
+void view_change_certified(struct orderer *o, const struct job *job,
+                           const struct hybster_continuing *certificate, struct outbox *out);
+void view_change_checked(struct orderer *o, const struct job *job, bool good, struct outbox *out);
+/* What its sender's host shows of it is in order: it builds on `from`, the checkpoint holds, and everything is of counters that are listed. */
+enum verdict change_in_order(const struct orderer *o, const struct frame *frame, const struct change *change,
+                             const struct core *from);
+/* Asks N about all certificates of a VIEW-CHANGE, or only about its own. */
+void change_ask(struct orderer *o, struct job *job, const struct frame *frame, const struct change *change,
+                bool all);
+
+/* new_view.c */
+enum verdict orderer_on_new_view(struct orderer *o, const struct frame *frame);
+void new_view_try(struct orderer *o);
+void new_view_certified(struct orderer *o, const struct job *job, bool good, const struct tag16 *mac,
+                        struct outbox *out);
+void new_view_checked(struct orderer *o, const struct job *job, bool good, struct outbox *out);
+
+#endif

@@ -1,0 +1,256 @@
+/*
+ * The broker's routes for Hybster: what the orderer, the counter and other orderers say, and where it goes. The rest of the broker is the
+ * same for all protocols. Untrusted like all of it; what it holds back costs liveness only.
+ */
+#include "splitbft/broker.h"
+
+/* --- the order -------------------------------------------------------------------------------------------------------- */
+
+static void tell_committed(struct broker *b, slot_no slot, const struct digest *batch)
+{
+    uint8_t body[40];
+    struct writer w = writer_to(body, sizeof body);
+    local_committed_put(&w, &(struct local_committed){.slot = slot, .batch = *batch});
+    broker_give(b, KIND_EXECUTION,
+                broker_frame(b, FRAME_LOCAL_COMMITTED, (struct slice){body, w.len}, (struct slice){NULL, 0}),
+                false);
+}
+
+static enum verdict on_commit(struct broker *b, const struct frame *frame, bool own)
+{
+    struct hybster_commit commit;
+    enum verdict verdict = hybster_commit_check(frame, &commit);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    if (!own) {
+        broker_give(b, KIND_PREPARATION, frame->whole, false);
+        return VERDICT_ACCEPT;
+    }
+    struct slot_entry *s = slots_at(b, commit.slot);
+    if (s) {
+        blob_set(b, &s->prepare, frame->whole);
+        s->voted = commit.batch;
+        slots_pin_list(b, commit.slot, &commit.batch);
+    }
+    broker_send(b, PEER_ALL, frame->whole);
+    return VERDICT_ACCEPT;
+}
+
+/* From the own orderer it is checked: E executes it, and peers that lack it are sent it. */
+static enum verdict on_committed(struct broker *b, const struct frame *frame, bool own)
+{
+    struct hybster_committed committed;
+    enum verdict verdict = hybster_committed_check(frame, &committed);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    struct slot_entry *s = slots_at(b, committed.slot);
+    if (!own && (!s || committed.slot <= b->executed))
+        return VERDICT_STALE;
+    if (!own) {
+        b->newest = committed.slot > b->newest ? committed.slot : b->newest;
+        broker_give(b, KIND_PREPARATION, frame->whole, false);
+        return VERDICT_ACCEPT;
+    }
+    if (s)
+        blob_set(b, &s->commit, frame->whole);
+    tell_committed(b, committed.slot, &committed.batch);
+    return VERDICT_ACCEPT;
+}
+
+void hybster_tell_again(struct broker *b)
+{
+    for (slot_no slot = b->executed + 1; slot <= b->executed + RESEND_SLOTS; slot++) {
+        const struct slot_entry *s = &b->slot[slot % LOG_SLOTS];
+        struct frame frame;
+        struct hybster_committed committed;
+        if (s->slot == slot && s->commit.data && frame_decode(s->commit.data, s->commit.len, &frame) &&
+            hybster_committed_decode(frame.body, &committed))
+            tell_committed(b, slot, &committed.batch);
+    }
+}
+
+/* Some at a time, and round again: which one it lacks it does not say. */
+void hybster_resend(struct broker *b, replica_id to, const struct status *status)
+{
+    struct peer *peer = &b->peer[to];
+    if (!b->in_view || primary_of(b->configuration, b->view) != b->config.replica ||
+        b->proposed <= status->executed)
+        return;
+    if (peer->resent < status->stable || peer->resent >= b->proposed)
+        peer->resent = status->stable;
+    for (unsigned i = 0; i < RESEND_SLOTS && peer->resent < b->proposed; i++) {
+        const struct slot_entry *s = &b->slot[++peer->resent % LOG_SLOTS];
+        if (s->slot == peer->resent)
+            broker_send(b, to, blob_slice(&s->own_pre_prepare));
+    }
+}
+
+/* --- views ------------------------------------------------------------------------------------------------------------ */
+
+/* Nothing changes by it until f+1 suspect; the host says so until then, at each tick. */
+void hybster_suspect(struct broker *b, view_no view)
+{
+    uint8_t body[8];
+    struct writer w = writer_to(body, sizeof body);
+    local_leave_put(&w, &(struct local_leave){.view = view});
+    broker_give(b, KIND_PREPARATION,
+                broker_frame(b, FRAME_LOCAL_LEAVE, (struct slice){body, w.len}, (struct slice){NULL, 0}),
+                false);
+}
+
+/* The own, and those of others that the orderer hands on. */
+static enum verdict on_suspect(struct broker *b, const struct frame *frame, bool own)
+{
+    struct hybster_suspect suspect;
+    enum verdict verdict = hybster_suspect_check(frame, &suspect);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    if (!own) {
+        broker_give(b, KIND_PREPARATION, frame->whole, false);
+        return VERDICT_ACCEPT;
+    }
+    if (frame->sender.id == b->config.replica)
+        blob_set(b, &b->parting, frame->whole);
+    broker_send(b, PEER_ALL, frame->whole);
+    return VERDICT_ACCEPT;
+}
+
+/*
+ * A faulty replica may show a PREPARE whose batch nobody else has ever seen. It could not be executed, so nothing is built on it: this
+ * host hands a VIEW-CHANGE to its orderer to make a NEW-VIEW of, and a NEW-VIEW, only with all lists and bodies held. Those of
+ * correct replicas are: they voted with the bodies held, or for what f+1 voted for. What is missing is fetched; peers send again.
+ */
+static bool batch_held(struct broker *b, slot_no slot, const struct digest *batch)
+{
+    if (slot <= b->executed || digest_is_zero(batch))
+        return true;
+    const struct slot_list *list = slots_list(b, slot, batch);
+    if (list)
+        return ordering_bodies_held(b, slot, blob_slice(&list->bytes));
+    struct slot_entry *s = slots_at(b, slot);
+    if (s) {
+        s->shown = *batch;
+        ordering_fetch(b, FETCH_BATCH, batch);
+    }
+    return false;
+}
+
+static bool shown_held(struct broker *b, const struct hybster_view_change *vc, slot_no above)
+{
+    bool held = true;
+    for (uint32_t i = 0; i < hybster_shown_count(vc->prepares); i++) {
+        struct digest batch = hybster_shown_at(vc->prepares, i).batch;
+        slot_no slot = vc->stable_slot + 1 + i;
+        held = (slot <= above || batch_held(b, slot, &batch)) && held;
+    }
+    return held;
+}
+
+/* What it shows above its base: the highest checkpoint in it. */
+static bool new_view_held(struct broker *b, const struct frame *frame, const struct hybster_new_view *nv)
+{
+    struct hybster_view_change vc[REPLICAS_MAX];
+    slot_no base = nv->base;
+    uint32_t count = 0;
+    size_t at = 0;
+    struct slice inner;
+    bool held = true;
+    while (count < REPLICAS_MAX && frame_list_next(frame->attachment, &at, &inner)) {
+        struct frame change;
+        if (!frame_decode(inner.data, inner.len, &change) ||
+            hybster_view_change_check(&change, &vc[count]) != VERDICT_ACCEPT)
+            return false; /* the orderer would refuse it */
+        base = vc[count].stable_slot > base ? vc[count].stable_slot : base;
+        count++;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        held = shown_held(b, &vc[i], base) && held;
+    for (uint32_t i = 0; i < hybster_command_count(nv->commands); i++) {
+        struct digest batch = hybster_command_at(nv->commands, i).batch;
+        slot_no slot = nv->base + 1 + i;
+        held = (slot <= base || batch_held(b, slot, &batch)) && held;
+    }
+    return held;
+}
+
+static enum verdict on_view_change(struct broker *b, const struct frame *frame, uint32_t from, bool own)
+{
+    struct hybster_view_change vc;
+    enum verdict verdict = hybster_view_change_check(frame, &vc);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    if (own) {
+        blob_set(b, &b->view_change, frame->whole);
+        b->view_change_view = vc.view;
+        broker_send(b, PEER_ALL, frame->whole);
+        return VERDICT_ACCEPT;
+    }
+    if (frame->sender.id != from)
+        return VERDICT_UNEXPECTED;
+    if (vc.view > b->peer[from].parting)
+        b->peer[from].parting = vc.view;
+    if (vc.from < b->new_view_view) /* what it builds on is not the last */
+        broker_send(b, from, blob_slice(&b->new_view));
+    if (primary_of(b->configuration, vc.view) == b->config.replica && vc.view >= b->view &&
+        !shown_held(b, &vc, 0))
+        return VERDICT_EARLY;
+    broker_give(b, KIND_PREPARATION, frame->whole, false);
+    return VERDICT_ACCEPT;
+}
+
+/* From the own orderer: it accepted it, or made it. */
+static enum verdict on_new_view(struct broker *b, const struct frame *frame, bool own)
+{
+    struct hybster_new_view nv;
+    enum verdict verdict = hybster_new_view_check(frame, &nv);
+    if (verdict != VERDICT_ACCEPT)
+        return verdict;
+    if (nv.view <= b->new_view_view)
+        return VERDICT_STALE;
+    if (!own && !new_view_held(b, frame, &nv))
+        return VERDICT_EARLY;
+    if (!own) {
+        broker_give(b, KIND_PREPARATION, frame->whole, false);
+        return VERDICT_ACCEPT;
+    }
+    blob_set(b, &b->new_view, frame->whole);
+    b->new_view_view = nv.view;
+    if (frame->sender.id == b->config.replica)
+        broker_send(b, PEER_ALL, frame->whole);
+    return VERDICT_ACCEPT;
+}
+
+/* --- the table -------------------------------------------------------------------------------------------------------- */
+
+enum verdict broker_on_hybster(struct broker *b, const struct frame *frame, uint32_t from, bool own)
+{
+    struct hybster_prepare prepare;
+    enum verdict verdict;
+    if (!broker_is_hybster(b))
+        return VERDICT_UNEXPECTED;
+    switch (frame->type) {
+    case FRAME_HYBSTER_PREPARE:
+        verdict = hybster_prepare_check(frame, &prepare);
+        if (verdict != VERDICT_ACCEPT)
+            return verdict;
+        return ordering_on_proposal(b, frame, from, own);
+    case FRAME_HYBSTER_COMMIT:
+        return on_commit(b, frame, own);
+    case FRAME_HYBSTER_COMMITTED:
+        return on_committed(b, frame, own);
+    case FRAME_HYBSTER_SUSPECT:
+        return on_suspect(b, frame, own);
+    case FRAME_HYBSTER_VIEW_CHANGE:
+        return on_view_change(b, frame, from, own);
+    case FRAME_HYBSTER_NEW_VIEW:
+        return on_new_view(b, frame, own);
+    case FRAME_LOCAL_COUNT:
+        broker_give(b, KIND_COUNTER, frame->whole, false);
+        return VERDICT_ACCEPT;
+    case FRAME_LOCAL_COUNTED:
+        broker_give(b, KIND_PREPARATION, frame->whole, false);
+        return VERDICT_ACCEPT;
+    default:
+        return VERDICT_UNEXPECTED;
+    }
+}

@@ -1,0 +1,528 @@
+/*
+ * Hybster's orderer, with real counters: votes in order, quorums, what a VIEW-CHANGE must show, what a NEW-VIEW may say; and for each
+ * the twin that is refused.
+ */
+#include "testing.h"
+
+#include "counter/trinx.h"
+#include "orderers.h"
+
+static struct orderers *o;
+
+static int setup(void **state)
+{
+    (void)state;
+    assert_int_equal(crypto_start(), 0);
+    o = orderers_new(3);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    orderers_free(o);
+    return 0;
+}
+
+static bool same(slot_no slot, replica_id a, replica_id b)
+{
+    return orderers_committed(o, a, slot) &&
+           digest_equal(&o->at[a].committed[slot], &o->at[b].committed[slot]);
+}
+
+static struct slice copy_of(const struct orderers_frame *sent)
+{
+    static uint8_t bytes[FRAME_MAX];
+    assert_non_null(sent);
+    memcpy(bytes, sent->data, sent->len);
+    return (struct slice){bytes, sent->len};
+}
+
+/* --- the normal case --------------------------------------------------------------------------------------------- */
+
+static void three_slots_are_final_everywhere(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_run(o);
+    for (slot_no slot = 1; slot <= 3; slot++)
+        assert_true(same(slot, 0, 1) && same(slot, 0, 2));
+    assert_verdict(orderers_propose(o, 1), UNEXPECTED); /* no leader */
+}
+
+static bool drop_all(const struct orderers_frame *sent, replica_id to)
+{
+    (void)sent;
+    (void)to;
+    return true;
+}
+
+/* Each byte of a PREPARE turned over: nothing is committed to. */
+static void a_tampered_prepare_is_not_voted_for(void **state)
+{
+    (void)state;
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    const struct orderers_frame *prepare = orderers_last(o, 0, FRAME_HYBSTER_PREPARE);
+    for (size_t at = 0; at < prepare->len; at++) {
+        struct slice bad = copy_of(prepare);
+        ((uint8_t *)(uintptr_t)bad.data)[at] ^= 0x10;
+        (void)orderers_give(o, 1, bad);
+        assert_false(orderers_committed(o, 1, 1));
+        assert_null(orderers_last(o, 1, FRAME_HYBSTER_COMMIT));
+    }
+    assert_verdict(orderers_give(o, 1, copy_of(prepare)), ACCEPT);
+    assert_true(orderers_committed(o, 1, 1));
+}
+
+static void a_tampered_commit_does_not_count(void **state)
+{
+    (void)state;
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    assert_verdict(orderers_give(o, 1, copy_of(orderers_last(o, 0, FRAME_HYBSTER_PREPARE))), ACCEPT);
+    const struct orderers_frame *commit = orderers_last(o, 1, FRAME_HYBSTER_COMMIT);
+    for (size_t at = 0; at < commit->len; at++) {
+        struct slice bad = copy_of(commit);
+        ((uint8_t *)(uintptr_t)bad.data)[at] ^= 1;
+        (void)orderers_give(o, 0, bad);
+        assert_false(orderers_committed(o, 0, 1));
+    }
+    assert_verdict(orderers_give(o, 0, copy_of(commit)), ACCEPT);
+    assert_true(orderers_committed(o, 0, 1));
+    assert_verdict(orderers_give(o, 0, copy_of(commit)), DUPLICATE);
+}
+
+static void nobody_votes_across_a_gap(void **state)
+{
+    (void)state;
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    struct slice first = orderers_slice(orderers_last(o, 0, FRAME_HYBSTER_PREPARE));
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    struct slice second = orderers_slice(orderers_last(o, 0, FRAME_HYBSTER_PREPARE));
+    assert_verdict(orderers_give(o, 1, second), ACCEPT);
+    assert_null(orderers_last(o, 1, FRAME_HYBSTER_COMMIT));
+    assert_verdict(orderers_give(o, 1, first), ACCEPT);
+    assert_true(orderers_committed(o, 1, 1) && orderers_committed(o, 1, 2));
+}
+
+static void a_slot_beyond_the_window_is_early_until_a_checkpoint_is_stable(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < WINDOW; i++)
+        assert_verdict(orderers_propose(o, 0), ACCEPT);
+    assert_verdict(orderers_propose(o, 0), EARLY);
+    orderers_run(o);
+    orderers_checkpoint(o, 1, CHECKPOINT_INTERVAL);
+    assert_verdict(orderers_propose(o, 0), EARLY); /* one is no certificate */
+    orderers_checkpoint(o, 2, CHECKPOINT_INTERVAL);
+    assert_int_equal(orderer_stable(orderers_at(o, 2)), CHECKPOINT_INTERVAL);
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_run(o);
+    assert_true(same(WINDOW + 1, 1, 2));
+}
+
+/* Somebody who got nothing of the view is shown what is final. */
+static void a_certificate_stands_for_the_votes(void **state)
+{
+    (void)state;
+    o->down = 4;
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_run(o);
+    o->down = 0;
+    const struct orderers_frame *shown = orderers_last(o, 1, FRAME_HYBSTER_COMMITTED);
+    for (size_t at = FRAME_HEADER_BYTES; at < shown->len; at++) { /* who hands it on does not matter */
+        struct slice bad = copy_of(shown);
+        ((uint8_t *)(uintptr_t)bad.data)[at] ^= 4;
+        (void)orderers_give(o, 2, bad);
+        assert_false(orderers_committed(o, 2, 1) || orderers_committed(o, 2, 2));
+    }
+    assert_verdict(orderers_give(o, 2, orderers_slice(shown)), ACCEPT);
+    assert_true(same(2, 1, 2) && !orderers_committed(o, 2, 1));
+    assert_null(orderers_last(o, 2, FRAME_HYBSTER_COMMIT)); /* there is a gap below */
+}
+
+static void a_certificate_without_enough_votes_is_none(void **state)
+{
+    (void)state;
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    o->down = 4;
+    orderers_run(o);
+    const struct orderers_frame *shown = orderers_last(o, 1, FRAME_HYBSTER_COMMITTED);
+    struct hybster_committed c;
+    uint8_t body[512], bytes[1024];
+    assert_true(hybster_committed_decode(shown->frame.body, &c));
+    for (int twin = 0; twin < 2; twin++) {
+        struct hybster_committed bare = c;
+        struct writer w = writer_to(body, sizeof body);
+        if (twin == 0)
+            bare.commits.len = 0;
+        hybster_committed_put(&w, &bare);
+        size_t len = frame_encode(bytes, sizeof bytes, FRAME_HYBSTER_COMMITTED, &shown->frame.sender,
+                                  AUTH_NONE, (struct slice){body, w.len}, SLICE_NONE, SLICE_NONE);
+        assert_int_equal(orderers_give(o, 2, (struct slice){bytes, len}),
+                         twin ? VERDICT_ACCEPT : VERDICT_MISMATCH);
+        assert_int_equal(orderers_committed(o, 2, 1), twin);
+    }
+}
+
+static void an_answer_that_was_not_asked_for_is_refused(void **state)
+{
+    (void)state;
+    uint8_t body[64], bytes[256];
+    struct writer w = writer_to(body, sizeof body);
+    local_counted_put(&w, &(struct local_counted){.number = 1});
+    struct sender n = {KIND_COUNTER, 0, 1};
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_COUNTED, &n, AUTH_NONE,
+                              (struct slice){body, w.len}, SLICE_NONE, SLICE_NONE);
+    assert_verdict(orderers_give(o, 0, (struct slice){bytes, len}), UNEXPECTED);
+}
+
+/* --- views ------------------------------------------------------------------------------------------------------------ */
+
+static void one_alone_changes_no_view(void **state)
+{
+    (void)state;
+    assert_verdict(orderers_leave(o, 1, 1), ACCEPT);
+    orderers_run(o);
+    for (replica_id r = 0; r < 3; r++)
+        assert_true(orderers_at(o, r)->in_view && orderers_at(o, r)->view == 0);
+    assert_verdict(orderers_propose(o, 0), ACCEPT); /* and the view goes on */
+    orderers_run(o);
+    assert_true(same(1, 1, 2));
+    assert_verdict(orderers_leave(o, 2, 1), ACCEPT);
+    orderers_run(o);
+    for (replica_id r = 0; r < 3; r++)
+        assert_true(orderers_at(o, r)->in_view && orderers_at(o, r)->view == 1);
+}
+
+static bool only_replica_1(const struct orderers_frame *sent, replica_id to)
+{
+    return sent->frame.type != FRAME_HYBSTER_PREPARE || sent->from != 0 || to != 1;
+}
+
+/* Slot 1 became final at replica 1 alone; then the leader is gone. */
+static void what_is_final_anywhere_stays(void **state)
+{
+    (void)state;
+    o->drop = only_replica_1;
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_run(o);
+    o->drop = NULL;
+    assert_true(orderers_committed(o, 1, 1) && !orderers_committed(o, 2, 1));
+    o->down = 1;
+    assert_verdict(orderers_leave(o, 1, 1), ACCEPT);
+    assert_verdict(orderers_leave(o, 2, 1), ACCEPT);
+    orderers_run(o);
+    assert_true(orderers_at(o, 1)->in_view && orderers_at(o, 2)->in_view);
+    assert_int_equal(orderers_at(o, 2)->view, 1);
+    assert_int_equal(orderers_at(o, 1)->core.count, 1);
+    assert_true(same(1, 1, 2));
+    assert_verdict(orderers_propose(o, 1), ACCEPT);
+    orderers_run(o);
+    assert_true(same(2, 1, 2));
+}
+
+/* Replica 0 voted for slot 1, as leader, and leaves it out of its VIEW-CHANGE: with its counter's word for how far it voted
+ * nobody makes a NEW-VIEW of that. The twin shows it, and the leader goes on. */
+static void votes_cannot_be_left_out(void **state)
+{
+    (void)state;
+    for (int honest = 0; honest < 2; honest++) {
+        if (honest) {
+            orderers_free(o);
+            o = orderers_new(3);
+        }
+        o->drop = only_replica_1;
+        assert_verdict(orderers_propose(o, 0), ACCEPT);
+        orderers_run(o);
+        o->drop = NULL;
+        o->down = 2; /* the only other one that knows of it */
+        if (!honest)
+            orderers_at(o, 0)->slot[1].prepared = false;
+        assert_verdict(orderers_leave(o, 0, 2), ACCEPT);
+        assert_verdict(orderers_leave(o, 2, 2), ACCEPT);
+        orderers_run(o);
+        assert_int_equal(orderers_at(o, 2)->in_view, honest);
+        assert_int_equal(orderers_at(o, 2)->view, 2);
+        if (honest) {
+            assert_int_equal(orderers_at(o, 2)->core.count, 1);
+            assert_true(same(1, 1, 2));
+        }
+    }
+}
+
+/* Of replicas 1 and 2, which would leave; taken before one of them leaves and hands on the other's. */
+static void exchange_suspects(void)
+{
+    const struct orderers_frame *first = orderers_last(o, 1, FRAME_HYBSTER_SUSPECT);
+    const struct orderers_frame *second = orderers_last(o, 2, FRAME_HYBSTER_SUSPECT);
+    assert_true(first && second);
+    assert_verdict(orderers_give(o, 1, orderers_slice(second)), ACCEPT);
+    assert_verdict(orderers_give(o, 2, orderers_slice(first)), ACCEPT);
+}
+
+/* Everybody left for view 2 before NEW-VIEW(1) arrives: it is built on all the same. */
+static void a_new_view_that_comes_late_is_the_base(void **state)
+{
+    (void)state;
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_run(o);
+    o->down = 1;
+    o->drop = NULL;
+    assert_verdict(orderers_leave(o, 1, 1), ACCEPT);
+    assert_verdict(orderers_leave(o, 2, 1), ACCEPT);
+    /* Replica 1 makes NEW-VIEW(1); replica 2 has it only when both have left for view 2. */
+    exchange_suspects();
+    assert_verdict(orderers_give(o, 1, orderers_slice(orderers_last(o, 2, FRAME_HYBSTER_VIEW_CHANGE))),
+                   ACCEPT);
+    const struct orderers_frame *late = orderers_last(o, 1, FRAME_HYBSTER_NEW_VIEW);
+    assert_non_null(late);
+    assert_true(orderers_at(o, 1)->in_view);
+    for (unsigned i = 0; i < o->frames; i++)
+        o->sent[i].done = 7;
+    assert_verdict(orderers_leave(o, 1, 2), ACCEPT);
+    assert_verdict(orderers_leave(o, 2, 2), ACCEPT);
+    orderers_run(o);
+    assert_int_equal(orderers_at(o, 2)->view, 2);
+    assert_false(
+        orderers_at(o, 2)->in_view); /* replica 1 builds on view 1, replica 2 on view 0: no unanimity */
+    assert_verdict(orderers_give(o, 2, orderers_slice(late)), ACCEPT);
+    assert_int_equal(orderers_at(o, 2)->core.view, 1);
+    assert_verdict(orderers_give(o, 2, orderers_slice(orderers_last(o, 1, FRAME_HYBSTER_VIEW_CHANGE))),
+                   ACCEPT);
+    orderers_run(o);
+    assert_true(orderers_at(o, 1)->in_view && orderers_at(o, 2)->in_view);
+    assert_int_equal(orderers_at(o, 1)->view, 2);
+    assert_int_equal(orderers_at(o, 1)->core.count, 1);
+}
+
+static void a_tampered_new_view_is_refused(void **state)
+{
+    (void)state;
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_run(o);
+    o->down = 1 | 4;
+    o->drop = NULL;
+    assert_verdict(orderers_leave(o, 1, 1), ACCEPT);
+    assert_verdict(orderers_leave(o, 2, 1), ACCEPT);
+    exchange_suspects();
+    assert_verdict(orderers_give(o, 1, orderers_slice(orderers_last(o, 2, FRAME_HYBSTER_VIEW_CHANGE))),
+                   ACCEPT);
+    const struct orderers_frame *nv = orderers_last(o, 1, FRAME_HYBSTER_NEW_VIEW);
+    assert_non_null(nv);
+    for (size_t at = 0; at < nv->len; at++) {
+        struct slice bad = copy_of(nv);
+        ((uint8_t *)(uintptr_t)bad.data)[at] ^= 2;
+        (void)orderers_give(o, 2, bad);
+        assert_int_equal(orderers_at(o, 2)->core.view, 0);
+    }
+    assert_verdict(orderers_give(o, 2, orderers_slice(nv)), ACCEPT);
+    assert_int_equal(orderers_at(o, 2)->core.view, 1);
+    assert_verdict(orderers_give(o, 2, orderers_slice(nv)), STALE);
+}
+
+/* Slot 1 is final in view 0; replicas 1 and 2 left for view 1, and all but replica 2's VIEW-CHANGE is there for NEW-VIEW(1). */
+static void leave_for_view_1(void)
+{
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_run(o);
+    o->down = 1 | 4;
+    assert_verdict(orderers_leave(o, 1, 1), ACCEPT);
+    assert_verdict(orderers_leave(o, 2, 1), ACCEPT);
+    exchange_suspects();
+}
+
+static const struct orderers_frame *new_view_1(void)
+{
+    assert_verdict(orderers_give(o, 1, orderers_slice(orderers_last(o, 2, FRAME_HYBSTER_VIEW_CHANGE))),
+                   ACCEPT);
+    return orderers_last(o, 1, FRAME_HYBSTER_NEW_VIEW);
+}
+
+/* A PREPARE [1|1] of replica 1, the leader, with an empty batch of this time. */
+static size_t lie_about_slot_1(uint64_t time_us, uint8_t *bytes, size_t cap)
+{
+    uint8_t list[64], body[64];
+    struct writer l = writer_to(list, sizeof list), w = writer_to(body, sizeof body);
+    struct hybster_prepare prepare = {.view = 1, .slot = 1};
+    struct sender n = orderer_counter(orderers_at(o, 1), 1);
+    struct counter_command command = {
+        .kind = TRINX_INDEPENDENT, .counter = COUNTER_ORDER, .view = 1, .order = 1};
+    struct counter_made made;
+    put_u64(&l, time_us);
+    batch_digest(&prepare.batch, (struct slice){list, l.len});
+    hybster_prepare_put(&w, &prepare);
+    prepare_content(orderers_at(o, 1), 1, 1, &prepare.batch, n.epoch, &command.digest);
+    assert_verdict(orderers_certify(o, 1, &command, &made), ACCEPT);
+    return frame_encode(bytes, cap, FRAME_HYBSTER_PREPARE, &n, AUTH_COUNTER, (struct slice){body, w.len},
+                        (struct slice){made.mac.bytes, sizeof made.mac.bytes}, (struct slice){list, l.len});
+}
+
+/* The leader's counter certifies another batch for a slot of its own core: ORDER and CORE are two counters. Nobody votes for it; nor, in the twin,
+ * for nothing. */
+static void a_follower_votes_for_the_cores_batch_only(void **state)
+{
+    (void)state;
+    uint8_t lie[512];
+    for (int honest = 0; honest < 2; honest++) {
+        if (honest) {
+            orderers_free(o);
+            o = orderers_new(3);
+        }
+        leave_for_view_1();
+        size_t len = honest ? 0 : lie_about_slot_1(o->now_us + 7, lie, sizeof lie);
+        assert_verdict(orderers_give(o, 2, orderers_slice(new_view_1())), ACCEPT);
+        assert_int_equal(orderers_at(o, 2)->core.count, 1);
+        if (honest)
+            assert_verdict(orderers_give(o, 2, orderers_slice(orderers_last(o, 1, FRAME_HYBSTER_PREPARE))),
+                           ACCEPT);
+        else
+            assert_verdict(orderers_give(o, 2, (struct slice){lie, len}), MISMATCH);
+        struct hybster_commit vote;
+        const struct orderers_frame *commit = orderers_last(o, 2, FRAME_HYBSTER_COMMIT);
+        assert_true(commit && hybster_commit_decode(commit->frame.body, &vote));
+        assert_int_equal(vote.view, honest); /* else the one of view 0 is its last */
+        assert_int_equal(orderers_at(o, 2)->slot[1].prepared, honest);
+    }
+}
+
+/* As its check above, at the vote: whatever way such a PREPARE came in. */
+static void what_contradicts_the_core_is_not_voted_for_either(void **state)
+{
+    (void)state;
+    leave_for_view_1();
+    assert_verdict(orderers_give(o, 2, orderers_slice(new_view_1())), ACCEPT);
+    struct hyb_slot *s = orderer_slot(orderers_at(o, 2), 1);
+    s->prepared = true;
+    s->batch = (struct digest){{9}};
+    commit_vote(orderers_at(o, 2));
+    assert_int_equal(orderers_at(o, 2)->asked, 0);
+    s->batch = *core_at(&orderers_at(o, 2)->core, 1);
+    commit_vote(orderers_at(o, 2));
+    assert_int_equal(orderers_at(o, 2)->asked, 1);
+}
+
+/* NEW-VIEW(1) counts with an Independent certificate on CORE of just [1|0]. The counter gives that once; with whatever else it gives for
+ * the same content, it is refused. */
+static void there_is_one_core_per_view(void **state)
+{
+    (void)state;
+    leave_for_view_1();
+    const struct orderers_frame *nv = new_view_1();
+    struct counter_command again = {
+        .kind = TRINX_INDEPENDENT, .counter = COUNTER_CORE, .view = 1, .order = 0};
+    struct counter_command other[] = {
+        {.kind = TRINX_CONTINUING, .counter = COUNTER_CORE, .view = 1, .order = 0},
+        {.kind = TRINX_MAC},
+        {.kind = TRINX_INDEPENDENT, .counter = COUNTER_CORE, .view = 1, .order = 1},
+        {.kind = TRINX_INDEPENDENT, .counter = COUNTER_ORDER, .view = 2, .order = 0},
+    };
+    struct counter_made made;
+    orderer_content(orderers_at(o, 1), FRAME_HYBSTER_NEW_VIEW, &nv->frame.sender, nv->frame.body,
+                    &again.digest);
+    assert_verdict(orderers_certify(o, 1, &again, &made), STALE);
+    for (unsigned i = 0; i < sizeof other / sizeof *other; i++) {
+        struct slice bad = copy_of(nv);
+        other[i].digest = again.digest;
+        assert_verdict(orderers_certify(o, 1, &other[i], &made), ACCEPT);
+        memcpy((uint8_t *)(uintptr_t)bad.data + (nv->frame.auth.data - nv->data), made.mac.bytes,
+               sizeof made.mac.bytes);
+        (void)orderers_give(o, 2, bad);
+        assert_int_equal(orderers_at(o, 2)->core.view, 0);
+    }
+    assert_verdict(orderers_give(o, 2, orderers_slice(nv)), ACCEPT);
+    assert_int_equal(orderers_at(o, 2)->core.view, 1);
+}
+
+/* All of a NEW-VIEW is of the receiver's configuration. */
+static void another_configuration_does_not_count(void **state)
+{
+    (void)state;
+    for (int higher = 0; higher < 2; higher++) {
+        orderers_free(o);
+        o = orderers_new(3);
+        leave_for_view_1();
+        configuration_no *number = &orderers_at(o, 1)->configuration.number;
+        *number = higher ? 0 : 2;
+        (void)orderers_give(o, 1, orderers_slice(orderers_last(o, 2, FRAME_HYBSTER_VIEW_CHANGE)));
+        assert_null(orderers_last(o, 1, FRAME_HYBSTER_NEW_VIEW)); /* the VIEW-CHANGE is not usable */
+        *number = 1;
+        const struct orderers_frame *nv = new_view_1();
+        assert_non_null(nv);
+        number = &orderers_at(o, 2)->configuration.number;
+        *number = higher ? 0 : 2;
+        assert_int_equal(orderers_give(o, 2, copy_of(nv)), higher ? VERDICT_EARLY : VERDICT_STALE);
+        *number = 1;
+        assert_verdict(orderers_give(o, 2, copy_of(nv)), ACCEPT);
+    }
+}
+
+/* With f = 2 a batch needs three. */
+static void a_quorum_of_five_is_three(void **state)
+{
+    (void)state;
+    orderers_free(o);
+    o = orderers_new(5);
+    o->down = 4 | 8 | 16;
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_run(o);
+    assert_false(orderers_committed(o, 0, 1) || orderers_committed(o, 1, 1));
+    o->down = 8 | 16;
+    orderers_run(o);
+    for (replica_id r = 0; r < 3; r++)
+        assert_true(orderers_committed(o, r, 1));
+}
+
+/* Fifty views fail; what is sent for the last is no larger than for the first. */
+static void failed_views_leave_nothing_behind(void **state)
+{
+    (void)state;
+    size_t first = 0;
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_run(o);
+    for (view_no view = 1; view <= 50; view++) {
+        o->drop = drop_all;
+        o->down = 0;
+        assert_verdict(orderers_leave(o, 1, view), ACCEPT);
+        assert_verdict(orderers_leave(o, 2, view), ACCEPT);
+        exchange_suspects();
+        size_t len = orderers_last(o, 2, FRAME_HYBSTER_VIEW_CHANGE)->len;
+        first = first ? first : len;
+        assert_int_equal(len, first);
+    }
+    assert_int_equal(orderers_at(o, 1)->view, 50);
+    assert_int_equal(orderers_at(o, 1)->core.view, 0);
+    o->drop = NULL;
+    orderers_run(o);
+    for (replica_id r = 0; r < 3; r++)
+        assert_true(orderers_at(o, r)->in_view && orderers_at(o, r)->core.view == 50);
+    assert_int_equal(orderers_at(o, 2)->core.count, 1);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(three_slots_are_final_everywhere),
+        TEST(a_tampered_prepare_is_not_voted_for),
+        TEST(a_tampered_commit_does_not_count),
+        TEST(nobody_votes_across_a_gap),
+        TEST(a_slot_beyond_the_window_is_early_until_a_checkpoint_is_stable),
+        TEST(a_certificate_stands_for_the_votes),
+        TEST(a_certificate_without_enough_votes_is_none),
+        TEST(an_answer_that_was_not_asked_for_is_refused),
+        TEST(one_alone_changes_no_view),
+        TEST(what_is_final_anywhere_stays),
+        TEST(votes_cannot_be_left_out),
+        TEST(a_new_view_that_comes_late_is_the_base),
+        TEST(a_tampered_new_view_is_refused),
+        TEST(a_follower_votes_for_the_cores_batch_only),
+        TEST(what_contradicts_the_core_is_not_voted_for_either),
+        TEST(there_is_one_core_per_view),
+        TEST(another_configuration_does_not_count),
+        TEST(a_quorum_of_five_is_three),
+        TEST(failed_views_leave_nothing_behind),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,20 @@
+#include "wire/hybster_view_change.h"
+
+#include "wire/checkpoint.h"
+
+WIRE_CODE(hybster_view_change, HYBSTER_VIEW_CHANGE_FIELDS)
+WIRE_CODE(hybster_shown, HYBSTER_SHOWN_FIELDS)
+WIRE_CODE(hybster_continuing, HYBSTER_CONTINUING_FIELDS)
+
+static_assert(hybster_shown_BYTES == 48 && signer_BYTES == 84, "as HYBSTER_VIEW_CHANGE_BYTES_MAX says");
+
+enum verdict hybster_view_change_check(const struct frame *frame, struct hybster_view_change *vc)
+{
+    if (!hybster_view_change_decode(frame->body, vc) || vc->from >= vc->view || vc->view > HYBSTER_VIEW_MAX ||
+        vc->stable_slot > HYBSTER_SLOT_MAX || vc->stable_slot % CHECKPOINT_INTERVAL != 0 ||
+        frame->attachment.len)
+        return VERDICT_MALFORMED;
+    if (!hybster_shown_list_ok(vc->prepares, WINDOW) || !signer_list_ok(vc->signers, REPLICAS_MAX))
+        return VERDICT_LIMIT;
+    return hybster_sender_check(frame, hybster_continuing_BYTES);
+}
