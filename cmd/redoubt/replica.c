@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "fronts.h"
 #include "replica.h"
+#include "wire/start.h"
 
 extern const struct redoubt_service redoubt_service_kv, redoubt_service_pages, redoubt_service_counter;
 
@@ -118,6 +119,10 @@ int cmd_replica(int argc, char **argv)
     replica.bin_dir = bin_dir;
     if (config_read(&config, replica.dir, &error))
         return say_failed("%s", error.text);
+    if (replica.rejoin && config.protocol == PROTOCOL_HYBSTER)
+        return say_failed(
+            "--rejoin: with hybster a replica cannot come back into a running cluster yet: its counter "
+            "would be one that nobody listed");
     if (strcmp(config.service, "kv") == 0)
         replica.service = &redoubt_service_kv;
     else if (strcmp(config.service, "pages") == 0)
