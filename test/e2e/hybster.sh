@@ -19,7 +19,7 @@ expect 0 status 'sum(r["counter"]["forged"] + r["counter"]["refused"] for r in s
 expect True status 'all(r["counter"]["certified"] > 3 and r["counter"]["verified"] > 3 for r in s["replicas"])'
 "$redoubt" status "$dir" >"$tmp/status"
 grep -q "^trusted: the counter compartments" "$tmp/status" || fail "status does not say what is trusted"
-grep -q "secret from a replica's host process" "$tmp/status" || fail "status does not say that hosts read secrets"
+grep -q "what the service holds" "$tmp/status" || fail "status does not say that hosts read secrets"
 curl -s "http://127.0.0.1:$((base + 6))/metrics" >"$tmp/metrics"
 grep -qE '^redoubt_counter_certified_total [1-9]' "$tmp/metrics" || fail "no metrics of the counter"
 grep -qx 'redoubt_host_reads_secrets 1' "$tmp/metrics" || fail "metrics do not say that hosts read secrets"
@@ -47,6 +47,12 @@ for kind in lie equivocate corrupt-replies; do
 done
 [ "$(status 'sum(s["replicas"][i]["counter"]["forged"] for i in (0, 2))')" -gt 0 ] || fail "lies were not counted"
 
+# --- one that says nothing
+"$redoubt" fault "$dir" --id 2 --kind silent || fail "fault"
+n=$((n + 1))
+expect $n call incr n
+"$redoubt" fault "$dir" --id 2 --kind none || fail "fault none"
+
 # --- two of three lie to clients: no answer, not a wrong one
 for id in 0 1; do "$redoubt" fault "$dir" --id $id --kind corrupt-replies || fail "fault"; done
 timeout 20 "$redoubt" call "$dir" --timeout 1500 get n >"$tmp/out" 2>/dev/null && fail "an answer from one honest replica: $(cat "$tmp/out")"
@@ -73,8 +79,11 @@ grep -q "no manifest with its keys" "$tmp/again.log" || fail "it does not say wh
 n=$((n + 1))
 expect $n call incr n
 
-# --- two of three are gone: no answer
-kill -9 "$(status "s['replicas'][$(((leader + 1) % 3))]['pid']")"
+# --- of the two that are left one loses its counter: it stops voting, and one is too few. No answer
+last=$(((leader + 1) % 3))
+kill -9 "$(status "s['replicas'][$last]['compartments'][1]['pid']")"
+wait_for 10 grep -q "replica $last: counter died: .*: this replica stops voting" "$tmp/up.log" || fail "no word of the counter"
+expect False status "s['replicas'][$last]['voting']"
 timeout 20 "$redoubt" call "$dir" --timeout 1500 get n >"$tmp/out" 2>/dev/null && fail "an answer from one replica: $(cat "$tmp/out")"
 [ ! -s "$tmp/out" ] || fail "something was said: $(cat "$tmp/out")"
 kill "$up_pid"
