@@ -346,13 +346,10 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_VOLATILE_KEPT:
     case MUTANT_FIRST_CELL_ALONE:
     case MUTANT_ANSWERS_BEHIND_KEPT:
-        o->troxies = 1;
-        o->attacks_per_s = 0;
-        o->hosts = 4;
-        o->clients = 1;
-        break;
     case MUTANT_VERSION_NOT_VOTED:
-        o->troxies = o->plots = 1;
+        o->troxies = 1;
+        o->plots =
+            mutant == MUTANT_KEPT_WITHOUT_VOTE || mutant == MUTANT_VERSION_NOT_VOTED; /* for the lies */
         o->attacks_per_s = 0;
         o->hosts = 4;
         o->clients = 1;
