@@ -157,13 +157,13 @@ int serving_run(const struct serving_options *options, struct error *error)
     signal(SIGPIPE, SIG_IGN);
     descriptors_raise(4096 + FRONT_CONNECTIONS_MAX);
     loop_open(&s);
-    if (options->wakes)
-        options->wakes(options->context, wake, &s.wake);
+    if (options->start)
+        options->start(options->context, &s.loop, wake, &s.wake);
     int result = troxy_open(&s.troxy, &s.loop, options->troxy, NULL, error);
     if (result == 0)
         serve(&s, fd);
-    if (options->wakes)
-        options->wakes(options->context, NULL, NULL);
+    if (options->stop)
+        options->stop(options->context);
     loop_close(&s);
     return result;
 }

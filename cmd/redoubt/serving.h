@@ -10,9 +10,9 @@
 struct serving_options {
     const struct troxy_options *troxy;
     const uint16_t *port; /* LISTENERS of them, 0: none; those without TLS listen on 127.0.0.1 only */
-    /* Both may be NULL. `wakes`, before anything else: `wake` may be called from any thread and makes a turn, until `wakes` is called once
-     * more, with NULL. */
-    void (*wakes)(void *context, void (*wake)(void *waker), void *waker);
+    /* All may be NULL. `start`, before anything else: `wake` may be called from any thread and makes a turn, until `stop`. */
+    void (*start)(void *context, uv_loop_t *loop, void (*wake)(void *waker), void *waker);
+    void (*stop)(void *context);
     void (*second)(void *context);
     void *context;
 };
