@@ -30,11 +30,11 @@ gateway() {
 redis() { timeout 20 redis-cli -p $((port + 1)) "$@"; }
 http() { timeout 20 curl -s -S "$@"; }
 
-gateway one --http "$port" --resp $((port + 1))
+gateway one --http "$port" --resp $((port + 1)) --timeout 15000 # a machine may be busy with more than this
 first=$gateway_pid
 ss -Htln | awk '{ print $4 }' | grep -E ":($port|$((port + 1)))\$" | grep -qv '^127\.0\.0\.1:' && fail "it listens on more than loopback"
 refuses 1 "in use|redis" "$redoubt" gateway "$dir" --mode client --resp $((port + 1))
-gateway two --resp $((port + 2)) --origin 5 # a second one beside it, with a key of its own
+gateway two --resp $((port + 2)) --origin 5 --timeout 15000 # a second one beside it, with a key of its own
 second=$gateway_pid
 
 # Every stock client sees what the others wrote.

@@ -17,15 +17,15 @@ down_cluster
 
 init_cluster one --durability memory
 up_cluster --allow-faults
-"$redoubt" gateway "$dir" --mode prophecy --https "$port" --rediss $((port + 1)) --metrics $((port + 2)) >"$tmp/gateway.out" 2>"$tmp/gateway.log" &
+"$redoubt" gateway "$dir" --mode prophecy --https "$port" --rediss $((port + 1)) --metrics $((port + 2)) --timeout 15000 >"$tmp/gateway.out" 2>"$tmp/gateway.log" &
 gateway=$!
 pids+=("$gateway")
 wait_for 20 grep -qx ready "$tmp/gateway.out" || fail "not ready"
 grep -q "delay-once, not linearizable" "$tmp/gateway.log" || fail "no warning in its log"
 [ "$(stat -c %a "$dir/gateway.key")" = 600 ] || fail "gateway.key is readable by others"
 
-http() { timeout 20 curl -s -S --cacert "$dir/ca.pem" "$@"; }
-redis() { timeout 20 redis-cli --tls --cacert "$dir/ca.pem" -h localhost -p $((port + 1)) "$@"; }
+http() { timeout 40 curl -s -S --cacert "$dir/ca.pem" "$@"; }
+redis() { timeout 40 redis-cli --tls --cacert "$dir/ca.pem" -h localhost -p $((port + 1)) "$@"; }
 url=https://localhost:$port/kv
 # reads COUNT: of the key, in one go over one connection, a line each: reads that lie far apart are ordered to keep the session.
 reads() {
