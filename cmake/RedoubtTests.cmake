@@ -122,7 +122,7 @@ endif()
 redoubt_tests(unit test/unit/test_*.c ${REAL_PARTS})
 redoubt_tests(unit test/unit/sim_test_*.c ${SIM_PARTS})
 # Those with more than one thread: the thread sanitizer has nothing to say about the others.
-foreach(stem test_client_library test_disk test_journal test_ring test_saved)
+foreach(stem test_client_library test_disk test_journal test_lane test_ring test_saved)
   set_tests_properties(unit/${stem} PROPERTIES LABELS "unit;threads")
   add_dependencies(tests_threads unit_${stem})
 endforeach()

@@ -102,6 +102,11 @@ static void tick(struct troxy *t)
     tell(t, FRAME_LOCAL_TICK, (struct slice){body, w.len}, nothing);
 }
 
+void troxy_poke(struct troxy *t)
+{
+    tick(t);
+}
+
 /* ---------------------------------------------------------------- frames from it */
 
 static void on_wake(uv_timer_t *timer)
@@ -339,6 +344,7 @@ static int start_make(struct troxy *t, struct slice settings, struct error *erro
     const char *why;
     CHECK(front_settings_decode(settings, &t->start.settings));
     t->start.front = o->front;
+    t->start.source = o->source;
     if (*o->tls_key) {
         if (file_read_secret(&key, o->tls_key, PEM_MAX, error))
             return -1;

@@ -4,7 +4,7 @@
  *   stock clients <-> doors.h <-> frames <-> compartment <-> frames <-> reach.h <-> client ports of all replicas
  *
  * When the compartment dies its connections end, and another one is started after a while; whoever votes here goes on.
- * For a replica (replica.c) and for `redoubt standalone`, which has no replicas to reach.
+ * For a replica (replica.c), and for `redoubt standalone` and `redoubt gateway`, which reach no replicas in this way.
  */
 #ifndef HOST_TROXY_H
 #define HOST_TROXY_H
@@ -18,6 +18,7 @@ struct troxy_options {
     enum isolation isolation;
     const struct compartment_type *type; /* inline: troxy_type or standalone_type */
     const struct service_front *front;   /* inline */
+    const struct access_source *source;  /* inline, standalone_type: stays the caller's; NULL: the service */
     char binary[PATH_BYTES];             /* process */
     int core;
     bool spin;
@@ -70,6 +71,8 @@ bool troxy_turn(struct troxy *troxy, uint64_t now_us);
 void troxy_flush(struct troxy *troxy);
 bool troxy_before_poll(struct troxy *troxy);
 void troxy_after_poll(struct troxy *troxy);
+/* Its source has outcomes: there is to be a turn. */
+void troxy_poke(struct troxy *troxy);
 /* Once a second: looks whether it lives, starts it again, tells it the time. */
 void troxy_second(struct troxy *troxy, uint64_t now_us);
 

@@ -27,6 +27,7 @@ int cmd_bench(int argc, char **argv);
 int cmd_link(int argc, char **argv);
 int cmd_user(int argc, char **argv);
 int cmd_standalone(int argc, char **argv);
+int cmd_gateway(int argc, char **argv);
 
 /* "redoubt: ..." on standard error. Returns 1. */
 int say_failed(const char *format, ...) __attribute__((format(printf, 1, 2)));

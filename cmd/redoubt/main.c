@@ -38,6 +38,7 @@ static const struct command {
     {"call", cmd_call, "one operation through the client library"},
     {"bench", cmd_bench, "load, and what it took"},
     {"standalone", cmd_standalone, "one service behind the front of a cluster, not replicated"},
+    {"gateway", cmd_gateway, "stock clients on this machine, through the client library"},
     {"link", cmd_link, "a slow line to any TCP service, emulated"},
     {"sim", cmd_sim, "whole clusters in one thread from one seed"},
 };

@@ -4,20 +4,16 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/check.h"
 #include "certificate.h"
 #include "commands.h"
 #include "fronts.h"
-#include "log.h"
-#include "troxy.h"
+#include "serving.h"
 #include "troxy/alone.h"
 
 static const char help[] =
@@ -40,102 +36,6 @@ static const char help[] =
     "SIGHUP: reads certificate and key again.\n\n"
     "example: redoubt standalone --service kv --rediss 6380 &\n"
     "         redis-cli --tls --cacert redoubt-standalone/ca.pem -p 6380 set greeting hello\n";
-
-struct standalone {
-    uv_loop_t loop;
-    uv_prepare_t prepare;
-    uv_check_t check;
-    uv_idle_t idle;
-    uv_timer_t second;
-    uv_signal_t on_term, on_int, on_hup;
-    struct troxy troxy;
-};
-
-enum { ROUNDS_MAX = 64 };
-
-static uint64_t wall_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-/* ---------------------------------------------------------------- the loop */
-
-static void on_idle(uv_idle_t *idle)
-{
-    (void)idle;
-}
-
-static void on_prepare(uv_prepare_t *prepare)
-{
-    struct standalone *s = prepare->data;
-    uint64_t now_us = wall_us();
-    for (int round = 0; round < ROUNDS_MAX && troxy_turn(&s->troxy, now_us); round++)
-        ;
-    troxy_flush(&s->troxy);
-    bool busy = troxy_before_poll(&s->troxy);
-    if (busy && !uv_is_active((uv_handle_t *)&s->idle))
-        uv_idle_start(&s->idle, on_idle);
-    else if (!busy && uv_is_active((uv_handle_t *)&s->idle))
-        uv_idle_stop(&s->idle);
-}
-
-static void on_check(uv_check_t *check)
-{
-    struct standalone *s = check->data;
-    troxy_after_poll(&s->troxy);
-}
-
-static void on_second(uv_timer_t *timer)
-{
-    struct standalone *s = timer->data;
-    troxy_second(&s->troxy, wall_us());
-}
-
-static void on_signal(uv_signal_t *handle, int number)
-{
-    struct standalone *s = handle->data;
-    struct error error;
-    if (number != SIGHUP) {
-        uv_stop(&s->loop);
-        return;
-    }
-    if (troxy_reload(&s->troxy, &error))
-        log_line(LOG_ERROR, "%s", error.text);
-}
-
-static void loop_open(struct standalone *s)
-{
-    uv_signal_t *const signals[] = {&s->on_term, &s->on_int, &s->on_hup};
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-    CHECK(uv_loop_init(&s->loop) == 0);
-    uv_prepare_init(&s->loop, &s->prepare);
-    uv_check_init(&s->loop, &s->check);
-    uv_idle_init(&s->loop, &s->idle);
-    uv_timer_init(&s->loop, &s->second);
-    s->prepare.data = s->check.data = s->second.data = s;
-    for (int i = 0; i < 3; i++) {
-        uv_signal_init(&s->loop, signals[i]);
-        signals[i]->data = s;
-        uv_signal_start(signals[i], on_signal, numbers[i]);
-    }
-}
-
-static void close_any(uv_handle_t *handle, void *unused)
-{
-    (void)unused;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
-}
-
-static void loop_close(struct standalone *s)
-{
-    troxy_close(&s->troxy);
-    uv_walk(&s->loop, close_any, NULL);
-    uv_run(&s->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&s->loop);
-}
 
 /* ---------------------------------------------------------------- certificates */
 
@@ -251,45 +151,14 @@ static int option_take(struct request *q, int option)
     }
 }
 
-static int ports_open(const struct request *q, int fd[LISTENERS], struct error *error)
-{
-    static const char *const names[LISTENERS] = {"https", "rediss", "http", "redis"};
-    for (int i = 0; i < LISTENERS; i++) {
-        struct address address = {.port = q->port[i]};
-        bool plain = i == LISTENER_HTTP || i == LISTENER_REDIS;
-        strcpy(address.host, plain ? "127.0.0.1" : "0.0.0.0");
-        if (q->port[i] && (fd[i] = socket_listen(&address, names[i], error)) < 0)
-            return -1;
-    }
-    return 0;
-}
-
 static int run(struct request *q)
 {
-    static struct standalone s;
     struct error error;
-    int fd[LISTENERS] = {-1, -1, -1, -1};
     if (!*q->troxy.tls_key && (q->port[LISTENER_HTTPS] || q->port[LISTENER_REDISS]) &&
         certificates_make(&q->troxy, q->dir, q->host, &error))
         return say_failed("%s", error.text);
-    if (ports_open(q, fd, &error))
-        return say_failed("%s", error.text);
-    log_init(false, LOG_INFO, -1);
-    signal(SIGPIPE, SIG_IGN);
-    descriptors_raise(4096 + FRONT_CONNECTIONS_MAX);
-    loop_open(&s);
-    int result = troxy_open(&s.troxy, &s.loop, &q->troxy, NULL, &error);
-    if (result == 0) {
-        uv_prepare_start(&s.prepare, on_prepare);
-        uv_check_start(&s.check, on_check);
-        uv_timer_start(&s.second, on_second, 1000, 1000);
-        troxy_serve(&s.troxy, (struct slice){NULL, 0}, fd, q->port);
-        puts("ready");
-        fflush(stdout);
-        uv_run(&s.loop, UV_RUN_DEFAULT);
-    }
-    loop_close(&s);
-    return result ? say_failed("%s", error.text) : 0;
+    const struct serving_options serving = {.troxy = &q->troxy, .port = q->port};
+    return serving_run(&serving, &error) ? say_failed("%s", error.text) : 0;
 }
 
 int cmd_standalone(int argc, char **argv)

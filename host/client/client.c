@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "client/hub.h"
+#include "client/lane.h"
 #include "client/link.h"
 
 #define DEFAULT_TIMEOUT_MS 5000u
@@ -69,6 +70,8 @@ static const char *submit_reason(int failed)
         return "the operation is too large";
     case -ECANCELED:
         return "the client was closed before it was sent";
+    case -EPIPE:
+        return lane_broken;
     default:
         return "too many operations wait";
     }
@@ -80,8 +83,9 @@ void client_on_inbox(struct redoubt_client *client, const struct client_bytes *i
         struct client_submission s;
         memcpy(&s, inbox->data + at, sizeof s);
         at += sizeof s;
-        int failed = client_core_submit(&client->core, inbox->data + at, s.len, s.deadline_us, s.done,
-                                        s.context, s.submitted_us);
+        int failed = s.lane ? lane_on_inbox(&s, inbox->data + at)
+                            : client_core_submit(&client->core, inbox->data + at, s.len, s.deadline_us,
+                                                 s.done, s.context, s.submitted_us);
         at += (s.len + 7) & ~(uint64_t)7;
         if (failed && s.done) {
             struct redoubt_outcome outcome = {.kind = REDOUBT_REJECTED, .reason = submit_reason(failed)};
@@ -120,6 +124,7 @@ static void client_detach(void *context)
 {
     struct redoubt_client *client = context;
     client_core_close(&client->core, client_clock_us());
+    lanes_close(client);
     struct redoubt_client **link = &client->loop->clients;
     while (*link != client)
         link = &(*link)->next;
@@ -256,7 +261,7 @@ static int inbox_add(struct redoubt_client *client, const struct client_submissi
     size_t bytes = atomic_load_explicit(&client->waiting_bytes, memory_order_relaxed) + inbox->len;
     if (client->closing)
         return -ECANCELED;
-    if (waiting >= client->queue_max || bytes + padded > client->core.options.queue_max_bytes)
+    if (!s->closes && (waiting >= client->queue_max || bytes + padded > client->core.options.queue_max_bytes))
         return -EAGAIN;
     if (!client_bytes_reserve(inbox, &client_heap, inbox->len + sizeof *s + padded))
         return -ENOMEM;
@@ -274,24 +279,41 @@ static int inbox_add(struct redoubt_client *client, const struct client_submissi
     return 0;
 }
 
+int client_hand_over(struct redoubt_client *client, const struct client_submission *s, const void *op)
+{
+    pthread_mutex_lock(&client->loop->lock);
+    int result = inbox_add(client, s, op);
+    pthread_mutex_unlock(&client->loop->lock);
+    return result;
+}
+
+static int submit(struct redoubt_client *client, struct redoubt_lane *lane, const void *op, size_t op_bytes,
+                  unsigned timeout_ms, redoubt_done done, void *context)
+{
+    bool mine = loop_is_mine(client->loop);
+    struct client_submission s = {.lane = lane, .done = done, .context = context, .len = op_bytes};
+    if (op_bytes > OP_MAX)
+        return -EMSGSIZE;
+    s.submitted_us = mine ? client->loop->now_us : client_clock_us();
+    s.deadline_us = s.submitted_us + (timeout_ms ? timeout_ms : DEFAULT_TIMEOUT_MS) * (uint64_t)1000;
+    if (!mine)
+        return client_hand_over(client, &s, op);
+    loop_touch(client->loop, client); /* from a callback: straight in, to be sent at the end of this run */
+    return lane ? lane_on_inbox(&s, op)
+                : client_core_submit(&client->core, op, op_bytes, s.deadline_us, done, context,
+                                     s.submitted_us);
+}
+
 int redoubt_submit(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms,
                    redoubt_done done, void *context)
 {
-    uint64_t timeout_us = (timeout_ms ? timeout_ms : DEFAULT_TIMEOUT_MS) * (uint64_t)1000;
-    if (op_bytes > OP_MAX)
-        return -EMSGSIZE;
-    if (loop_is_mine(client->loop)) { /* from a callback: straight in, to be sent at the end of this run */
-        uint64_t now = client->loop->now_us;
-        loop_touch(client->loop, client);
-        return client_core_submit(&client->core, op, op_bytes, now + timeout_us, done, context, now);
-    }
-    struct client_submission s = {
-        .done = done, .context = context, .submitted_us = client_clock_us(), .len = op_bytes};
-    s.deadline_us = s.submitted_us + timeout_us;
-    pthread_mutex_lock(&client->loop->lock);
-    int result = inbox_add(client, &s, op);
-    pthread_mutex_unlock(&client->loop->lock);
-    return result;
+    return submit(client, NULL, op, op_bytes, timeout_ms, done, context);
+}
+
+int redoubt_lane_submit(struct redoubt_lane *lane, const void *op, size_t op_bytes, unsigned timeout_ms,
+                        redoubt_done done, void *context)
+{
+    return submit(lane_client(lane), lane, op, op_bytes, timeout_ms, done, context);
 }
 
 struct waiting_call {
@@ -374,6 +396,7 @@ static void counters_read(void *context)
         .conflicting_replies = c->conflicting_replies,
         .fetched_results = c->fetched_results,
         .replicas = q->client->hub->replicas,
+        .quorum = q->client->core.configuration->write_quorum,
     };
     for (replica_id r = 0; r < q->answer.replicas; r++)
         q->answer.replicas_connected += q->client->hub->link[r].up;

@@ -63,7 +63,10 @@ struct redoubt_client {
     struct redoubt_client *next; /* on the loop */
     bool dirty;
     struct redoubt_client *next_dirty;
-    atomic_size_t waiting; /* operations in the core's queue, for other threads to look at */
+    struct redoubt_lane *lanes;       /* all that are not freed */
+    struct redoubt_lane *ready_lanes; /* with operations for the core, and none in it */
+    size_t lane_ops, lane_bytes;      /* that wait in lanes */
+    atomic_size_t waiting; /* operations there and in the core's queue, for other threads to look at */
     atomic_size_t waiting_bytes;
 
     /* Under the loop's lock. */
@@ -76,6 +79,8 @@ struct redoubt_client {
 };
 
 struct client_submission {
+    struct redoubt_lane *lane; /* NULL: in none */
+    bool closes;               /* the lane, and nothing else */
     redoubt_done done;
     void *context;
     uint64_t deadline_us;

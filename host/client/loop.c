@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/lane.h"
 #include "client/link.h"
 
 #define EVENTS_MAX 256
@@ -173,10 +174,13 @@ static void loop_flush(struct client_loop *loop)
         struct redoubt_client *client = loop->dirty;
         loop->dirty = client->next_dirty;
         client->dirty = false;
+        lanes_flush(client);
         client_core_flush(&client->core, loop->now_us);
         loop_timer(loop, client_core_next_timer(&client->core));
-        atomic_store_explicit(&client->waiting, client->core.queue.ops, memory_order_relaxed);
-        atomic_store_explicit(&client->waiting_bytes, client->core.queue.bytes, memory_order_relaxed);
+        atomic_store_explicit(&client->waiting, client->core.queue.ops + client->lane_ops,
+                              memory_order_relaxed);
+        atomic_store_explicit(&client->waiting_bytes, client->core.queue.bytes + client->lane_bytes,
+                              memory_order_relaxed);
     }
     while (loop->dirty_links) {
         struct client_link *link = loop->dirty_links;

@@ -82,8 +82,26 @@ struct redoubt_client_counters {
     uint64_t bundles, retransmissions, signed_bundles, replies, bad_replies, conflicting_replies,
         fetched_results;
     unsigned replicas_connected, replicas;
+    unsigned quorum; /* so many replicas that answer alike are needed */
 };
 void redoubt_client_counters(struct redoubt_client *client, struct redoubt_client_counters *counters);
+
+/*
+ * Order. What a client has under way at the same time may be executed in any order. The operations of one *lane* are executed, and
+ * told, in the order in which they were submitted to it: those that wait together travel in one bundle, and the next follow when all
+ * of these have an outcome. So a lane is for one connection or one user who relies on order; there may be many thousands, and
+ * those of different lanes share bundles. Behind an operation whose outcome is unknown nothing more of its lane is sent: all that is
+ * there, or comes, is rejected, and a lane that was opened anew goes on. An operation's deadline is never before that of the one before it.
+ */
+struct redoubt_lane;
+
+/* NULL: out of memory. */
+struct redoubt_lane *redoubt_lane_open(struct redoubt_client *client);
+/* As redoubt_submit; -EPIPE: an earlier one's outcome is unknown. */
+int redoubt_lane_submit(struct redoubt_lane *lane, const void *op, size_t op_bytes, unsigned timeout_ms,
+                        redoubt_done done, void *context);
+/* The lane is not used any more. What was submitted goes on, and its callbacks run. Before the client is closed. */
+void redoubt_lane_close(struct redoubt_lane *lane);
 
 /* What went wrong last (client NULL: in redoubt_client_open on this thread). Never NULL. */
 const char *redoubt_client_error(const struct redoubt_client *client);

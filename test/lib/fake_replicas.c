@@ -204,6 +204,23 @@ static void answer(struct server *s, struct connection *c, const struct frame *f
     send_all(c->fd, s->out, whole + 4);
 }
 
+/* What has arrived whole, from `at` on. Returns where the rest begins. */
+static size_t answer_all(struct server *s, struct connection *c, size_t at)
+{
+    if (c->in_len - at < 4)
+        return at;
+    uint32_t len = (uint32_t)c->in[at] | (uint32_t)c->in[at + 1] << 8 | (uint32_t)c->in[at + 2] << 16 |
+                   (uint32_t)c->in[at + 3] << 24;
+    struct frame frame;
+    if (c->in_len - at - 4 < len)
+        return at;
+    CHECK(frame_decode(c->in + at + 4, len, &frame));
+    bool backwards = atomic_load(&s->replicas->backwards);
+    size_t end = backwards ? answer_all(s, c, at + 4 + len) : 0;
+    answer(s, c, &frame);
+    return backwards ? end : answer_all(s, c, at + 4 + len);
+}
+
 static bool connection_read(struct server *s, struct connection *c)
 {
     ssize_t n = recv(c->fd, c->in + c->in_len, IN_BYTES - c->in_len, MSG_DONTWAIT);
@@ -216,17 +233,7 @@ static bool connection_read(struct server *s, struct connection *c)
         return false;
     }
     c->in_len += (size_t)n;
-    size_t at = 0;
-    while (c->in_len - at >= 4) {
-        uint32_t len = (uint32_t)c->in[at] | (uint32_t)c->in[at + 1] << 8 | (uint32_t)c->in[at + 2] << 16 |
-                       (uint32_t)c->in[at + 3] << 24;
-        struct frame frame;
-        if (c->in_len - at - 4 < len)
-            break;
-        CHECK(frame_decode(c->in + at + 4, len, &frame));
-        answer(s, c, &frame);
-        at += 4 + (size_t)len;
-    }
+    size_t at = answer_all(s, c, 0);
     memmove(c->in, c->in + at, c->in_len - at);
     c->in_len -= at;
     return true;

@@ -23,10 +23,11 @@ struct fake_replicas {
     uint16_t port[FAKE_N];
     pthread_t thread;
     atomic_bool stopping;
-    atomic_uint silent;  /* bit per replica: does not answer */
-    atomic_uint lying;   /* answers something else */
-    atomic_uint garbage; /* sends what is no frame, then hangs up */
-    atomic_bool hang_up; /* closes every connection once */
+    atomic_uint silent;    /* bit per replica: does not answer */
+    atomic_uint lying;     /* answers something else */
+    atomic_uint garbage;   /* sends what is no frame, then hangs up */
+    atomic_bool hang_up;   /* closes every connection once */
+    atomic_bool backwards; /* of bundles that arrive together answers the last one first */
 };
 
 /* A folder under /tmp with `origins` client keys, listeners, and the thread. */

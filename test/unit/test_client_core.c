@@ -590,6 +590,47 @@ static void an_operation_to_be_retried_goes_into_another_bundle(void **state)
     fake_cluster_free(c);
 }
 
+static void those_to_be_retried_stay_in_one_bundle_in_their_order(void **state)
+{
+    (void)state;
+    struct client_core_options options;
+    client_core_options_init(&options);
+    options.bundles_in_flight = 1;
+    options.bundle_ops_max = 3;
+    struct fake_cluster *c = fake_cluster_open(&options);
+    struct fake_reply *r = malloc(sizeof *r);
+    struct fake_bundle b;
+    fake_submit(c, "one", 3, SECOND);
+    fake_submit(c, "second", 6, SECOND);
+    fake_submit(c, "third", 5, SECOND);
+    fake_flush(c);
+    fake_submit(c, "waits", 5, SECOND); /* in a bundle that has room for two more */
+    for (replica_id i = 0; i < 3; i++) {
+        fake_reply_of(c, r, i, 1, 5);
+        fake_reply_add(r, REDOUBT_OK, "a", 1, true);
+        fake_reply_add(r, RESULT_RETRY, "", 0, true);
+        fake_reply_add(r, RESULT_RETRY, "", 0, true);
+        fake_reply_send(c, r);
+    }
+    fake_submit(c, "joins", 5, SECOND);
+    fake_flush(c);
+    fake_bundle_open(c, 1, &b);
+    assert_int_equal(b.count, 1);
+    assert_memory_equal(b.op[0].data, "waits", 5);
+    fake_bundle_close(&b);
+    for (replica_id i = 0; i < 3; i++)
+        fake_answer(c, i, 2, 6, 1, "b");
+    fake_flush(c);
+    fake_bundle_open(c, 2, &b);
+    assert_int_equal(b.count, 3);
+    assert_memory_equal(b.op[0].data, "second", 6);
+    assert_memory_equal(b.op[1].data, "third", 5);
+    assert_memory_equal(b.op[2].data, "joins", 5);
+    fake_bundle_close(&b);
+    free(r);
+    fake_cluster_free(c);
+}
+
 /* ---------------------------------------------------------------------------------------------------- ends */
 
 static void after_its_deadline_an_operation_is_unknown_or_was_never_sent(void **state)
@@ -809,6 +850,7 @@ int main(void)
         cmocka_unit_test(a_host_is_sent_the_signed_form_once),
         cmocka_unit_test(who_connects_is_sent_what_is_under_way),
         cmocka_unit_test(an_operation_to_be_retried_goes_into_another_bundle),
+        cmocka_unit_test(those_to_be_retried_stay_in_one_bundle_in_their_order),
         cmocka_unit_test(after_its_deadline_an_operation_is_unknown_or_was_never_sent),
         cmocka_unit_test(what_replicas_forgot_is_unknown_and_what_they_cannot_read_is_rejected),
         cmocka_unit_test(forgetting_takes_no_vote_back),

@@ -105,7 +105,7 @@ static void open_with(const struct replicated_options *options, bool reads_order
                                        .epoch = 7,
                                        .sign = &t.c->origin[0].auth.sign,
                                        .box = &t.c->origin[0].auth.box,
-                                       .replica = 1,
+                                       .replica = options->attestors ? REPLICAS_MAX : 1,
                                        .service = &redoubt_service_kv,
                                        .wire = {NULL, on_send},
                                        .done = on_done,
@@ -134,6 +134,15 @@ static int setup(void **state)
 {
     struct replicated_options o = small_options();
     (void)state;
+    open_with(&o, false);
+    return 0;
+}
+
+static int setup_prophecy(void **state)
+{
+    struct replicated_options o = small_options();
+    (void)state;
+    o.attestors = 1;
     open_with(&o, false);
     return 0;
 }
@@ -371,6 +380,74 @@ static void fewer_than_the_quorum_are_not_enough(void **state)
 }
 
 /* As E with these keys would say it. */
+/* --- Prophecy: one replica's word ------------------------------------------------------------------------------------------------- */
+
+static void one_replica_is_enough_for_prophecy(void **state)
+{
+    (void)state;
+    uint32_t drawn = 0;
+    know_a();
+    for (unsigned i = 0; i < 100; i++) {
+        submit(1, i, get("a"));
+        flush();
+        assert_int_equal(t.bundles, 0);
+        assert_int_equal(t.askeds, 1);
+        drawn |= 1u << t.asked[0].replica;
+        attest();
+        is_told(i, i, "1");
+    }
+    assert_int_equal(drawn, 15); /* by lot: each of them */
+    assert_int_equal(counters().fast, 100);
+    another_writes("a", "2"); /* and what it says is compared */
+    submit(1, 100, get("a"));
+    settle();
+    is_told(100, 100, "2");
+    assert_int_equal(counters().fast, 100);
+    assert_int_equal(counters().conflicts, 1);
+}
+
+static void prophecy_leaves_out_who_does_not_answer_for_a_while(void **state)
+{
+    (void)state;
+    uint32_t drawn = 0;
+    unsigned ticket = 0;
+    know_a();
+    t.silent = 1u << 2;
+    for (; counters().timeouts == 0; ticket++) {
+        assert_true(ticket < 200);
+        submit(1, ticket, get("a"));
+        flush();
+        bool silent = t.asked[0].replica == 2;
+        attest();
+        if (silent) {
+            t.now = replicated_next_timer(t.r);
+            replicated_on_timer(t.r, t.now);
+        }
+        settle();
+        is_told(ticket, ticket, "1"); /* by ordering it, then */
+    }
+    uint64_t until = t.now + SECOND;
+    for (unsigned i = 0; i < 40; i++, ticket++) { /* it is not asked */
+        submit(1, ticket, get("a"));
+        flush();
+        assert_int_equal(t.askeds, 1);
+        assert_int_not_equal(t.asked[0].replica, 2);
+        attest();
+        is_told(ticket, ticket, "1");
+    }
+    t.silent = 0;
+    t.now = until;
+    for (unsigned i = 0; i < 100; i++, ticket++) { /* and then it is */
+        submit(1, ticket, get("a"));
+        flush();
+        drawn |= t.askeds ? 1u << t.asked[0].replica : 0;
+        settle();
+        is_told(ticket, ticket, "1");
+    }
+    assert_true(drawn >> 2 & 1);
+    assert_int_equal(counters().timeouts, 1);
+}
+
 static void forge_all(replica_id from, uint64_t nonce, configuration_no number, const uint64_t *versions,
                       unsigned count, const struct secret_key *other_key)
 {
@@ -1115,6 +1192,8 @@ int main(void)
         WITH(what_was_written_meanwhile_is_read, setup),
         WITH(fewer_than_the_quorum_are_not_enough, setup),
         WITH(one_replica_counts_once, setup),
+        WITH(one_replica_is_enough_for_prophecy, setup_prophecy),
+        WITH(prophecy_leaves_out_who_does_not_answer_for_a_while, setup_prophecy),
         WITH(only_whom_it_asked_counts_and_only_as_asked, setup),
         WITH(who_was_not_asked_does_not_count, setup),
         WITH(a_liar_makes_a_read_slow_never_wrong, setup),

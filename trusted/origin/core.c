@@ -178,8 +178,10 @@ static void op_again(struct client_core *core, struct client_flight *flight, str
         op_fail(flight->chunk, op, REDOUBT_REJECTED, client_asked_again, now_us);
         return;
     }
-    if (!*opened)
+    if (!*opened) {
         client_flight_open(flight, &core->auth, &core->content_key);
+        client_queue_part(&core->queue); /* what was in one bundle, in its order, stays in one */
+    }
     *opened = true;
     if (!core->closed && client_queue_add(&core->queue, op, flight->chunk->data.data + op->at + 4, op->len)) {
         core->counters.retried_operations++;

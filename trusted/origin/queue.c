@@ -86,8 +86,13 @@ static bool chunk_make_room(struct client_queue *queue, struct client_chunk *chu
 bool client_queue_joins(const struct client_queue *queue, size_t len)
 {
     const struct client_chunk *chunk = queue->tail;
-    return chunk && chunk->count < queue->chunk_ops_max &&
+    return chunk && !queue->apart && chunk->count < queue->chunk_ops_max &&
            chunk->data.len + 4 + len + AEAD_TAG_BYTES <= BUNDLE_BODY_MAX;
+}
+
+void client_queue_part(struct client_queue *queue)
+{
+    queue->apart = true;
 }
 
 static struct client_chunk *chunk_with_room(struct client_queue *queue, size_t len)
@@ -107,6 +112,7 @@ static struct client_chunk *chunk_with_room(struct client_queue *queue, size_t l
     else
         queue->head = chunk;
     queue->tail = chunk;
+    queue->apart = false;
     return chunk;
 }
 

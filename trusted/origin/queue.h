@@ -40,6 +40,7 @@ struct client_queue {
     size_t ops; /* waiting, over or not */
     size_t bytes;
     uint64_t deadline_us; /* no waiting operation ends before */
+    bool apart;           /* the next operation begins a chunk */
 };
 
 void client_queue_init(struct client_queue *queue, struct client_memory memory, uint32_t chunk_ops_max);
@@ -50,6 +51,9 @@ bool client_queue_add(struct client_queue *queue, const struct client_op *op, co
 
 /* Would an operation of this length be in the same chunk as the last one? */
 bool client_queue_joins(const struct client_queue *queue, size_t len);
+
+/* What is added from here on is in other chunks than what was: as many as came out of one chunk fit into another. */
+void client_queue_part(struct client_queue *queue);
 
 /* Takes the chunk at the head, without operations that are over; NULL when nothing waits. It is the caller's
  * until client_queue_recycle. */

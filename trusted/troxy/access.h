@@ -38,4 +38,12 @@ struct access {
     void (*reads)(const void *self, struct access_reads *reads);
 };
 
+/* An access that needs nothing of a Troxy but its turns: `begin` before all else, and `run` once in each turn, where it tells outcomes;
+ * true: there is more to do. */
+struct access_source {
+    struct access access; /* its `self` is that of all */
+    void (*begin)(void *self, access_done done, void *context);
+    bool (*run)(void *self, uint64_t now_us);
+};
+
 #endif

@@ -64,18 +64,10 @@ static bool is_ready(const void *self, uint64_t now_us)
     return true;
 }
 
-void alone_access(struct alone *alone, struct access *access)
-{
-    *access = (struct access){.self = alone, .submit = submit, .forget = forget, .is_ready = is_ready};
-}
-
-struct alone *alone_new(struct arena *arena, const struct redoubt_service *service, const char *options,
-                        access_done done, void *context)
+struct alone *alone_new(struct arena *arena, const struct redoubt_service *service, const char *options)
 {
     struct alone *alone = arena_take(arena, sizeof *alone);
     alone->service = service;
-    alone->done = done;
-    alone->context = context;
     alone->budget.arena = arena;
     alone->result = arena_take(arena, RESULT_BYTES);
     alone->env = (struct redoubt_env){.engine = arena,
@@ -111,8 +103,16 @@ static void execute(struct alone *alone, const struct waiting_op *waiting, uint6
         alone->done(alone->context, waiting->connection, waiting->ticket, &outcome);
 }
 
-bool alone_run(struct alone *alone, uint64_t now_us)
+static void begin(void *self, access_done done, void *context)
 {
+    struct alone *alone = self;
+    alone->done = done;
+    alone->context = context;
+}
+
+static bool run(void *self, uint64_t now_us)
+{
+    struct alone *alone = self;
     struct waiting_op *op;
     for (unsigned i = 0; i < RUN_OPS_MAX && (op = waiting_take(&alone->waiting)) != NULL; i++) {
         execute(alone, op, now_us);
@@ -121,12 +121,19 @@ bool alone_run(struct alone *alone, uint64_t now_us)
     return alone->waiting.first != NULL;
 }
 
+struct access_source alone_source(struct alone *alone)
+{
+    return (struct access_source){
+        .access = {.self = alone, .submit = submit, .forget = forget, .is_ready = is_ready},
+        .begin = begin,
+        .run = run};
+}
+
 /* ---------------------------------------------------------------- the compartment */
 
 struct standalone {
     struct reception reception; /* first: an outcome's context is its front */
-    struct access access;
-    struct alone *alone;
+    struct access_source source;
 };
 
 static void *standalone_init(struct arena *arena, const struct compartment_config *config, struct outbox *out)
@@ -134,11 +141,16 @@ static void *standalone_init(struct arena *arena, const struct compartment_confi
     (void)out;
     const struct troxy_start *start = config->troxy;
     struct standalone *s = arena_take(arena, sizeof *s);
-    s->alone = alone_new(arena, start->front->service, config->service_options, front_on_outcome, s);
-    if (!s->alone)
-        return NULL;
-    alone_access(s->alone, &s->access);
-    return reception_init(&s->reception, arena, start, &s->access, config->replica) ? s : NULL;
+    if (start->source) {
+        s->source = *start->source;
+    } else {
+        struct alone *alone = alone_new(arena, start->front->service, config->service_options);
+        if (!alone)
+            return NULL;
+        s->source = alone_source(alone);
+    }
+    s->source.begin(s->source.access.self, front_on_outcome, s);
+    return reception_init(&s->reception, arena, start, &s->source.access, config->replica) ? s : NULL;
 }
 
 static enum verdict standalone_step(void *state, const struct compartment_input *in, struct outbox *out)
@@ -154,7 +166,7 @@ static bool standalone_flush(void *state, uint64_t now_us, struct outbox *out)
 {
     struct standalone *s = state;
     bool more = front_take_in(&s->reception.front, now_us, out);
-    more = alone_run(s->alone, now_us) || more;
+    more = s->source.run(s->source.access.self, now_us) || more;
     more = front_give_out(&s->reception.front, now_us, out) || more;
     reception_tell(&s->reception, now_us, UINT64_MAX, true, out);
     return more;

@@ -12,7 +12,8 @@ struct troxy_start {
     struct front_settings settings;
     struct tls_server *tls; /* NULL: no secure listeners */
     const struct service_front *front;
-    struct sign_key sign; /* of its origin */
+    const struct access_source *source; /* standalone_type: what lies behind it; NULL: the service */
+    struct sign_key sign;               /* of its origin */
     struct box_key box;
 };
 

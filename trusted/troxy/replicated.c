@@ -165,6 +165,7 @@ struct replicated *replicated_new(struct arena *arena, const struct replicated_c
     rounds_init(&r->rounds, arena_take(arena, ROUNDS_MAX * sizeof(struct round)), &attestor, o->attest_us);
     r->rounds.settled = settled;
     r->rounds.context = r;
+    r->rounds.attestors = o->attestors;
     r->rounds.local = config->replica;
     r->rounds.attest_max_us = o->attest_max_us;
     r->rounds.sick_us = o->sick_us;

@@ -34,6 +34,9 @@ struct replicated_options {
     size_t bytes_max; /* of these operations */
     size_t cache_bytes;
     bool fast_reads; /* false: every read is ordered, whatever the cluster allows */
+    uint32_t
+        attestors; /* 0: as many as the read quorum has, as in every Troxy. 1: Prophecy, for which one replica's word is enough:
+                         * reads can be stale, see docs/CLIENT.md */
     struct adaptive_options adaptive;
     uint64_t attest_us;     /* patience with an attestation at first; follows what is measured ... */
     uint64_t attest_max_us; /* ... up to here */
@@ -48,7 +51,7 @@ struct replicated_config {
     epoch_no epoch;
     const struct sign_key *sign;
     const struct box_key *box;
-    replica_id replica;                    /* whose E is the local one */
+    replica_id replica;                    /* whose E is the local one; REPLICAS_MAX: of none */
     const struct redoubt_service *service; /* only `keys` is called */
     struct client_wire wire;
     access_done done;

@@ -70,12 +70,17 @@ static uint32_t rank(const struct rounds *rs, replica_id replica, uint8_t lot, u
     return (uint32_t)(rs->well_us[replica] > now_us) << 16 | (uint32_t)(replica != rs->local) << 8 | lot;
 }
 
+static uint32_t wanted(const struct rounds *rs)
+{
+    return rs->attestors ? rs->attestors : rs->configuration->read_quorum;
+}
+
 static uint32_t choose(const struct rounds *rs, uint64_t now_us)
 {
     uint8_t lot[REPLICAS_MAX];
     uint32_t chosen = 0, n = rs->configuration->replicas;
     crypto_random(lot, sizeof lot);
-    for (uint32_t i = 0; i < rs->configuration->read_quorum; i++) {
+    for (uint32_t i = 0; i < wanted(rs); i++) {
         uint32_t best = UINT32_MAX;
         replica_id next = 0;
         for (replica_id r = 0; r < n; r++)
@@ -131,7 +136,7 @@ static void settle(struct rounds *rs, struct round *r, struct round_question *q,
 
 static void question_count(struct rounds *rs, struct round *r, struct round_question *q, version_no version)
 {
-    uint32_t quorum = rs->configuration->read_quorum - (mutant(MUTANT_READ_QUORUM_ONE_SHORT) ? 1 : 0);
+    uint32_t quorum = wanted(rs) - (mutant(MUTANT_READ_QUORUM_ONE_SHORT) ? 1 : 0);
     if (q->answers == 0)
         q->version = version;
     q->answers++;

@@ -1,5 +1,6 @@
 /*
- * Rounds: questions that wait together travel together, under one nonce, to as many attestors as the read quorum has. Each attestor
+ * Rounds: questions that wait together travel together, under one nonce, to as many attestors as the read quorum has (or to fewer,
+ * when whoever asks wants no more: see replicated.h). Each attestor
  * counts once in a round; a question is settled when so many have said the same version, when two said different ones, or when time
  * is up. Which are asked is drawn by lot among those that answered of late, the replica's own first: it is nearest. Pure.
  */
@@ -42,7 +43,8 @@ struct rounds {
     rounds_settled settled;
     void *context;
     const struct configuration *configuration;
-    replica_id local;
+    uint32_t attestors; /* so many are asked, and have to agree; 0: as many as the read quorum has */
+    replica_id local;   /* REPLICAS_MAX: there is none */
     uint64_t nonce;
     uint64_t typical_us; /* how long a round takes */
     uint64_t attest_max_us, sick_us;
