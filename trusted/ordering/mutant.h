@@ -82,6 +82,7 @@
     M(WRITES_SPARE_THE_WHOLE, "writes-spare-the-whole", "safety")                                            \
     M(VOLATILE_KEPT, "volatile-kept", "safety")                                                              \
     M(FIRST_CELL_ALONE, "first-cell-alone", "safety")                                                        \
+    M(SOUND_READ_ONE_SHORT, "sound-read-one-short", "safety")                                                \
     M(ANSWERS_BEHIND_KEPT, "answers-behind-kept", "safety")
 
 enum mutant {
