@@ -149,11 +149,11 @@ static void loop_timers(struct client_loop *loop)
         return;
     loop->timer_us = UINT64_MAX;
     for (struct redoubt_client *client = loop->clients; client; client = client->next) {
-        if (client_core_next_timer(&client->core) <= loop->now_us) {
-            client_core_on_timer(&client->core, loop->now_us);
+        if (client_reads_next_timer(&client->reads) <= loop->now_us) {
+            client_reads_on_timer(&client->reads, loop->now_us);
             loop_touch(loop, client);
         }
-        loop_timer(loop, client_core_next_timer(&client->core));
+        loop_timer(loop, client_reads_next_timer(&client->reads));
     }
     for (struct client_hub *hub = loop->hubs; hub; hub = hub->next) {
         for (replica_id r = 0; r < hub->replicas; r++) {
@@ -173,10 +173,12 @@ static void loop_flush(struct client_loop *loop)
         struct redoubt_client *client = loop->dirty;
         loop->dirty = client->next_dirty;
         client->dirty = false;
-        client_core_flush(&client->core, loop->now_us);
-        loop_timer(loop, client_core_next_timer(&client->core));
-        atomic_store_explicit(&client->waiting, client->core.queue.ops, memory_order_relaxed);
-        atomic_store_explicit(&client->waiting_bytes, client->core.queue.bytes, memory_order_relaxed);
+        client_reads_flush(&client->reads, loop->now_us);
+        loop_timer(loop, client_reads_next_timer(&client->reads));
+        atomic_store_explicit(&client->waiting, client->core.queue.ops + client->reads.queue.ops,
+                              memory_order_relaxed);
+        atomic_store_explicit(&client->waiting_bytes, client->core.queue.bytes + client->reads.queue.bytes,
+                              memory_order_relaxed);
     }
     while (loop->dirty_links) {
         struct client_link *link = loop->dirty_links;
