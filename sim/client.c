@@ -97,7 +97,7 @@ static void core_send(void *context, replica_id replica, const struct slice *par
 static void arm(struct world *w, uint32_t c)
 {
     struct sim_client *client = &w->client[c];
-    uint64_t at = client_core_next_timer(&client->core);
+    uint64_t at = client_reads_next_timer(&client->reads);
     if (at == client->timer_at_us)
         return;
     client->timer_at_us = at;
@@ -111,8 +111,8 @@ static void settle(struct world *w, uint32_t c)
     struct sim_client *client = &w->client[c];
     if (!client->alive)
         return;
-    client_core_flush(&client->core, w->now_us);
-    client_core_validate(&client->core);
+    client_reads_flush(&client->reads, w->now_us);
+    client_reads_validate(&client->reads);
     arm(w, c);
 }
 
@@ -133,6 +133,7 @@ void client_start(struct world *w, uint32_t c)
     config.options.retry_us = w->request_timeout_us / 2;
     config.options.bundle_ops_max = 16;
     CHECK(client_core_init(&client->core, &config));
+    client_reads_init(&client->reads, &client->core, w->read_mode);
     client->alive = true;
     client->incarnation++;
     client->outstanding = 0;
@@ -140,14 +141,21 @@ void client_start(struct world *w, uint32_t c)
     world_later(w, 1 + dice_below(&w->client_dice, 20000), DUE_CLIENT_WORK, c, 0, client->incarnation, NULL);
 }
 
+static void client_close(struct world *w, struct sim_client *client)
+{
+    w->result->unordered_reads += client->reads.counters.unordered;
+    client_reads_close(&client->reads, w->now_us);
+    client_reads_deinit(&client->reads);
+    client_core_deinit(&client->core);
+    client->alive = false;
+}
+
 void client_stop(struct world *w, uint32_t c)
 {
     struct sim_client *client = &w->client[c];
     if (!client->alive)
         return;
-    client_core_close(&client->core, w->now_us);
-    client_core_deinit(&client->core);
-    client->alive = false;
+    client_close(w, client);
     for (replica_id r = 0; r < w->n; r++)
         world_later(w, 500, DUE_CLIENT_GONE, r, CONNECTION(c, client->incarnation), 0, NULL);
 }
@@ -178,17 +186,32 @@ void clients_free(struct world *w)
     for (uint32_t c = 0; c < w->clients; c++)
         if (w->client[c].alive) {
             w->client[c].faulty = true; /* the ledger is closed */
-            client_core_close(&w->client[c].core, w->now_us);
-            client_core_deinit(&w->client[c].core);
-            w->client[c].alive = false;
+            client_close(w, &w->client[c]);
         }
 }
 
 struct issued {
-    uint64_t op;
+    uint64_t op; /* 0: a read that need not be ordered, which the ledger does not number */
     uint32_t client;
     uint32_t incarnation;
+    uint64_t after; /* of a read: the highest place acknowledged when it was issued */
+    bool must_finish;
+    size_t len;
+    uint8_t request[OP_BYTES_MAX];
 };
+
+/* It need not stand in the order, but be what the state was at some place of it since the read was issued. */
+static void read_done(struct world *w, const struct issued *issued, const struct redoubt_outcome *outcome)
+{
+    bool committed = outcome->kind == REDOUBT_COMMITTED;
+    w->ledger.must_finish -= issued->must_finish;
+    world_story(w, "client %u: read %s", issued->client,
+                !committed      ? "lost"
+                : outcome->slot ? "in its place in the order"
+                                : "without an order");
+    if (committed && !w->client[issued->client].faulty)
+        (void)ledger_read(w, "client", issued->client, issued->after, issued->request, issued->len, outcome);
+}
 
 static void on_done(void *context, const struct redoubt_outcome *outcome)
 {
@@ -198,6 +221,10 @@ static void on_done(void *context, const struct redoubt_outcome *outcome)
     struct issued mine = *issued;
     free(issued);
     client->outstanding--;
+    if (mine.op == 0) {
+        read_done(w, &mine, outcome);
+        return;
+    }
     if (w->options.trace && outcome->kind == REDOUBT_COMMITTED)
         world_trace(w, "client %u operation %llu committed in slot %llu", mine.client,
                     (unsigned long long)mine.op, (unsigned long long)outcome->slot);
@@ -214,10 +241,35 @@ static void on_done(void *context, const struct redoubt_outcome *outcome)
         ledger_outcome(w, mine.op, outcome);
 }
 
+static void read_submit(struct world *w, uint32_t c, const uint8_t *request, size_t len, uint64_t deadline_us)
+{
+    struct sim_client *client = &w->client[c];
+    uint8_t bytes[8 + OP_BYTES_MAX] = {0}; /* no number */
+    struct issued *issued = malloc(sizeof *issued);
+    CHECK(issued != NULL && len <= OP_BYTES_MAX);
+    *issued = (struct issued){.client = c,
+                              .incarnation = client->incarnation,
+                              .after = w->ledger.acknowledged_place,
+                              .must_finish = deadline_us == UINT64_MAX,
+                              .len = len};
+    memcpy(issued->request, request, len);
+    memcpy(bytes + 8, request, len);
+    client->issued++;
+    client->outstanding++;
+    w->ledger.must_finish += issued->must_finish;
+    CHECK(client_reads_submit(&client->reads, bytes, len + 8, deadline_us, on_done, issued, w->now_us) == 0);
+    if (w->on_script)
+        settle(w, c);
+}
+
 void client_submit(struct world *w, uint32_t c, const uint8_t *request, size_t len, uint64_t deadline_us)
 {
     struct sim_client *client = &w->client[c];
     uint8_t bytes[8 + OP_BYTES_MAX];
+    if (w->read_mode != REDOUBT_READ_ORDERED && !client->faulty && model_reads(request, len)) {
+        read_submit(w, c, request, len, deadline_us);
+        return;
+    }
     struct issued *issued = malloc(sizeof *issued);
     CHECK(issued != NULL);
     *issued = (struct issued){.client = c, .incarnation = client->incarnation};
@@ -312,12 +364,12 @@ void client_on_due(struct world *w, const struct due *due)
         if (!client->alive || due->x != client->timer_set)
             return;
         client->timer_at_us = UINT64_MAX;
-        client_core_on_timer(&client->core, w->now_us);
+        client_reads_on_timer(&client->reads, w->now_us);
         break;
     case DUE_TO_CLIENT:
         if (!client->alive || due->x != CONNECTION(due->a, client->incarnation))
             return;
-        (void)client_core_on_frame(&client->core, due->b, due->parcel->data, due->parcel->len, w->now_us);
+        (void)client_reads_on_frame(&client->reads, due->b, due->parcel->data, due->parcel->len, w->now_us);
         break;
     case DUE_CONNECTED:
         if (!client->alive || due->x != CONNECTION(due->a, client->incarnation))

@@ -189,8 +189,8 @@ static bool walk_on(struct walk *walk)
 
 /* Reads of one key alone and of all of them are looked for in the same way: at every place behind `after` at which anything changed.
  * These are few, since nobody waits long. */
-uint64_t ledger_read(struct world *w, uint32_t label, uint64_t after, const uint8_t *request, size_t len,
-                     const struct redoubt_outcome *outcome)
+uint64_t ledger_read(struct world *w, const char *whose, uint32_t label, uint64_t after,
+                     const uint8_t *request, size_t len, const struct redoubt_outcome *outcome)
 {
     struct ledger *l = &w->ledger;
     struct walk walk;
@@ -203,8 +203,8 @@ uint64_t ledger_read(struct world *w, uint32_t label, uint64_t after, const uint
             l->acknowledged_place = walk.place;
         return walk.place;
     } while (walk_on(&walk));
-    world_violation(w, "stock client %u read what was not there at any time since it asked (slot %llu)",
-                    label, (unsigned long long)(after >> 20));
+    world_violation(w, "%s %u read what was not there at any time since it asked (slot %llu)", whose, label,
+                    (unsigned long long)(after >> 20));
 }
 
 /* ------------------------------------------------------------------------------------------------ replicas */
@@ -222,7 +222,8 @@ static uint64_t issued(struct world *w, replica_id r, const struct redoubt_op *o
         return 0;
     if (op->bytes >= 8)
         memcpy(&number, op->data, 8);
-    if (of_troxy && number == 0 && op->bytes > 8 && model_reads(op->data + 8, op->bytes - 8))
+    if ((of_troxy || w->read_mode != REDOUBT_READ_ORDERED) && number == 0 && op->bytes > 8 &&
+        model_reads(op->data + 8, op->bytes - 8))
         return 0;
     if (number == 0 || number > l->ops || l->op[number].origin != op->origin ||
         l->op[number].len != op->bytes - 8 || memcmp(l->op[number].request, op->data + 8, op->bytes - 8) != 0)

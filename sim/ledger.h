@@ -92,8 +92,8 @@ uint64_t ledger_issue_as(struct world *w, uint32_t label, uint32_t origin, const
                          bool must_finish);
 /* A read without a number was told this: there must be a place above `after` (or at it) at which it is right; returns the first.
  * Of any number of keys. */
-uint64_t ledger_read(struct world *w, uint32_t label, uint64_t after, const uint8_t *request, size_t len,
-                     const struct redoubt_outcome *outcome);
+uint64_t ledger_read(struct world *w, const char *whose, uint32_t label, uint64_t after,
+                     const uint8_t *request, size_t len, const struct redoubt_outcome *outcome);
 /* Where a committed operation stands. */
 uint64_t ledger_place(const struct world *w, uint64_t op);
 void ledger_outcome(struct world *w, uint64_t op, const struct redoubt_outcome *outcome);

@@ -62,6 +62,13 @@ static struct cells {
 } earlier[REPLICAS_MAX], present;
 static bool swapped;
 
+/* What a read was answered without, see before_read. */
+static struct {
+    bool swapped;
+    void *service_state;
+    struct versions versions;
+} own;
+
 static void take_cells(struct cells *c, const struct versions *v)
 {
     memcpy(c->cell, v->cell, sizeof c->cell);
@@ -79,13 +86,42 @@ static void give_cells(struct versions *v, const struct cells *c)
 void liar_init(void)
 {
     memset(earlier, 0, sizeof earlier);
-    swapped = false;
+    swapped = own.swapped = false;
+}
+
+/* --- reads: what the correct one says that is furthest behind; so that two say the same ------------------------------------------ */
+
+static struct execution *laggard(struct world *w)
+{
+    struct execution *slowest = NULL;
+    for (replica_id r = 0; r < w->n; r++) {
+        struct execution *e = w->replica[r].cell[CELL_E].state;
+        if (replica_is_up(w, r) && !world_is_faulty(w, r, CELL_E) && !state_unusable(e) &&
+            (!slowest || e->executed < slowest->executed))
+            slowest = e;
+    }
+    return slowest;
+}
+
+static void before_read(struct world *w, struct execution *e)
+{
+    struct execution *other = laggard(w);
+    if (!other || (!w->on_script && !dice_chance(&w->liar_dice, 0.7)))
+        return;
+    world_fault(w);
+    own.swapped = true;
+    own.service_state = e->service_state;
+    own.versions = e->versions;
+    e->service_state = other->service_state; /* nothing is written during the step */
+    e->versions = other->versions;
 }
 
 void liar_before_step(struct world *w, replica_id r, struct slice frame)
 {
     struct execution *e = w->replica[r].cell[CELL_E].state;
     struct dice *d = &w->liar_dice;
+    if (frame.len >= 2 && frame.data[1] == FRAME_ASK_READ)
+        before_read(w, e);
     if (!w->troxies || frame.len < 2 || frame.data[1] != FRAME_ASK_ATTEST)
         return;
     const struct execution *model = plot_model(w);
@@ -115,6 +151,11 @@ void liar_after_step(struct world *w, replica_id r)
     if (swapped)
         give_cells(&e->versions, &present);
     swapped = false;
+    if (own.swapped) {
+        e->service_state = own.service_state;
+        e->versions = own.versions;
+    }
+    own.swapped = false;
 }
 
 /* --- replies to Troxies: another result, as old as the right one; or the right one, as if a write to come had been before it --- */

@@ -100,6 +100,7 @@ static void parse(struct arguments *a, int argc, char **argv)
         {NULL, 0, NULL, 0},
     };
     sim_options_init(&a->options);
+    a->options.reads = -1;
     a->runs = 1;
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (c) {
@@ -160,13 +161,15 @@ static void print_json(const struct arguments *a, const struct sim_totals *t)
 {
     printf("{\"protocol\":\"%s\",\"first_seed\":%llu,\"runs\":%llu,\"simulated_s\":%llu,\"events\":%llu,"
            "\"ops\":%llu,"
-           "\"resizes\":%llu,\"fast_reads\":%llu,\"read_conflicts\":%llu,\"faults_injected\":%llu,"
+           "\"resizes\":%llu,\"fast_reads\":%llu,\"read_conflicts\":%llu,\"unordered_reads\":%llu,"
+           "\"faults_injected\":%llu,"
            "\"violations\":%llu,\"stuck\":%llu,\"failing_seed\":",
            protocol_name(a->options.protocol), (unsigned long long)a->options.seed,
            (unsigned long long)t->runs, (unsigned long long)(t->simulated_us / 1000000),
            (unsigned long long)t->events, (unsigned long long)t->ops, (unsigned long long)t->resizes,
            (unsigned long long)t->fast_reads, (unsigned long long)t->read_conflicts,
-           (unsigned long long)t->faults, (unsigned long long)t->violations, (unsigned long long)t->stuck);
+           (unsigned long long)t->unordered_reads, (unsigned long long)t->faults,
+           (unsigned long long)t->violations, (unsigned long long)t->stuck);
     if (t->failed)
         printf("%llu}\n", (unsigned long long)t->failing_seed);
     else

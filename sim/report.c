@@ -22,6 +22,7 @@ void sim_options_init(struct sim_options *o)
         .plots = -1,
         .fast_reads = -1,
         .clients = -1,
+        .reads = REDOUBT_READ_ORDERED,
         .troxies = -1,
         .attacks_per_s = -1,
         .replaces = -1,
@@ -107,6 +108,7 @@ static void add(struct sim_totals *totals, const struct sim_result *result, uint
     totals->ops += result->ops;
     totals->faults += result->faults;
     totals->fast_reads += result->fast_reads;
+    totals->unordered_reads += result->unordered_reads;
     totals->read_conflicts += result->read_conflicts;
     totals->resizes += result->resizes;
     totals->simulated_us += result->simulated_us;
@@ -353,6 +355,13 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->attacks_per_s = 0;
         o->hosts = 4;
         o->clients = 1;
+        break;
+    case MUTANT_SOUND_READ_ONE_SHORT:
+        o->protocol = PROTOCOL_HYBSTER;
+        o->faults = FAULTS_NETWORK | FAULTS_BYZANTINE;
+        o->tolerated = o->faulty_replicas = 1;
+        o->service = SERVICE_KV;
+        o->reads = REDOUBT_READ_SOUND;
         break;
     case MUTANT_HYBSTER_QUORUM_AT_F:
     case MUTANT_HYBSTER_GAP:

@@ -7,7 +7,8 @@
 #include "world.h"
 
 struct sim_totals {
-    uint64_t runs, events, ops, fast_reads, read_conflicts, resizes, faults, simulated_us, violations, stuck;
+    uint64_t runs, events, ops, fast_reads, read_conflicts, unordered_reads, resizes, faults, simulated_us,
+        violations, stuck;
     bool failed;
     uint64_t failing_seed;
 };

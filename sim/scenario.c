@@ -2,9 +2,10 @@
  * One command a line; `#` begins a comment; a line of `---` ends the story (what follows is the expected trace).
  *
  *   protocol splitbft|pbft|hybster | seed N | clients N | faulty P|C|E R | until MILLISECONDS | troxies
+ *   reads sound|published: how clients read
  *   at T ms COMMAND:  put C KEY VALUE, get C KEY, add C KEY N   operations of client C on keys a to l
  *                     sput S KEY VALUE, sget S KEY: of stock client S, which is connected to the Troxy of replica S
- *                     kill R, restart R, cut R, heal, bad-macs C R, equivocate R, attack NAME
+ *                     kill R, restart R, cut R, lag R (from replicas, not from clients), heal, bad-macs C R, equivocate R, attack NAME
  */
 #include "scenario.h"
 
@@ -56,6 +57,8 @@ static bool read_head(const char *word, const char *a, const char *b)
         story.until_us = strtoull(a, NULL, 10) * 1000;
     else if (strcmp(word, "troxies") == 0)
         story.options.troxies = 1;
+    else if (strcmp(word, "reads") == 0)
+        story.options.reads = strcmp(a, "sound") == 0 ? REDOUBT_READ_SOUND : REDOUBT_READ_PUBLISHED;
     else if (strcmp(word, "faulty") == 0)
         return set_faulty(a, b);
     else
@@ -114,8 +117,11 @@ static void request(struct world *w, uint32_t client, const char *verb, const ch
     else
         len = kv_increment_encode(bytes, sizeof bytes, key, 1, strtoll(value, NULL, 10));
     CHECK(len > 0 && client < w->clients);
-    world_story(w, "client %u: operation %llu is %s %s %s", client, (unsigned long long)w->ledger.ops + 1,
-                verb, key, value);
+    if (w->read_mode != REDOUBT_READ_ORDERED && strcmp(verb, "get") == 0)
+        world_story(w, "client %u: reads %s", client, key);
+    else
+        world_story(w, "client %u: operation %llu is %s %s %s", client, (unsigned long long)w->ledger.ops + 1,
+                    verb, key, value);
     client_submit(w, client, bytes, len, UINT64_MAX);
 }
 
@@ -161,10 +167,15 @@ static void equivocate(struct takeover *t)
         t->item[i].to = 0; /* the rest goes by the network */
 }
 
-static void cut_off(struct world *w, uint32_t r)
+static void lag(struct world *w, uint32_t r)
 {
     for (replica_id k = 0; k < w->n; k++)
         w->link[r][k].cut = w->link[k][r].cut = k != r;
+}
+
+static void cut_off(struct world *w, uint32_t r)
+{
+    lag(w, r);
     for (uint32_t c = 0; c < w->clients; c++)
         w->client[c].cut[r] = true;
 }
@@ -196,6 +207,8 @@ static void act(struct world *w, uint32_t number)
         rejoin_kill(w, a, 50000, false);
     else if (strcmp(verb, "cut") == 0 && a < w->n)
         cut_off(w, a);
+    else if (strcmp(verb, "lag") == 0 && a < w->n)
+        lag(w, a);
     else if (strcmp(verb, "heal") == 0)
         heal(w);
     else if (strcmp(verb, "bad-macs") == 0 && a < w->clients && b < w->n)

@@ -48,7 +48,11 @@ static enum redoubt_status wrapped_read(const void *state, const struct redoubt_
                                         struct redoubt_result *result)
 {
     const struct wrapped *s = state;
-    return s->w->inner->read(s->inner, op, result);
+    struct redoubt_op inner = *op;
+    size_t skip = op->bytes < 8 ? op->bytes : 8;
+    inner.data += skip;
+    inner.bytes -= skip;
+    return s->w->inner->read(s->inner, &inner, result);
 }
 
 static bool wrapped_keys(const struct redoubt_op *op, struct redoubt_keys *keys)

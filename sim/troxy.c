@@ -264,7 +264,8 @@ static void told_committed(struct world *w, uint32_t s, struct stock_op *op,
 {
     struct stock *stock = &w->stock[s];
     if (!op->number) {
-        stock->place = ledger_read(w, s, later_of(op->after, stock->place), op->request, op->len, outcome);
+        stock->place = ledger_read(w, "stock client", s, later_of(op->after, stock->place), op->request,
+                                   op->len, outcome);
         return;
     }
     ledger_outcome(w, op->number, outcome);

@@ -134,6 +134,9 @@ static void draw_options(struct world *w)
         o->fast_reads = 1;
         o->clients = o->clients > 3 ? 3 : o->clients; /* sessions are few */
     }
+    if (o->reads < 0)
+        o->reads = draws[1] / 3 % 2 ? REDOUBT_READ_SOUND : REDOUBT_READ_ORDERED;
+    w->read_mode = (enum redoubt_read_mode)o->reads;
     w->whole = one_domain_with(o->protocol);
     w->clients = (uint32_t)o->clients;
     w->request_timeout_us = o->plain_network ? 100000 : 60000 + draws[4] % 240000;

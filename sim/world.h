@@ -10,7 +10,7 @@
 #include <setjmp.h>
 #include <stdio.h>
 
-#include "origin/core.h"
+#include "origin/reads.h"
 #include "confirmation/confirmation.h"
 #include "disk.h"
 #include "engine.h"
@@ -61,6 +61,7 @@ struct sim_options {
     int fast_reads;
     int service;
     int clients;
+    int reads;               /* enum redoubt_read_mode of clients; -1: drawn, ordered or sound */
     int troxies;             /* every replica has one, and stock clients connect to them; -1: drawn */
     double attacks_per_s;    /* take-overs of all hosts; -1: drawn */
     bool plain_network;      /* no loss, constant delay: for scenarios */
@@ -81,6 +82,7 @@ struct sim_result {
     char text[400];
     uint64_t ops, events, faults, simulated_us, power_losses;
     uint64_t fast_reads, read_conflicts;
+    uint64_t unordered_reads; /* of clients */
     uint64_t slots, view_changes, state_transfers, attacks, rejoins, resizes;
     uint64_t trace_hash;
 };
@@ -153,6 +155,7 @@ struct link {
 
 struct sim_client {
     struct client_core core;
+    struct client_reads reads;
     struct configuration configuration; /* that it was opened with */
     struct sign_key sign;
     struct box_key box;
@@ -254,6 +257,7 @@ struct world {
     struct link client_link;
     struct sim_client client[CLIENTS_MAX];
     uint32_t clients;
+    enum redoubt_read_mode read_mode; /* of clients */
     bool troxies;
     struct sim_troxy troxy[REPLICAS_MAX];
     struct stock stock[STOCK_MAX];

@@ -30,7 +30,8 @@
 static const char help[] =
     "usage: redoubt bench DIR --workload counter|ycsb-a|ycsb-b|ycsb-c|ycsb-f|get|set [OPTION...]\n\n"
     "Loads a running cluster and prints operations per second and latencies.\n\n"
-    "  --via V            library (default); https, http, rediss, redis: stock clients of the front, one connection each\n"
+    "  --via V            library (default); https, http, rediss, redis: stock clients of the front, one "
+    "connection each\n"
     "  --clients N        callers, each with one operation under way (64)\n"
     "  --origins N        clients with keys of their own, over which callers are spread (1)\n"
     "  --keys N           written before the run (1000); ycsb: zipfian, 0.99, scattered; get, set: uniform\n"
@@ -39,7 +40,8 @@ static const char help[] =
     "  --value-bytes N    length of values; counter: padding of requests (100; counter 0)\n"
     "  --reply-bytes N    counter: length of results (as the service is set)\n"
     "  --batching on|off  off: one operation a bundle, one bundle a slot\n"
-    "  --read-mode ordered\n"
+    "  --read-mode M      how the library reads: ordered (default), sound, published (may be stale: to "
+    "compare)\n"
     "  --delay-ms M, --jitter-ms J   hold back every frame for M ms, give or take J, in each direction\n"
     "  --pin CORE         keep the load generator on one processor\n"
     "  --json             one JSON document on standard output\n\n"
@@ -70,6 +72,7 @@ struct bench {
     uint64_t seconds, warmup, delay_ms, jitter_ms;
     int core;
     bool batching, json;
+    enum redoubt_read_mode read_mode;
 
     struct client_loop *loop;
     struct redoubt_client **clients;
@@ -143,8 +146,8 @@ static void count_outcome(struct bench *bench, struct caller *caller, const stru
     bench->last_us = now;
     bench->ops++;
     histogram_add(&bench->all, latency_us);
-    histogram_add(outcome->slot % CHECKPOINT_INTERVAL <= NEAR_CHECKPOINT ? &bench->near : &bench->rest,
-                  latency_us);
+    bool near = outcome->slot && outcome->slot % CHECKPOINT_INTERVAL <= NEAR_CHECKPOINT;
+    histogram_add(near ? &bench->near : &bench->rest, latency_us);
 }
 
 static void on_outcome(void *context, const struct redoubt_outcome *outcome);
@@ -153,7 +156,9 @@ static void caller_next(struct caller *caller)
 {
     struct bench *bench = caller->bench;
     size_t len = workload_next(&bench->workload, &caller->state);
-    int failed = redoubt_submit(caller->client, bench->workload.op, len, TIMEOUT_MS, on_outcome, caller);
+    bool reads = bench->workload.kind != WORKLOAD_COUNTER && !bench->workload.value;
+    int failed = (reads ? redoubt_submit_read : redoubt_submit)(caller->client, bench->workload.op, len,
+                                                                TIMEOUT_MS, on_outcome, caller);
     if (failed) {
         count_error(bench, strerror(-failed));
         caller_done(bench);
@@ -238,6 +243,7 @@ static void client_options(const struct bench *bench, struct redoubt_client_opti
     uint32_t each = (bench->callers + bench->origins - 1) / bench->origins;
     redoubt_client_options_init(options);
     options->queue_max = (size_t)each + LOADS_MAX + 1;
+    options->read_mode = bench->read_mode;
     if (bench->batching)
         return;
     options->bundle_ops_max = 1;
@@ -322,6 +328,22 @@ static void warn_of(const struct bench *bench)
                 (unsigned long long)sum.fetched_results);
 }
 
+static const char *read_mode_name(enum redoubt_read_mode mode)
+{
+    return mode == REDOUBT_READ_SOUND ? "sound" : mode == REDOUBT_READ_PUBLISHED ? "published" : "ordered";
+}
+
+static void reads_sum(const struct bench *bench, uint64_t *unordered, uint64_t *ordered)
+{
+    *unordered = *ordered = 0;
+    for (uint32_t i = 0; i < bench->origins; i++) {
+        struct redoubt_client_counters c = {.struct_bytes = sizeof c};
+        redoubt_client_counters(bench->clients[i], &c);
+        *unordered += c.unordered_reads;
+        *ordered += c.ordered_reads;
+    }
+}
+
 static void report_json(const struct bench *bench, double seconds)
 {
     const struct histogram *h = &bench->all;
@@ -337,17 +359,25 @@ static void report_json(const struct bench *bench, double seconds)
         histogram_mean(h), (unsigned long long)histogram_at(h, 0.5),
         (unsigned long long)histogram_at(h, 0.95), (unsigned long long)histogram_at(h, 0.99),
         (unsigned long long)histogram_at(h, 0.999), (unsigned long long)h->max);
-    printf("\"checkpoint_p99_us\":%llu,\"rest_p99_us\":%llu,\"longest_gap_us\":%llu}\n",
+    printf("\"checkpoint_p99_us\":%llu,\"rest_p99_us\":%llu,\"longest_gap_us\":%llu",
            (unsigned long long)histogram_at(&bench->near, 0.99),
            (unsigned long long)histogram_at(&bench->rest, 0.99), (unsigned long long)bench->longest_gap_us);
+    if (bench->read_mode != REDOUBT_READ_ORDERED) {
+        uint64_t unordered, ordered;
+        reads_sum(bench, &unordered, &ordered);
+        printf(",\"read_mode\":\"%s\",\"unordered_reads\":%llu,\"ordered_reads\":%llu",
+               read_mode_name(bench->read_mode), (unsigned long long)unordered, (unsigned long long)ordered);
+    }
+    puts("}");
 }
 
 static void report_text(const struct bench *bench, double seconds)
 {
     const struct histogram *h = &bench->all;
     printf("%s via %s, %s %s, durability %s: %u callers, %u origins, %.1f s\n", bench->workload_name,
-           bench->via ? bench->via : "library", protocol_name(bench->config.protocol), isolation_text(bench->config.isolation),
-           durability_name(bench->config.durability), bench->callers, bench->origins, seconds);
+           bench->via ? bench->via : "library", protocol_name(bench->config.protocol),
+           isolation_text(bench->config.isolation), durability_name(bench->config.durability), bench->callers,
+           bench->origins, seconds);
     printf("  %.0f ops/s (%llu operations, %llu errors)\n", (double)bench->ops / seconds,
            (unsigned long long)bench->ops, (unsigned long long)bench->errors);
     printf("  latency us: mean %.0f, p50 %llu, p95 %llu, p99 %llu, p999 %llu, max %llu\n", histogram_mean(h),
@@ -573,7 +603,10 @@ static int word_option(struct bench *bench, int option, const char *text)
     case OPT_READ_MODE:
         if (!one_of(text, "ordered|published|sound"))
             return say_usage("bench", "--read-mode %s: must be ordered, published or sound", text);
-        return strcmp(text, "ordered") == 0 ? 0 : say_failed("bench: --read-mode %s: not built yet", text);
+        bench->read_mode = strcmp(text, "sound") == 0       ? REDOUBT_READ_SOUND
+                           : strcmp(text, "published") == 0 ? REDOUBT_READ_PUBLISHED
+                                                            : REDOUBT_READ_ORDERED;
+        return 0;
     default:
         return -1;
     }
@@ -604,6 +637,8 @@ static int options_read(struct bench *bench, int argc, char **argv)
         return say_usage("bench", "--origins %u: more than --clients %u", bench->origins, bench->callers);
     if (bench->via && bench->workload.kind == WORKLOAD_COUNTER)
         return say_usage("bench", "--via %s: the counter has no front", bench->via);
+    if (bench->via && bench->read_mode != REDOUBT_READ_ORDERED)
+        return say_usage("bench", "--read-mode: is the library's, not --via %s's", bench->via);
     bench->dir = argv[optind];
     return 0;
 }

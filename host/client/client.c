@@ -45,7 +45,7 @@ static void on_send(void *context, replica_id replica, const struct slice *parts
 void client_on_frame(struct redoubt_client *client, replica_id replica, const uint8_t *data, size_t len)
 {
     client->loop->now_us = client_clock_us();
-    client_core_on_frame(&client->core, replica, data, len, client->loop->now_us);
+    client_reads_on_frame(&client->reads, replica, data, len, client->loop->now_us);
     hub_follow(client->hub, client->core.configuration);
     loop_touch(client->loop, client);
 }
@@ -77,15 +77,24 @@ static const char *submit_reason(int failed)
     }
 }
 
+static int take_in(struct redoubt_client *client, const void *op, const struct client_submission *s)
+{
+    if (s->lane)
+        return lane_on_inbox(s, op);
+    if (s->reads)
+        return client_reads_submit(&client->reads, op, s->len, s->deadline_us, s->done, s->context,
+                                   s->submitted_us);
+    return client_core_submit(&client->core, op, s->len, s->deadline_us, s->done, s->context,
+                              s->submitted_us);
+}
+
 void client_on_inbox(struct redoubt_client *client, const struct client_bytes *inbox)
 {
     for (size_t at = 0; at < inbox->len;) {
         struct client_submission s;
         memcpy(&s, inbox->data + at, sizeof s);
         at += sizeof s;
-        int failed = s.lane ? lane_on_inbox(&s, inbox->data + at)
-                            : client_core_submit(&client->core, inbox->data + at, s.len, s.deadline_us,
-                                                 s.done, s.context, s.submitted_us);
+        int failed = take_in(client, inbox->data + at, &s);
         at += (s.len + 7) & ~(uint64_t)7;
         if (failed && s.done) {
             struct redoubt_outcome outcome = {.kind = REDOUBT_REJECTED, .reason = submit_reason(failed)};
@@ -123,7 +132,7 @@ static void dirty_list_leave(struct redoubt_client *client)
 static void client_detach(void *context)
 {
     struct redoubt_client *client = context;
-    client_core_close(&client->core, client_clock_us());
+    client_reads_close(&client->reads, client_clock_us());
     lanes_close(client);
     struct redoubt_client **link = &client->loop->clients;
     while (*link != client)
@@ -145,11 +154,12 @@ static bool options_read(struct redoubt_client_options *out, const struct redoub
     memcpy(out, in, in->struct_bytes);
     return out->origin >= -1 && out->bundles_in_flight >= 1 && out->bundles_in_flight <= BUNDLE_WINDOW &&
            out->bundle_ops_max >= 1 && out->bundle_ops_max <= BUNDLE_OPS_MAX && out->queue_max >= 1 &&
-           out->retry_ms >= 1;
+           out->retry_ms >= 1 && (unsigned)out->read_mode <= REDOUBT_READ_PUBLISHED;
 }
 
 static void client_free(struct redoubt_client *client)
 {
+    client_reads_deinit(&client->reads);
     client_core_deinit(&client->core);
     client_folder_close(&client->folder);
     client_bytes_free(&client->inbox, &client_heap);
@@ -178,6 +188,15 @@ static int client_make(struct redoubt_client *client, const struct redoubt_clien
     if (!client_core_init(&client->core, &config)) {
         error_set(error, "the manifest cannot be used: a key in it is degenerate");
         return -EINVAL;
+    }
+    client_reads_init(&client->reads, &client->core, options->read_mode);
+    if (options->read_mode != REDOUBT_READ_ORDERED &&
+        !client_read_quorum(&client->folder.configuration, options->read_mode)) {
+        error_set(
+            error,
+            "read mode sound: this cluster was founded with fast_reads off, so that a write is complete "
+            "before enough replicas know of it; read in order, or found it with fast_reads on");
+        return -ENOTSUP;
     }
     return 0;
 }
@@ -287,33 +306,42 @@ int client_hand_over(struct redoubt_client *client, const struct client_submissi
     return result;
 }
 
-static int submit(struct redoubt_client *client, struct redoubt_lane *lane, const void *op, size_t op_bytes,
+/* `s` says where it goes; the rest of it is filled in here. */
+static int submit(struct redoubt_client *client, struct client_submission s, const void *op, size_t op_bytes,
                   unsigned timeout_ms, redoubt_done done, void *context)
 {
     bool mine = loop_is_mine(client->loop);
-    struct client_submission s = {.lane = lane, .done = done, .context = context, .len = op_bytes};
     if (op_bytes > OP_MAX)
         return -EMSGSIZE;
+    s.done = done;
+    s.context = context;
+    s.len = op_bytes;
     s.submitted_us = mine ? client->loop->now_us : client_clock_us();
     s.deadline_us = s.submitted_us + (timeout_ms ? timeout_ms : DEFAULT_TIMEOUT_MS) * (uint64_t)1000;
     if (!mine)
         return client_hand_over(client, &s, op);
     loop_touch(client->loop, client); /* from a callback: straight in, to be sent at the end of this run */
-    return lane ? lane_on_inbox(&s, op)
-                : client_core_submit(&client->core, op, op_bytes, s.deadline_us, done, context,
-                                     s.submitted_us);
-}
-
-int redoubt_submit(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms,
-                   redoubt_done done, void *context)
-{
-    return submit(client, NULL, op, op_bytes, timeout_ms, done, context);
+    return take_in(client, op, &s);
 }
 
 int redoubt_lane_submit(struct redoubt_lane *lane, const void *op, size_t op_bytes, unsigned timeout_ms,
                         redoubt_done done, void *context)
 {
-    return submit(lane_client(lane), lane, op, op_bytes, timeout_ms, done, context);
+    return submit(lane_client(lane), (struct client_submission){.lane = lane}, op, op_bytes, timeout_ms, done,
+                  context);
+}
+
+int redoubt_submit(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms,
+                   redoubt_done done, void *context)
+{
+    return submit(client, (struct client_submission){.reads = false}, op, op_bytes, timeout_ms, done,
+                  context);
+}
+
+int redoubt_submit_read(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms,
+                        redoubt_done done, void *context)
+{
+    return submit(client, (struct client_submission){.reads = true}, op, op_bytes, timeout_ms, done, context);
 }
 
 struct waiting_call {
@@ -344,15 +372,15 @@ static void call_done(void *context, const struct redoubt_outcome *outcome)
     pthread_mutex_unlock(&call->lock);
 }
 
-int redoubt_call(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms,
-                 struct redoubt_outcome *outcome)
+static int call(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms,
+                struct redoubt_outcome *outcome, bool reads)
 {
-    struct waiting_call call = {
+    struct waiting_call waiting = {
         .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .outcome = outcome};
     memset(outcome, 0, sizeof *outcome);
     if (loop_is_mine(client->loop))
         return -EDEADLK;
-    int failed = redoubt_submit(client, op, op_bytes, timeout_ms, call_done, &call);
+    int failed = submit(client, op, op_bytes, timeout_ms, call_done, &waiting, reads);
     if (failed == -ENOMEM)
         return failed;
     if (failed) {
@@ -360,13 +388,25 @@ int redoubt_call(struct redoubt_client *client, const void *op, size_t op_bytes,
         outcome->reason = submit_reason(failed);
         return 0;
     }
-    pthread_mutex_lock(&call.lock);
-    while (!call.done)
-        pthread_cond_wait(&call.changed, &call.lock);
-    pthread_mutex_unlock(&call.lock);
-    pthread_cond_destroy(&call.changed);
-    pthread_mutex_destroy(&call.lock);
+    pthread_mutex_lock(&waiting.lock);
+    while (!waiting.done)
+        pthread_cond_wait(&waiting.changed, &waiting.lock);
+    pthread_mutex_unlock(&waiting.lock);
+    pthread_cond_destroy(&waiting.changed);
+    pthread_mutex_destroy(&waiting.lock);
     return 0;
+}
+
+int redoubt_call(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms,
+                 struct redoubt_outcome *outcome)
+{
+    return call(client, op, op_bytes, timeout_ms, outcome, false);
+}
+
+int redoubt_call_read(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms,
+                      struct redoubt_outcome *outcome)
+{
+    return call(client, op, op_bytes, timeout_ms, outcome, true);
 }
 
 void redoubt_outcome_clear(struct redoubt_outcome *outcome)
@@ -397,6 +437,8 @@ static void counters_read(void *context)
         .fetched_results = c->fetched_results,
         .replicas = q->client->hub->replicas,
         .quorum = q->client->core.configuration->write_quorum,
+        .unordered_reads = q->client->reads.counters.unordered,
+        .ordered_reads = q->client->reads.counters.ordered,
     };
     for (replica_id r = 0; r < q->answer.replicas; r++)
         q->answer.replicas_connected += q->client->hub->link[r].up;

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "origin/core.h"
+#include "origin/reads.h"
 #include "client/delay.h"
 #include "client/folder.h"
 #include "client/loop.h"
@@ -58,6 +58,7 @@ struct redoubt_client {
     bool owns_loop;
     struct client_folder folder;
     struct client_core core;
+    struct client_reads reads; /* around it: what is not about ordering alone goes through here */
     size_t queue_max;
     struct client_hub *hub;      /* its connections */
     struct redoubt_client *next; /* on the loop */
@@ -86,6 +87,7 @@ struct client_submission {
     uint64_t deadline_us;
     uint64_t submitted_us;
     uint64_t len;
+    bool reads; /* by redoubt_submit_read */
 };
 
 struct client_task {

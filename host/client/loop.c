@@ -150,11 +150,11 @@ static void loop_timers(struct client_loop *loop)
         return;
     loop->timer_us = UINT64_MAX;
     for (struct redoubt_client *client = loop->clients; client; client = client->next) {
-        if (client_core_next_timer(&client->core) <= loop->now_us) {
-            client_core_on_timer(&client->core, loop->now_us);
+        if (client_reads_next_timer(&client->reads) <= loop->now_us) {
+            client_reads_on_timer(&client->reads, loop->now_us);
             loop_touch(loop, client);
         }
-        loop_timer(loop, client_core_next_timer(&client->core));
+        loop_timer(loop, client_reads_next_timer(&client->reads));
     }
     for (struct client_hub *hub = loop->hubs; hub; hub = hub->next) {
         for (replica_id r = 0; r < hub->replicas; r++) {
@@ -175,11 +175,13 @@ static void loop_flush(struct client_loop *loop)
         loop->dirty = client->next_dirty;
         client->dirty = false;
         lanes_flush(client);
-        client_core_flush(&client->core, loop->now_us);
-        loop_timer(loop, client_core_next_timer(&client->core));
-        atomic_store_explicit(&client->waiting, client->core.queue.ops + client->lane_ops,
+        client_reads_flush(&client->reads, loop->now_us);
+        loop_timer(loop, client_reads_next_timer(&client->reads));
+        atomic_store_explicit(&client->waiting,
+                              client->core.queue.ops + client->reads.queue.ops + client->lane_ops,
                               memory_order_relaxed);
-        atomic_store_explicit(&client->waiting_bytes, client->core.queue.bytes + client->lane_bytes,
+        atomic_store_explicit(&client->waiting_bytes,
+                              client->core.queue.bytes + client->reads.queue.bytes + client->lane_bytes,
                               memory_order_relaxed);
     }
     while (loop->dirty_links) {

@@ -25,6 +25,13 @@ extern "C" {
 
 struct redoubt_client;
 
+/* How redoubt_submit_read and redoubt_call_read read. */
+enum redoubt_read_mode {
+    REDOUBT_READ_ORDERED = 0,  /* as every operation: in its place in the order (the default) */
+    REDOUBT_READ_SOUND = 1,    /* without an order where that is just as good; else ordered */
+    REDOUBT_READ_PUBLISHED = 2 /* f+1 equal answers, as papers have it: MAY BE STALE, for comparisons only */
+};
+
 struct redoubt_client_options {
     size_t struct_bytes; /* sizeof(struct redoubt_client_options), for later versions */
     int origin;          /* number of the client in the cluster; -1 (default): the first that is free */
@@ -33,6 +40,8 @@ struct redoubt_client_options {
     int alone;                  /* 1: every bundle asks for a slot of its own (to measure without batching) */
     size_t queue_max;           /* operations that may wait; default 65536; more are rejected */
     unsigned retry_ms;          /* first retransmission, then doubling; default 300 */
+    enum redoubt_read_mode
+        read_mode; /* SOUND: opening fails with -ENOTSUP where `fast_reads` is off (hybster apart) */
 };
 
 enum redoubt_outcome_kind {
@@ -47,7 +56,7 @@ struct redoubt_outcome {
     const uint8_t *result;      /* when committed; redoubt_call: yours until redoubt_outcome_clear,
                                      in a callback: borrowed for its duration */
     size_t result_bytes;
-    uint64_t slot;      /* place in the order, when committed */
+    uint64_t slot;      /* place in the order, when committed; 0: read without an order */
     const char *reason; /* when not committed: one clear sentence, static */
     uint64_t latency_us;
 };
@@ -76,6 +85,13 @@ int redoubt_call(struct redoubt_client *client, const void *op, size_t op_bytes,
                  struct redoubt_outcome *outcome);
 void redoubt_outcome_clear(struct redoubt_outcome *outcome);
 
+/* The same for operations that only read, in the read_mode that the client was opened with. What would write, or depends on
+ * time, is ordered as by redoubt_submit, and so is whatever the replicas do not agree on at once. */
+int redoubt_submit_read(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms,
+                        redoubt_done done, void *context);
+int redoubt_call_read(struct redoubt_client *client, const void *op, size_t op_bytes, unsigned timeout_ms,
+                      struct redoubt_outcome *outcome);
+
 /* Counters: what this client saw. */
 struct redoubt_client_counters {
     size_t struct_bytes;
@@ -83,6 +99,7 @@ struct redoubt_client_counters {
         fetched_results;
     unsigned replicas_connected, replicas;
     unsigned quorum; /* so many replicas that answer alike are needed */
+    uint64_t unordered_reads, ordered_reads; /* of those submitted as reads, unless read_mode is ordered */
 };
 void redoubt_client_counters(struct redoubt_client *client, struct redoubt_client_counters *counters);
 

@@ -95,6 +95,15 @@ static enum verdict on_attest(struct broker *b, const struct frame *frame)
     return VERDICT_ACCEPT;
 }
 
+static enum verdict on_read_answer(struct broker *b, const struct frame *frame)
+{
+    struct read_answer answer;
+    if (!read_answer_decode(frame->body, &answer) || answer.origin >= ORIGINS_MAX)
+        return VERDICT_MALFORMED;
+    broker_send_origin(b, answer.origin, frame->whole);
+    return VERDICT_ACCEPT;
+}
+
 /* A question of an origin to own E. */
 static enum verdict on_question(struct broker *b, const struct frame *frame)
 {
@@ -155,6 +164,8 @@ static const struct route routes[] = {
     {FRAME_REPLY, FROM_E},
     {FRAME_ASK_ATTEST, FROM_CLIENT},
     {FRAME_ATTEST, FROM_E},
+    {FRAME_ASK_READ, FROM_CLIENT},
+    {FRAME_READ_ANSWER, FROM_E},
     {FRAME_STATUS, FROM_PEER},
     {FRAME_FETCH, FROM_PEER},
     {FRAME_BATCH, FROM_PEER},
@@ -201,6 +212,7 @@ static enum verdict dispatch(struct broker *b, const struct frame *frame, unsign
         return broker_on_reconfigured(b, frame);
     case FRAME_FETCH_REPLY:
     case FRAME_ASK_ATTEST:
+    case FRAME_ASK_READ:
         return on_question(b, frame);
     case FRAME_PRE_PREPARE:
         return broker_on_pre_prepare(b, frame, id, own);
@@ -229,6 +241,8 @@ static enum verdict dispatch(struct broker *b, const struct frame *frame, unsign
         return on_reply(b, frame);
     case FRAME_ATTEST:
         return on_attest(b, frame);
+    case FRAME_READ_ANSWER:
+        return on_read_answer(b, frame);
     case FRAME_STATUS:
         return broker_on_status(b, frame, id);
     case FRAME_FETCH:

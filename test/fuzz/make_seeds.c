@@ -148,6 +148,27 @@ static void write_attestations(struct cluster *c)
     write_frame((struct slice){bytes, len});
 }
 
+static void write_readings(struct cluster *c)
+{
+    static const struct secret_key key = {{1}};
+    static const uint8_t question[] = {1, 0, 0, 0, 7},
+                         result[] = {0, 2, 1, 0, 0, 0, 'x', 9, 0, 0, 0, 0, 0, 0, 0};
+    uint8_t bytes[256];
+    struct sender origin = {.kind = KIND_ORIGIN, .id = 1, .epoch = 7},
+                  e = {.kind = KIND_EXECUTION, .id = 2, .epoch = 1};
+    struct slice ask = cluster_body(c, ask_read, &(struct ask_read){.replica = 2, .nonce = 3, .full = 1});
+    struct slice answer = cluster_body(
+        c, read_answer,
+        &(struct read_answer){
+            .origin = 1, .epoch = 7, .nonce = 3, .configuration = 1, .counter = 5, .question = {{1}}});
+    size_t len = auth_encode_sealed(bytes, sizeof bytes, FRAME_ASK_READ, &origin, &key, 3, ask,
+                                    (struct slice){question, sizeof question});
+    write_frame((struct slice){bytes, len});
+    len = auth_encode_sealed(bytes, sizeof bytes, FRAME_READ_ANSWER, &e, &key, 5, answer,
+                             (struct slice){result, sizeof result});
+    write_frame((struct slice){bytes, len});
+}
+
 /* A request and its answers; a piece of state to begin with, and a START that names one. */
 static void write_backups(void)
 {
@@ -262,6 +283,7 @@ int main(int argc, char **argv)
     write_front(newborn);
     write_hybster(newborn);
     write_attestations(newborn);
+    write_readings(newborn);
     cluster_free(newborn);
     write_backups();
     write_counter();

@@ -38,6 +38,8 @@ static void only_what_is_permitted_passes(void **state)
         {FRAME_REPLY, 16},
         {FRAME_ASK_ATTEST, 1},
         {FRAME_ATTEST, 16},
+        {FRAME_ASK_READ, 1},
+        {FRAME_READ_ANSWER, 16},
         {FRAME_ASK_BACKUP, 1},
         {FRAME_BACKUP, 16},
         {FRAME_STATUS, 2},

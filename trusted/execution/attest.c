@@ -10,7 +10,7 @@
 #include "execution/execution.h"
 #include "wire/attestation.h"
 
-static bool may_attest(const struct execution *e)
+bool execution_may_attest(const struct execution *e)
 {
     return execution_counts(e) && !state_unusable(e) && e->executed >= exec_stable_slot(e);
 }
@@ -18,7 +18,7 @@ static bool may_attest(const struct execution *e)
 /* The number that it counts for: that of replies, which the stable checkpoint names, or of the checkpoint that this E came to itself, if that
  * is higher. Nobody replies by a number before 2f+1 have signed a checkpoint that names it. Of these f+1 are correct, and must not be
  * counted any more by who has not heard of it: an incarnation that is replaced, its clone at the host, would make up for one of them. */
-static configuration_no attested_number(const struct execution *e)
+configuration_no execution_attested_number(const struct execution *e)
 {
     configuration_no told = execution_told_number(e);
     configuration_no reached =
@@ -39,7 +39,7 @@ static void emit(struct execution *e, origin_id origin, const struct ask_attest 
     attest_put(&w, &(struct attest){.origin = origin,
                                     .epoch = record->epoch,
                                     .nonce = ask->nonce,
-                                    .configuration = attested_number(e),
+                                    .configuration = execution_attested_number(e),
                                     .counter = ++e->reply_counter});
     CHECK(!v.bad && !w.bad);
     size_t cap = FRAME_HEADER_BYTES + w.len + v.len + AEAD_TAG_BYTES;
@@ -70,7 +70,7 @@ enum verdict execution_on_ask_attest(struct execution *e, const struct frame *fr
     verdict = questions_check(questions);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    if (e->configuration.read_quorum == 0 || !may_attest(e))
+    if (e->configuration.read_quorum == 0 || !execution_may_attest(e))
         return VERDICT_EARLY;
     emit(e, frame->sender.id, &ask, questions, out);
     return VERDICT_ACCEPT;

@@ -36,13 +36,12 @@ void execution_tell_progress(struct execution *e, struct outbox *out)
     e->progress = false;
 }
 
-/* Room for one more result of the largest size? Else the rest of the bundle is to be asked again. */
-static bool results_have_room(const struct writer *w)
+bool results_have_room(const struct writer *w)
 {
     return w->len <= RESULTS_SOFT_MAX;
 }
 
-static void put_result_head(struct writer *w, unsigned status, unsigned form, size_t len)
+void result_head_put(struct writer *w, unsigned status, unsigned form, size_t len)
 {
     put_u8(w, (uint8_t)status);
     put_u8(w, (uint8_t)form);
@@ -70,7 +69,7 @@ static enum redoubt_status execute_one(struct execution *e, const struct redoubt
 
 /* Runs the operations of a decrypted bundle and writes their results. False when the plaintext does not parse: then
  * nothing of it may run, so it is parsed once before. */
-static bool operations_parse(struct slice plaintext)
+bool operations_parse(struct slice plaintext)
 {
     struct reader r = reader_of(plaintext.data, plaintext.len);
     uint32_t count = 0;
@@ -91,8 +90,7 @@ static bool has_written(const struct execution *e, const struct redoubt_op *op, 
     return (touched->writes || !touched->known) && e->configuration.origin[op->origin].access & ACCESS_WRITE;
 }
 
-/* May whoever asked keep this result until one of the cells has another version? */
-static bool may_be_kept(const struct touched *touched, unsigned status)
+bool result_may_be_kept(const struct touched *touched, unsigned status)
 {
     return touched->known && !touched->writes && status <= REDOUBT_CONFLICT &&
            (!touched->is_volatile || mutant(MUTANT_VOLATILE_KEPT));
@@ -106,7 +104,7 @@ static unsigned versions_settle(struct execution *e, const struct redoubt_op *op
     const uint32_t *cells;
     if (has_written(e, op, touched, status))
         versions_raise(&e->versions, touched->known ? touched : &everything, version_of(op->slot, op->index));
-    if (!e->versions_wanted || !may_be_kept(touched, status))
+    if (!e->versions_wanted || !result_may_be_kept(touched, status))
         return RESULT_FULL;
     uint32_t count = touched_cells(touched, &cells);
     *version = versions_highest(&e->versions, cells, count);
@@ -116,7 +114,7 @@ static unsigned versions_settle(struct execution *e, const struct redoubt_op *op
 static void operation_run(struct execution *e, const struct redoubt_op *op, struct writer *w)
 {
     if (!results_have_room(w)) {
-        put_result_head(w, RESULT_RETRY, RESULT_FULL, 0);
+        result_head_put(w, RESULT_RETRY, RESULT_FULL, 0);
         return;
     }
     struct touched touched = {.known = false};
@@ -128,7 +126,7 @@ static void operation_run(struct execution *e, const struct redoubt_op *op, stru
         touched_by(&touched, e->service, op);
     touched.is_volatile = result.is_volatile;
     unsigned form = versions_settle(e, op, &touched, status, &version);
-    put_result_head(w, status, form, result.bytes);
+    result_head_put(w, status, form, result.bytes);
     CHECK(writer_take(w, result.bytes) != NULL || result.bytes == 0);
     if (form & RESULT_VERSION)
         put_u64(w, version);
@@ -156,7 +154,7 @@ static void settle_apart(struct execution *e, const struct redoubt_op *like, str
         struct slice result = get_slice(&r);
         CHECK(touched_get(&t, &touches)); /* looked at when it came */
         unsigned form = versions_settle(e, &op, &touches, status, &version);
-        put_result_head(w, status, form, result.len);
+        result_head_put(w, status, form, result.len);
         put_raw(w, result.data, result.len);
         if (form & RESULT_VERSION)
             put_u64(w, version);

@@ -194,6 +194,8 @@ static enum verdict execution_step(void *state, const struct compartment_input *
         return execution_on_fetch_reply(e, &frame, out);
     case FRAME_ASK_ATTEST:
         return execution_on_ask_attest(e, &frame, out);
+    case FRAME_ASK_READ:
+        return execution_on_ask_read(e, &frame, out);
     case FRAME_LOCAL_CHECKPOINT:
         return execution_on_local_checkpoint(e, &frame, out);
     case FRAME_PARTING:

@@ -9,6 +9,7 @@
  *   checkpoint          every K slots: Merkle root over leaves and origins     -> checkpoint.c, merkle.c
  *   ask-state, state    leaf-wise transfer between E compartments              -> state_serve.c, state_fetch.c
  *   ask-attest          an origin asks which versions cells have               -> attest.c, versions.c
+ *   ask-read            an origin reads without ordering                       -> read.c
  *   fetch-reply, ...    the host's and origins' questions                      -> reply.c, catch_up.c
  *   ask-backup          leaves for the administrator, encrypted                -> backup.c
  *   (restore)           the state that a restored cluster begins with          -> genesis.c
@@ -106,6 +107,7 @@ struct origin_record {
     struct secret_key content_key;
     struct secret_key reply_key;
     struct secret_key attest_key;
+    struct secret_key read_key;
     uint64_t highest;  /* bundle number */
     uint64_t window;   /* bit i: highest - i was executed */
     slot_no last_slot; /* for eviction */
@@ -434,6 +436,13 @@ void bodies_remove(struct body_store *store, struct arena *arena, const struct d
 
 /* execute.c: does a piece of work; true when there is more to do at once. */
 bool execution_advance(struct execution *e, struct outbox *out);
+/* Are these operations, (u32 length, bytes)*, and not too many? */
+bool operations_parse(struct slice plaintext);
+/* Room for one more result of the largest size? Else the rest is to be asked again. */
+bool results_have_room(const struct writer *w);
+/* May whoever asked keep this result until one of the cells has another version? */
+bool result_may_be_kept(const struct touched *touched, unsigned status);
+void result_head_put(struct writer *w, unsigned status, unsigned form, size_t len);
 void execution_tell_progress(struct execution *e, struct outbox *out);
 void execution_need(struct execution *e, unsigned what, slot_no slot, const struct digest *digest,
                     struct outbox *out);
@@ -506,7 +515,8 @@ void reconfig_after_stable(struct execution *e, struct outbox *out);
  * none before, without its own vote. */
 bool execution_counts(const struct execution *e);
 
-/* reply.c */
+/* reply.c: copies results, long ones replaced by their digests; returns the length. */
+size_t results_digest(struct slice results, uint8_t *to, size_t cap);
 void reply_emit(struct execution *e, origin_id origin, uint64_t bundle_no, bool in_full, struct outbox *out);
 enum verdict execution_on_fetch_reply(struct execution *e, const struct frame *frame, struct outbox *out);
 
@@ -515,6 +525,12 @@ configuration_no execution_told_number(const struct execution *e);
 
 /* attest.c */
 enum verdict execution_on_ask_attest(struct execution *e, const struct frame *frame, struct outbox *out);
+/* May this E say what its executed state holds, and the configuration number that this counts for. */
+bool execution_may_attest(const struct execution *e);
+configuration_no execution_attested_number(const struct execution *e);
+
+/* read.c */
+enum verdict execution_on_ask_read(struct execution *e, const struct frame *frame, struct outbox *out);
 
 /* checkpoint.c */
 void checkpoint_begin(struct execution *e);

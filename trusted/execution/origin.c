@@ -64,6 +64,8 @@ static bool session_keys(struct execution *e, struct origin_record *record)
                sizeof e->auth.cluster.bytes);
     key_derive(&record->attest_key, &shared, "redoubt attest", e->auth.cluster.bytes,
                sizeof e->auth.cluster.bytes);
+    key_derive(&record->read_key, &shared, "redoubt read", e->auth.cluster.bytes,
+               sizeof e->auth.cluster.bytes);
     crypto_wipe(&shared, sizeof shared);
     return true;
 }

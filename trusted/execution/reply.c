@@ -4,8 +4,7 @@
  */
 #include "execution/execution.h"
 
-/* Copies results, long ones replaced by their digests. */
-static size_t results_digest(struct slice results, uint8_t *to, size_t cap)
+size_t results_digest(struct slice results, uint8_t *to, size_t cap)
 {
     struct reader r = reader_of(results.data, results.len);
     struct writer w = writer_to(to, cap);
@@ -30,7 +29,8 @@ static size_t results_digest(struct slice results, uint8_t *to, size_t cap)
 
 configuration_no execution_told_number(const struct execution *e)
 {
-    return (exec_stable_slot(e) ? e->stable.certificate.number : configuration_number_at(&e->configuration, 0)) +
+    return (exec_stable_slot(e) ? e->stable.certificate.number
+                                : configuration_number_at(&e->configuration, 0)) +
            e->configuration.resumed;
 }
 

@@ -276,7 +276,7 @@ void auth_emit_plain(const struct auth *auth, struct outbox *out, enum frame_typ
     content_emit(out, type, &auth->self, AUTH_NONE, body, (struct slice){NULL, 0}, attachment);
 }
 
-#define SEALED_BODY_MAX 64u
+#define SEALED_BODY_MAX 96u
 
 /* The type is part of the nonce: both directions have one key. */
 static size_t sealed_ad(uint8_t ad[14 + SEALED_BODY_MAX], uint8_t nonce[AEAD_NONCE_BYTES],

@@ -84,7 +84,8 @@
     M(FIRST_CELL_ALONE, "first-cell-alone", "safety")                                                        \
     M(ANSWERS_BEHIND_KEPT, "answers-behind-kept", "safety")                                                  \
     M(VERSION_NOT_VOTED, "version-not-voted", "safety")                                                      \
-    M(ANY_NUMBER_COUNTS, "any-number-counts", "safety")
+    M(ANY_NUMBER_COUNTS, "any-number-counts", "safety")                                                      \
+    M(SOUND_READ_ONE_SHORT, "sound-read-one-short", "safety")
 
 enum mutant {
     MUTANT_NONE,

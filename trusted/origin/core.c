@@ -46,6 +46,7 @@ static bool keys_make(struct client_core *core)
         key_derive(&core->reply_key[r], &shared, "redoubt reply", c->cluster.bytes, sizeof c->cluster.bytes);
         key_derive(&core->attest_key[r], &shared, "redoubt attest", c->cluster.bytes,
                    sizeof c->cluster.bytes);
+        key_derive(&core->read_key[r], &shared, "redoubt read", c->cluster.bytes, sizeof c->cluster.bytes);
     }
     crypto_wipe(&shared, sizeof shared);
     return true;
@@ -203,6 +204,11 @@ static void op_learn(const struct client_core *core, const struct client_flight 
                     result->bytes);
 }
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* The flight left the table: callbacks may submit meanwhile. */
 static void flight_deliver(struct client_core *core, struct client_flight *flight,
                            const struct client_ballot *ballot, uint64_t now_us)
@@ -211,6 +217,8 @@ static void flight_deliver(struct client_core *core, struct client_flight *fligh
     struct reader reader = reader_of(results.data, results.len);
     struct client_chunk *chunk = flight->chunk;
     bool opened = false;
+    core->session_open = true;
+    core->session_number = later(core->session_number, flight->number);
     for (uint32_t i = 0; i < chunk->count; i++) {
         struct client_op *op = &chunk->ops[i];
         struct client_result result;
@@ -378,11 +386,6 @@ static void count_minority(struct client_core *core, const struct client_flight 
     for (const struct client_ballot *b = flight->votes.ballots; b; b = b->next)
         if (b != winner && b->outcome != REPLY_STALE)
             core->counters.conflicting_replies += (uint64_t)__builtin_popcount(b->voters);
-}
-
-static uint64_t later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
 }
 
 static uint32_t write_quorum(const struct client_core *core)

@@ -34,9 +34,10 @@ struct client_core_options {
     uint32_t bundle_ops_max;    /* 1 .. BUNDLE_OPS_MAX */
     bool alone;                 /* every bundle asks for a slot of its own */
     bool versions;              /* replies are to say how old reads are: `learn` is told */
-    bool hand_back;             /* what replicas want in another bundle is told as rejected, reason client_asked_again, instead of
+    bool
+        hand_back; /* what replicas want in another bundle is told as rejected, reason client_asked_again, instead of
                                  * being sent again: then whoever submits keeps the order */
-    size_t queue_max;           /* operations that wait */
+    size_t queue_max; /* operations that wait */
     size_t queue_max_bytes;
     uint64_t retry_us; /* first retransmission, signed, then doubling */
     uint64_t fetch_us; /* least wait after the vote for full results that do not come by themselves */
@@ -87,6 +88,7 @@ struct client_core {
     struct secret_key content_key;
     struct secret_key reply_key[REPLICAS_MAX];
     struct secret_key attest_key[REPLICAS_MAX]; /* known when reply_key is */
+    struct secret_key read_key[REPLICAS_MAX];   /* and this one */
     bool reply_key_known[REPLICAS_MAX];
     bool slow_results[REPLICAS_MAX]; /* its full results had to be fetched elsewhere last time */
     struct client_queue queue;
@@ -98,6 +100,9 @@ struct client_core {
     struct client_flight *spare; /* one emptied flight, kept */
     struct client_bytes opened;
     struct client_bytes scratch;
+    bool session_open; /* a bundle was executed: a quorum knows the session ... */
+    configuration_no
+        session_number; /* ... and has executed all that was acknowledged before this number came to be held */
     bool closed;
 };
 

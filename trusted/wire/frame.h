@@ -31,6 +31,8 @@
     T(SIGN_WANTED, 13, "sign-wanted")             /* host -> origin: that bundle signed, please */           \
     T(ASK_ATTEST, 14, "ask-attest")               /* origin -> E: which versions have these cells? */        \
     T(ATTEST, 15, "attest")                       /* E -> origin */                                          \
+    T(ASK_READ, 16, "ask-read")                   /* origin -> E: what do these operations give now? */      \
+    T(READ_ANSWER, 17, "read-answer")             /* E -> origin */                                          \
     T(PRE_PREPARE, 20, "pre-prepare")             /* P of primary -> P, C, E */                              \
     T(PREPARE, 21, "prepare")                     /* P -> C */                                               \
     T(COMMIT, 22, "commit")                       /* C -> E */                                               \
