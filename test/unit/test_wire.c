@@ -65,27 +65,51 @@
     M(front_user, FRONT_USER_FIELDS)                                                                         \
     M(platform, PLATFORM_FIELDS)                                                                             \
     M(bundle, BUNDLE_FIELDS)                                                                                 \
-    M(reply, REPLY_FIELDS) M(fetch_reply, FETCH_REPLY_FIELDS) M(sign_wanted, SIGN_WANTED_FIELDS) M(          \
-        vote, VOTE_FIELDS) M(checkpoint, CHECKPOINT_FIELDS) M(parting, PARTING_FIELDS)                       \
-        M(view_change, VIEW_CHANGE_FIELDS) M(new_view, NEW_VIEW_FIELDS) M(ask_executed, ASK_EXECUTED_FIELDS) \
-            M(ask_state, ASK_STATE_FIELDS) M(state, STATE_FIELDS) M(status, STATUS_FIELDS) M(                \
-                fetch, FETCH_FIELDS) M(batch_frame, BATCH_FIELDS) M(local_propose, LOCAL_PROPOSE_FIELDS)     \
-                M(local_leave, LOCAL_LEAVE_FIELDS) M(local_admitted, LOCAL_ADMITTED_FIELDS) M(               \
-                    local_progress, LOCAL_PROGRESS_FIELDS) M(local_need, LOCAL_NEED_FIELDS)                  \
-                    M(local_catch_up, LOCAL_CATCH_UP_FIELDS) M(local_view, LOCAL_VIEW_FIELDS) M(             \
-                        local_settled, LOCAL_SETTLED_FIELDS) M(local_transfer, LOCAL_TRANSFER_FIELDS)        \
-                        M(local_sealed, LOCAL_SEALED_FIELDS) M(local_recall, LOCAL_RECALL_FIELDS) M(         \
-                            local_save, LOCAL_SAVE_FIELDS) M(local_saved, LOCAL_SAVED_FIELDS)                \
-                            M(promises, PROMISES_FIELDS) M(left_view, LEFT_VIEW_FIELDS) M(base, BASE_FIELDS) \
-                                M(known_body, KNOWN_BODY_FIELDS) M(executed_slots, EXECUTED_SLOTS_FIELDS)    \
-                                    M(saved_head, SAVED_HEAD_FIELDS) M(saved_item, SAVED_ITEM_FIELDS) M(     \
-                                        known_step, KNOWN_STEP_FIELDS)                                       \
-                                        M(ordered_member, ORDERED_MEMBER_FIELDS) M(retired, RETIRED_FIELDS)  \
-                                            M(local_checkpoint, LOCAL_CHECKPOINT_FIELDS)                     \
-                                                M(state_head, STATE_HEAD_FIELDS) /* elements of lists */     \
-        M(member, MEMBER_FIELDS) M(origin_entry, ORIGIN_ENTRY_FIELDS) M(sealed, SEALED_FIELDS)               \
-            M(batch_entry, BATCH_ENTRY_FIELDS) M(signer, SIGNER_FIELDS) M(slot_view, SLOT_VIEW_FIELDS)       \
-                M(selected, SELECTED_FIELDS) M(mac_entry, MAC_ENTRY_FIELDS)
+    M(reply, REPLY_FIELDS)                                                                                   \
+    M(fetch_reply, FETCH_REPLY_FIELDS)                                                                       \
+    M(sign_wanted, SIGN_WANTED_FIELDS)                                                                       \
+    M(vote, VOTE_FIELDS)                                                                                     \
+    M(checkpoint, CHECKPOINT_FIELDS)                                                                         \
+    M(parting, PARTING_FIELDS)                                                                               \
+    M(view_change, VIEW_CHANGE_FIELDS)                                                                       \
+    M(new_view, NEW_VIEW_FIELDS)                                                                             \
+    M(ask_executed, ASK_EXECUTED_FIELDS)                                                                     \
+    M(ask_state, ASK_STATE_FIELDS)                                                                           \
+    M(state, STATE_FIELDS)                                                                                   \
+    M(status, STATUS_FIELDS)                                                                                 \
+    M(fetch, FETCH_FIELDS)                                                                                   \
+    M(batch_frame, BATCH_FIELDS)                                                                             \
+    M(local_propose, LOCAL_PROPOSE_FIELDS)                                                                   \
+    M(local_leave, LOCAL_LEAVE_FIELDS)                                                                       \
+    M(local_admitted, LOCAL_ADMITTED_FIELDS)                                                                 \
+    M(local_progress, LOCAL_PROGRESS_FIELDS)                                                                 \
+    M(local_need, LOCAL_NEED_FIELDS)                                                                         \
+    M(local_catch_up, LOCAL_CATCH_UP_FIELDS)                                                                 \
+    M(local_view, LOCAL_VIEW_FIELDS)                                                                         \
+    M(local_settled, LOCAL_SETTLED_FIELDS)                                                                   \
+    M(local_transfer, LOCAL_TRANSFER_FIELDS)                                                                 \
+    M(local_sealed, LOCAL_SEALED_FIELDS)                                                                     \
+    M(local_recall, LOCAL_RECALL_FIELDS)                                                                     \
+    M(local_save, LOCAL_SAVE_FIELDS)                                                                         \
+    M(local_saved, LOCAL_SAVED_FIELDS)                                                                       \
+    M(promises, PROMISES_FIELDS)                                                                             \
+    M(left_view, LEFT_VIEW_FIELDS)                                                                           \
+    M(base, BASE_FIELDS)                                                                                     \
+    M(known_body, KNOWN_BODY_FIELDS)                                                                         \
+    M(executed_slots, EXECUTED_SLOTS_FIELDS)                                                                 \
+    M(saved_head, SAVED_HEAD_FIELDS)                                                                         \
+    M(saved_item, SAVED_ITEM_FIELDS)                                                                         \
+    M(known_step, KNOWN_STEP_FIELDS)                                                                         \
+    M(ordered_member, ORDERED_MEMBER_FIELDS)                                                                 \
+    M(retired, RETIRED_FIELDS)                                                                               \
+    M(local_checkpoint, LOCAL_CHECKPOINT_FIELDS)                                                             \
+    M(state_head, STATE_HEAD_FIELDS) /* elements of lists */                                                 \
+    M(member, MEMBER_FIELDS)                                                                                 \
+    M(origin_entry, ORIGIN_ENTRY_FIELDS)                                                                     \
+    M(sealed, SEALED_FIELDS)                                                                                 \
+    M(batch_entry, BATCH_ENTRY_FIELDS)                                                                       \
+    M(signer, SIGNER_FIELDS)                                                                                 \
+    M(slot_view, SLOT_VIEW_FIELDS) M(selected, SELECTED_FIELDS) M(mac_entry, MAC_ENTRY_FIELDS)
 
 static uint64_t seed = 7;
 static uint8_t pool[256]; /* slices of random messages point here */
