@@ -519,8 +519,6 @@ static bool hybster_possible(struct parse *p, yaml_node_t **v)
                         "`restart` is rejoin, but with hybster a replica cannot come back yet: use never");
     if (config->split_app)
         return complain(p, v[F_SPLIT_APP], "`split_app` is on, but hybster does not have it yet");
-    if (config->front)
-        return complain(p, v[F_FRONT], "`front` is on, but hybster has no front for stock clients yet");
     config->restart = false;
     return true;
 }

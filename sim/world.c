@@ -126,12 +126,12 @@ static void draw_options(struct world *w)
         w->n += 1 + (w->hybster ? 0 : (uint32_t)(draws[5] / 3 % 2));
     if (w->hybster) { /* what there is of it so far */
         o->faults &= FAULTS_CRASH | FAULTS_NETWORK | FAULTS_BYZANTINE;
-        o->fast_reads = o->troxies = o->resizes = 0;
+        o->fast_reads = o->resizes = 0;
     }
     w->troxies = o->troxies > 0 || (o->troxies < 0 && !o->plain_network && draws[4] / 240000 % 2);
-    if (w->troxies) { /* what they are there for */
+    if (w->troxies) {
         o->service = SERVICE_KV;
-        o->fast_reads = 1;
+        o->fast_reads = !w->hybster;                  /* what they are there for */
         o->clients = o->clients > 3 ? 3 : o->clients; /* sessions are few */
     }
     if (o->reads < 0)

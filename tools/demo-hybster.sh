@@ -8,7 +8,7 @@ forged="sum(r['counter']['forged'] for r in s['replicas'] if 'counter' in r)"
 
 base=$(free_base)
 say "1. A cluster of three replicas, which survives one faulty one"
-echo "   Each replica is a host process with the orderer in it, and two sandboxed ones: a trusted counter, and the service."
+echo "   Each replica is a host process with the orderer in it, and three sandboxed ones: a trusted counter, the service, and the Troxy for stock clients."
 echo "   No host can make its counter certify two things for one value, so two equal votes of three are enough."
 show init "$dir" --protocol hybster --base-port "$base" --clients 8
 bring_up

@@ -51,7 +51,7 @@ static const char help[] =
     "  --hosts H0,H1,... one host name or address per replica; default: all on 127.0.0.1\n"
     "  --clients N       client keys to make, default 256, at most 1024\n"
     "  --front on|off    stock clients (HTTPS, Redis over TLS) are served; default: on where the service has "
-    "a front; never with hybster\n"
+    "a front\n"
     "  --plain           HTTP and RESP without TLS as well, on loopback: for measuring only\n\n"
     "example: redoubt init demo --faults 1 --service kv\n";
 
@@ -133,7 +133,7 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
     buffer_print(&b,
                  "fast_reads: %-3s           # on: stock clients' reads may skip ordering, and every write "
                  "waits for 2 * faults + 1 replies\n",
-                 q->front ? "on" : "off");
+                 q->front && q->protocol != PROTOCOL_HYBSTER ? "on" : "off");
     buffer_print(&b,
                  "request_timeout_ms: 1000  # how long a request may wait before the primary is suspected\n");
     buffer_print(&b,
@@ -458,13 +458,11 @@ static int request_check(struct request *q, int isolation, const char *hosts, in
     if (strcmp(q->service, "kv") != 0 && strcmp(q->service, "pages") != 0 &&
         strcmp(q->service, "counter") != 0)
         return say_usage("init", "--service %s: must be kv, pages or counter", q->service);
-    const bool hybster = q->protocol == PROTOCOL_HYBSTER;
-    bool has_front = !hybster && front_of_service(q->service) != NULL;
+    bool has_front = front_of_service(q->service) != NULL;
     if (front && strcmp(front, "on") != 0 && strcmp(front, "off") != 0)
         return say_usage("init", "--front %s: must be on or off", front);
     if (front && strcmp(front, "on") == 0 && !has_front)
-        return say_usage("init", "--front on: %s %s has no front%s", hybster ? "protocol" : "service",
-                         hybster ? "hybster" : q->service, hybster ? " for stock clients yet" : "");
+        return say_usage("init", "--front on: service %s has no front", q->service);
     q->front = has_front && !(front && strcmp(front, "off") == 0);
     if (q->plain && !q->front)
         return say_usage("init", "--plain: there is no front");

@@ -380,7 +380,8 @@ static int call(struct redoubt_client *client, const void *op, size_t op_bytes, 
     memset(outcome, 0, sizeof *outcome);
     if (loop_is_mine(client->loop))
         return -EDEADLK;
-    int failed = submit(client, op, op_bytes, timeout_ms, call_done, &waiting, reads);
+    int failed = submit(client, (struct client_submission){.reads = reads}, op, op_bytes, timeout_ms,
+                        call_done, &waiting);
     if (failed == -ENOMEM)
         return failed;
     if (failed) {

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib_cluster.sh"
 
 # --- what it is
-init_cluster one --protocol hybster
+init_cluster one --protocol hybster --front off
 sed -i 's/^request_timeout_ms: .*/request_timeout_ms: 500/' "$dir/cluster.yaml"
 expect 3 grep -c '^  - id:' "$dir/cluster.yaml"
 grep -q '^durability: memory' "$dir/cluster.yaml" || fail "hybster keeps nothing on disks, and cluster.yaml does not say so"

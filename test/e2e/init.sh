@@ -44,8 +44,11 @@ expect "$sum" bash -c "find '$dir' -type f -exec cat {} + | cksum"
 refuses 2 "isolation inline: hybster rests" "$redoubt" init "$tmp/no" --protocol hybster --isolation inline
 refuses 2 "durability sync: not built yet for hybster" "$redoubt" init "$tmp/no" --protocol hybster --durability sync
 refuses 2 "split-app: not built yet for hybster" "$redoubt" init "$tmp/no" --protocol hybster --split-app
-refuses 2 "front on: protocol hybster has no front" "$redoubt" init "$tmp/no" --protocol hybster --front on
 refuses 2 "exactly 3 hosts" "$redoubt" init "$tmp/no" --protocol hybster --hosts a,b
+"$redoubt" init "$tmp/hybster" --protocol hybster 2>/dev/null || fail "init --protocol hybster"
+grep -q "^front: $front " "$tmp/hybster/cluster.yaml" || fail "hybster has a front where the others have one"
+grep -q '^fast_reads: off' "$tmp/hybster/cluster.yaml" || fail "hybster has no fast reads"
+[ "$(grep -c '^    rediss:' "$tmp/hybster/cluster.yaml")" -eq $([ $front = on ] && echo 3 || echo 0) ] || fail "its doors"
 refuses 1 "isolation kvm: not built yet" "$redoubt" init "$tmp/no" --isolation kvm
 refuses 1 "isolation sgx: not built yet" "$redoubt" init "$tmp/no" --isolation sgx
 refuses 2 "isolation process: pbft runs inline only" "$redoubt" init "$tmp/no" --protocol pbft --isolation process

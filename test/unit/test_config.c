@@ -424,7 +424,6 @@ static void hybster_says_what_it_cannot(void **state)
         {"", "", "fast_reads: on\n", "F:6:13: `fast_reads` is on, but hybster has none yet"},
         {"", "", "restart: rejoin\n", "F:6:10: `restart` is rejoin, but with hybster"},
         {"", "", "split_app: on\n", "F:6:12: `split_app` is on, but hybster"},
-        {"", "", "front: on\n", "F:6:8: `front` is on, but hybster has no front for stock clients yet"},
     };
     char text[1024];
     (void)state;
@@ -443,6 +442,32 @@ static void hybster_says_what_it_cannot(void **state)
             fail_msg("said: %s", error.text);
     }
     assert_int_equal(parse(head, three), -1); /* splitbft needs four */
+}
+
+static void hybster_has_a_front(void **state)
+{
+    static const char good[] =
+        "protocol: hybster\nfaults: 1\nservice: %s\nisolation: process\ndurability: memory\nfront: on\n%s";
+    static const char three[] =
+        "replicas:\n"
+        "  - {id: 0, host: a, peer: 1000, client: 1001, metrics: 1006}\n"
+        "  - {id: 1, host: b, peer: 1000, client: 1001, metrics: 1006, rediss: 1003}\n"
+        "  - {id: 2, host: c, peer: 1000, client: 1001, metrics: 1006, https: 1002}\n";
+    char text[1024];
+    (void)state;
+    snprintf(text, sizeof text, good, "kv", "");
+    assert_int_equal(parse(text, three), 0);
+    assert_int_equal(config_supported(&config, &error), 0);
+    assert_true(config.front);
+    assert_false(config.fast_reads);
+    assert_int_equal(config.replica[0].front[0].port, 0);
+    assert_int_equal(config.replica[2].front[0].port, 1002);
+    snprintf(text, sizeof text, good, "counter", "");
+    assert_int_equal(parse(text, three), -1);
+    assert_non_null(strstr(error.text, "F:6:8: `front` is on, but service counter has no front"));
+    snprintf(text, sizeof text, good, "kv", "fast_reads: on\n");
+    assert_int_equal(parse(text, three), -1);
+    assert_non_null(strstr(error.text, "F:7:13: `fast_reads` is on, but hybster has none yet"));
 }
 
 /* A service that may hold more than its compartment has would end every replica at once. */
@@ -476,6 +501,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_must_do_for_the_service),
         cmocka_unit_test(hybster_says_what_it_cannot),
+        cmocka_unit_test(hybster_has_a_front),
         cmocka_unit_test(reads_what_is_there),
         cmocka_unit_test(the_front),
         cmocka_unit_test(the_users),
