@@ -187,22 +187,32 @@ static bool walk_on(struct walk *walk)
     return true;
 }
 
+bool ledger_could_read(const struct world *w, uint64_t after, const uint8_t *request, size_t len,
+                       const struct redoubt_outcome *outcome, uint64_t *place)
+{
+    struct walk walk;
+    walk_start(&walk, &w->ledger, after);
+    do {
+        *place = walk.place;
+        if (model_read_gives(walk.key, request, len, outcome))
+            return true;
+    } while (walk_on(&walk));
+    return false;
+}
+
 /* Reads of one key alone and of all of them are looked for in the same way: at every place behind `after` at which anything changed.
  * These are few, since nobody waits long. */
 uint64_t ledger_read(struct world *w, const char *whose, uint32_t label, uint64_t after,
                      const uint8_t *request, size_t len, const struct redoubt_outcome *outcome)
 {
     struct ledger *l = &w->ledger;
-    struct walk walk;
-    walk_start(&walk, l, after);
+    uint64_t place;
     l->reads++;
-    do {
-        if (!model_read_gives(walk.key, request, len, outcome))
-            continue;
-        if (walk.place > l->acknowledged_place)
-            l->acknowledged_place = walk.place;
-        return walk.place;
-    } while (walk_on(&walk));
+    if (ledger_could_read(w, after, request, len, outcome, &place)) {
+        if (place > l->acknowledged_place)
+            l->acknowledged_place = place;
+        return place;
+    }
     world_violation(w, "%s %u read what was not there at any time since it asked (slot %llu)", whose, label,
                     (unsigned long long)(after >> 20));
 }

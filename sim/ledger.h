@@ -90,6 +90,9 @@ uint64_t ledger_issue(struct world *w, uint32_t client, const uint8_t *request, 
 /* Of an origin that is no client of its own. */
 uint64_t ledger_issue_as(struct world *w, uint32_t label, uint32_t origin, const uint8_t *request, size_t len,
                          bool must_finish);
+/* Is it right at a place above `after` or at it? The first one is set. */
+bool ledger_could_read(const struct world *w, uint64_t after, const uint8_t *request, size_t len,
+                       const struct redoubt_outcome *outcome, uint64_t *place);
 /* A read without a number was told this: there must be a place above `after` (or at it) at which it is right; returns the first.
  * Of any number of keys. */
 uint64_t ledger_read(struct world *w, const char *whose, uint32_t label, uint64_t after,

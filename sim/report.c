@@ -387,6 +387,15 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->replaces = 0;
         o->restless = true;
         break;
+    case MUTANT_SKETCH_NOT_COMPARED: /* whoever lags or lies is a reason for what is stale */
+        o->faults = FAULTS_NETWORK;
+        o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 0;
+        o->hosts = 0;
+        o->attacks_per_s = 0;
+        o->fast_reads = o->troxies = 1;
+        o->prophecy = true;
+        o->seconds = 5;
+        break;
     case MUTANT_OLD_PLATFORM_KEY:
         o->faults = FAULTS_RESTART;
         o->replaces = 1;

@@ -263,6 +263,10 @@ static void told_committed(struct world *w, uint32_t s, struct stock_op *op,
                            const struct redoubt_outcome *outcome)
 {
     struct stock *stock = &w->stock[s];
+    if (!op->number && w->options.prophecy) {
+        prophecy_told(w, s, &w->troxy[stock->troxy], op, outcome);
+        return;
+    }
     if (!op->number) {
         stock->place = ledger_read(w, "stock client", s, later_of(op->after, stock->place), op->request,
                                    op->len, outcome);
@@ -343,6 +347,8 @@ void troxy_submit(struct world *w, uint32_t s, const uint8_t *request, size_t le
                             .must_finish = w->healing && !troxy->faulty,
                             .len = (uint16_t)len};
     memcpy(op->request, request, len);
+    if (w->options.prophecy)
+        prophecy_issue(w, troxy, op);
     if (!reads)
         op->number = ledger_issue_as(w, 100 + s, troxy->number, request, len, op->must_finish);
     else
@@ -420,6 +426,11 @@ static void start(struct world *w, uint32_t t)
     config.options.adaptive.off_percent = 90; /* so that there are fast reads in spite of conflicts */
     config.options.adaptive.on_percent = 60;
     config.options.adaptive.probe_every = 4;
+    if (w->options.prophecy) {
+        config.replica = REPLICAS_MAX;
+        config.options.attestors = 1;
+        config.options.cache_bytes = 256 * 1024; /* nothing is pushed out */
+    }
     troxy->memory_bytes = replicated_arena_bytes(&config.options);
     troxy->memory = mmap(NULL, troxy->memory_bytes, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

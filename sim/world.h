@@ -62,6 +62,7 @@ struct sim_options {
     int service;
     int clients;
     int reads;               /* enum redoubt_read_mode of clients; -1: drawn, ordered or sound */
+    bool prophecy;           /* Troxies ask one replica, see prophecy.c; with fast_reads */
     int troxies;             /* every replica has one, and stock clients connect to them; -1: drawn */
     double attacks_per_s;    /* take-overs of all hosts; -1: drawn */
     bool plain_network;      /* no loss, constant delay: for scenarios */
@@ -81,7 +82,7 @@ struct sim_result {
     bool stuck;
     char text[400];
     uint64_t ops, events, faults, simulated_us, power_losses;
-    uint64_t fast_reads, read_conflicts;
+    uint64_t fast_reads, read_conflicts, stale_reads;
     uint64_t unordered_reads; /* of clients */
     uint64_t slots, view_changes, state_transfers, attacks, rejoins, resizes;
     uint64_t trace_hash;
@@ -174,6 +175,17 @@ struct sim_client {
     uint32_t bad_macs; /* replicas whose P cannot verify its MACs */
 };
 
+/* What a Prophecy has told, by request: places that it must not go back behind. */
+#define PROPHECY_TOLD 256u
+struct prophecy_told {
+    uint64_t place;
+    uint16_t len;
+    uint8_t request[OP_BYTES_MAX];
+};
+struct prophecy {
+    struct prophecy_told told[PROPHECY_TOLD]; /* by hash; what is pushed out is not checked */
+};
+
 /* A Troxy's replicated access, in the middle of its replica. */
 #define STOCK_MAX    8u
 #define SEEN_ATTESTS 32u
@@ -192,6 +204,7 @@ struct sim_troxy {
     uint32_t replica_incarnation, life; /* of what it was started beside */
     uint64_t timer_at_us, timer_set;
     uint32_t said;                     /* bundles and questions sent */
+    struct prophecy prophecy;
     uint64_t deaf_until_us;            /* its host keeps CONFIGURATIONs from it */
     struct parcel *seen[SEEN_ATTESTS]; /* by a Byzantine host around it */
     replica_id seen_from[SEEN_ATTESTS];
@@ -202,6 +215,8 @@ struct sim_troxy {
 struct stock_op {
     uint64_t number; /* in the ledger; 0: a read */
     uint64_t after;  /* highest place acknowledged when it was issued */
+    uint64_t floor;  /* prophecy: where its Troxy has told an answer to the same request before */
+    bool caught_up;  /* prophecy: all replicas had executed up to `after` then */
     bool open, must_finish;
     uint16_t len;
     uint8_t request[OP_BYTES_MAX];
@@ -461,6 +476,10 @@ void troxy_send_to(struct world *w, replica_id from, uint32_t connection, struct
 /* What an incarnation says that should be gone. */
 void troxy_hears_ghost(struct world *w, replica_id r, uint32_t origin, struct parcel *parcel);
 bool troxy_is_origin(const struct world *w, uint32_t origin, bool *faulty);
+/* prophecy.c: what is to be held of reads that one replica vouched for */
+void prophecy_issue(struct world *w, struct sim_troxy *troxy, struct stock_op *op);
+void prophecy_told(struct world *w, uint32_t s, struct sim_troxy *troxy, const struct stock_op *op,
+                   const struct redoubt_outcome *outcome);
 void troxy_submit(struct world *w, uint32_t stock, const uint8_t *request, size_t len);
 
 /* workload.c */

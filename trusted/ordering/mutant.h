@@ -85,7 +85,8 @@
     M(ANSWERS_BEHIND_KEPT, "answers-behind-kept", "safety")                                                  \
     M(VERSION_NOT_VOTED, "version-not-voted", "safety")                                                      \
     M(ANY_NUMBER_COUNTS, "any-number-counts", "safety")                                                      \
-    M(SOUND_READ_ONE_SHORT, "sound-read-one-short", "safety")
+    M(SOUND_READ_ONE_SHORT, "sound-read-one-short", "safety")                                                \
+    M(SKETCH_NOT_COMPARED, "sketch-not-compared", "safety")
 
 enum mutant {
     MUTANT_NONE,

@@ -184,6 +184,13 @@ static uint32_t blocks_take(struct cache *c, uint32_t count)
     return first;
 }
 
+void cache_forget(struct cache *c, struct slice request)
+{
+    struct cache_entry *e = find(c, request, hash_of(c, request));
+    if (e)
+        drop(c, e);
+}
+
 void cache_put(struct cache *c, struct slice request, enum redoubt_status status, version_no version,
                struct slice result)
 {

@@ -48,6 +48,8 @@ struct cache_entry *cache_find(struct cache *cache, struct slice request);
 /* Of a full vote. An entry that is there already stays if its version is higher. */
 void cache_put(struct cache *cache, struct slice request, enum redoubt_status status, version_no version,
                struct slice result);
+/* What is kept of it, if anything. */
+void cache_forget(struct cache *cache, struct slice request);
 /* Copies entry->result_len bytes. */
 void cache_result(const struct cache *cache, const struct cache_entry *entry, uint8_t *to);
 void cache_clear(struct cache *cache);

@@ -38,6 +38,7 @@ struct operation {
     uint32_t len;
     bool reads;      /* and nothing else: may be fast */
     bool must_order; /* it was asked about, in vain */
+    bool learned;    /* its result was given to the cache */
     struct touched touched;
     struct round_place place;
     struct redoubt_outcome outcome;
@@ -332,7 +333,7 @@ static void settled(void *context, void *asker, enum round_answer answer, versio
     CHECK(op->state == STATE_ASKS);
     struct cache_entry *entry =
         answer == ROUND_AGREED ? cache_find(&r->cache, (struct slice){op->request, op->len}) : NULL;
-    bool holds = entry && entry->version == version;
+    bool holds = entry && (entry->version == version || mutant(MUTANT_SKETCH_NOT_COMPARED));
     r->counters.fast += holds;
     r->counters.conflicts += answer == ROUND_DIFFER || (answer == ROUND_AGREED && !holds);
     r->counters.timeouts += answer == ROUND_SILENT;
@@ -408,6 +409,9 @@ static void ordered(void *context, const struct redoubt_outcome *outcome)
         look_later(r, op->connection);
         return;
     }
+    /* Nothing older than what is told now must be kept: who takes one replica's word (Prophecy) would go back. */
+    if (outcome->kind == REDOUBT_COMMITTED && op->reads && !op->learned)
+        cache_forget(&r->cache, (struct slice){op->request, op->len});
     struct redoubt_outcome mine = *outcome;
     if (!finish(r, op, &mine)) { /* executed, and nowhere to put its result */
         mine = (struct redoubt_outcome){.kind = REDOUBT_UNKNOWN, .reason = outcome->reason};
@@ -419,11 +423,12 @@ static void learn(void *learner, void *op_of_core, enum redoubt_status status, u
                   struct slice result)
 {
     struct replicated *r = learner;
-    const struct operation *op = op_of_core;
+    struct operation *op = op_of_core;
     if (!op->reads || op->len > REQUEST_KEPT || !fast_allowed(r))
         return;
     cache_put(&r->cache, (struct slice){op->request, op->len}, status, version, result);
     r->counters.inserted++;
+    op->learned = true;
 }
 
 /* How far the run goes: to the last that cannot be fast. Those behind it, if any, are asked about after it. */
