@@ -58,7 +58,7 @@ struct disk {
     size_t waitings, waiting_cap;
     uint64_t life;
     bool damaged;         /* its log is, as was found when it was read */
-    bool rotten;          /* its saved checkpoint may be */
+    bool rotten;          /* its saved checkpoint may be, or does not fit its log */
     bool failed;          /* a sync did: this replica votes no more */
     bool ignored_failure; /* only a mutant: what is written from now on is lost */
     uint64_t full_until_us;

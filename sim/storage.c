@@ -95,7 +95,7 @@ static void take_saved(struct disk *d, const struct disk *from)
     disk_free(&old);
 }
 
-/* Log, checkpoint or both are what they were. */
+/* Log, checkpoint or both are what they were. A log of before a change of size does not know all members that a checkpoint of after it names. */
 static void roll_back(struct replica *replica, bool log, bool saved)
 {
     if (!replica->earlier)
@@ -155,6 +155,7 @@ static void harm(struct world *w, replica_id r, enum disk_fault fault)
         break;
     case DISK_OLD_LOG:
         roll_back(replica, true, false);
+        replica->disk.rotten = w->closed_life > 0;
         break;
     case DISK_OLD_CHECKPOINT:
         roll_back(replica, false, true);

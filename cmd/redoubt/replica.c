@@ -119,10 +119,6 @@ int cmd_replica(int argc, char **argv)
     replica.bin_dir = bin_dir;
     if (config_read(&config, replica.dir, &error))
         return say_failed("%s", error.text);
-    if (replica.rejoin && config.protocol == PROTOCOL_HYBSTER)
-        return say_failed(
-            "--rejoin: with hybster a replica cannot come back into a running cluster yet: its counter "
-            "would be one that nobody listed");
     if (strcmp(config.service, "kv") == 0)
         replica.service = &redoubt_service_kv;
     else if (strcmp(config.service, "pages") == 0)
@@ -132,6 +128,11 @@ int cmd_replica(int argc, char **argv)
     replica.front = front_of_service(config.service);
     if (replica.rejoin && !manifest_there(&replica))
         replica.rejoin = false; /* its first start */
+    if (replica.rejoin && config.protocol == PROTOCOL_HYBSTER)
+        return say_failed(
+            "--rejoin: with hybster a replica cannot come back into a running cluster yet: its counter is "
+            "not the one that was listed. To start the whole cluster anew remove %s/replica-%u/manifest",
+            replica.dir, replica.id);
     int result = replica_run(&replica, &error);
     if (result == REPLICA_NOT_ADMITTED)
         return run_again_without_rejoin(argc, argv);

@@ -45,7 +45,16 @@ for kind in lie equivocate corrupt-replies; do
         "$redoubt" fault "$dir" --id $id --kind none || fail "fault none"
     done
 done
-[ "$(status 'sum(s["replicas"][i]["counter"]["forged"] for i in (0, 2))')" -gt 0 ] || fail "lies were not counted"
+# A forged vote that comes when the slot is settled is not looked at, so several.
+forged() { status 'sum(s["replicas"][i]["counter"]["forged"] for i in (0, 2))'; }
+"$redoubt" fault "$dir" --id 1 --kind lie || fail "fault lie"
+for _ in $(seq 40); do
+    [ "$(forged)" -eq 0 ] || break
+    n=$((n + 1))
+    expect $n call incr n
+done
+"$redoubt" fault "$dir" --id 1 --kind none || fail "fault none"
+[ "$(forged)" -gt 0 ] || fail "lies were not counted"
 
 # --- one that says nothing
 "$redoubt" fault "$dir" --id 2 --kind silent || fail "fault"
