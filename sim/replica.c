@@ -73,12 +73,14 @@ static void emit(struct actions *actions, const struct action *action)
         client_dropped(w, self->r, action->to);
         return;
     }
-    struct parcel *parcel = parcel_new(action->parts, 2);
+    CHECK(w->in_hands < sizeof w->in_hand / sizeof *w->in_hand);
+    struct parcel *parcel = w->in_hand[w->in_hands++] = parcel_new(action->parts, 2);
     struct disk_waiting now = {
         .kind = action->kind, .to = action->to, .local = action->local, .parcel = parcel};
     bool waits = action->kind == ACTION_SEND_PEER || (action->kind == ACTION_GIVE && action->held);
     if (!waits || !disk_holds(w, self->r, &now))
         replica_carry_out(w, self->r, &now);
+    w->in_hands--;
     parcel_drop(parcel);
 }
 

@@ -344,6 +344,8 @@ void world_close(struct world *w)
         parcel_drop(w->old_bundle[i]);
     replace_free(w);
     parcel_drop(w->start);
+    while (w->in_hands)
+        parcel_drop(w->in_hand[--w->in_hands]);
     ledger_free(&w->ledger);
     world_current = NULL;
 }

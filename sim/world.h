@@ -322,6 +322,8 @@ struct world {
     struct parcel *shown[SHOWN_KEPT]; /* what the administrator signed */
     struct sim_result *result;
     jmp_buf failed;
+    struct parcel *in_hand[8]; /* of actions under way, one in another: a violation leaves by longjmp */
+    unsigned in_hands;
     bool in_takeover;
     void (*takeover_output)(struct world *w, replica_id from, uint32_t cell, struct parcel *parcel);
     void *takeover;
