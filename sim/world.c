@@ -125,7 +125,7 @@ static void draw_options(struct world *w)
     if (o->replicas < 0 && !o->plain_network && draws[5] % 3 == 0)
         w->n += 1 + (w->hybster ? 0 : (uint32_t)(draws[5] / 3 % 2));
     if (w->hybster) { /* what there is of it so far */
-        o->faults &= FAULTS_CRASH | FAULTS_NETWORK | FAULTS_BYZANTINE;
+        o->faults &= FAULTS_CRASH | FAULTS_NETWORK | FAULTS_BYZANTINE | FAULTS_RESTART;
         o->fast_reads = o->troxies = o->resizes = 0;
     }
     w->troxies = o->troxies > 0 || (o->troxies < 0 && !o->plain_network && draws[4] / 240000 % 2);

@@ -36,7 +36,7 @@
 #define BACK_OFF_MAX         64u
 #define RESEND_SLOTS         32u /* per status of a peer that stands still */
 #define TICKS_PER_TIMEOUT    8u
-#define ASKS_KEPT            8u /* questions for state, per peer */
+#define ASKS_KEPT            8u                           /* questions for state, per peer */
 #define ASK_BYTES_MAX        (STATE_ASK_BYTES_MAX + 448u) /* with header and MACs */
 #define STATE_RATE           (64u * 1024u * 1024u) /* bytes of state that may leave in a second; by default ... */
 #define STATE_BUSY_PART      8u                    /* ... and a part of it while clients are served */

@@ -61,6 +61,9 @@ static void give_up(struct broker *b)
 
 void liveness_leave(struct broker *b, view_no view)
 {
+    /* Who knows of a RECONFIG leaves for a view of its configuration. */
+    if (broker_is_hybster(b) && view < configuration_view(&b->held))
+        view = configuration_view(&b->held);
     if (!b->voting || view <= heading(b) || chain_closed(b))
         return;
     if (broker_is_hybster(b)) {

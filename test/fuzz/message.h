@@ -27,8 +27,9 @@
     C(PRE_PREPARE, vote)                                                                                     \
     C(PREPARE, vote)                                                                                         \
     C(COMMIT, vote)                                                                                          \
-    C(EXECUTED, vote) C(CHECKPOINT, checkpoint) C(PARTING, parting) C(VIEW_CHANGE, view_change)              \
-        C(NEW_VIEW, new_view) C(HYBSTER_PREPARE, hybster_prepare) C(HYBSTER_COMMIT, hybster_commit)          \
+    C(EXECUTED, vote)                                                                                        \
+    C(CHECKPOINT, checkpoint) C(PARTING, parting) C(VIEW_CHANGE, view_change) C(NEW_VIEW, new_view)          \
+        C(HYBSTER_PREPARE, hybster_prepare) C(HYBSTER_COMMIT, hybster_commit)                                \
             C(HYBSTER_COMMITTED, hybster_committed) C(HYBSTER_SUSPECT, hybster_suspect)                      \
                 C(HYBSTER_VIEW_CHANGE, hybster_view_change) C(HYBSTER_NEW_VIEW, hybster_new_view)
 

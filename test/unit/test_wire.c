@@ -62,9 +62,9 @@
     M(front_settings, FRONT_SETTINGS_FIELDS)                                                                 \
     M(front_user, FRONT_USER_FIELDS)                                                                         \
     M(platform, PLATFORM_FIELDS)                                                                             \
-    M(bundle, BUNDLE_FIELDS) M(reply, REPLY_FIELDS) M(fetch_reply, FETCH_REPLY_FIELDS) M(                    \
-        sign_wanted,                                                                                         \
-        SIGN_WANTED_FIELDS) M(vote, VOTE_FIELDS) M(checkpoint, CHECKPOINT_FIELDS) M(parting, PARTING_FIELDS) \
+    M(bundle, BUNDLE_FIELDS)                                                                                 \
+    M(reply, REPLY_FIELDS) M(fetch_reply, FETCH_REPLY_FIELDS) M(sign_wanted, SIGN_WANTED_FIELDS) M(          \
+        vote, VOTE_FIELDS) M(checkpoint, CHECKPOINT_FIELDS) M(parting, PARTING_FIELDS)                       \
         M(view_change, VIEW_CHANGE_FIELDS) M(new_view, NEW_VIEW_FIELDS) M(ask_executed, ASK_EXECUTED_FIELDS) \
             M(ask_state, ASK_STATE_FIELDS) M(state, STATE_FIELDS) M(status, STATUS_FIELDS) M(                \
                 fetch, FETCH_FIELDS) M(batch_frame, BATCH_FIELDS) M(local_propose, LOCAL_PROPOSE_FIELDS)     \

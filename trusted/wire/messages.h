@@ -68,18 +68,18 @@
     B(RECONFIG, reconfig)                                                                                    \
     B(CONFIGURATION, chain)                                                                                  \
     B(GROUP_KEY, group_key)                                                                                  \
-    B(ASK_CONFIGURATION, ask_chain) B(LOCAL_RECONFIGURED, local_reconfigured) B(BUNDLE, bundle)              \
-        B(REPLY, reply) B(FETCH_REPLY, fetch_reply) B(SIGN_WANTED, sign_wanted) B(PRE_PREPARE, vote)         \
-            B(PREPARE, vote) B(COMMIT, vote) B(EXECUTED, vote) B(CHECKPOINT, checkpoint) B(PARTING, parting) \
-                B(VIEW_CHANGE, view_change) B(NEW_VIEW, new_view) B(ASK_EXECUTED, ask_executed)              \
-                    B(ASK_STATE, ask_state) B(STATE, state) B(STATUS, status) B(FETCH, fetch)                \
-                        B(BATCH, batch_frame) B(LOCAL_PROPOSE, local_propose) B(LOCAL_LEAVE, local_leave)    \
-                            B(LOCAL_ADMITTED, local_admitted) B(LOCAL_PROGRESS, local_progress)              \
-                                B(LOCAL_NEED, local_need) B(LOCAL_CATCH_UP, local_catch_up)                  \
-                                    B(LOCAL_VIEW, local_view) B(LOCAL_SETTLED, local_settled)                \
-                                        B(LOCAL_CHECKPOINT, local_checkpoint) B(LOCAL_SEALED, local_sealed)  \
-                                            B(LOCAL_RECALL, local_recall) B(LOCAL_SAVE, local_save)          \
-                                                B(LOCAL_SAVED, local_saved)                                  \
-                                                    B(LOCAL_TRANSFER, local_transfer)
+    B(ASK_CONFIGURATION, ask_chain)                                                                          \
+    B(LOCAL_RECONFIGURED, local_reconfigured) B(BUNDLE, bundle) B(REPLY, reply) B(FETCH_REPLY, fetch_reply)  \
+        B(SIGN_WANTED, sign_wanted) B(PRE_PREPARE, vote) B(PREPARE, vote) B(COMMIT, vote) B(EXECUTED, vote)  \
+            B(CHECKPOINT, checkpoint) B(PARTING, parting) B(VIEW_CHANGE, view_change) B(NEW_VIEW, new_view)  \
+                B(ASK_EXECUTED, ask_executed) B(ASK_STATE, ask_state) B(STATE, state) B(STATUS, status)      \
+                    B(FETCH, fetch) B(BATCH, batch_frame) B(LOCAL_PROPOSE, local_propose)                    \
+                        B(LOCAL_LEAVE, local_leave) B(LOCAL_ADMITTED, local_admitted)                        \
+                            B(LOCAL_PROGRESS, local_progress) B(LOCAL_NEED, local_need)                      \
+                                B(LOCAL_CATCH_UP, local_catch_up) B(LOCAL_VIEW, local_view)                  \
+                                    B(LOCAL_SETTLED, local_settled) B(LOCAL_CHECKPOINT, local_checkpoint)    \
+                                        B(LOCAL_SEALED, local_sealed) B(LOCAL_RECALL, local_recall)          \
+                                            B(LOCAL_SAVE, local_save) B(LOCAL_SAVED, local_saved)            \
+                                                B(LOCAL_TRANSFER, local_transfer)
 
 #endif
