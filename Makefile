@@ -41,8 +41,9 @@ build: ## build it (build/$(PRESET)/bin)
 deps: ## install the Debian packages that are missing
 	@tools/install-deps
 
-demo: deps build ## a cluster, a killed replica, a lying replica, and right answers
-	@REDOUBT_BIN=$(BIN) tools/demo.sh
+demo: deps build ## a cluster, a killed replica, a lying replica, and right answers (PROTOCOL=hybster: the other cluster)
+	@case "$(PROTOCOL)" in ""|splitbft) REDOUBT_BIN=$(BIN) tools/demo.sh ;; hybster) REDOUBT_BIN=$(BIN) tools/demo-hybster.sh ;; \
+		*) echo "make demo PROTOCOL=$(PROTOCOL): there is splitbft (as without PROTOCOL) and hybster" >&2; exit 2 ;; esac
 
 test: ## everything below that starts with test-, and more: what CI runs
 	@$(MAKE) --no-print-directory deps

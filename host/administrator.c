@@ -70,10 +70,13 @@ int administrator_open(struct administrator *a, const char *dir, bool any_size, 
         a->link[r].fd = -1;
     a->held = calloc(1, sizeof *a->held);
     CHECK(a->held && "out of memory");
-    return config_read(&a->config, dir, error) || lock_take(a, error) ||
-                   admin_key_read(&a->key, dir, error) || known_read(a, any_size, error)
-               ? -1
-               : 0;
+    if (config_read(&a->config, dir, error))
+        return -1;
+    if (a->config.protocol == PROTOCOL_HYBSTER)
+        return error_set(
+            error, "protocol hybster: its members cannot be changed yet: end the cluster and make another");
+    return lock_take(a, error) || admin_key_read(&a->key, dir, error) || known_read(a, any_size, error) ? -1
+                                                                                                        : 0;
 }
 
 static void link_drop(struct administrator *a, replica_id r)

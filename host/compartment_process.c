@@ -393,11 +393,13 @@ static void write_config(struct process_compartment *self, const struct compartm
         .core = spec->core,
         .host_pid = getpid(),
         .one_domain = spec->config.one_domain,
+        .keeps_stable = spec->config.keeps_stable,
         .durable = spec->config.durable,
         .linked = linked,
         .spin = spec->spin ? SPIN_LOOKS : 0,
     };
     memcpy(config->sealing_secret, spec->config.sealing_secret, sizeof config->sealing_secret);
+    memcpy(config->domain_seed, spec->config.domain_seed, sizeof config->domain_seed);
     memcpy(config->admin_public, spec->config.admin_public, sizeof config->admin_public);
     if (spec->config.service_options)
         strcpy(config->service_options, spec->config.service_options); /* its length was checked */

@@ -498,6 +498,33 @@ static bool get_front_keys(struct parse *p, yaml_node_t **v)
            get_number(p, v[F_FRONT_OPERATION], "front_operation_ms", 100, 60000, &config->front_operation_ms);
 }
 
+/* What hybster does not do, or not yet: said where it stands in the file. */
+static bool hybster_possible(struct parse *p, yaml_node_t **v)
+{
+    struct config *config = p->config;
+    if (config->protocol != PROTOCOL_HYBSTER)
+        return true;
+    if (config->isolation == ISOLATION_INLINE)
+        return complain(
+            p, v[F_ISOLATION],
+            "`isolation` is inline, but with hybster everything rests on counters that the host cannot "
+            "reach: use process");
+    if (config->durability != DURABILITY_MEMORY)
+        return complain(p, v[F_DURABILITY],
+                        "`durability` is sync, but hybster keeps nothing on a disk yet: use memory");
+    if (config->fast_reads)
+        return complain(p, v[F_FAST_READS], "`fast_reads` is on, but hybster has none yet");
+    if (v[F_RESTART] && config->restart)
+        return complain(p, v[F_RESTART],
+                        "`restart` is rejoin, but with hybster a replica cannot come back yet: use never");
+    if (config->split_app)
+        return complain(p, v[F_SPLIT_APP], "`split_app` is on, but hybster does not have it yet");
+    if (config->front)
+        return complain(p, v[F_FRONT], "`front` is on, but hybster has no front for stock clients yet");
+    config->restart = false;
+    return true;
+}
+
 static bool get_top(struct parse *p, const yaml_node_t *root)
 {
     static const char *const affinities[] = {"spread", "none", NULL};
@@ -561,7 +588,7 @@ static bool get_top(struct parse *p, const yaml_node_t *root)
             return false;
         config->log_json = number == 1;
     }
-    return get_front_keys(p, v) && get_replicas(p, v[F_REPLICAS]);
+    return get_front_keys(p, v) && hybster_possible(p, v) && get_replicas(p, v[F_REPLICAS]);
 }
 
 /* ---------------------------------------------------------------- the file */
@@ -647,8 +674,6 @@ int config_supported(const struct config *config, struct error *error)
 {
     if (memory_supported(config, error))
         return -1;
-    if (config->protocol == PROTOCOL_HYBSTER)
-        return error_set(error, "protocol hybster: not built yet: use splitbft or pbft");
     if (config->isolation == ISOLATION_KVM || config->isolation == ISOLATION_SGX)
         return error_set(error, "isolation %s: not built yet: use process",
                          isolation_text(config->isolation));

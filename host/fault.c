@@ -114,7 +114,13 @@ static void forge_sender(struct fault *fault, uint8_t *frame)
 static bool is_vote(int type)
 {
     return type == FRAME_PRE_PREPARE || type == FRAME_PREPARE || type == FRAME_COMMIT ||
-           type == FRAME_CHECKPOINT || type == FRAME_EXECUTED;
+           type == FRAME_CHECKPOINT || type == FRAME_EXECUTED || type == FRAME_HYBSTER_PREPARE ||
+           type == FRAME_HYBSTER_COMMIT || type == FRAME_HYBSTER_SUSPECT || type == FRAME_HYBSTER_VIEW_CHANGE;
+}
+
+static bool is_proposal(int type)
+{
+    return type == FRAME_PRE_PREPARE || type == FRAME_HYBSTER_PREPARE;
 }
 
 /* ---------------------------------------------------------------- sending */
@@ -151,10 +157,10 @@ static void to_peer(struct fault *fault, replica_id to, const uint8_t *frame, si
 static void equivocate(struct fault *fault, replica_id to, size_t len)
 {
     int type = type_of(fault->frame, len);
-    if (type != FRAME_PRE_PREPARE || u32_at(fault->frame + AT_SENDER_ID) != fault->self ||
+    if (!is_proposal(type) || u32_at(fault->frame + AT_SENDER_ID) != fault->self ||
         to % 2 == fault->self % 2) {
         to_peer(fault, to, fault->frame, len);
-        if (type == FRAME_PRE_PREPARE) {
+        if (is_proposal(type)) {
             memcpy(fault->old, fault->frame, len);
             fault->old_len = len;
         }

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/check.h"
+#include "counter_key.h"
 #include "keys.h"
 #include "resume.h"
 
@@ -199,8 +200,8 @@ static int epoch_possible(const struct sender *sender, epoch_no before, struct e
 }
 
 /* And an epoch stands for one life. */
-static int epochs_check(const struct configuration *c, const struct config *config, const struct hellos hellos[],
-                        struct error *error)
+static int epochs_check(const struct configuration *c, const struct config *config,
+                        const struct hellos hellos[], struct error *error)
 {
     for (replica_id r = 0; r < config->replicas; r++)
         for (int i = 0; i < MEMBER_KINDS; i++) {
@@ -414,7 +415,9 @@ int founding_sign(struct file *out, const struct config *config, const struct he
     struct start start = start_of(config, &group, (struct slice){NULL, 0}, origins);
     uint8_t platforms[REPLICAS_MAX * platform_BYTES];
     struct writer platforms_writer = writer_to(platforms, sizeof platforms);
-    platforms_put(&platforms_writer, config, hellos);
+    if (config->protocol !=
+        PROTOCOL_HYBSTER) /* whose counters are not renewed yet: its manifest stays as it is */
+        platforms_put(&platforms_writer, config, hellos);
     CHECK(!platforms_writer.bad);
     start.platforms = (struct slice){platforms, platforms_writer.len};
     uint8_t genesis[256];
@@ -453,7 +456,7 @@ static int wait_for_hellos(struct hellos hellos[], const struct config *config,
                                  wait_ms / 1000, path);
             nanosleep(&(struct timespec){0, LOOK_MS * 1000000L}, NULL);
         }
-        if (hellos_read(&hellos[r], config->dir, r, admin_public, error))
+        if (hellos_read(&hellos[r], config->dir, r, config->protocol, admin_public, error))
             return -1;
     }
     return 0;
@@ -473,17 +476,21 @@ static int origins_read(struct file *file, const struct config *config, struct e
 }
 
 static int manifest_write(const struct config *config, const struct file *manifest,
-                          const struct sign_key *admin, struct error *error)
+                          const struct hellos hellos[], const struct sign_key *admin, struct error *error)
 {
     char path[PATH_BYTES];
     struct frame frame;
     struct configuration *check = malloc(sizeof *check);
     CHECK(check && frame_decode(manifest->data, manifest->len, &frame));
     enum verdict verdict = configuration_load(check, &frame, admin->public);
+    struct tag16 cluster = check->cluster;
     free(check);
     if (verdict != VERDICT_ACCEPT)
         return error_set(error, "manifest: inconsistent (%s): clients.pub or a hello is wrong",
                          verdict_name(verdict));
+    /* Before all: a replica that has its manifest looks for it. */
+    if (config->protocol == PROTOCOL_HYBSTER && counter_keys_write(config, &cluster, hellos, admin, error))
+        return -1;
     /* DIR/manifest first: whoever sees a replica serve finds the manifest that clients read. */
     if (!path_make(path, "%s/manifest", config->dir) ||
         file_write(path, manifest->data, manifest->len, 0644, error))
@@ -566,7 +573,7 @@ int founding_run(const struct config *config, unsigned wait_ms, bool (*stop)(voi
         result = founding_sign(&manifest, config, hellos, (struct slice){origins.data, origins.len}, &admin,
                                error);
     if (result == 0)
-        result = manifest_write(config, &manifest, &admin, error);
+        result = manifest_write(config, &manifest, hellos, &admin, error);
     file_free(&manifest);
     file_free(&origins);
     free(hellos);

@@ -8,6 +8,13 @@
 
 #define HELLO_FILE_MAX (256u * 1024u + CHAIN_FILE_MAX)
 
+enum kind member_kind(unsigned protocol, int row)
+{
+    if (protocol == PROTOCOL_HYBSTER && row == (int)member_row(KIND_COUNTER))
+        return KIND_COUNTER;
+    return (enum kind)(KIND_HOST + row);
+}
+
 bool hello_path(char *out, const char *dir, replica_id replica)
 {
     return path_make(out, "%s/replica-%u/hello", dir, replica);
@@ -82,8 +89,8 @@ int hellos_write(const char *dir, replica_id replica, const struct slice frames[
     return result;
 }
 
-int hellos_read(struct hellos *hellos, const char *dir, replica_id replica, const uint8_t admin_public[32],
-                struct error *error)
+int hellos_read(struct hellos *hellos, const char *dir, replica_id replica, unsigned protocol,
+                const uint8_t admin_public[32], struct error *error)
 {
     char path[PATH_BYTES];
     struct file file;
@@ -98,7 +105,7 @@ int hellos_read(struct hellos *hellos, const char *dir, replica_id replica, cons
         if (!frame_list_next(list, &at, &frame))
             result = error_set(error, "%s: truncated", path);
         else
-            result = hello_check(&hellos->member[i], frame, (enum kind)(KIND_HOST + i), replica, admin_public,
+            result = hello_check(&hellos->member[i], frame, member_kind(protocol, i), replica, admin_public,
                                  error);
     }
     while (result == 0 && frame_list_next(list, &at, &frame))

@@ -1,5 +1,5 @@
 /*
- * DIR/replica-N/hello: what a replica's four members (host, P, C, E) show of themselves at a start: one HELLO frame each,
+ * DIR/replica-N/hello: what a replica's four members (host, P, C, E; with hybster host, orderer, counter, E) show of themselves at a start: one HELLO frame each,
  * signed with the key that it shows; then, with `durability: sync`, the CONFIGURATIONs since its manifest. `redoubt start` reads
  * them and makes the manifest.
  */
@@ -14,10 +14,13 @@ struct member_hello {
     struct hello hello; /* `evidence` points nowhere: it is not kept */
 };
 
-/* One replica's members, by kind - KIND_HOST. */
+/* One replica's members, by row: kind - KIND_HOST, and the counter in C's place. */
 struct hellos {
     struct member_hello member[MEMBER_KINDS];
 };
+
+/* Which kind a row is of. */
+enum kind member_kind(unsigned protocol, int row);
 
 /* Checks one HELLO frame by itself: it is what it says, from this kind and replica, for this administrator. */
 int hello_check(struct member_hello *out, struct slice frame, enum kind kind, replica_id replica,
@@ -34,7 +37,7 @@ int hellos_write(const char *dir, replica_id replica, const struct slice frames[
                  struct slice chain, struct error *error);
 /* What follows the four members; to be freed with file_free. Believed by what is signed inside. */
 int hellos_chain(struct file *chain, const char *dir, replica_id replica, struct error *error);
-int hellos_read(struct hellos *hellos, const char *dir, replica_id replica, const uint8_t admin_public[32],
-                struct error *error);
+int hellos_read(struct hellos *hellos, const char *dir, replica_id replica, unsigned protocol,
+                const uint8_t admin_public[32], struct error *error);
 
 #endif

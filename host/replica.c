@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "counter_key.h"
 #include "keys.h"
 #include "log.h"
 
@@ -70,7 +71,7 @@ static void step(struct replica *r, enum event_kind kind, uint32_t from, struct 
 
 static void give(struct replica *r, enum kind kind, const struct slice *parts, unsigned count, bool local)
 {
-    struct seat *seat = &r->seat[kind - KIND_PREPARATION];
+    struct seat *seat = &r->seat[seat_index(kind)];
     if (seat->dead)
         return;
     if (seat->overflow.len == 0 && compartment_give(seat->compartment, parts, count, local)) {
@@ -141,6 +142,12 @@ void replica_step(struct replica *r, enum event_kind kind)
     step(r, kind, 0, (struct slice){NULL, 0});
 }
 
+static bool has_seat(const struct replica *r, uint32_t kind)
+{
+    int index = seat_index(kind);
+    return index >= 0 && index < COMPARTMENTS && seat_kind(r, index) == kind;
+}
+
 void replica_carry_out(struct replica *r, const struct action *action)
 {
     unsigned count = action->parts[1].len ? 2 : 1;
@@ -167,8 +174,7 @@ void replica_carry_out(struct replica *r, const struct action *action)
         clients_drop(&r->clients, action->to, "it sent what no correct client sends");
         break;
     case ACTION_GIVE:
-        if (action->to >= KIND_PREPARATION && action->to <= KIND_EXECUTION &&
-            !disk_starves(&r->disk, action))
+        if (has_seat(r, action->to) && !disk_starves(&r->disk, action))
             give(r, (enum kind)action->to, action->parts, count, action->local);
         break;
     case ACTION_TIMER:
@@ -224,8 +230,8 @@ static void seat_died(struct replica *r, int index)
         return;
     seat->dead = true;
     snprintf(seat->obituary, sizeof seat->obituary, "%s", compartment_obituary(seat->compartment));
-    log_line(LOG_ERROR, "%s died: %s: this replica %s", kind_name((enum kind)(KIND_PREPARATION + index)),
-             seat->obituary, r->config.restart ? "ends, to come back with fresh keys" : "stops voting");
+    log_line(LOG_ERROR, "%s died: %s: this replica %s", seat_name(r, index), seat->obituary,
+             r->config.restart ? "ends, to come back with fresh keys" : "stops voting");
     buffer_free(&seat->overflow);
     if (seat->polled)
         uv_poll_stop(&seat->poll);
@@ -238,8 +244,8 @@ static void seat_died(struct replica *r, int index)
         return;
     }
     /* A lone compartment is of no use, and who runs replicas (`up`, systemd) starts this one again. */
-    r->exit_code = error_set(&r->failure, "replica %u: %s died: %s", r->options.id,
-                             kind_name((enum kind)(KIND_PREPARATION + index)), seat->obituary);
+    r->exit_code =
+        error_set(&r->failure, "replica %u: %s died: %s", r->options.id, seat_name(r, index), seat->obituary);
     end(r);
 }
 
@@ -265,7 +271,10 @@ static bool turn(struct replica *r)
             if (i == KIND_EXECUTION - KIND_PREPARATION &&
                 (disk_takes_piece(r, frame) || restoring_takes(r, frame)))
                 continue;
-            step(r, EVENT_COMPARTMENT, (uint32_t)(KIND_PREPARATION + i), frame);
+            enum kind kind = seat_kind(r, i);
+            if (kind == KIND_COUNTER)
+                counting_note(&r->counting, frame);
+            step(r, EVENT_COMPARTMENT, (uint32_t)kind, frame);
         }
     }
     if (r->dirty) {
@@ -566,7 +575,16 @@ static void front_serve(struct replica *r, struct slice start)
         r->front_fd[i] = -1;
 }
 
-static int serve(struct replica *r, const struct frame *start, struct error *error)
+/* Every compartment begins with the manifest, the counter with a key that was made for it alone. */
+static void begin(struct replica *r, struct slice start, struct slice counter_key)
+{
+    for (int i = 0; i < COMPARTMENTS; i++) {
+        enum kind kind = seat_kind(r, i);
+        give(r, kind, kind == KIND_COUNTER ? &counter_key : &start, 1, false);
+    }
+}
+
+static int serve(struct replica *r, const struct frame *start, struct slice counter_key, struct error *error)
 {
     struct tls_pins pins;
     const struct links_events link_events = {r, on_peer_frame, on_peer_up};
@@ -577,8 +595,7 @@ static int serve(struct replica *r, const struct frame *start, struct error *err
     now_refresh(r);
     r->started = true;
     r->started_us = r->now_us;
-    for (int i = 0; i < COMPARTMENTS; i++)
-        give(r, (enum kind)(KIND_PREPARATION + i), &start->whole, 1, false);
+    begin(r, start->whole, counter_key);
     r->stepping = true;
     r->engine_type->start(r->engine, &r->configuration, start->whole, r->now_us, &r->actions);
     r->stepping = false;
@@ -596,6 +613,34 @@ static int serve(struct replica *r, const struct frame *start, struct error *err
     return 0;
 }
 
+/* With hybster the counter's key comes beside the manifest; whichever comes first waits for the other. */
+static int serve_with_key(struct replica *r, uv_timer_t *timer, const struct frame *start,
+                          struct error *error)
+{
+    struct file key = {NULL, 0};
+    int result = 1;
+    if (r->config.protocol == PROTOCOL_HYBSTER)
+        result = counter_key_read(&key, r->config.dir, &r->configuration.cluster,
+                                  &r->hellos.member[member_row(KIND_COUNTER)], r->admin_public, error);
+    if (result < 0)
+        return -1;
+    if (result == 0) {
+        if (!r->counter_key_told)
+            log_line(
+                LOG_WARNING,
+                "%s/replica-%u/counter-key is not there, not whole or of another start: this replica does "
+                "not serve without it",
+                r->config.dir, r->options.id);
+        r->counter_key_told = true;
+        memset(&r->manifest_seen, 0, sizeof r->manifest_seen); /* look again */
+        return 0;
+    }
+    uv_timer_stop(timer);
+    result = serve(r, start, (struct slice){key.data, key.len}, error);
+    file_free(&key);
+    return result;
+}
+
 static void on_manifest_timer(uv_timer_t *timer)
 {
     struct replica *r = timer->data;
@@ -607,9 +652,10 @@ static void on_manifest_timer(uv_timer_t *timer)
     if (!path_make(path, "%s/replica-%u/manifest", r->config.dir, r->options.id))
         return;
     if (uv_now(&r->loop) - r->waiting_since_ms > r->options.wait_ms) {
-        failed = error_set(&r->failure,
-                           "replica %u: no manifest with its keys in %s within %u s: run `redoubt start %s`",
-                           r->options.id, path, r->options.wait_ms / 1000, r->config.dir);
+        failed = error_set(
+            &r->failure, "replica %u: no manifest with its keys in %s%s within %u s: run `redoubt start %s`",
+            r->options.id, path, r->counter_key_told ? " and a counter-key beside it" : "",
+            r->options.wait_ms / 1000, r->config.dir);
     } else if (stat(path, &st) == 0 && (st.st_mtim.tv_sec != r->manifest_seen.tv_sec ||
                                         st.st_mtim.tv_nsec != r->manifest_seen.tv_nsec)) {
         r->manifest_seen = st.st_mtim;
@@ -619,8 +665,7 @@ static void on_manifest_timer(uv_timer_t *timer)
                 log_line(LOG_INFO, "%s is of another start: waiting for `redoubt start %s`", path,
                          r->config.dir);
             } else if (!(failed = manifest_fits(r, &r->configuration, path, &r->failure))) {
-                uv_timer_stop(timer);
-                failed = serve(r, &start, &r->failure);
+                failed = serve_with_key(r, timer, &start, &r->failure);
             }
             file_free(&file);
         }

@@ -8,7 +8,7 @@
  *   |         | <--------- |        |            take their output         -> engine.step per frame
  *   +---------+   actions  +--------+            write once per connection
  *        |                                       sleep until there is more
- *   three compartments (compartment.h)
+ *   three compartments (compartment.h); with hybster the first is the orderer, in this very thread
  *
  * Nothing here is trusted with more than liveness.
  */
@@ -19,6 +19,7 @@
 #include "compartment.h"
 #include "config.h"
 #include "control.h"
+#include "counting.h"
 #include "disk.h"
 #include "engine.h"
 #include "hello_file.h"
@@ -29,7 +30,7 @@
 #include "restoring.h"
 #include "troxy.h"
 
-enum { COMPARTMENTS = 3 }; /* P, C, E: kind - KIND_PREPARATION */
+enum { COMPARTMENTS = 3 }; /* P, C, E; with hybster the orderer, the counter, E */
 
 struct replica_options {
     const char *dir;
@@ -65,8 +66,10 @@ struct replica {
     uv_timer_t engine_timer, second_timer, manifest_timer;
     uv_signal_t on_term, on_int, on_hup;
     struct seat seat[COMPARTMENTS];
-    struct hellos hellos; /* its own members */
-    epoch_no epoch;       /* of its compartments */
+    struct hellos hellos;     /* its own members */
+    struct counting counting; /* hybster: what own counter has done */
+    bool counter_key_told;
+    epoch_no epoch; /* of its compartments */
     struct platform_keys platform;
     bool rejoined;
     unsigned rejoin_seconds;
@@ -126,7 +129,15 @@ void replica_step(struct replica *r, enum event_kind kind);
 /* seats.c: opens the compartments and leaves their keys in DIR/replica-N/hello. */
 int seats_open(struct replica *r, struct error *error);
 
-/* seats.c as well: starts the Troxy, if there is to be one. */
+/* ... which of them sits at this index, and what people call it ... */
+enum kind seat_kind(const struct replica *r, int index);
+const char *seat_name(const struct replica *r, int index);
+static inline int seat_index(uint32_t kind)
+{
+    return kind == KIND_COUNTER ? KIND_CONFIRMATION - KIND_PREPARATION : (int)kind - KIND_PREPARATION;
+}
+
+/* ... and starts the Troxy, if there is to be one. */
 int seats_open_troxy(struct replica *r, struct error *error);
 
 /* report.c: what the pages show. */

@@ -7,14 +7,12 @@
 #include "json.h"
 #include "replica.h"
 
-static const char *const seat_names[COMPARTMENTS] = {"preparation", "confirmation", "execution"};
-
 static bool is_healthy(const struct replica *r)
 {
     bool alive = r->started && !r->ending;
     for (int i = 0; i < COMPARTMENTS; i++)
         alive = alive && !r->seat[i].dead;
-    return alive && links_up(&r->links) >= quorum_of(r->config.replicas) - 1;
+    return alive && links_up(&r->links) >= quorum_with(r->config.protocol, r->config.replicas) - 1;
 }
 
 static uint64_t verdict_count(const struct replica *r, enum verdict verdict)
@@ -56,7 +54,7 @@ static void compartments_print(const struct replica *r, struct buffer *body)
         epoch_no epoch = r->hellos.member[i + 1].sender.epoch;
         char words[2800];
         buffer_print(body, "%s", i ? "," : "");
-        compartment_print(seat->compartment, seat_names[i], epoch, body);
+        compartment_print(seat->compartment, seat_name(r, i), epoch, body);
         if (seat->dead)
             buffer_print(body, ",\"died\":\"%s\"", json_escape(words, sizeof words, seat->obituary));
         buffer_print(body, "}");
@@ -72,6 +70,19 @@ static void compartments_print(const struct replica *r, struct buffer *body)
         buffer_print(body, "}");
     }
     buffer_print(body, "]");
+}
+
+/* Absent but with hybster. */
+static void counting_print(const struct replica *r, struct buffer *body)
+{
+    const struct counting *c = &r->counting;
+    if (r->config.protocol == PROTOCOL_HYBSTER)
+        buffer_print(body,
+                     "\"counter\":{\"calls\":%llu,\"certified\":%llu,\"refused\":%llu,\"verified\":%llu,"
+                     "\"forged\":%llu},",
+                     (unsigned long long)c->calls, (unsigned long long)c->certified,
+                     (unsigned long long)c->refused, (unsigned long long)c->verified,
+                     (unsigned long long)c->forged);
 }
 
 /* Absent without a front. */
@@ -192,6 +203,7 @@ static void report_print(struct replica *r, struct buffer *body)
                  s.activation > s.stable ? "true" : "false", s.full ? "true" : "false");
     members_print(r, body);
     transfer_print(&s, body);
+    counting_print(r, body);
     buffer_print(body, "\"cache\":{},\"voting\":%s,\"links\":%u,\"clients\":%u,\"fault\":\"%s\"}}\n",
                  r->started && s.voting ? "true" : "false", links_up(&r->links), r->clients.count,
                  fault_name(r->fault.kind));
@@ -212,7 +224,7 @@ static void verdicts_print(const struct replica *r, struct buffer *body)
         buffer_print(body, "redoubt_verdicts_total{part=\"host\",verdict=\"%s\"} %llu\n",
                      verdict_name((enum verdict)v), (unsigned long long)(engine ? engine[v] : 0));
         for (int i = 0; i < COMPARTMENTS; i++)
-            buffer_print(body, "redoubt_verdicts_total{part=\"%s\",verdict=\"%s\"} %llu\n", seat_names[i],
+            buffer_print(body, "redoubt_verdicts_total{part=\"%s\",verdict=\"%s\"} %llu\n", seat_name(r, i),
                          verdict_name((enum verdict)v),
                          (unsigned long long)compartment_verdicts(r->seat[i].compartment, (enum verdict)v));
     }
@@ -223,11 +235,11 @@ static void seats_print(const struct replica *r, struct buffer *body)
     buffer_print(body, "# HELP redoubt_compartment_alive Whether the compartment runs.\n"
                        "# TYPE redoubt_compartment_alive gauge\n");
     for (int i = 0; i < COMPARTMENTS; i++)
-        buffer_print(body, "redoubt_compartment_alive{part=\"%s\"} %d\n", seat_names[i], !r->seat[i].dead);
+        buffer_print(body, "redoubt_compartment_alive{part=\"%s\"} %d\n", seat_name(r, i), !r->seat[i].dead);
     buffer_print(body, "# HELP redoubt_compartment_resident_bytes Resident memory.\n"
                        "# TYPE redoubt_compartment_resident_bytes gauge\n");
     for (int i = 0; i < COMPARTMENTS; i++)
-        buffer_print(body, "redoubt_compartment_resident_bytes{part=\"%s\"} %zu\n", seat_names[i],
+        buffer_print(body, "redoubt_compartment_resident_bytes{part=\"%s\"} %zu\n", seat_name(r, i),
                      r->seat[i].dead ? (size_t)0 : compartment_resident_bytes(r->seat[i].compartment));
     const struct seat *execution = &r->seat[KIND_EXECUTION - KIND_PREPARATION];
     const struct compartment *application = compartment_application(execution->compartment);
@@ -238,7 +250,7 @@ static void seats_print(const struct replica *r, struct buffer *body)
         body, "# HELP redoubt_overflow_dropped_total Frames dropped because a compartment did not keep up.\n"
               "# TYPE redoubt_overflow_dropped_total counter\n");
     for (int i = 0; i < COMPARTMENTS; i++)
-        buffer_print(body, "redoubt_overflow_dropped_total{part=\"%s\"} %llu\n", seat_names[i],
+        buffer_print(body, "redoubt_overflow_dropped_total{part=\"%s\"} %llu\n", seat_name(r, i),
                      (unsigned long long)r->seat[i].dropped);
 }
 
@@ -293,6 +305,22 @@ static void front_metrics_print(const struct replica *r, struct buffer *body)
         buffer_print(body, "redoubt_front_ended_total{why=\"%s\"} %llu\n", ends[i],
                      (unsigned long long)t->doors.ended[i]);
     reads_metrics_print(&t->told, body);
+}
+
+static void counting_metrics_print(const struct replica *r, struct buffer *body)
+{
+    const struct counting *c = &r->counting;
+    if (r->config.protocol != PROTOCOL_HYBSTER)
+        return;
+    metric(body, "counter_calls_total", "counter", "Calls of this host that its counter answered.", c->calls);
+    metric(body, "counter_certified_total", "counter", "Certificates that its counter made.", c->certified);
+    metric(body, "counter_refused_total", "counter", "... that it did not make: the value was used.",
+           c->refused);
+    metric(body, "counter_verified_total", "counter", "Certificates of other counters that are good.",
+           c->verified);
+    metric(body, "counter_forged_total", "counter", "... that are not.", c->forged);
+    metric(body, "host_reads_secrets", "gauge",
+           "1: the host of each replica can read what the service holds (hybster).", 1);
 }
 
 static void disk_metrics_print(const struct replica *r, struct buffer *body)
@@ -371,6 +399,7 @@ static void metrics_print(struct replica *r, struct buffer *body)
     metric(body, "faults_done_total", "counter", "Frames that an injected fault touched.", r->fault.done);
     disk_metrics_print(r, body);
     front_metrics_print(r, body);
+    counting_metrics_print(r, body);
     verdicts_print(r, body);
     seats_print(r, body);
 }

@@ -10,10 +10,29 @@
 #include "application/proxy.h"
 #include "certificate.h"
 #include "execution/execution.h"
+#include "hybster/orderer.h"
 #include "rejoin.h"
 #include "troxy/troxy.h"
 
-static const char *const binary_names[] = {"redoubt-preparation", "redoubt-confirmation"};
+enum kind seat_kind(const struct replica *r, int index)
+{
+    return member_kind(r->config.protocol, index + 1);
+}
+
+const char *seat_name(const struct replica *r, int index)
+{
+    bool orderer = r->config.protocol == PROTOCOL_HYBSTER && index == 0;
+    return orderer ? "orderer" : kind_name(seat_kind(r, index));
+}
+
+static const struct compartment_type *seat_type(const struct replica *r, int index)
+{
+    static const struct compartment_type *const types[] = {&preparation_type, &confirmation_type,
+                                                           &execution_type};
+    static const struct compartment_type *const hybster_types[] = {&orderer_type, &counter_type,
+                                                                   &execution_type};
+    return (r->config.protocol == PROTOCOL_HYBSTER ? hybster_types : types)[index];
+}
 
 /* The share of this machine's cores that belongs to this replica: with more replicas than cores, one core; otherwise a
  * row of them. Fills `set`; returns the core when it is one, or -1. */
@@ -65,7 +84,7 @@ static int binary_path(char *out, const struct replica *r, enum kind kind, struc
     if (kind == KIND_EXECUTION && split)
         fits = path_make(out, "%s/redoubt-execution", r->options.bin_dir);
     else if (kind != KIND_EXECUTION && kind != KIND_APPLICATION)
-        fits = path_make(out, "%s/%s", r->options.bin_dir, binary_names[kind - KIND_PREPARATION]);
+        fits = path_make(out, "%s/redoubt-%s", r->options.bin_dir, kind_name(kind));
     else if (strchr(r->config.service, '/'))
         fits = r->config.service[0] == '/' ? path_make(out, "%s", r->config.service)
                                            : path_make(out, "%s/%s", r->config.dir, r->config.service);
@@ -81,29 +100,34 @@ static int binary_path(char *out, const struct replica *r, enum kind kind, struc
 static int seat_open(struct replica *r, int index, int core, const uint8_t domain_seed[32],
                      struct error *error)
 {
-    static const struct compartment_type *const types[] = {&preparation_type, &confirmation_type,
-                                                           &execution_type};
+    const struct compartment_type *type = seat_type(r, index);
     struct seat *seat = &r->seat[index];
-    enum kind kind = (enum kind)(KIND_PREPARATION + index);
+    enum kind kind = seat_kind(r, index);
+    const bool hybster = r->config.protocol == PROTOCOL_HYBSTER;
     char binary[PATH_BYTES], application[PATH_BYTES], why[512];
     struct compartment_spec spec = {
         .kind = kind,
-        .isolation = (enum isolation)r->config.isolation,
-        .type = types[index],
+        /* The orderer is of the host's fault domain, and runs in its thread. */
+        .isolation = hybster && index == 0 ? ISOLATION_INLINE : (enum isolation)r->config.isolation,
+        .type = type,
         .config = {.kind = kind,
                    .replica = r->options.id,
                    .epoch = r->epoch,
                    .durable = r->disk.on,
-                   .one_domain = r->config.protocol == PROTOCOL_PBFT,
+                   .one_domain = one_domain_with(r->config.protocol),
+                   .keeps_stable = hybster && kind == KIND_EXECUTION,
                    .service_options = r->config.service_options},
-        .memory_bytes = types[index]->arena_bytes,
+        .memory_bytes = type->arena_bytes,
         .core = core,
         .spin = r->config.spin,
     };
     memcpy(spec.config.admin_public, r->admin_public, 32);
-    memcpy(spec.config.domain_seed, domain_seed, 32);
+    if (kind != KIND_COUNTER) /* whose keys are its own: nobody has the seed who need not */
+        memcpy(spec.config.domain_seed, domain_seed, 32);
     if (r->disk.on)
         memcpy(spec.config.sealing_secret, r->platform.sealing.bytes, sizeof spec.config.sealing_secret);
+    if (spec.config.keeps_stable)
+        spec.memory_bytes += KEEP_STABLE_BYTES;
     if (kind == KIND_EXECUTION) {
         spec.application_bytes = SERVICE_BYTES_MIN + ((size_t)r->config.memory_mb << 20);
         spec.memory_bytes += r->config.split_app ? PROXY_BYTES : (size_t)r->config.memory_mb << 20;
@@ -124,8 +148,9 @@ static int seat_open(struct replica *r, int index, int core, const uint8_t domai
     }
     int opened = compartment_open(&seat->compartment, &spec, why, sizeof why);
     crypto_wipe(spec.config.sealing_secret, sizeof spec.config.sealing_secret);
+    crypto_wipe(spec.config.domain_seed, sizeof spec.config.domain_seed);
     if (opened < 0)
-        return error_set(error, "%s of replica %u: %s", kind_name(kind), r->options.id, why);
+        return error_set(error, "%s of replica %u: %s", seat_name(r, index), r->options.id, why);
     return 0;
 }
 
@@ -170,7 +195,7 @@ int seats_open(struct replica *r, struct error *error)
     if (cores_take(r, &r->core, error) ||
         platform_keys_open(&r->platform, r->config.dir, r->options.id, r->disk.found, error))
         return -1;
-    if (r->config.protocol == PROTOCOL_PBFT) /* one fault domain: the three derive the same keys from it */
+    if (one_domain_with(r->config.protocol)) /* all of it derive the same keys from it */
         crypto_random(domain_seed, sizeof domain_seed);
     for (int i = 0; i < COMPARTMENTS && result == 0; i++)
         result = seat_open(r, i, r->core, domain_seed, error);
@@ -186,15 +211,14 @@ int seats_open(struct replica *r, struct error *error)
     crypto_wipe(&host_key, sizeof host_key);
     for (int i = 0; i < COMPARTMENTS; i++) {
         if (!compartment_take(r->seat[i].compartment, &frames[i + 1]) || frames[i + 1].len > sizeof kept[0])
-            return error_set(error, "%s of replica %u: it shows no keys",
-                             kind_name((enum kind)(KIND_PREPARATION + i)), r->options.id);
+            return error_set(error, "%s of replica %u: it shows no keys", seat_name(r, i), r->options.id);
         memcpy(kept[i + 1], frames[i + 1].data, frames[i + 1].len);
         frames[i + 1].data = kept[i + 1];
     }
     result = disk_recall(r, frames, kept, error);
     for (int i = 0; i < MEMBER_KINDS && result == 0; i++)
-        result = hello_check(&r->hellos.member[i], frames[i], (enum kind)(KIND_HOST + i), r->options.id,
-                             r->admin_public, error);
+        result = hello_check(&r->hellos.member[i], frames[i], member_kind(r->config.protocol, i),
+                             r->options.id, r->admin_public, error);
     if (result || r->options.rejoin)
         return result;
     struct slice chain = {buffer_data(&r->disk.chain), r->disk.chain.len};

@@ -237,6 +237,10 @@ static void unwatch(uv_poll_t **poll)
 
 /* ---------------------------------------------------------------- starting */
 
+/* A Troxy that replicas have forgotten goes on under the next epoch, at most every ten seconds: so many may have been used since the last
+ * one was written down, and a clock that was set back does not make up for them. */
+#define EPOCHS_RENEWED (1u << 20)
+
 /* The rule of native clients: one holder of the key at a time, and an epoch above all that were used. */
 static int epoch_take(struct troxy *t, uint64_t *epoch, struct error *error)
 {
@@ -259,15 +263,15 @@ static int epoch_take(struct troxy *t, uint64_t *epoch, struct error *error)
             return -1;
         char *end;
         last = strtoull((const char *)file.data, &end, 10);
-        bool good =
-            file.len > 1 && file.data[0] >= '0' && file.data[0] <= '9' && *end == '\n' && last < UINT64_MAX;
+        bool good = file.len > 1 && file.data[0] >= '0' && file.data[0] <= '9' && *end == '\n' &&
+                    last < UINT64_MAX - EPOCHS_RENEWED;
         file_free(&file);
         if (!good)
             return error_set(error, "%s: not a number", path);
     }
     clock_gettime(CLOCK_REALTIME, &now);
     uint64_t clock_us = (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
-    *epoch = clock_us > last + 1 ? clock_us : last + 1;
+    *epoch = clock_us > last + EPOCHS_RENEWED ? clock_us : last + EPOCHS_RENEWED;
     int len = snprintf(text, sizeof text, "%" PRIu64 "\n", *epoch);
     return file_write(path, text, (size_t)len, 0600, error);
 }

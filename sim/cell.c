@@ -205,6 +205,8 @@ void cell_ghost_step(struct world *w, replica_id r, uint32_t k, struct slice fra
     struct slice out;
     struct parcel *said[512];
     size_t count = 0;
+    if (plot_keeps_from_clone(w, r, k, frame.len > 1 ? frame.data[1] : 0))
+        return;
     (void)ghost->type->step(ghost->state, &in, &w->outbox);
     for (unsigned i = 0; i < 100 && ghost->type->flush(ghost->state, w->now_us, &w->outbox); i++)
         ;

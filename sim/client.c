@@ -255,7 +255,7 @@ static void work(struct world *w, uint32_t c, uint64_t incarnation)
         client_start(w, c);
         return;
     }
-    if (w->now_us >= w->end_at_us || (w->options.idle && w->now_us > w->heal_at_us / 8)) {
+    if (w->now_us >= w->end_at_us || plot_is_quiet(w) || (w->options.idle && w->now_us > w->heal_at_us / 8)) {
         world_later(w, client->think_us, DUE_CLIENT_WORK, c, 0, incarnation, NULL);
         return;
     }

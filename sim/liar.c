@@ -88,6 +88,14 @@ void liar_before_step(struct world *w, replica_id r, struct slice frame)
     struct dice *d = &w->liar_dice;
     if (!w->troxies || frame.len < 2 || frame.data[1] != FRAME_ASK_ATTEST)
         return;
+    const struct execution *model = plot_model(w);
+    if (model) {
+        swapped = true;
+        take_cells(&present, &e->versions);
+        take_cells(&earlier[r], &model->versions);
+        give_cells(&e->versions, &earlier[r]);
+        return;
+    }
     if (dice_chance(d, 0.2) || earlier[r].whole > e->versions.whole)
         take_cells(&earlier[r], &e->versions);
     if (!dice_chance(d, 0.7))
@@ -111,10 +119,13 @@ void liar_after_step(struct world *w, replica_id r)
 
 /* --- replies to Troxies: another result, as old as the right one; or the right one, as if a write to come had been before it --- */
 
-static void change_version(struct world *w, uint8_t *at, slot_no slot)
+static void change_version(struct world *w, const struct execution *e, uint8_t *at, slot_no slot)
 {
+    struct dice *d = &w->liar_dice;
     struct writer later = writer_to(at, 8);
-    put_u64(&later, version_of(slot + 1 + dice_below(&w->liar_dice, 2), dice_below(&w->liar_dice, 2)));
+    version_no last = e->versions.whole; /* it may have executed more since: mostly the same batch */
+    put_u64(&later,
+            last >= version_of(slot, 0) ? last : version_of(slot + 1 + dice_below(d, 2), dice_below(d, 2)));
 }
 
 static struct parcel *changed_reply(struct world *w, replica_id r, const struct frame *frame)
@@ -147,7 +158,7 @@ static struct parcel *changed_reply(struct world *w, replica_id r, const struct 
         result = get_slice(&reader);
         uint8_t *version = plain + (len - reader_left(&reader));
         if (form & RESULT_VERSION && get_u64(&reader) && of_version)
-            change_version(w, version, reply.slot);
+            change_version(w, e, version, reply.slot);
         if (result.len && !of_version)
             plain[result.data - plain] ^= 1;
     }
@@ -172,7 +183,7 @@ struct parcel *liar_output(struct world *w, replica_id r, uint32_t k, struct par
         frame.type == FRAME_STATE && dice_chance(&w->liar_dice, cell->lies))
         lie = changed_state(w, r, &frame);
     if (!lie && w->troxies && k == CELL_E && cell->faulty && parcel->data[1] == FRAME_REPLY &&
-        cell->lies > 0 && frame_decode(parcel->data, parcel->len, &frame) &&
+        !plot_model(w) && cell->lies > 0 && frame_decode(parcel->data, parcel->len, &frame) &&
         dice_chance(&w->liar_dice, cell->lies / 2))
         lie = changed_reply(w, r, &frame);
     if (lie)

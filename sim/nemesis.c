@@ -74,6 +74,11 @@ void nemesis_init(struct world *w)
             w->restarts_left = w->f;
         w->crashes_left = 0;
     }
+    for (replica_id r = 0; w->options.plots > 0 && r < w->n; r++) {
+        w->restarts_left = w->f; /* what a faulty E does beside that costs no safety */
+        w->replica[r].cell[CELL_E].lies = 1;
+        w->replica[r].cell[CELL_E].omits = 0;
+    }
     storage_init(w);
     double drawn = dice_chance(d, 0.3) ? 0 : (double)dice_below(d, 1000) / 300;
     w->attacks_per_s = w->options.attacks_per_s >= 0 ? w->options.attacks_per_s : drawn;

@@ -33,5 +33,6 @@ void power_loss(struct world *w)
     for (uint32_t c = 0; c < w->clients; c++)
         if (was_alive[c])
             client_start(w, c);
+    troxies_live_on(w);
     rejoin_after_power_loss(w);
 }

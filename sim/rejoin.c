@@ -81,6 +81,8 @@ static void restart(struct world *w, replica_id r, bool clone)
         disk_recall(w, r, true);
     replica_start(w, r);
     world_trace(w, "r%u starts anew, incarnation %u", r, replica->incarnation);
+    if (clone)
+        plot_begin(w, r);
     world_story(w, "r%u starts anew", r);
     for (replica_id peer = 0; peer < w->n; peer++) {
         if (peer == r)
@@ -224,8 +226,9 @@ void rejoin_fault(struct world *w)
     bool now = dice_chance(d, 0.2) || w->options.restless;
     if (w->options.restless)
         down_us = 1 + down_us / 100;
-    if (w->massacre)
+    if (w->massacre || w->plot.on)
         return;
+    clone = clone || w->options.plots > 0;
     if (w->durable && dice_chance(d, 0.03) && !resize_is_fragile(w)) {
         massacre(w);
         return;

@@ -19,6 +19,7 @@ void sim_options_init(struct sim_options *o)
         .hosts = -1,
         .replicas = -1,
         .resizes = -1,
+        .plots = -1,
         .fast_reads = -1,
         .clients = -1,
         .troxies = -1,
@@ -345,7 +346,10 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_VOLATILE_KEPT:
     case MUTANT_FIRST_CELL_ALONE:
     case MUTANT_ANSWERS_BEHIND_KEPT:
+    case MUTANT_VERSION_NOT_VOTED:
         o->troxies = 1;
+        o->plots =
+            mutant == MUTANT_KEPT_WITHOUT_VOTE || mutant == MUTANT_VERSION_NOT_VOTED; /* for the lies */
         o->attacks_per_s = 0;
         o->hosts = 4;
         o->clients = 1;
@@ -378,6 +382,16 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->attacks_per_s = 0;
         o->restless = true;
         o->replaces = 0;
+        break;
+    case MUTANT_ANY_NUMBER_COUNTS:
+        o->faults = FAULTS_RESTART | FAULTS_BYZANTINE;
+        o->faulty[CELL_P] = o->faulty[CELL_C] = 0;
+        o->troxies = o->plots = 1;
+        o->attacks_per_s = 0;
+        o->hosts = 4;
+        o->clients = 1;
+        o->replaces = 0;
+        o->restless = true;
         break;
     case MUTANT_OLD_PLATFORM_KEY:
         o->faults = FAULTS_RESTART;

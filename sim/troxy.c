@@ -46,6 +46,11 @@ bool troxy_host_dawdles(struct world *w, replica_id r, struct parcel *parcel, bo
 {
     struct replica *replica = &w->replica[r];
     unsigned type = parcel->data[1];
+    uint64_t kept_us = w->troxies ? plot_keeps_from_execution(w, r, type) : 0;
+    if (kept_us) {
+        world_later(w, kept_us, DUE_COMMIT, r, local, 0, parcel_hold(parcel));
+        return true;
+    }
     if (!w->troxies || !host_is_evil(w, r) ||
         (type != FRAME_COMMIT && type != FRAME_CHECKPOINT && type != FRAME_CONFIGURATION))
         return false;
@@ -145,6 +150,8 @@ static bool keeps_news_back(struct world *w, uint32_t t)
     struct sim_troxy *troxy = &w->troxy[t];
     if (!host_is_evil(w, t))
         return false;
+    if (plot_keeps_news(w, t))
+        return true;
     if (troxy->deaf_until_us <= w->now_us) {
         if (!dice_chance(&w->troxy_dice, 0.1))
             return false;
@@ -166,6 +173,8 @@ void troxy_send_to(struct world *w, replica_id from, uint32_t connection, struct
         world_fault(w);
         return;
     }
+    if (attest && plot_keeps_answer(w, t, from))
+        return;
     if (attest)
         note(&w->troxy[t], from, parcel);
     if (parcel->data[1] == FRAME_CONFIGURATION && keeps_news_back(w, t))
@@ -211,7 +220,7 @@ bool troxy_is_origin(const struct world *w, uint32_t origin, bool *faulty)
 static void stock_connect(struct world *w, uint32_t s)
 {
     struct stock *stock = &w->stock[s];
-    uint32_t first = dice_below(&w->troxy_dice, w->n);
+    uint32_t first = plot_invites(w, dice_below(&w->troxy_dice, w->n));
     stock->life++;
     stock->connected = false;
     for (uint32_t i = 0; i < w->n && !stock->connected; i++) {
@@ -351,17 +360,27 @@ void troxy_submit(struct world *w, uint32_t s, const uint8_t *request, size_t le
         settle(w, stock->troxy);
 }
 
+/* Nothing was told since it was here last, by a Troxy that cannot get anything ordered. */
+static bool is_kept_waiting(struct world *w, struct stock *stock)
+{
+    bool waits = stock->next != stock->told && stock->told == stock->told_before;
+    stock->told_before = stock->told;
+    return waits && plot_keeps_news(w, stock->troxy);
+}
+
 static void stock_work(struct world *w, uint32_t s)
 {
     struct stock *stock = &w->stock[s];
     struct dice *d = &w->troxy_dice;
     if (!stock->connected)
         stock_connect(w, s);
-    else if (!w->healing && dice_chance(d, 0.01))
+    else if (!w->healing && (dice_chance(d, 0.01) || is_kept_waiting(w, stock)))
         stock_leave(w, s); /* as clients do */
     while (stock->connected && w->now_us < w->end_at_us && stock->next - stock->told < stock->window) {
         uint8_t request[OP_BYTES_MAX];
         size_t len = request_draw(w, s, request, sizeof request);
+        for (unsigned i = 0; i < 8 && plot_reads_only(w, stock->troxy) && !model_reads(request, len); i++)
+            len = request_draw(w, s, request, sizeof request);
         CHECK(len > 0);
         troxy_submit(w, s, request, len);
     }
@@ -388,9 +407,9 @@ static void start(struct world *w, uint32_t t)
                                        .context = troxy};
     replicated_options_init(&config.options);
     config.options.connections_max = STOCK_MAX + 1;
-    config.options.operations_max = (STOCK_MAX + 1) * STOCK_OPS;
+    config.options.operations_max = 4096; /* connections come and go, and nobody may be answering */
     config.options.connection_operations_max = STOCK_OPS;
-    config.options.bytes_max = 64 * 1024;
+    config.options.bytes_max = 4096 * 256;
     config.options.cache_bytes = 16 * 1024;
     config.options.attest_us = 4 * w->client_link.delay_us + 4000;
     config.options.sick_us = 300000;
@@ -468,6 +487,21 @@ static void make_up(struct world *w, uint32_t t)
     world_fault(w);
     (void)access.submit(access.self, NOBODYS, 0, parts, 2, w->now_us + DEADLINE_US, w->now_us);
     settle(w, t);
+}
+
+void troxies_live_on(struct world *w)
+{
+    for (uint32_t t = 0; w->troxies && t < w->n; t++) {
+        struct sim_troxy *troxy = &w->troxy[t];
+        if (!troxy->access || !host_is_evil(w, t) || !dice_chance(&w->troxy_dice, 0.5))
+            continue;
+        world_fault(w);
+        troxy->replica_incarnation = w->replica[t].incarnation;
+        troxy->life = w->life;
+        for (replica_id r = 0; r < w->n; r++)
+            replicated_on_connected(troxy->access, r, w->now_us);
+        settle(w, t);
+    }
 }
 
 static void look(struct world *w, uint32_t t)

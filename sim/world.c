@@ -162,6 +162,8 @@ static void build(struct world *w)
     w->end_at_us = w->now_us + (uint64_t)w->options.seconds * 1000000;
     sign_keypair(&w->admin);
     service_wrap(w);
+    w->plot_dice = dice_from(seed, 11);
+    w->plots = w->options.plots > 0 || (w->options.plots < 0 && dice_chance(&w->plot_dice, 0.3));
     network_init(w);
     clients_init(w);
     troxies_init(w);

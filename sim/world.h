@@ -57,6 +57,7 @@ struct sim_options {
     int hosts;           /* Byzantine hosts */
     int replicas;        /* n; 0: 3f+1 */
     int resizes;         /* replicas are added and removed (with disks only); -1: drawn */
+    int plots; /* see plot.c: 1: in this run, beside f faulty E that lie whenever they can; -1: drawn */
     int fast_reads;
     int service;
     int clients;
@@ -211,11 +212,20 @@ struct stock {
     uint64_t place; /* of the last that it was told */
     uint64_t next;  /* ticket */
     uint64_t told;  /* tickets below were told */
+    uint64_t told_before;
     struct stock_op op[STOCK_OPS];
     uint32_t window;
     uint64_t think_us;
     double reads;  /* part of what it asks for */
     uint64_t life; /* counts connections */
+};
+
+/* See plot.c. */
+struct plot {
+    bool on, lags;
+    replica_id renewed, victim;
+    uint32_t reader; /* a Troxy */
+    uint64_t until_us;
 };
 
 #define SHOWN_KEPT       8u
@@ -249,6 +259,9 @@ struct world {
     struct stock stock[STOCK_MAX];
     uint32_t stocks;
     struct dice troxy_dice;
+    bool plots;
+    struct plot plot;
+    struct dice plot_dice;
     struct configuration configuration; /* START's: what everybody begins with */
     struct configuration known;         /* the highest that a correct E announced */
     struct sign_key platform[REPLICAS_MAX];
@@ -436,6 +449,8 @@ size_t request_draw(struct world *w, uint32_t s, uint8_t *out, size_t cap);
 void troxies_init(struct world *w);
 void troxies_start(struct world *w);
 void troxies_free(struct world *w);
+/* All replicas began anew, by another START: a Byzantine host may keep its Troxy running over that. */
+void troxies_live_on(struct world *w);
 void troxy_on_due(struct world *w, const struct due *due);
 /* A connection of which kind: of a Troxy to a replica? */
 /* A Byzantine host keeps COMMITs from its E for a while, so that it attests what others are past; true: this one too. */
@@ -469,6 +484,22 @@ void nemesis_heal(struct world *w);
 void nemesis_sees(struct world *w, replica_id from, struct slice bytes);
 void nemesis_mistreat_output(struct world *w, replica_id r, uint32_t cell, struct parcel **parcel,
                              bool *drop);
+
+/* plot.c: hosts that work together against fast reads while a replica is renewed. */
+void plot_begin(struct world *w, replica_id renewed);
+bool plot_keeps_news(struct world *w, uint32_t troxy);
+/* For how long from now a frame for the E of r is held back; 0: not at all. */
+uint64_t plot_keeps_from_execution(struct world *w, replica_id r, unsigned type);
+bool plot_keeps_from_clone(struct world *w, replica_id r, uint32_t cell, unsigned type);
+/* Nobody writes: what the reader keeps is to be as good as it was until somebody lags, ... */
+bool plot_is_quiet(struct world *w);
+/* ... and from then on the clients of the reader do not: they would not hear of an outcome. */
+bool plot_reads_only(struct world *w, uint32_t troxy);
+/* Where a stock client goes that would go to `troxy`. */
+uint32_t plot_invites(struct world *w, uint32_t troxy);
+bool plot_keeps_answer(struct world *w, uint32_t troxy, replica_id from);
+/* The E whose cells faulty E attest; NULL: no plot is that far. */
+const struct execution *plot_model(struct world *w);
 
 /* liar.c: what a faulty E attests may be of another time: called around its steps. */
 void liar_init(void);

@@ -37,17 +37,21 @@ static const char help[] =
     "Makes the folder of a new cluster: DIR/cluster.yaml (edit it; no secrets in it), keys and "
     "certificates.\n"
     "DIR/replica-N holds the secrets of replica N alone. Refuses to overwrite anything.\n\n"
-    "  --protocol P      splitbft (default), pbft\n"
-    "  --faults F        faults to survive, 1 (default) to 3; there will be 3F+1 replicas\n"
+    "  --protocol P      splitbft (default), pbft; or hybster: fewer replicas, each with a trusted counter, "
+    "but their hosts\n"
+    "                    can read what the service holds (docs/HYBSTER.md)\n"
+    "  --faults F        faults to survive, 1 (default) to 3; there will be 3F+1 replicas, with hybster "
+    "2F+1\n"
     "  --service S       kv (default), counter\n"
     "  --isolation I     process (default), inline (default for pbft, which knows no other)\n"
     "  --split-app       the service in a process of its own, without keys (isolation process)\n"
-    "  --durability D    sync (default): on the disk before it counts; memory\n"
+    "  --durability D    sync (default): on the disk before it counts; memory (default for hybster, which "
+    "knows no other yet)\n"
     "  --base-port N     first port, default 7700; replica N has the ports from there + 10 * N on\n"
     "  --hosts H0,H1,... one host name or address per replica; default: all on 127.0.0.1\n"
     "  --clients N       client keys to make, default 256, at most 1024\n"
     "  --front on|off    stock clients (HTTPS, Redis over TLS) are served; default: on where the service has "
-    "a front\n"
+    "a front; never with hybster\n"
     "  --plain           HTTP and RESP without TLS as well, on loopback: for measuring only\n\n"
     "example: redoubt init demo --faults 1 --service kv\n";
 
@@ -103,11 +107,11 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
     buffer_print(&b, "# A Redoubt cluster. Nothing in this file is secret: it is the same on every host.\n"
                      "# Who is a member, and with which keys, stands in the signed manifest, which `redoubt "
                      "up` or `redoubt start` makes.\n\n");
-    buffer_print(&b, "protocol: %s        # splitbft, pbft\n", protocol_name(q->protocol));
-    buffer_print(
-        &b,
-        "faults: %u                 # replicas that may fail in any way; there are at least 3 * faults + 1\n",
-        q->faults);
+    buffer_print(&b, "protocol: %s        # splitbft, pbft, hybster\n", protocol_name(q->protocol));
+    buffer_print(&b,
+                 "faults: %u                 # replicas that may fail in any way; there are at least %u * "
+                 "faults + 1\n",
+                 q->faults, q->protocol == PROTOCOL_HYBSTER ? 2 : 3);
     buffer_print(&b,
                  "service: %s               # kv, pages, counter, or the path of a program built with "
                  "libredoubt-service\n",
@@ -435,22 +439,32 @@ static int request_check(struct request *q, int isolation, const char *hosts, in
     q->isolation = (unsigned)isolation;
     if (q->protocol == PROTOCOL_PBFT && isolation != ISOLATION_INLINE)
         return say_usage("init", "--isolation %s: pbft runs inline only", isolation_text(q->isolation));
-    if (q->protocol == PROTOCOL_HYBSTER)
-        return not_built("--protocol hybster");
+    if (q->protocol == PROTOCOL_HYBSTER && isolation == ISOLATION_INLINE)
+        return say_usage(
+            "init", "--isolation inline: hybster rests on counters that the host cannot reach: process only");
     if (isolation == ISOLATION_KVM || isolation == ISOLATION_SGX)
         return not_built(isolation == ISOLATION_KVM ? "--isolation kvm" : "--isolation sgx");
     if (q->split_app && isolation != ISOLATION_PROCESS)
         return say_usage("init", "--split-app: needs --isolation process%s",
                          q->protocol == PROTOCOL_PBFT ? ", which pbft does not know" : "");
+    if (durability < 0)
+        durability = q->protocol == PROTOCOL_HYBSTER ? DURABILITY_MEMORY : DURABILITY_SYNC;
     q->durability = (enum durability)durability;
+    if (q->protocol == PROTOCOL_HYBSTER && (q->split_app || durability == DURABILITY_SYNC))
+        return say_usage("init", "%s: not built yet for hybster",
+                         q->split_app ? "--split-app" : "--durability sync");
+    if (q->protocol == PROTOCOL_HYBSTER && q->extra)
+        return say_usage("init", "--protocol hybster: it cannot begin with a backup yet");
     if (strcmp(q->service, "kv") != 0 && strcmp(q->service, "pages") != 0 &&
         strcmp(q->service, "counter") != 0)
         return say_usage("init", "--service %s: must be kv, pages or counter", q->service);
-    bool has_front = front_of_service(q->service) != NULL;
+    const bool hybster = q->protocol == PROTOCOL_HYBSTER;
+    bool has_front = !hybster && front_of_service(q->service) != NULL;
     if (front && strcmp(front, "on") != 0 && strcmp(front, "off") != 0)
         return say_usage("init", "--front %s: must be on or off", front);
     if (front && strcmp(front, "on") == 0 && !has_front)
-        return say_usage("init", "--front on: service %s has no front", q->service);
+        return say_usage("init", "--front on: %s %s has no front%s", hybster ? "protocol" : "service",
+                         hybster ? "hybster" : q->service, hybster ? " for stock clients yet" : "");
     q->front = has_front && !(front && strcmp(front, "off") == 0);
     if (q->plain && !q->front)
         return say_usage("init", "--plain: there is no front");
@@ -467,7 +481,7 @@ int init_run(int argc, char **argv, const struct init_extra *extra)
 {
     static struct request q = {
         .protocol = PROTOCOL_SPLITBFT, .faults = 1, .clients = 256, .service = "kv", .base_port = 7700};
-    int isolation = -1, durability = DURABILITY_SYNC, number = 0, c;
+    int isolation = -1, durability = -1, number = 0, c;
     const char *hosts = NULL, *front = NULL;
     uint64_t value;
     q.extra = extra;

@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "fronts.h"
 #include "replica.h"
+#include "wire/start.h"
 
 extern const struct redoubt_service redoubt_service_kv, redoubt_service_pages, redoubt_service_counter;
 
@@ -127,6 +128,11 @@ int cmd_replica(int argc, char **argv)
     replica.front = front_of_service(config.service);
     if (replica.rejoin && !manifest_there(&replica))
         replica.rejoin = false; /* its first start */
+    if (replica.rejoin && config.protocol == PROTOCOL_HYBSTER)
+        return say_failed(
+            "--rejoin: with hybster a replica cannot come back into a running cluster yet: its counter is "
+            "not the one that was listed. To start the whole cluster anew remove %s/replica-%u/manifest",
+            replica.dir, replica.id);
     int result = replica_run(&replica, &error);
     if (result == REPLICA_NOT_ADMITTED)
         return run_again_without_rejoin(argc, argv);

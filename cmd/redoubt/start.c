@@ -11,7 +11,9 @@ static const char help[] =
     "Waits until every replica has left its fresh keys in DIR/replica-N/hello (at most S seconds, default "
     "30),\n"
     "then signs the manifest with DIR/admin.key and writes it to DIR/manifest and DIR/replica-N/manifest.\n"
-    "With replicas on several machines, bring the hello files here before and the manifest there after.\n"
+    "With replicas on several machines, bring the hello files here before and the manifest there after; with "
+    "hybster\n"
+    "also DIR/replica-N/counter-key, which begins that replica's counter.\n"
     "`redoubt up` does this by itself.\n\n"
     "example: redoubt start /srv/redoubt\n";
 

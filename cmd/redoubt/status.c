@@ -15,6 +15,7 @@
 #include "json.h"
 #include "pages.h"
 #include "wire/reconfig.h"
+#include "wire/start.h"
 
 static const char help[] = "usage: redoubt status DIR [--json]\n\n"
                            "Shows every replica of the cluster in DIR: view, slots, compartments, what "
@@ -163,6 +164,20 @@ static void print_transfer(const struct answer *a)
            json_number(a->json, json_member(a->json, at, "bytes_moved"), 0) >> 20);
 }
 
+/* With hybster. */
+static void print_counter(const struct answer *a)
+{
+    uint32_t at = json_member(a->json, a->at, "counter");
+    if (!at)
+        return;
+    printf("           counter: %" PRIu64 " certificates made, %" PRIu64 " of others verified, %" PRIu64
+           " forged; %" PRIu64 " refused to this host\n",
+           json_number(a->json, json_member(a->json, at, "certified"), 0),
+           json_number(a->json, json_member(a->json, at, "verified"), 0),
+           json_number(a->json, json_member(a->json, at, "forged"), 0),
+           json_number(a->json, json_member(a->json, at, "refused"), 0));
+}
+
 static void print_replica(const struct answer *a, uint32_t id)
 {
     char fault[32];
@@ -180,12 +195,25 @@ static void print_replica(const struct answer *a, uint32_t id)
     print_transfer(a);
     print_disk(a);
     print_compartments(a);
+    print_counter(a);
     print_verdicts(a);
 }
 
 static void print_trust(const struct config *config)
 {
-    if (config->isolation == ISOLATION_PROCESS)
+    if (config->protocol == PROTOCOL_HYBSTER)
+        printf("\ntrusted: the counter compartments, all %u of them. None lets its replica say two things; "
+               "but one "
+               "that is broken,\n"
+               "or whose machine's kernel or root reads its key, can make any certificate of the cluster. "
+               "Then results "
+               "are right\n"
+               "while at most %u of %u replicas are faulty in any other part. Nothing is secret from a "
+               "replica's host "
+               "process: it can\n"
+               "read what the service holds.\n",
+               config->replicas, config->faults, config->replicas);
+    else if (config->isolation == ISOLATION_PROCESS)
         printf(
             "\ntrusted: integrity holds while at most %u compartments of each kind are faulty, even if "
             "every host process\n"

@@ -19,6 +19,7 @@
 #include "buffer.h"
 #include "commands.h"
 #include "config.h"
+#include "counter_key.h"
 #include "founding.h"
 #include "pages.h"
 
@@ -387,6 +388,8 @@ static void forget_earlier_start(const struct config *config, bool durable)
         if (!durable && path_make(path, "%s/replica-%u/manifest", config->dir, i))
             unlink(path);
         if (path_make(path, "%s/replica-%u/hello", config->dir, i))
+            unlink(path);
+        if (!durable && counter_key_path(path, config->dir, i))
             unlink(path);
     }
 }

@@ -116,6 +116,7 @@ struct slot_entry {
     struct digest shown;  /* hybster: in a view change, and its list was not here */
     view_no pre_prepare_view;
     struct blob pre_prepare; /* the primary's, of the view that this replica is or was in */
+    bool handed;             /* ... and own P, or the orderer, was given it */
     view_no early_view;
     struct blob early; /* a higher view's, until P enters it */
     struct blob own_pre_prepare;

@@ -144,6 +144,19 @@ static slot_no settled(const struct broker *b)
     return broker_is_hybster(b) ? b->stable : b->executed;
 }
 
+/* The orderer keeps what it is given until it can vote for it: once will do. (P forgets a PRE-PREPARE whose bundles it has not admitted.) Else
+ * each bundle that comes late would bring it a window of them, and who lags is the one to whom they come late. Should it have dropped
+ * one, that comes again from the leader, since this replica's STATUS stands still then. */
+static bool was_handed(const struct broker *b, const struct slot_entry *s)
+{
+    return broker_is_hybster(b) && s->handed;
+}
+
+static void note_handed(const struct broker *b, struct slot_entry *s)
+{
+    s->handed = s->slot <= b->stable + WINDOW; /* above, it does not take it yet */
+}
+
 void ordering_retry(struct broker *b)
 {
     if (primary_of(b->configuration, b->view) == b->config.replica)
@@ -152,9 +165,11 @@ void ordering_retry(struct broker *b)
         struct slot_entry *s = &b->slot[i];
         struct frame frame;
         if (s->slot > settled(b) && s->pre_prepare.data && s->pre_prepare_view == b->view &&
-            frame_decode(s->pre_prepare.data, s->pre_prepare.len, &frame) &&
-            ordering_bodies_held(b, s->slot, frame.attachment))
+            !was_handed(b, s) && frame_decode(s->pre_prepare.data, s->pre_prepare.len, &frame) &&
+            ordering_bodies_held(b, s->slot, frame.attachment)) {
             broker_give(b, KIND_PREPARATION, blob_slice(&s->pre_prepare), false);
+            note_handed(b, s);
+        }
     }
 }
 
@@ -164,8 +179,11 @@ static void use_pre_prepare(struct broker *b, struct slot_entry *s, const struct
 {
     struct digest digest;
     bool held = ordering_bodies_held(b, vote->slot, frame->attachment);
-    if (!own && held)
+    s->handed = false;
+    if (!own && held) {
         broker_give(b, KIND_PREPARATION, frame->whole, false);
+        note_handed(b, s);
+    }
     if (frame->attachment.len == 0)
         return;
     batch_digest(&digest, frame->attachment);

@@ -41,7 +41,11 @@ refuses 1 "$dir: it exists and is not empty" "$redoubt" init "$dir"
 expect "$sum" bash -c "find '$dir' -type f -exec cat {} + | cksum"
 [ "$(find "$tmp" -maxdepth 1 -name 'one.new*' | wc -l)" -eq 0 ] || fail "something was left behind"
 
-refuses 1 "protocol hybster: not built yet" "$redoubt" init "$tmp/no" --protocol hybster
+refuses 2 "isolation inline: hybster rests" "$redoubt" init "$tmp/no" --protocol hybster --isolation inline
+refuses 2 "durability sync: not built yet for hybster" "$redoubt" init "$tmp/no" --protocol hybster --durability sync
+refuses 2 "split-app: not built yet for hybster" "$redoubt" init "$tmp/no" --protocol hybster --split-app
+refuses 2 "front on: protocol hybster has no front" "$redoubt" init "$tmp/no" --protocol hybster --front on
+refuses 2 "exactly 3 hosts" "$redoubt" init "$tmp/no" --protocol hybster --hosts a,b
 refuses 1 "isolation kvm: not built yet" "$redoubt" init "$tmp/no" --isolation kvm
 refuses 1 "isolation sgx: not built yet" "$redoubt" init "$tmp/no" --isolation sgx
 refuses 2 "isolation process: pbft runs inline only" "$redoubt" init "$tmp/no" --protocol pbft --isolation process

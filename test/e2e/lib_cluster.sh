@@ -101,6 +101,15 @@ expect() {
     [ "$got" = "$want" ] || fail "$*: \"$got\" instead of \"$want\""
 }
 
+# acknowledged_is_there [BEGINNING]: the cluster has every "key value" that stands in $tmp/acknowledged, with such a key.
+acknowledged_is_there() {
+    grep "^${1-}" "$tmp/acknowledged" | tr ' ' '\t' >"$tmp/wanted"
+    [ -s "$tmp/wanted" ] || fail "nothing was acknowledged"
+    call mget $(cut -f1 "$tmp/wanted") >"$tmp/found" 2>"$tmp/mget.log" || fail "mget: $(cat "$tmp/mget.log")"
+    cmp -s "$tmp/wanted" "$tmp/found" ||
+        fail "acknowledged, but not there: $(diff "$tmp/wanted" "$tmp/found" | head -4)"
+}
+
 # status EXPRESSION: of the status document `s`, in Python.
 status() {
     "$redoubt" status "$dir" --json 2>/dev/null |

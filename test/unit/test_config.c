@@ -407,6 +407,44 @@ static void says_what_is_not_built(void **state)
     assert_non_null(strstr(error.text, "not built yet"));
 }
 
+static void hybster_says_what_it_cannot(void **state)
+{
+    static const char three[] = "replicas:\n"
+                                "  - {id: 0, host: a, peer: 1000, client: 1001, metrics: 1006}\n"
+                                "  - {id: 1, host: b, peer: 1000, client: 1001, metrics: 1006}\n"
+                                "  - {id: 2, host: c, peer: 1000, client: 1001, metrics: 1006}\n";
+    static const char good[] =
+        "protocol: hybster\nfaults: 1\nservice: kv\nisolation: process\ndurability: memory\n";
+    static const struct {
+        const char *instead_of, *text, *extra, *message;
+    } cases[] = {
+        {"process", "inline ", "", "F:4:12: `isolation` is inline, but with hybster"},
+        {"memory", "sync  ", "",
+         "F:5:13: `durability` is sync, but hybster keeps nothing on a disk yet: use memory"},
+        {"", "", "fast_reads: on\n", "F:6:13: `fast_reads` is on, but hybster has none yet"},
+        {"", "", "restart: rejoin\n", "F:6:10: `restart` is rejoin, but with hybster"},
+        {"", "", "split_app: on\n", "F:6:12: `split_app` is on, but hybster"},
+        {"", "", "front: on\n", "F:6:8: `front` is on, but hybster has no front for stock clients yet"},
+    };
+    char text[1024];
+    (void)state;
+    assert_int_equal(parse(good, three), 0);
+    assert_int_equal(config_supported(&config, &error), 0);
+    assert_int_equal(config.replicas, 3);
+    assert_false(config.restart);
+    assert_int_equal(parse(good, tail), 0); /* one more does no harm */
+    snprintf(text, sizeof text, "%srestart: never\nfront: off\nsplit_app: off\nfast_reads: off\n", good);
+    assert_int_equal(parse(text, three), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(text, sizeof text, "%s%s", good, cases[i].extra);
+        memcpy(strstr(text, cases[i].instead_of), cases[i].text, strlen(cases[i].text));
+        assert_int_equal(parse(text, three), -1);
+        if (strncmp(error.text, cases[i].message, strlen(cases[i].message)) != 0)
+            fail_msg("said: %s", error.text);
+    }
+    assert_int_equal(parse(head, three), -1); /* splitbft needs four */
+}
+
 /* A service that may hold more than its compartment has would end every replica at once. */
 static void memory_must_do_for_the_service(void **state)
 {
@@ -437,6 +475,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_must_do_for_the_service),
+        cmocka_unit_test(hybster_says_what_it_cannot),
         cmocka_unit_test(reads_what_is_there),
         cmocka_unit_test(the_front),
         cmocka_unit_test(the_users),

@@ -503,7 +503,7 @@ static void a_chain_travels_with_the_hello(void **state)
     assert_memory_equal(chain.data, configuration, sizeof configuration);
     file_free(&chain);
     assert_int_equal(hellos_write(dir, 2, none, (struct slice){other, sizeof other}, &error), 0);
-    assert_int_equal(hellos_read(&read, dir, 2, admin.public, &error), -1);
+    assert_int_equal(hellos_read(&read, dir, 2, PROTOCOL_SPLITBFT, admin.public, &error), -1);
     snprintf(path, sizeof path, "%s/replica-2/hello", dir);
     unlink(path);
     snprintf(path, sizeof path, "%s/replica-2", dir);

@@ -86,7 +86,9 @@
     M(WRITES_SPARE_THE_WHOLE, "writes-spare-the-whole", "safety")                                            \
     M(VOLATILE_KEPT, "volatile-kept", "safety")                                                              \
     M(FIRST_CELL_ALONE, "first-cell-alone", "safety")                                                        \
-    M(ANSWERS_BEHIND_KEPT, "answers-behind-kept", "safety")
+    M(ANSWERS_BEHIND_KEPT, "answers-behind-kept", "safety")                                                  \
+    M(VERSION_NOT_VOTED, "version-not-voted", "safety")                                                      \
+    M(ANY_NUMBER_COUNTS, "any-number-counts", "safety")
 
 enum mutant {
     MUTANT_NONE,

@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "crypto/crypto.h"
+#include "ordering/mutant.h"
 #include "redoubt/app.h"
 
 #define ENTRY_BYTES        (6u + 8u)
@@ -51,7 +52,7 @@ static bool canonical_form(struct slice plain, uint32_t ops, struct client_bytes
         put_u8(&w, result.form);
         put_slice(&w, result.bytes);
         if (result.form & RESULT_VERSION)
-            put_u64(&w, result.version);
+            put_u64(&w, mutant(MUTANT_VERSION_NOT_VOTED) ? 0 : result.version);
     }
     out->len = w.len;
     return reader_done(&r) && !w.bad;

@@ -173,6 +173,7 @@ static void init(const struct shell_service *service)
         .replica = config.replica,
         .epoch = config.epoch,
         .one_domain = config.one_domain != 0,
+        .keeps_stable = config.keeps_stable != 0,
         .durable = config.durable != 0,
         .service = service->service,
         .apart = service->apart,
@@ -181,10 +182,13 @@ static void init(const struct shell_service *service)
     };
     memcpy(given.admin_public, config.admin_public, sizeof given.admin_public);
     memcpy(given.sealing_secret, config.sealing_secret, sizeof given.sealing_secret);
+    memcpy(given.domain_seed, config.domain_seed, sizeof given.domain_seed);
     shell.now_us = atomic_load_explicit(&shell.shared->now_us, memory_order_relaxed);
     shell.state = shell.type->init(&shell.arena, &given, &shell.outbox);
     crypto_wipe(given.sealing_secret, sizeof given.sealing_secret);
     crypto_wipe(config.sealing_secret, sizeof config.sealing_secret);
+    crypto_wipe(given.domain_seed, sizeof given.domain_seed);
+    crypto_wipe(config.domain_seed, sizeof config.domain_seed);
     if (!shell.state)
         shell_fail("cannot start", "the compartment refused its configuration");
     out_drain();

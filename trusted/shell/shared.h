@@ -43,7 +43,9 @@ struct shared_config {
     uint32_t spin; /* look this often before sleeping */
     uint32_t durable;
     uint32_t linked;            /* LINK_FD is there */
-    uint8_t sealing_secret[32]; /* wiped by the compartment once it has read it */
+    uint32_t keeps_stable;      /* Execution with hybster */
+    uint8_t sealing_secret[32]; /* wiped by the compartment once it has read it ... */
+    uint8_t domain_seed[32];    /* ... and so is this; used with one_domain */
     uint8_t admin_public[32];
     char service_options[SERVICE_OPTIONS_MAX];
 };

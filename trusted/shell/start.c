@@ -55,6 +55,7 @@ static void config_read(struct shared_config *config, struct shared *shared)
 {
     memcpy(config, &shared->config, sizeof *config);
     crypto_wipe(shared->config.sealing_secret, sizeof shared->config.sealing_secret);
+    crypto_wipe(shared->config.domain_seed, sizeof shared->config.domain_seed);
     config->service_options[SERVICE_OPTIONS_MAX - 1] = '\0';
     if (config->magic != SHARED_MAGIC)
         shell_fail("host and compartment are not of the same build", NULL);

@@ -1,0 +1,94 @@
+#include "counter_key.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "ordering/content.h"
+#include "wire/counter_key.h"
+
+#define COUNTER_KEY_FILE_MAX 1024u
+
+static const struct tag16 no_cluster;
+
+bool counter_key_path(char *out, const char *dir, replica_id replica)
+{
+    return path_make(out, "%s/replica-%u/counter-key", dir, replica);
+}
+
+static int key_write(const char *dir, struct counter_key *key, const uint8_t group[32],
+                     const struct sign_key *admin, struct error *error)
+{
+    const struct sender sender = {KIND_ADMIN, 0, 0};
+    uint8_t sealed[32 + SEAL_BYTES], body[256], frame[COUNTER_KEY_FILE_MAX], signature[SIGNATURE_BYTES];
+    char path[PATH_BYTES];
+    struct digest content;
+    struct writer w = writer_to(body, sizeof body);
+    box_seal(sealed, key->box_public.bytes, group, 32);
+    memcpy(key->half0.bytes, sealed, 32);
+    memcpy(key->half1.bytes, sealed + 32, 32);
+    memcpy(key->tail.bytes, sealed + 64, 16);
+    counter_key_put(&w, key);
+    CHECK(!w.bad);
+    auth_content(&no_cluster, FRAME_COUNTER_KEY, &sender, (struct slice){body, w.len}, &content);
+    content_sign(admin, &content, signature);
+    size_t len = frame_encode(frame, sizeof frame, FRAME_COUNTER_KEY, &sender, AUTH_SIGNATURE,
+                              (struct slice){body, w.len}, (struct slice){signature, sizeof signature},
+                              (struct slice){NULL, 0});
+    CHECK(len > 0);
+    return counter_key_path(path, dir, key->replica) ? file_write(path, frame, len, 0644, error)
+                                                     : error_set(error, "%s: name too long", dir);
+}
+
+int counter_keys_write(const struct config *config, const struct tag16 *cluster, const struct hellos hellos[],
+                       const struct sign_key *admin, struct error *error)
+{
+    uint8_t group[32];
+    int result = 0;
+    crypto_random(group, sizeof group);
+    for (replica_id r = 0; r < config->replicas && result == 0; r++) {
+        const struct member_hello *counter = &hellos[r].member[member_row(KIND_COUNTER)];
+        struct counter_key key = {.cluster = *cluster,
+                                  .replica = r,
+                                  .epoch = counter->sender.epoch,
+                                  .box_public = counter->hello.box_public,
+                                  .pillars = 1};
+        result = key_write(config->dir, &key, group, admin, error);
+    }
+    crypto_wipe(group, sizeof group);
+    return result;
+}
+
+static bool signed_by(const struct frame *frame, const uint8_t admin_public[32])
+{
+    struct digest content;
+    auth_content(&no_cluster, frame->type, &frame->sender, frame->body, &content);
+    return frame->auth.len == SIGNATURE_BYTES && auth_signature_ok(frame->auth.data, admin_public, &content);
+}
+
+int counter_key_read(struct file *file, const char *dir, const struct tag16 *cluster,
+                     const struct member_hello *mine, const uint8_t admin_public[32], struct error *error)
+{
+    char path[PATH_BYTES];
+    struct frame frame;
+    struct counter_key key;
+    int result = 0;
+    if (!counter_key_path(path, dir, mine->sender.id))
+        return error_set(error, "%s: name too long", dir);
+    if (!file_exists(path))
+        return 0;
+    if (file_read(file, path, COUNTER_KEY_FILE_MAX, error))
+        return -1;
+    if (!frame_decode(file->data, file->len, &frame) || frame.type != FRAME_COUNTER_KEY ||
+        counter_key_check(&frame, &key) != VERDICT_ACCEPT)
+        result = 0; /* perhaps it is being copied */
+    else if (!signed_by(&frame, admin_public))
+        result =
+            error_set(error, "%s: forged: not signed by the administrator of this cluster (admin.pub)", path);
+    else
+        result = key.replica == mine->sender.id && key.epoch == mine->sender.epoch &&
+                 memcmp(key.box_public.bytes, mine->hello.box_public.bytes, 32) == 0 &&
+                 memcmp(key.cluster.bytes, cluster->bytes, sizeof cluster->bytes) == 0;
+    if (result <= 0)
+        file_free(file);
+    return result;
+}
