@@ -1,8 +1,9 @@
 /*
  * What a Byzantine replica does to Hybster with its counter intact: it courts one correct replica while the others hear nothing, then
- * another, and in between forgets what it voted for, or makes up a checkpoint; and as a leader it proposes against its own core. Its orderer is the real one, with something else
+ * another, and in between forgets what it voted for, or makes up a checkpoint; and as a leader it proposes against its own core, or what no client ever sent. Its orderer is the real one, with something else
  * in its head; so everything that it says bears a certificate that its counter really made.
  */
+#include "takeover.h"
 #include "world.h"
 
 static replica_id pick_faulty(struct world *w)
@@ -84,6 +85,70 @@ static void roll_back(struct world *w, replica_id faulty)
     world_trace(w, "attack: replica %u has its counters where they began", faulty);
 }
 
+/* Its orderer takes it for admitted, as one of an epoch below the client's. */
+static void admit_all_the_same(struct orderer *o, const struct batch_entry *entry)
+{
+    struct admitted_origin *origin = &o->admission.origin[entry->origin];
+    origin->epoch[1] = entry->epoch;
+    memset(origin->bundle[1], 0, sizeof origin->bundle[1]);
+    origin->bundle[1][entry->bundle_no % BUNDLE_WINDOW] =
+        (struct admitted_bundle){.bundle_no = entry->bundle_no, .bundle = entry->bundle};
+}
+
+static void propose_alone(struct world *w, replica_id faulty, const struct batch_entry *entry)
+{
+    struct sender self = {KIND_HOST, faulty, 0};
+    uint8_t list[batch_entry_BYTES], body[256], bytes[512];
+    struct writer l = writer_to(list, sizeof list), b = writer_to(body, sizeof body);
+    batch_entry_put(&l, entry);
+    local_propose_put(&b, &(struct local_propose){.time_us = w->now_us, .entries = {list, l.len}});
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_PROPOSE, &self, AUTH_NONE,
+                              (struct slice){body, b.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    struct parcel *propose = parcel_of((struct slice){bytes, len});
+    cell_give(w, faulty, CELL_P, propose, false);
+    parcel_drop(propose);
+}
+
+/* As a leader it certifies a PREPARE that lists a bundle which no client ever sent. Nobody votes for that; but it can show it in its
+ * VIEW-CHANGE, and it gives the body to whoever would look at that (`show_imposed`). */
+static bool impose(struct world *w, replica_id faulty)
+{
+    struct orderer *o = w->replica[faulty].cell[CELL_P].state;
+    struct takeover t = {.w = w, .dice = &w->impose_dice};
+    struct frame frame;
+    if (!o->started || !o->in_view || !orderer_leads(o, o->view))
+        return false;
+    origin_id origin = w->client[dice_below(&w->impose_dice, w->clients)].number;
+    parcel_drop(w->imposed);
+    w->imposed = forge_bundle(&t, origin);
+    if (!w->imposed || !frame_decode(w->imposed->data, w->imposed->len, &frame))
+        return false;
+    struct batch_entry entry = {.origin = origin, .epoch = frame.sender.epoch, .bundle_no = 1};
+    auth_content(&w->configuration.cluster, frame.type, &frame.sender, frame.body, &entry.bundle);
+    admit_all_the_same(o, &entry);
+    propose_alone(w, faulty, &entry);
+    world_trace(w, "attack: replica %u imposes a bundle of nobody's, in the name of origin %u", faulty,
+                origin);
+    return true;
+}
+
+static void show_imposed(struct world *w, replica_id faulty)
+{
+    if (!w->imposed || !dice_chance(&w->impose_dice, 0.2))
+        return;
+    for (replica_id to = 0; to < w->n; to++)
+        if (to != faulty)
+            network_send(w, faulty, to, w->imposed);
+}
+
+static bool imposes(struct world *w)
+{
+    struct dice d = dice_from(w->options.seed, 3002);
+    if (w->options.only_attack && strcmp(w->options.only_attack, "impose") == 0)
+        return dice_chance(&w->impose_dice, 0.7);
+    return dice_chance(&d, 0.5) && dice_chance(&w->impose_dice, 0.4);
+}
+
 /* In some runs, so that it is not all that there is to see; or when that is looked for. */
 static bool rolls_back(struct world *w)
 {
@@ -96,6 +161,7 @@ static bool rolls_back(struct world *w)
 void hybster_after_step(struct world *w, replica_id r)
 {
     struct orderer *o = w->replica[r].cell[CELL_P].state;
+    show_imposed(w, r);
     if (!o->started || !o->in_view || o->asked || !o->core.count || !orderer_leads(o, o->view) ||
         !dice_chance(&w->attack_dice, 0.3))
         return;
@@ -114,6 +180,11 @@ void hybster_fault(struct world *w)
     if (rolls_back(w)) {
         roll_back(w, faulty);
         court(w, faulty);
+        return;
+    }
+    if (imposes(w) && impose(w, faulty)) {
+        if (dice_chance(&w->impose_dice, 0.7))
+            court(w, faulty);
         return;
     }
     switch (dice_below(&w->attack_dice, 8)) {

@@ -362,7 +362,10 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_HYBSTER_CORE_NOT_SHOWN:
     case MUTANT_HYBSTER_CORE_NOT_CHECKED:
     case MUTANT_HYBSTER_LIFE_IGNORED:
+    case MUTANT_HYBSTER_ADMISSION_ON_CORE:
         o->protocol = PROTOCOL_HYBSTER;
+        if (mutant == MUTANT_HYBSTER_ADMISSION_ON_CORE)
+            o->only_attack = "impose";
         if (mutant == MUTANT_HYBSTER_LIFE_IGNORED)
             o->only_attack = "roll-back";
         o->faults = FAULTS_NETWORK | FAULTS_BYZANTINE;

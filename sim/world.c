@@ -153,6 +153,7 @@ static void build(struct world *w)
     w->durable =
         w->options.faults & FAULTS_STORAGE && (dice_chance(&w->disk_dice, 0.6) || w->options.restless);
     w->life = 1;
+    w->impose_dice = dice_from(seed, 3001);
     w->rejoin_dice = dice_from(seed, w->durable ? 8 : 7);
     w->members_dice = dice_from(seed, 9);
     w->replaces = w->options.replaces > 0 || (w->options.replaces < 0 && dice_chance(&w->members_dice, 0.4));
@@ -339,6 +340,7 @@ void world_close(struct world *w)
         parcel_drop(w->memory[i]);
     for (size_t i = 0; i < 256; i++)
         parcel_drop(w->old_bundle[i]);
+    parcel_drop(w->imposed);
     replace_free(w);
     parcel_drop(w->start);
     ledger_free(&w->ledger);

@@ -289,7 +289,9 @@ struct world {
     bool massacre;          /* more than f were killed: until the next power loss */
     uint32_t restarts_left; /* replicas that may be restarting at the same time */
     struct dice rejoin_dice;
-    bool replaces; /* some come back on another machine; see replace.c */
+    struct dice impose_dice;
+    struct parcel *imposed; /* hybster: a bundle of nobody's that a faulty leader listed; or NULL */
+    bool replaces;          /* some come back on another machine; see replace.c */
     struct dice members_dice;
     struct sign_key old_platform[REPLICAS_MAX];
     struct lock_out lock_out[REPLICAS_MAX];

@@ -17,7 +17,8 @@ static void commit_content(const struct orderer *o, const struct sender *by, vie
 
 /* --- the own vote ------------------------------------------------------------------------------------------------- */
 
-/* A batch that is final was admitted by a correct replica, and so was, by induction, one that a NEW-VIEW decided. */
+/* A batch that is final was voted for by a correct replica. What a NEW-VIEW decided the host has looked at before it handed it over: whether it
+ * was decided before, is final, or is of bundles that own admission found authentic (routes.c). */
 static bool may_vote(const struct orderer *o, const struct hyb_slot *s)
 {
     struct batch batch;

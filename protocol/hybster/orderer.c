@@ -63,6 +63,8 @@ static void *orderer_init(struct arena *arena, const struct compartment_config *
     o->counter = (struct sender){.kind = KIND_COUNTER, .id = config->replica, .epoch = config->epoch};
     auth_init(&o->auth, self, config->domain_seed);
     admission_init(&o->admission, &o->auth, arena);
+    o->admission.signed_only =
+        true; /* or a vote might have to be shown whose bundles nobody else can admit */
     o->scratch = arena_take(arena, FRAME_MAX);
     for (unsigned i = 0; i < WINDOW; i++)
         o->slot[i].list = arena_take(arena, BATCH_BYTES_MAX);

@@ -17,12 +17,13 @@ void view_change_leave(struct orderer *o, view_no view, struct outbox *out)
     orderer_tell_view(o, out);
 }
 
-/* The leader's PREPAREs of the last view that was accepted, from the stable checkpoint on as far as there is no gap. */
+/* The leader's PREPAREs of the last view that was accepted, from the stable checkpoint on: those that were voted for, which is what the
+ * counter says, and what others can be shown the bundles of. */
 static void put_prepares(const struct orderer *o, struct writer *w)
 {
     for (slot_no slot = orderer_stable(o) + 1; slot <= orderer_stable(o) + WINDOW; slot++) {
         const struct hyb_slot *s = &o->slot[slot % WINDOW];
-        if (s->slot != slot || !s->prepared)
+        if (s->slot != slot || !s->prepared || !s->asked)
             return;
         hybster_shown_put(w, &(struct hybster_shown){.batch = s->batch, .mac = s->mac});
     }

@@ -213,6 +213,9 @@ static void watch_requests(struct broker *b)
         if (entry->state == BUNDLE_WANTED && ask) {
             entry->asked_us = b->now_us;
             ordering_fetch(b, FETCH_BUNDLE, &entry->digest);
+        } else if (ask && broker_is_hybster(b) && entry->slot > b->executed && !entry->authentic &&
+                   (!entry->is_signed || entry->refused)) {
+            bundles_authenticate(b, entry); /* whoever voted for it holds a better form */
         } else if (!entry->is_signed && ask) {
             broker_ask_signed(b, entry);
         } else if (ask) {
