@@ -161,15 +161,21 @@ static void tell_refusal(struct world *w, replica_id r, struct cell *cell, struc
     cell->refused |= bit;
 }
 
-static void ghost_step(struct world *w, replica_id r, uint32_t k, struct slice frame);
+/* What goes to the new incarnation; but calls to a counter, and its answers, are each incarnation's own. */
+static bool ghost_hears(const struct world *w, replica_id r, uint32_t k, struct slice frame)
+{
+    if (!w->replica[r].ghost[k].state)
+        return false;
+    return !w->hybster || (k != CELL_N && frame.data[1] != FRAME_LOCAL_COUNTED);
+}
 
 enum verdict cell_step(struct world *w, replica_id r, uint32_t k, struct slice frame, bool local)
 {
     struct cell *cell = &w->replica[r].cell[k];
     struct compartment_input in = {
         .frame = frame.data, .len = frame.len, .local = local, .now_us = w->now_us};
-    if (w->replica[r].ghost[k].state)
-        ghost_step(w, r, k, frame);
+    if (ghost_hears(w, r, k, frame))
+        cell_ghost_step(w, r, k, frame);
     if (k == CELL_E && cell->faulty)
         liar_before_step(w, r, frame);
     enum verdict verdict = cell->type->step(cell->state, &in, &w->outbox);
@@ -191,8 +197,7 @@ enum verdict cell_step(struct world *w, replica_id r, uint32_t k, struct slice f
     return verdict;
 }
 
-/* An incarnation that should be gone handles the same frame; what it says goes to everybody. */
-static void ghost_step(struct world *w, replica_id r, uint32_t k, struct slice frame)
+void cell_ghost_step(struct world *w, replica_id r, uint32_t k, struct slice frame)
 {
     struct cell *ghost = &w->replica[r].ghost[k];
     struct compartment_input in = {.frame = frame.data, .len = frame.len, .now_us = w->now_us};

@@ -149,8 +149,7 @@ void founding_start(struct world *w)
         if (w->life == 1 || (w->resizing && r >= w->configuration.replicas))
             sign_keypair(&w->platform[r]);
         memcpy(platform.public.bytes, w->platform[r].public, 32);
-        if (!w->hybster) /* no counter is renewed yet */
-            platform_put(&pw, &platform);
+        platform_put(&pw, &platform);
     }
     if (w->life == 1) {
         box_keypair(&group);

@@ -1,7 +1,8 @@
 /*
  * Restarts with amnesia (durability memory): a replica loses everything, comes back with fresh keys under a new epoch, and its launcher
  * brings a RECONFIG until it is full again. A Byzantine host keeps P, C and E of the incarnation before running beside it: they are
- * fed all that the new ones are fed, and what they say goes to everybody, and to clients.
+ * fed all that the new ones are fed, and what they say goes to everybody, and to clients. With hybster that is the orderer of before with
+ * the counter of before, which nobody has stopped.
  *
  * With durability sync a replica that restarts has its log, or lost its disk as well; and now and then more than f are killed at
  * once, which only a resume helps with: until then their launchers must not have cost them what is in their logs.
@@ -220,7 +221,7 @@ void rejoin_fault(struct world *w)
     if (w->options.evil_launchers)
         evil_launchers(w);
     replica_id r = dice_below(d, w->n);
-    bool clone = w->options.faults & FAULTS_BYZANTINE && dice_chance(d, 0.5) && !w->whole;
+    bool clone = w->options.faults & FAULTS_BYZANTINE && dice_chance(d, 0.5) && (!w->whole || w->hybster);
     uint64_t down_us = dice_between(d, 1000, 3000000);
     bool now = dice_chance(d, 0.2) || w->options.restless;
     if (w->options.restless)
@@ -261,9 +262,15 @@ void rejoin_ghost_output(struct world *w, replica_id r, uint32_t cell, struct pa
 {
     struct frame frame;
     replica_check_secret(w, r, cell, parcel);
+    if (!frame_decode(parcel->data, parcel->len, &frame))
+        return;
+    if (frame.type == FRAME_LOCAL_COUNT || frame.type == FRAME_LOCAL_COUNTED) {
+        cell_ghost_step(w, r, frame.type == FRAME_LOCAL_COUNT ? CELL_N : CELL_P, parcel_slice(parcel));
+        return;
+    }
     if (w->healing && !w->replica[r].host_faulty && dice_chance(&w->rejoin_dice, 0.5))
         return;
-    if (!frame_decode(parcel->data, parcel->len, &frame) || frame.type >= FRAME_LOCAL_PROPOSE)
+    if (frame.type >= FRAME_LOCAL_PROPOSE)
         return;
     if (frame.type == FRAME_REPLY) {
         ghost_reply(w, r, &frame, parcel);
@@ -281,19 +288,23 @@ void rejoin_ghost_output(struct world *w, replica_id r, uint32_t cell, struct pa
 /* ------------------------------------------------------------------------------------------------ rules */
 
 /* Whoever votes above an activation slot knows the configuration that it belongs to: that is what L is for. */
+void rejoin_check_slot(struct world *w, replica_id r, slot_no slot, const struct configuration *held)
+{
+    for (configuration_no n = configuration_ordered(held) + 1; n <= configuration_ordered(&w->known); n++) {
+        const struct configuration_step *step = configuration_step(&w->known, n);
+        if (step && slot > step->activation)
+            world_violation(w, "replica %u votes in slot %llu by configuration %llu, where %llu is in force",
+                            r, (unsigned long long)slot, (unsigned long long)configuration_ordered(held),
+                            (unsigned long long)n);
+    }
+}
+
 static void check_vote(struct world *w, replica_id r, const struct frame *frame,
                        const struct configuration *held)
 {
     struct vote vote;
-    if (!vote_decode(frame->body, &vote))
-        return;
-    for (configuration_no n = configuration_ordered(held) + 1; n <= configuration_ordered(&w->known); n++) {
-        const struct configuration_step *step = configuration_step(&w->known, n);
-        if (step && vote.slot > step->activation)
-            world_violation(w, "replica %u votes in slot %llu by configuration %llu, where %llu is in force",
-                            r, (unsigned long long)vote.slot, (unsigned long long)configuration_ordered(held),
-                            (unsigned long long)n);
-    }
+    if (vote_decode(frame->body, &vote))
+        rejoin_check_slot(w, r, vote.slot, held);
 }
 
 /* A correct primary builds a NEW-VIEW on VIEW-CHANGEs of its own number, by the epochs that it knows to be the latest. */
@@ -360,6 +371,8 @@ void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct sl
     }
     if (w->options.rules_unchecked)
         return;
+    if (w->hybster && cell == CELL_P)
+        hybster_check_output(w, r, &frame);
     if (cell == CELL_E && e->started)
         check_execution(w, r, &frame, e);
     if (frame.type == FRAME_CHECKPOINT && e->started)

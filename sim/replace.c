@@ -102,10 +102,10 @@ static void order_lock_out(struct world *w, replica_id r)
     if (lock->attempt != attempt_now(w))
         box_keypair(&lock->box);
     lock->attempt = attempt_now(w);
-    for (uint32_t kind = KIND_PREPARATION; kind <= KIND_EXECUTION; kind++) {
-        struct renewal renewal = {.kind = kind,
-                                  .epoch = w->known.member[kind - KIND_HOST][r].epoch + 1,
-                                  .measurement = w->known.member[kind - KIND_HOST][r].measurement};
+    for (uint32_t k = 0; k < CELLS; k++) {
+        const struct member_keys *known = &w->known.member[k + 1][r];
+        struct renewal renewal = {
+            .kind = cell_kind(w, k), .epoch = known->epoch + 1, .measurement = known->measurement};
         memcpy(renewal.box_public.bytes, lock->box.public, 32);
         renewal_put(&mw, &renewal);
     }
@@ -124,10 +124,10 @@ static void old_machine(struct world *w, replica_id r)
     uint64_t attempt = dice_u64(&w->members_dice);
     struct box_key box;
     box_keypair(&box);
-    for (uint32_t kind = KIND_PREPARATION; kind <= KIND_EXECUTION; kind++) {
-        struct renewal renewal = {.kind = kind,
-                                  .epoch = w->known.member[kind - KIND_HOST][r].epoch + OLD_MARK,
-                                  .measurement = w->known.member[kind - KIND_HOST][r].measurement};
+    for (uint32_t k = 0; k < CELLS; k++) {
+        const struct member_keys *known = &w->known.member[k + 1][r];
+        struct renewal renewal = {
+            .kind = cell_kind(w, k), .epoch = known->epoch + OLD_MARK, .measurement = known->measurement};
         memcpy(renewal.box_public.bytes, box.public, 32);
         attest_bound(&w->configuration.cluster, r, &renewal, configuration_ordered(&w->known), attempt,
                      report_data);

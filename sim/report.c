@@ -370,12 +370,30 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_HYBSTER_ACT_IGNORED:
     case MUTANT_HYBSTER_CORE_NOT_SHOWN:
     case MUTANT_HYBSTER_CORE_NOT_CHECKED:
+    case MUTANT_HYBSTER_LIFE_IGNORED:
+    case MUTANT_HYBSTER_ADMISSION_ON_CORE:
         o->protocol = PROTOCOL_HYBSTER;
+        if (mutant == MUTANT_HYBSTER_ADMISSION_ON_CORE)
+            o->only_attack = "impose";
+        if (mutant == MUTANT_HYBSTER_LIFE_IGNORED)
+            o->only_attack = "roll-back";
         o->faults = FAULTS_NETWORK | FAULTS_BYZANTINE;
         o->tolerated = o->faulty_replicas = 1;
-        o->seed = mutant == MUTANT_HYBSTER_MIXED_FROM       ? 3190 /* rare: near one that shows it */
+        o->seed = mutant == MUTANT_HYBSTER_MIXED_FROM       ? 3195 /* rare: near one that shows it */
                   : mutant == MUTANT_HYBSTER_CORE_NOT_SHOWN ? 100
                                                             : o->seed;
+        break;
+    case MUTANT_HYBSTER_FRESH_IN_OLD_VIEWS:
+    case MUTANT_HYBSTER_OLD_COUNTS_ON:
+    case MUTANT_HYBSTER_FRESH_TOO_EARLY:
+        o->protocol = PROTOCOL_HYBSTER;
+        o->faults = FAULTS_RESTART | FAULTS_NETWORK | FAULTS_BYZANTINE;
+        o->tolerated = 1;
+        o->faulty_replicas = 0; /* but for clones of those that restart */
+        o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 0;
+        o->attacks_per_s = 0;
+        o->restless = true;
+        o->replaces = 0;
         break;
     case MUTANT_ANY_NUMBER_COUNTS:
         o->faults = FAULTS_RESTART | FAULTS_BYZANTINE;

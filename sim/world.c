@@ -125,7 +125,7 @@ static void draw_options(struct world *w)
     if (o->replicas < 0 && !o->plain_network && draws[5] % 3 == 0)
         w->n += 1 + (w->hybster ? 0 : (uint32_t)(draws[5] / 3 % 2));
     if (w->hybster) { /* what there is of it so far */
-        o->faults &= FAULTS_CRASH | FAULTS_NETWORK | FAULTS_BYZANTINE;
+        o->faults &= FAULTS_CRASH | FAULTS_NETWORK | FAULTS_BYZANTINE | FAULTS_RESTART;
         o->fast_reads = o->resizes = 0;
     }
     w->troxies = o->troxies > 0 || (o->troxies < 0 && !o->plain_network && draws[4] / 240000 % 2);
@@ -156,6 +156,7 @@ static void build(struct world *w)
     w->durable =
         w->options.faults & FAULTS_STORAGE && (dice_chance(&w->disk_dice, 0.6) || w->options.restless);
     w->life = 1;
+    w->impose_dice = dice_from(seed, 3001);
     w->rejoin_dice = dice_from(seed, w->durable ? 8 : 7);
     w->members_dice = dice_from(seed, 9);
     w->replaces = w->options.replaces > 0 || (w->options.replaces < 0 && dice_chance(&w->members_dice, 0.4));
@@ -342,6 +343,7 @@ void world_close(struct world *w)
         parcel_drop(w->memory[i]);
     for (size_t i = 0; i < 256; i++)
         parcel_drop(w->old_bundle[i]);
+    parcel_drop(w->imposed);
     replace_free(w);
     parcel_drop(w->start);
     while (w->in_hands)

@@ -308,7 +308,9 @@ struct world {
     bool massacre;          /* more than f were killed: until the next power loss */
     uint32_t restarts_left; /* replicas that may be restarting at the same time */
     struct dice rejoin_dice;
-    bool replaces; /* some come back on another machine; see replace.c */
+    struct dice impose_dice;
+    struct parcel *imposed; /* hybster: a bundle of nobody's that a faulty leader listed; or NULL */
+    bool replaces;          /* some come back on another machine; see replace.c */
     struct dice members_dice;
     struct sign_key old_platform[REPLICAS_MAX];
     struct lock_out lock_out[REPLICAS_MAX];
@@ -386,6 +388,8 @@ void cell_init(struct world *w, replica_id r, uint32_t cell);
 void cell_free(struct cell *cell);
 void cell_give(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel, bool local);
 void cell_wake(struct world *w, replica_id r, uint32_t cell);
+/* An incarnation that should be gone handles a frame; what it says goes to everybody. */
+void cell_ghost_step(struct world *w, replica_id r, uint32_t cell, struct slice frame);
 /* One frame, at once; output goes where output goes. */
 enum verdict cell_step(struct world *w, replica_id r, uint32_t cell, struct slice frame, bool local);
 void cell_flush(struct world *w, replica_id r, uint32_t cell);
@@ -412,6 +416,8 @@ void rejoin_on_due(struct world *w, const struct due *due);
 void rejoin_fault(struct world *w);
 void rejoin_ghost_output(struct world *w, replica_id r, uint32_t cell, struct parcel *parcel);
 void rejoin_check_output(struct world *w, replica_id r, uint32_t cell, struct slice frame);
+/* Does who votes in that slot know the configuration that it belongs to? */
+void rejoin_check_slot(struct world *w, replica_id r, slot_no slot, const struct configuration *held);
 bool rejoin_done(const struct world *w);
 /* Around a power loss: who has not the whole of what it promised in its log must not show a head; not more than f may lack theirs;
  * launchers go on. */
@@ -494,6 +500,8 @@ void service_wrap(struct world *w);
 void hybster_fault(struct world *w);
 /* After its orderer's step: when it begins a view as leader, the core that it certified may be nothing to it. */
 void hybster_after_step(struct world *w, replica_id r);
+/* Counts a correct orderer only what counts, by the configurations that the cluster has executed? */
+void hybster_check_output(struct world *w, replica_id r, const struct frame *frame);
 
 /* nemesis.c: the faults of the safety phase */
 void nemesis_init(struct world *w);

@@ -17,7 +17,8 @@ static void commit_content(const struct orderer *o, const struct sender *by, vie
 
 /* --- the own vote ------------------------------------------------------------------------------------------------- */
 
-/* A batch that is final was admitted by a correct replica, and so was, by induction, one that a NEW-VIEW decided. */
+/* A batch that is final was voted for by a correct replica. What a NEW-VIEW decided the host has looked at before it handed it over: whether it
+ * was decided before, is final, or is of bundles that own admission found authentic (routes.c). */
 static bool may_vote(const struct orderer *o, const struct hyb_slot *s)
 {
     struct batch batch;
@@ -32,7 +33,6 @@ static bool may_vote(const struct orderer *o, const struct hyb_slot *s)
 
 static bool certify(struct orderer *o, struct hyb_slot *s)
 {
-    struct sender self = orderer_counter(o, o->config.replica);
     struct job *job = calls_begin(o, JOB_CERTIFY_COMMIT, true);
     struct digest content;
     if (!job)
@@ -40,7 +40,7 @@ static bool certify(struct orderer *o, struct hyb_slot *s)
     job->view = o->view;
     job->slot = s->slot;
     job->batch = s->batch;
-    commit_content(o, &self, o->view, s->slot, &s->batch, &content);
+    commit_content(o, &o->counter, o->view, s->slot, &s->batch, &content);
     calls_certify(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, o->view, s->slot, &content);
     o->certifying++;
     s->asked = true;
@@ -64,7 +64,8 @@ void commit_vote(struct orderer *o)
     while (o->in_view) {
         slot_no next = next_vote(o);
         struct hyb_slot *s = &o->slot[next % WINDOW];
-        if (window_check(orderer_stable(o), next) != VERDICT_ACCEPT)
+        if (window_check(orderer_stable(o), next) != VERDICT_ACCEPT ||
+            !orderer_counts(o, &o->counter, o->view, next))
             return;
         if (leads ? !core_at(&o->core, next) || !prepare_again(o, next)
                   : s->slot != next || !may_vote(o, s) || !certify(o, s))
@@ -72,9 +73,11 @@ void commit_vote(struct orderer *o)
     }
 }
 
-static void vote_keep(struct hyb_slot *s, replica_id r, const struct digest *batch, const struct tag16 *mac)
+static void vote_keep(struct hyb_slot *s, replica_id r, epoch_no epoch, const struct digest *batch,
+                      const struct tag16 *mac)
 {
     s->voted[r] = true;
+    s->vote_epoch[r] = epoch;
     s->vote[r] = *batch;
     s->vote_mac[r] = *mac;
 }
@@ -90,7 +93,7 @@ void commit_certified(struct orderer *o, const struct job *job, const struct tag
                                     (struct slice){mac->bytes, sizeof mac->bytes}, (struct slice){NULL, 0}));
     if (s->slot != job->slot || job->view != o->core.view)
         return;
-    vote_keep(s, o->config.replica, &job->batch, mac);
+    vote_keep(s, o->config.replica, o->counter.epoch, &job->batch, mac);
     commit_try(o, s, out);
 }
 
@@ -104,7 +107,7 @@ static enum verdict place_check(const struct orderer *o, const struct frame *fra
     if (frame->sender.id >= o->configuration.replicas || frame->sender.id == o->config.replica ||
         frame->sender.id == primary_of(&o->configuration, c->view))
         return VERDICT_UNEXPECTED; /* the leader's PREPARE is its vote */
-    if (!orderer_knows(o, &frame->sender))
+    if (!orderer_counts(o, &frame->sender, c->view, c->slot))
         return VERDICT_UNKNOWN_SENDER;
     return window_check(orderer_stable(o), c->slot);
 }
@@ -128,6 +131,7 @@ enum verdict orderer_on_commit(struct orderer *o, const struct frame *frame)
     job->slot = c.slot;
     job->batch = c.batch;
     job->replica = frame->sender.id;
+    job->epoch = frame->sender.epoch;
     memcpy(job->mac.bytes, frame->auth.data, sizeof job->mac.bytes);
     commit_content(o, &frame->sender, c.view, c.slot, &c.batch, &content);
     calls_check(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, &frame->sender, c.view, c.slot, NULL, &job->mac,
@@ -140,7 +144,7 @@ void commit_checked(struct orderer *o, const struct job *job, bool good, struct 
     struct hyb_slot *s = &o->slot[job->slot % WINDOW];
     if (!good || s->slot != job->slot || job->view != o->core.view || s->voted[job->replica])
         return;
-    vote_keep(s, job->replica, &job->batch, &job->mac);
+    vote_keep(s, job->replica, job->epoch, &job->batch, &job->mac);
     commit_try(o, s, out);
 }
 
@@ -156,12 +160,12 @@ void commit_try(struct orderer *o, struct hyb_slot *s, struct outbox *out)
         if (!s->voted[r] || !digest_equal(&s->vote[r], &s->batch))
             continue;
         voter[voters++] =
-            (struct hybster_voter){.replica = r, .epoch = orderer_counter(o, r).epoch, .mac = s->vote_mac[r]};
+            (struct hybster_voter){.replica = r, .epoch = s->vote_epoch[r], .mac = s->vote_mac[r]};
         votes++;
     }
     if (votes < o->quorum)
         return;
     s->committed = true;
     s->committed_batch = s->batch;
-    committed_tell(o, o->core.view, s->slot, &s->batch, &s->mac, voter, voters, out);
+    committed_tell(o, o->core.view, s->slot, &s->batch, s->epoch, &s->mac, voter, voters, out);
 }

@@ -6,7 +6,7 @@
 
 #include "counter/trinx.h"
 
-void committed_tell(struct orderer *o, view_no view, slot_no slot, const struct digest *batch,
+void committed_tell(struct orderer *o, view_no view, slot_no slot, const struct digest *batch, epoch_no epoch,
                     const struct tag16 *prepare, const struct hybster_voter *voters, uint32_t count,
                     struct outbox *out)
 {
@@ -14,29 +14,34 @@ void committed_tell(struct orderer *o, view_no view, slot_no slot, const struct 
     struct writer w = writer_to(body, sizeof body), l = writer_to(list, sizeof list);
     for (uint32_t i = 0; i < count; i++)
         hybster_voter_put(&l, &voters[i]);
-    hybster_committed_put(&w, &(struct hybster_committed){
-                                  .view = view,
-                                  .slot = slot,
-                                  .batch = *batch,
-                                  .epoch = orderer_counter(o, primary_of(&o->configuration, view)).epoch,
-                                  .prepare = *prepare,
-                                  .commits = {list, l.len}});
+    hybster_committed_put(&w, &(struct hybster_committed){.view = view,
+                                                          .slot = slot,
+                                                          .batch = *batch,
+                                                          .epoch = epoch,
+                                                          .prepare = *prepare,
+                                                          .commits = {list, l.len}});
     CHECK(!w.bad && !l.bad);
     orderer_emit(out, orderer_frame(o, FRAME_HYBSTER_COMMITTED, (struct slice){body, w.len},
                                     (struct slice){NULL, 0}, (struct slice){NULL, 0}));
 }
 
-/* A quorum of replicas, the leader once and not among the others, each by the N that is listed. */
+static struct sender counter_of(replica_id r, epoch_no epoch)
+{
+    return (struct sender){.kind = KIND_COUNTER, .id = r, .epoch = epoch};
+}
+
+/* A quorum of replicas, the leader once and not among the others, each by the N that counts there. */
 static enum verdict voters_check(const struct orderer *o, const struct hybster_committed *c)
 {
     replica_id leader = primary_of(&o->configuration, c->view);
+    struct sender by = counter_of(leader, c->epoch);
     uint32_t votes = 1;
-    if (orderer_counter(o, leader).epoch != c->epoch)
+    if (!orderer_counts(o, &by, c->view, c->slot))
         return VERDICT_UNKNOWN_SENDER;
     for (uint32_t i = 0; i < hybster_voter_count(c->commits); i++) {
         struct hybster_voter voter = hybster_voter_at(c->commits, i);
-        if (voter.replica >= o->configuration.replicas || voter.replica == leader ||
-            orderer_counter(o, voter.replica).epoch != voter.epoch)
+        by = counter_of(voter.replica, voter.epoch);
+        if (voter.replica == leader || !orderer_counts(o, &by, c->view, c->slot))
             return VERDICT_UNKNOWN_SENDER;
         votes++;
     }
@@ -45,7 +50,7 @@ static enum verdict voters_check(const struct orderer *o, const struct hybster_c
 
 static void ask(struct orderer *o, struct job *job, const struct hybster_committed *c)
 {
-    struct sender leader = orderer_counter(o, primary_of(&o->configuration, c->view));
+    struct sender leader = counter_of(primary_of(&o->configuration, c->view), c->epoch);
     struct digest content;
     prepare_content(o, c->view, c->slot, &c->batch, c->epoch, &content);
     calls_check(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, &leader, c->view, c->slot, NULL, &c->prepare,
@@ -54,7 +59,7 @@ static void ask(struct orderer *o, struct job *job, const struct hybster_committ
         uint8_t body[64];
         struct writer w = writer_to(body, sizeof body);
         job->voter[i] = hybster_voter_at(c->commits, i);
-        struct sender by = orderer_counter(o, job->voter[i].replica);
+        struct sender by = counter_of(job->voter[i].replica, job->voter[i].epoch);
         hybster_commit_put(&w, &(struct hybster_commit){.view = c->view, .slot = c->slot, .batch = c->batch});
         orderer_content(o, FRAME_HYBSTER_COMMIT, &by, (struct slice){body, w.len}, &content);
         calls_check(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, &by, c->view, c->slot, NULL, &job->voter[i].mac,
@@ -83,6 +88,7 @@ enum verdict orderer_on_committed(struct orderer *o, const struct frame *frame)
     job->view = c.view;
     job->slot = c.slot;
     job->batch = c.batch;
+    job->epoch = c.epoch;
     job->mac = c.prepare;
     ask(o, job, &c);
     return VERDICT_ACCEPT;
@@ -96,6 +102,7 @@ static void prepare_take(struct orderer *o, struct hyb_slot *s, const struct job
         return;
     s->prepared = true;
     s->batch = job->batch;
+    s->epoch = job->epoch;
     s->mac = job->mac;
     s->list_len = 0;
 }
@@ -106,7 +113,8 @@ void committed_checked(struct orderer *o, const struct job *job, bool good, stru
         return;
     struct hyb_slot *s = orderer_slot(o, job->slot);
     if (!s->committed)
-        committed_tell(o, job->view, job->slot, &job->batch, &job->mac, job->voter, job->voters, out);
+        committed_tell(o, job->view, job->slot, &job->batch, job->epoch, &job->mac, job->voter, job->voters,
+                       out);
     s->committed = true;
     s->committed_batch = job->batch;
     prepare_take(o, s, job);

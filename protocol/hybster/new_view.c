@@ -47,10 +47,9 @@ static void accept(struct orderer *o, struct outbox *out)
         o->next_slot = orderer_stable(o) + 1;
     orderer_emit(out, (struct slice){o->new_view.frame,
                                      o->new_view.len}); /* the host keeps it for those who lack it */
-    o->in_view = o->view <= o->core.view;
-    o->change_due = !o->in_view;
-    if (o->in_view)
-        o->view = o->core.view;
+    o->view = o->view > o->core.view ? o->view : o->core.view;
+    o->in_view = o->view == o->core.view && orderer_takes_part(o, o->view);
+    o->change_due = o->view > o->core.view;
     orderer_tell_view(o, out);
 }
 
@@ -80,15 +79,13 @@ static uint32_t gather(const struct orderer *o, struct change *changes, struct w
 
 static void make(struct orderer *o, struct slice list)
 {
-    struct sender self = orderer_counter(o, o->config.replica);
     static const struct tag16 later;
     uint8_t body[WINDOW * hybster_command_BYTES + 256], commands[WINDOW * hybster_command_BYTES];
     struct writer w = writer_to(body, sizeof body), c = writer_to(commands, sizeof commands);
     struct digest content;
     for (uint32_t i = 0; i < o->core.count; i++)
         hybster_command_put(&c, &(struct hybster_command){.batch = o->core.batch[i]});
-    struct hybster_new_view nv = {.configuration = o->configuration.number,
-                                  .view = o->view,
+    struct hybster_new_view nv = {.view = o->view,
                                   .from = o->core.view,
                                   .base = o->core.base,
                                   .commands = {commands, c.len},
@@ -102,11 +99,11 @@ static void make(struct orderer *o, struct slice list)
     o->new_view_busy = true;
     o->new_view.view = o->view;
     o->new_view.len = (uint32_t)frame_encode(
-        o->new_view.frame, HYBSTER_NEW_VIEW_BYTES_MAX, FRAME_HYBSTER_NEW_VIEW, &self, AUTH_COUNTER,
+        o->new_view.frame, HYBSTER_NEW_VIEW_BYTES_MAX, FRAME_HYBSTER_NEW_VIEW, &o->counter, AUTH_COUNTER,
         (struct slice){body, w.len}, (struct slice){later.bytes, sizeof later.bytes}, list);
     CHECK(o->new_view.len > 0);
     job->view = o->view;
-    orderer_content(o, FRAME_HYBSTER_NEW_VIEW, &self, (struct slice){body, w.len}, &content);
+    orderer_content(o, FRAME_HYBSTER_NEW_VIEW, &o->counter, (struct slice){body, w.len}, &content);
     calls_certify(o, job, TRINX_INDEPENDENT, COUNTER_CORE, o->view, 0, &content);
 }
 
@@ -114,7 +111,7 @@ void new_view_try(struct orderer *o)
 {
     struct change changes[REPLICAS_MAX];
     struct writer list = writer_to(o->scratch, FRAME_MAX);
-    if (o->in_view || o->new_view_busy || o->change_due || !orderer_leads(o, o->view))
+    if (o->view == o->core.view || o->new_view_busy || o->change_due || !orderer_leads(o, o->view))
         return;
     uint32_t count = gather(o, changes, &list);
     if (count < o->quorum)
@@ -170,10 +167,10 @@ static enum verdict place_check(const struct orderer *o, const struct frame *fra
         return VERDICT_STALE;
     if (frame->sender.id != primary_of(&o->configuration, nv->view) || frame->sender.id == o->config.replica)
         return VERDICT_UNEXPECTED;
-    if (!orderer_knows(o, &frame->sender))
+    if (view_configuration(nv->view) > configuration_ordered(&o->configuration))
+        return VERDICT_EARLY; /* whose counters are these? */
+    if (!orderer_counts(o, &frame->sender, nv->view, 0))
         return VERDICT_UNKNOWN_SENDER;
-    if (nv->configuration != o->configuration.number)
-        return nv->configuration < o->configuration.number ? VERDICT_STALE : VERDICT_EARLY;
     return o->new_view_busy ? VERDICT_LIMIT : VERDICT_ACCEPT;
 }
 
@@ -186,6 +183,8 @@ static enum verdict compute(struct orderer *o, const struct frame *frame, const 
         return verdict;
     core_select(&o->new_core, nv->view, &o->from_core, changes, *count);
     stable_of(changes, *count, &o->new_stable);
+    if (!orderer_counts_from(o, &frame->sender, nv->view, o->new_core.base))
+        return VERDICT_MISMATCH; /* of a fresh counter: below its activation slot another one leads */
     return digest_equal(&o->new_core.digest, &nv->core) ? VERDICT_ACCEPT : VERDICT_MISMATCH;
 }
 

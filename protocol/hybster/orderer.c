@@ -1,16 +1,5 @@
 #include "hybster/orderer.h"
 
-struct sender orderer_counter(const struct orderer *o, replica_id r)
-{
-    const struct member_keys *keys = &o->configuration.member[member_row(KIND_COUNTER)][r];
-    return (struct sender){.kind = KIND_COUNTER, .id = r, .epoch = keys->epoch};
-}
-
-bool orderer_knows(const struct orderer *o, const struct sender *sender)
-{
-    return sender->kind == KIND_COUNTER && configuration_member(&o->configuration, sender) != NULL;
-}
-
 void orderer_content(const struct orderer *o, enum frame_type type, const struct sender *sender,
                      struct slice body, struct digest *content)
 {
@@ -20,9 +9,8 @@ void orderer_content(const struct orderer *o, enum frame_type type, const struct
 struct slice orderer_frame(struct orderer *o, enum frame_type type, struct slice body, struct slice auth,
                            struct slice attachment)
 {
-    struct sender self = orderer_counter(o, o->config.replica);
-    size_t len = frame_encode(o->scratch, FRAME_MAX, type, &self, auth.len ? AUTH_COUNTER : AUTH_NONE, body,
-                              auth, attachment);
+    size_t len = frame_encode(o->scratch, FRAME_MAX, type, &o->counter, auth.len ? AUTH_COUNTER : AUTH_NONE,
+                              body, auth, attachment);
     CHECK(len > 0);
     return (struct slice){o->scratch, len};
 }
@@ -72,8 +60,11 @@ static void *orderer_init(struct arena *arena, const struct compartment_config *
     struct orderer *o = arena_take(arena, sizeof *o);
     o->config = *config;
     struct sender self = {.kind = KIND_PREPARATION, .id = config->replica, .epoch = config->epoch};
+    o->counter = (struct sender){.kind = KIND_COUNTER, .id = config->replica, .epoch = config->epoch};
     auth_init(&o->auth, self, config->domain_seed);
     admission_init(&o->admission, &o->auth, arena);
+    o->admission.signed_only =
+        true; /* or a vote might have to be shown whose bundles nobody else can admit */
     o->scratch = arena_take(arena, FRAME_MAX);
     for (unsigned i = 0; i < WINDOW; i++)
         o->slot[i].list = arena_take(arena, BATCH_BYTES_MAX);
@@ -106,7 +97,7 @@ static enum verdict orderer_on_start(struct orderer *o, const struct frame *fram
     admission_start(&o->admission);
     o->quorum = quorum_vote(&o->configuration);
     core_begin(&o->core);
-    o->in_view = true;
+    o->in_view = orderer_takes_part(o, 0);
     o->started = true;
     orderer_tell_view(o, out);
     return VERDICT_ACCEPT;
@@ -154,6 +145,8 @@ static enum verdict orderer_step(void *state, const struct compartment_input *in
         return orderer_on_new_view(o, &frame);
     case FRAME_CHECKPOINT:
         return orderer_on_checkpoint(o, &frame);
+    case FRAME_CONFIGURATION:
+        return orderer_on_configuration(o, &frame, out);
     case FRAME_LOCAL_COUNTED:
         return orderer_on_counted(o, &frame, out);
     default:
@@ -191,7 +184,7 @@ static void orderer_validate(const void *state)
             kind == JOB_CERTIFY_PREPARE || kind == JOB_CERTIFY_COMMIT || kind == JOB_CERTIFY_VIEW_CHANGE;
     }
     CHECK(certifying == o->certifying);
-    CHECK(o->view >= o->core.view && o->in_view == (o->view == o->core.view));
+    CHECK(o->view >= o->core.view && (!o->in_view || o->view == o->core.view));
     CHECK(o->answered <= o->calls && o->jobs <= JOBS_MAX);
     CHECK(!o->started || o->next_slot > orderer_stable(o));
 }

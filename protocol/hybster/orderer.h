@@ -11,11 +11,16 @@
  *   view-change          leave, showing all; collect              -> view_change.c
  *   new-view             what follows from them                   -> new_view.c, core.c
  *   checkpoint           truncate                                 -> orderer.c
+ *   configuration        which RECONFIGs were executed            -> configuration.c
  *   counted              N's answers: what was waiting goes on    -> calls.c
  *
  * Nothing is waited for: a step that needs N leaves a *job* and ends; N's answer goes on with it (`..._done`). All jobs of a run go to
  * N in one call; answers come in the order of calls. Between, the orderer may have left or entered views, so every job says of
  * which view it was.
+ *
+ * A view number says of which configuration the view is (ordering/configuration.h), and so which counter of a replica counts in it. An
+ * orderer that started anew is a learner until a RECONFIG names it and its counter: it takes part in views of that configuration, for slots
+ * above its activation slot, and before says nothing; what is final it tells its host all the same.
  *
  * Bounded: slots of one window, one VIEW-CHANGE of each replica accepted and one being checked, one NEW-VIEW being checked, JOBS_MAX jobs.
  * What comes when there is no room is dropped; peers send again.
@@ -47,8 +52,10 @@ struct hyb_slot {
     bool prepared; /* the leader's PREPARE is here */
     bool asked;    /* the own vote was asked of N */
     struct digest batch;
+    epoch_no epoch; /* of the leader's N */
     struct tag16 mac;
     bool voted[REPLICAS_MAX]; /* COMMITs that are here, the own among them */
+    epoch_no vote_epoch[REPLICAS_MAX];
     struct digest vote[REPLICAS_MAX];
     struct tag16 vote_mac[REPLICAS_MAX];
     /* In whatever view. */
@@ -80,6 +87,7 @@ struct job {
     view_no view;
     slot_no slot;
     replica_id replica;
+    epoch_no epoch; /* of its N */
     struct digest batch;
     struct tag16 mac;
     bool all;        /* JOB_CHECK_VIEW_CHANGE: what it shows too, not only who says it */
@@ -104,6 +112,7 @@ struct suspicion {
 struct orderer {
     struct compartment_config config;
     struct configuration configuration;
+    struct sender counter; /* own N: of the same epoch */
     bool started;
     struct auth auth;
     struct admission admission;
@@ -111,7 +120,7 @@ struct orderer {
     uint32_t quorum;
 
     view_no view;      /* in it, or heading for it */
-    bool in_view;      /* view == accepted.view */
+    bool in_view;      /* it was accepted, and this replica's counter counts in it */
     struct core core;  /* of the last view whose NEW-VIEW was accepted; `core.view` is that view */
     slot_no asked;     /* up to here own votes were asked for in that view */
     slot_no next_slot; /* leader */
@@ -157,12 +166,19 @@ struct slice orderer_frame(struct orderer *o, enum frame_type type, struct slice
 void orderer_emit(struct outbox *out, struct slice frame);
 void orderer_content(const struct orderer *o, enum frame_type type, const struct sender *sender,
                      struct slice body, struct digest *content);
-/* N of a replica, as listed. */
-struct sender orderer_counter(const struct orderer *o, replica_id replica);
-/* Is it of a counter that is listed, with that epoch? */
-bool orderer_knows(const struct orderer *o, const struct sender *sender);
+/* N of a replica, as it counts in a view; KIND_NONE: not listed any more. */
+struct sender orderer_counter(const struct orderer *o, replica_id replica, view_no view);
+/* Does this counter count in that view, for that slot? Slot 0: for any. Not in a view of a configuration that is not known. */
+bool orderer_counts(const struct orderer *o, const struct sender *sender, view_no view, slot_no slot);
+/* Does its word count with that checkpoint stable: is it above the activation slot of the sender? */
+bool orderer_counts_from(const struct orderer *o, const struct sender *sender, view_no view, slot_no stable);
+/* Do the own ones, orderer and counter? */
+bool orderer_takes_part(const struct orderer *o, view_no view);
 void orderer_tell_view(const struct orderer *o, struct outbox *out);
 void orderer_truncated(struct orderer *o);
+
+/* configuration.c */
+enum verdict orderer_on_configuration(struct orderer *o, const struct frame *frame, struct outbox *out);
 
 /* calls.c. A job; NULL: no room. `own`: may take the room that is reserved. Commands and checks follow it at once. */
 struct job *calls_begin(struct orderer *o, enum job_kind kind, bool own);
@@ -201,7 +217,7 @@ void commit_try(struct orderer *o, struct hyb_slot *s, struct outbox *out);
 /* committed.c */
 enum verdict orderer_on_committed(struct orderer *o, const struct frame *frame);
 void committed_checked(struct orderer *o, const struct job *job, bool good, struct outbox *out);
-void committed_tell(struct orderer *o, view_no view, slot_no slot, const struct digest *batch,
+void committed_tell(struct orderer *o, view_no view, slot_no slot, const struct digest *batch, epoch_no epoch,
                     const struct tag16 *prepare, const struct hybster_voter *voters, uint32_t count,
                     struct outbox *out);
 

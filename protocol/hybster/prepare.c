@@ -28,7 +28,7 @@ static bool certify(struct orderer *o, struct hyb_slot *s)
     job->view = o->view;
     job->slot = s->slot;
     job->batch = s->batch;
-    prepare_content(o, o->view, s->slot, &s->batch, orderer_counter(o, o->config.replica).epoch, &content);
+    prepare_content(o, o->view, s->slot, &s->batch, o->counter.epoch, &content);
     calls_certify(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, o->view, s->slot, &content);
     o->certifying++;
     s->asked = true;
@@ -74,7 +74,8 @@ static enum verdict propose_batch(struct orderer *o, const struct frame *frame, 
     if (!o->in_view || !orderer_leads(o, o->view))
         return VERDICT_UNEXPECTED;
     if (window_check(orderer_stable(o), o->next_slot) != VERDICT_ACCEPT ||
-        o->next_slot > configuration_last_slot(&o->configuration))
+        o->next_slot > configuration_last_slot(&o->configuration) ||
+        !orderer_counts(o, &o->counter, o->view, o->next_slot))
         return VERDICT_EARLY;
     if (o->asked + 1 < o->next_slot && o->next_slot > orderer_stable(o) + 1)
         return VERDICT_EARLY; /* what the NEW-VIEW decided goes first */
@@ -117,6 +118,7 @@ void prepare_certified(struct orderer *o, const struct job *job, const struct ta
     if (!here)
         return;
     s->prepared = true;
+    s->epoch = o->counter.epoch;
     s->mac = *mac;
     commit_try(o, s, out);
 }
@@ -130,7 +132,7 @@ static enum verdict place_check(const struct orderer *o, const struct frame *fra
         return p->view < o->core.view ? VERDICT_STALE : VERDICT_EARLY;
     if (frame->sender.id != primary_of(&o->configuration, p->view) || frame->sender.id == o->config.replica)
         return VERDICT_UNEXPECTED;
-    if (!orderer_knows(o, &frame->sender))
+    if (!orderer_counts(o, &frame->sender, p->view, p->slot))
         return VERDICT_UNKNOWN_SENDER;
     if (p->slot > configuration_last_slot(&o->configuration))
         return VERDICT_EARLY;
@@ -188,6 +190,7 @@ enum verdict orderer_on_prepare(struct orderer *o, const struct frame *frame, ui
     job->view = p.view;
     job->slot = p.slot;
     job->batch = p.batch;
+    job->epoch = frame->sender.epoch;
     memcpy(job->mac.bytes, frame->auth.data, sizeof job->mac.bytes);
     orderer_content(o, frame->type, &frame->sender, frame->body, &content);
     calls_check(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, &frame->sender, p.view, p.slot, NULL, &job->mac,
@@ -209,6 +212,7 @@ void prepare_checked(struct orderer *o, const struct job *job, bool good, struct
         return;
     s->prepared = true;
     s->batch = job->batch;
+    s->epoch = job->epoch;
     s->mac = job->mac;
     commit_try(o, s, out);
 }

@@ -116,9 +116,11 @@ static enum verdict on_suspect(struct broker *b, const struct frame *frame, bool
 }
 
 /*
- * A faulty replica may show a PREPARE whose batch nobody else has ever seen. It could not be executed, so nothing is built on it: this
- * host hands a VIEW-CHANGE to its orderer to make a NEW-VIEW of, and a NEW-VIEW, only with all lists and bodies held. Those of
- * correct replicas are: they voted with the bodies held, or for what f+1 voted for. What is missing is fetched; peers send again.
+ * A faulty replica may show a PREPARE whose batch nobody else has ever seen, or whose bundles nobody sent: it is well certified, and E asks nobody
+ * who sent what is final. So this host hands a VIEW-CHANGE to its orderer to make a NEW-VIEW of, and a NEW-VIEW, only with all lists and bodies
+ * held, and only when each batch was decided by NEW-VIEW(from), is final, or could be voted for here: its bundles signed by their origins, its time
+ * plausible. Those of correct replicas are: they voted with the bodies held and signed, or for what was decided, or final. What is missing is
+ * fetched; peers send again.
  */
 static bool batch_held(struct broker *b, slot_no slot, const struct digest *batch)
 {
@@ -135,46 +137,102 @@ static bool batch_held(struct broker *b, slot_no slot, const struct digest *batc
     return false;
 }
 
-static bool shown_held(struct broker *b, const struct hybster_view_change *vc, slot_no above)
+static bool is_final(struct broker *b, slot_no slot, const struct digest *batch)
+{
+    const struct slot_entry *s = slots_at(b, slot);
+    struct frame frame;
+    struct hybster_committed committed;
+    return s && s->commit.data && frame_decode(s->commit.data, s->commit.len, &frame) &&
+           hybster_committed_decode(frame.body, &committed) && digest_equal(&committed.batch, batch);
+}
+
+/* All of its bundles were sent by their origins. RECONFIGs bear their authority in themselves, and E looks at it. */
+static bool is_authentic(struct broker *b, const struct slot_list *list)
+{
+    struct batch batch;
+    bool good = true;
+    if (!batch_decode(blob_slice(&list->bytes), &batch) || batch.time_us > b->now_us + TIME_AHEAD_MAX_US)
+        return false;
+    for (uint32_t i = 0; i < batch_entry_count(batch.entries); i++) {
+        struct batch_entry listed = batch_entry_at(batch.entries, i);
+        struct bundle_entry *entry = bundles_find(b, &listed.bundle);
+        if (listed.origin == ORIGIN_RECONFIG || (entry && entry->state == BUNDLE_EXECUTED))
+            continue;
+        if (entry)
+            bundles_authenticate(b, entry);
+        good = good && entry && entry->authentic;
+    }
+    return good;
+}
+
+static bool may_build_on(struct broker *b, const struct core *from, slot_no slot, const struct digest *batch)
+{
+    const struct digest *decided = core_at(from, slot);
+    if (!batch_held(b, slot, batch))
+        return false;
+    if (slot <= b->executed || digest_is_zero(batch) || (decided && digest_equal(decided, batch)) ||
+        is_final(b, slot, batch) || mutant(MUTANT_HYBSTER_ADMISSION_ON_CORE))
+        return true;
+    return is_authentic(b, slots_list(b, slot, batch));
+}
+
+static bool shown_held(struct broker *b, const struct hybster_view_change *vc, slot_no above,
+                       const struct core *from)
 {
     bool held = true;
     for (uint32_t i = 0; i < hybster_shown_count(vc->prepares); i++) {
         struct digest batch = hybster_shown_at(vc->prepares, i).batch;
         slot_no slot = vc->stable_slot + 1 + i;
-        held = (slot <= above || batch_held(b, slot, &batch)) && held;
+        held = (slot <= above || may_build_on(b, from, slot, &batch)) && held;
     }
     return held;
 }
 
-/* What it shows above its base: the highest checkpoint in it. */
-static bool new_view_held(struct broker *b, const struct frame *frame, const struct hybster_new_view *nv)
+/* The VIEW-CHANGEs in a NEW-VIEW; 0: there is one that the orderer would refuse. */
+static uint32_t changes_in(const struct frame *frame, struct change *changes)
 {
-    struct hybster_view_change vc[REPLICAS_MAX];
-    slot_no base = nv->base;
     uint32_t count = 0;
     size_t at = 0;
     struct slice inner;
-    bool held = true;
+    struct frame change;
     while (count < REPLICAS_MAX && frame_list_next(frame->attachment, &at, &inner)) {
-        struct frame change;
-        if (!frame_decode(inner.data, inner.len, &change) ||
-            hybster_view_change_check(&change, &vc[count]) != VERDICT_ACCEPT)
-            return false; /* the orderer would refuse it */
-        base = vc[count].stable_slot > base ? vc[count].stable_slot : base;
+        if (!frame_decode(inner.data, inner.len, &change) || !change_of(&change, &changes[count]))
+            return 0;
         count++;
     }
+    return count;
+}
+
+/* What it shows above its base: the highest checkpoint in it. What NEW-VIEW(from) decided f+1 vouch for, the orderer sees to that. */
+static bool new_view_held(struct broker *b, const struct frame *frame, const struct hybster_new_view *nv)
+{
+    struct change changes[REPLICAS_MAX];
+    struct core from;
+    slot_no base = nv->base;
+    bool held = true;
+    uint32_t count = changes_in(frame, changes);
+    core_load(&from, nv->from, nv->base, nv->commands);
     for (uint32_t i = 0; i < count; i++)
-        held = shown_held(b, &vc[i], base) && held;
-    for (uint32_t i = 0; i < hybster_command_count(nv->commands); i++) {
-        struct digest batch = hybster_command_at(nv->commands, i).batch;
-        slot_no slot = nv->base + 1 + i;
-        held = (slot <= base || batch_held(b, slot, &batch)) && held;
-    }
-    return held;
+        base = changes[i].vc.stable_slot > base ? changes[i].vc.stable_slot : base;
+    for (uint32_t i = 0; i < count; i++)
+        held = shown_held(b, &changes[i].vc, base, &from) && held;
+    for (uint32_t i = 0; i < from.count; i++)
+        held = (from.base + 1 + i <= base || batch_held(b, from.base + 1 + i, &from.batch[i])) && held;
+    return count && held;
+}
+
+/* Own orderer computed the same. */
+static void core_follow(struct broker *b, const struct frame *frame, const struct hybster_new_view *nv)
+{
+    struct change changes[REPLICAS_MAX];
+    struct core from;
+    core_load(&from, nv->from, nv->base, nv->commands);
+    core_select(&b->core, nv->view, &from, changes, changes_in(frame, changes));
 }
 
 static enum verdict on_view_change(struct broker *b, const struct frame *frame, uint32_t from, bool own)
 {
+    static const struct core nothing;
     struct hybster_view_change vc;
     enum verdict verdict = hybster_view_change_check(frame, &vc);
     if (verdict != VERDICT_ACCEPT)
@@ -192,7 +250,7 @@ static enum verdict on_view_change(struct broker *b, const struct frame *frame, 
     if (vc.from < b->new_view_view) /* what it builds on is not the last */
         broker_send(b, from, blob_slice(&b->new_view));
     if (primary_of(b->configuration, vc.view) == b->config.replica && vc.view >= b->view &&
-        !shown_held(b, &vc, 0))
+        !shown_held(b, &vc, 0, vc.from == b->core.view ? &b->core : &nothing))
         return VERDICT_EARLY;
     broker_give(b, KIND_PREPARATION, frame->whole, false);
     return VERDICT_ACCEPT;
@@ -215,6 +273,7 @@ static enum verdict on_new_view(struct broker *b, const struct frame *frame, boo
     }
     blob_set(b, &b->new_view, frame->whole);
     b->new_view_view = nv.view;
+    core_follow(b, frame, &nv);
     if (frame->sender.id == b->config.replica)
         broker_send(b, PEER_ALL, frame->whole);
     return VERDICT_ACCEPT;

@@ -18,7 +18,7 @@ static void suspect_content(const struct orderer *o, const struct sender *by, vi
 static void show(struct orderer *o, replica_id r, struct outbox *out)
 {
     const struct suspicion *s = &o->suspicion[r];
-    struct sender by = orderer_counter(o, r);
+    struct sender by = orderer_counter(o, r, s->view);
     uint8_t body[8];
     struct writer w = writer_to(body, sizeof body);
     if (!s->shown)
@@ -33,13 +33,14 @@ static void show(struct orderer *o, replica_id r, struct outbox *out)
 /* The host says so again and again while it waits: then what was said is said again. */
 enum verdict orderer_on_leave(struct orderer *o, const struct frame *frame, struct outbox *out)
 {
-    struct sender self = orderer_counter(o, o->config.replica);
     struct local_leave leave;
     struct digest content;
     if (!local_leave_decode(frame->body, &leave) || leave.view > HYBSTER_VIEW_MAX)
         return VERDICT_MALFORMED;
     if (leave.view <= o->view)
         return VERDICT_STALE;
+    if (!orderer_takes_part(o, leave.view))
+        return VERDICT_EARLY; /* a learner's word counts for nothing */
     if (leave.view <= o->suspected) {
         for (replica_id r = 0; r < o->configuration.replicas; r++)
             show(o, r, out);
@@ -50,7 +51,7 @@ enum verdict orderer_on_leave(struct orderer *o, const struct frame *frame, stru
         return VERDICT_LIMIT;
     o->suspected = leave.view;
     job->view = leave.view;
-    suspect_content(o, &self, leave.view, &content);
+    suspect_content(o, &o->counter, leave.view, &content);
     calls_certify(o, job, TRINX_MAC, 0, 0, 0, &content);
     return VERDICT_ACCEPT;
 }
@@ -97,7 +98,7 @@ enum verdict orderer_on_suspect(struct orderer *o, const struct frame *frame)
     enum verdict verdict = hybster_suspect_check(frame, &suspect);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    if (!orderer_knows(o, &frame->sender))
+    if (!orderer_counts(o, &frame->sender, suspect.view, 0))
         return VERDICT_UNKNOWN_SENDER;
     if (suspect.view <= o->suspicion[frame->sender.id].view || suspect.view <= o->view)
         return VERDICT_STALE;

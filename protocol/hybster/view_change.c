@@ -17,26 +17,27 @@ void view_change_leave(struct orderer *o, view_no view, struct outbox *out)
     orderer_tell_view(o, out);
 }
 
-/* The leader's PREPAREs of the last view that was accepted, from the stable checkpoint on as far as there is no gap. */
+/* The leader's PREPAREs of the last view that was accepted, from the stable checkpoint on: those that were voted for, which is what the
+ * counter says, and what others can be shown the bundles of. */
 static void put_prepares(const struct orderer *o, struct writer *w)
 {
     for (slot_no slot = orderer_stable(o) + 1; slot <= orderer_stable(o) + WINDOW; slot++) {
         const struct hyb_slot *s = &o->slot[slot % WINDOW];
-        if (s->slot != slot || !s->prepared)
+        if (s->slot != slot || !s->prepared || !s->asked)
             return;
         hybster_shown_put(w, &(struct hybster_shown){.batch = s->batch, .mac = s->mac});
     }
 }
 
-/* Not while certificates are under way: N counts them as votes already, and so they must be shown. */
+/* Not while certificates are under way: N counts them as votes already, and so they must be shown. Nor before it would count. */
 void view_change_make(struct orderer *o)
 {
-    struct sender self = orderer_counter(o, o->config.replica);
     uint8_t prepares[WINDOW * hybster_shown_BYTES];
     struct writer p = writer_to(prepares, sizeof prepares);
     struct writer w = writer_to(o->own_change.frame, HYBSTER_VIEW_CHANGE_BYTES_MAX);
     struct digest content;
-    if (!o->change_due || o->certifying)
+    if (!o->change_due || o->certifying || !orderer_takes_part(o, o->view) ||
+        !orderer_counts_from(o, &o->counter, o->view, orderer_stable(o)))
         return;
     struct job *job = calls_begin(o, JOB_CERTIFY_VIEW_CHANGE, true);
     if (!job)
@@ -44,21 +45,20 @@ void view_change_make(struct orderer *o)
     put_prepares(o, &p);
     hybster_view_change_put(
         &w, &(struct hybster_view_change){
-                .configuration = o->configuration.number,
                 .view = o->view,
                 .from = o->core.view,
                 .core = o->core.digest,
                 .stable_slot = orderer_stable(o),
                 .stable_root = o->stable.certificate.root,
                 .signers = certificate_signers(&o->stable.certificate),
-                .epoch = orderer_counter(o, primary_of(&o->configuration, o->core.view)).epoch,
+                .epoch = orderer_counter(o, primary_of(&o->configuration, o->core.view), o->core.view).epoch,
                 .prepares = {prepares, p.len}});
     CHECK(!w.bad && !p.bad);
     o->own_change.view = o->view;
     o->own_change.from = o->core.view;
     o->own_change.len = (uint32_t)w.len;
     job->view = o->view;
-    orderer_content(o, FRAME_HYBSTER_VIEW_CHANGE, &self, (struct slice){o->own_change.frame, w.len},
+    orderer_content(o, FRAME_HYBSTER_VIEW_CHANGE, &o->counter, (struct slice){o->own_change.frame, w.len},
                     &content);
     calls_certify(o, job, TRINX_CONTINUING, COUNTER_ORDER, o->view, 0, &content);
     o->certifying++;
@@ -90,15 +90,21 @@ void view_change_certified(struct orderer *o, const struct job *job,
 
 /* --- of others -------------------------------------------------------------------------------------------------------- */
 
+/* The N that it says certified its PREPAREs. */
+static struct sender leader_of(const struct orderer *o, const struct hybster_view_change *vc)
+{
+    return (struct sender){
+        .kind = KIND_COUNTER, .id = primary_of(&o->configuration, vc->from), .epoch = vc->epoch};
+}
+
 enum verdict change_in_order(const struct orderer *o, const struct frame *frame, const struct change *change,
                              const struct core *from)
 {
     const struct hybster_view_change *vc = &change->vc;
-    if (!orderer_knows(o, &frame->sender) ||
-        vc->epoch != orderer_counter(o, primary_of(&o->configuration, vc->from)).epoch)
+    struct sender leader = leader_of(o, vc);
+    if (!orderer_counts_from(o, &frame->sender, vc->view, vc->stable_slot) ||
+        !orderer_counts(o, &leader, vc->from, 0))
         return VERDICT_UNKNOWN_SENDER;
-    if (vc->configuration != o->configuration.number)
-        return vc->configuration < o->configuration.number ? VERDICT_STALE : VERDICT_EARLY;
     if (!change_possible(change, from))
         return VERDICT_MISMATCH;
     if (mutant(MUTANT_HYBSTER_CHECKPOINT_UNCHECKED))
@@ -110,7 +116,7 @@ void change_ask(struct orderer *o, struct job *job, const struct frame *frame, c
                 bool all)
 {
     const struct hybster_view_change *vc = &change->vc;
-    struct sender leader = orderer_counter(o, primary_of(&o->configuration, vc->from));
+    struct sender leader = leader_of(o, vc);
     struct digest content;
     orderer_content(o, frame->type, &frame->sender, frame->body, &content);
     calls_check(o, job, TRINX_CONTINUING, COUNTER_ORDER, &frame->sender, vc->view, 0, &change->certificate,
@@ -143,7 +149,8 @@ enum verdict orderer_on_view_change(struct orderer *o, const struct frame *frame
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     replica_id r = frame->sender.id;
-    if (!change_of(frame, &change) || !orderer_knows(o, &frame->sender) || r == o->config.replica)
+    if (!change_of(frame, &change) || r == o->config.replica ||
+        !orderer_counts_from(o, &frame->sender, change.vc.view, change.vc.stable_slot))
         return VERDICT_UNKNOWN_SENDER;
     if (change.vc.view < o->view || (change.vc.view == o->view && o->in_view))
         return VERDICT_STALE;

@@ -19,6 +19,7 @@
 
 #include "base/check.h"
 #include "engine.h"
+#include "hybster/core.h"
 #include "ordering/auth.h"
 #include "ordering/mutant.h"
 
@@ -77,9 +78,10 @@ struct bundle_entry {
     epoch_no epoch;
     uint64_t bundle_no;
     struct blob frame;
-    bool is_signed;   /* the form held carries a signature */
-    bool signed_ok;   /* and own P verified it: the view-change timer runs */
-    bool refused;     /* own P could not admit the form held */
+    bool is_signed; /* the form held carries a signature */
+    bool signed_ok; /* and own P verified it: the view-change timer runs */
+    bool refused;   /* own P could not admit the form held */
+    bool authentic; /* hybster: own orderer found its origin's signature good, be it too old to be admitted */
     bool kept_from_p; /* it was in no view */
     bool alone;
     bool from_client;    /* came here directly: its latency says something about the primary */
@@ -228,6 +230,7 @@ struct broker {
     bool digesting;       /* own E has a checkpoint under way */
     uint64_t nudge_at_us; /* when it is told to go on with it; 0: not, or it was told and has not answered */
     struct blob parting, view_change, new_view;
+    struct core core;          /* hybster: what `new_view` decided */
     struct blob new_view_seen; /* becomes new_view when own P enters it */
     view_no view_change_view, new_view_view, new_view_seen_view;
     struct peer peer[REPLICAS_MAX];
@@ -303,6 +306,8 @@ void bundles_drop_waiting(struct broker *b);
 void bundles_requeue(struct broker *b);
 /* Own P entered a view: it gets what was kept from it meanwhile. */
 void bundles_give_kept(struct broker *b);
+/* Hybster: something is built on it, so own orderer is to look at its signature. What is here without one is asked for again. */
+void bundles_authenticate(struct broker *b, struct bundle_entry *entry);
 void bundles_forget_old(struct broker *b);
 enum verdict broker_on_bundle(struct broker *b, const struct frame *frame, uint32_t from, bool from_client);
 enum verdict broker_on_admitted(struct broker *b, const struct frame *frame);

@@ -289,9 +289,26 @@ void broker_ask_signed(struct broker *b, struct bundle_entry *entry)
  * NEW-VIEW that it waits for behind all of them. It gets what still waits once it is there. */
 static void give_to_p(struct broker *b, struct bundle_entry *entry, const struct frame *frame)
 {
-    entry->kept_from_p = !b->in_view && frame->type == FRAME_BUNDLE;
+    bool shown = broker_is_hybster(b) && entry->slot > b->executed; /* the NEW-VIEW may wait for its word */
+    entry->kept_from_p = !b->in_view && frame->type == FRAME_BUNDLE && !shown;
     if (!entry->kept_from_p)
         broker_give_stripped(b, KIND_PREPARATION, frame, false);
+}
+
+void bundles_authenticate(struct broker *b, struct bundle_entry *entry)
+{
+    struct frame frame;
+    if (!entry->frame.data || entry->authentic)
+        return;
+    if (entry->kept_from_p && frame_decode(entry->frame.data, entry->frame.len, &frame)) {
+        give_to_p(b, entry, &frame);
+        return;
+    }
+    bool asked = entry->asked_us && b->now_us - entry->asked_us < b->timeout_us / 4;
+    if (asked || (entry->is_signed && !entry->refused))
+        return;
+    broker_ask_signed(b, entry);
+    ordering_fetch(b, FETCH_BUNDLE, &entry->digest);
 }
 
 void bundles_give_kept(struct broker *b)
@@ -388,7 +405,7 @@ static enum verdict again(struct broker *b, struct bundle_entry *entry, const st
             broker_ask_reply(b, entry->origin, entry->epoch, entry->bundle_no);
         return VERDICT_DUPLICATE;
     }
-    bool better = (is_signed && !entry->is_signed) || entry->refused;
+    bool better = !entry->authentic && ((is_signed && !entry->is_signed) || entry->refused);
     if (entry->state != BUNDLE_WANTED && !better)
         return VERDICT_DUPLICATE;
     if (from_client) {
@@ -538,6 +555,10 @@ enum verdict broker_on_admitted(struct broker *b, const struct frame *frame)
     struct bundle_entry *entry = bundles_find(b, &admitted.bundle);
     if (!entry || !in_queue(entry) || entry->is_signed != (admitted.is_signed != 0))
         return VERDICT_STALE;
+    /* Too old is what only who signed can be. */
+    if (broker_is_hybster(b) && admitted.is_signed &&
+        (admitted.verdict == VERDICT_ACCEPT || admitted.verdict == VERDICT_STALE))
+        entry->authentic = true;
     if (admitted.verdict != VERDICT_ACCEPT) {
         b->counters.bundles_refused++;
         entry->refused = true;

@@ -162,8 +162,10 @@ void chain_entered(struct broker *b)
     struct frame frame;
     struct new_view nv;
     b->entered_us = b->now_us;
-    if (b->new_view.data && b->new_view_view == b->view &&
-        frame_decode(b->new_view.data, b->new_view.len, &frame) && new_view_decode(frame.body, &nv))
+    if (broker_is_hybster(b))
+        b->view_number = b->held.resumed + view_configuration(b->view);
+    else if (b->new_view.data && b->new_view_view == b->view &&
+             frame_decode(b->new_view.data, b->new_view.len, &frame) && new_view_decode(frame.body, &nv))
         b->view_number = nv.configuration;
 }
 

@@ -61,6 +61,9 @@ static void give_up(struct broker *b)
 
 void liveness_leave(struct broker *b, view_no view)
 {
+    /* Who knows of a RECONFIG leaves for a view of its configuration. */
+    if (broker_is_hybster(b) && view < configuration_view(&b->held))
+        view = configuration_view(&b->held);
     if (!b->voting || view <= heading(b) || chain_closed(b))
         return;
     if (broker_is_hybster(b)) {
@@ -210,6 +213,9 @@ static void watch_requests(struct broker *b)
         if (entry->state == BUNDLE_WANTED && ask) {
             entry->asked_us = b->now_us;
             ordering_fetch(b, FETCH_BUNDLE, &entry->digest);
+        } else if (ask && broker_is_hybster(b) && entry->slot > b->executed && !entry->authentic &&
+                   (!entry->is_signed || entry->refused)) {
+            bundles_authenticate(b, entry); /* whoever voted for it holds a better form */
         } else if (!entry->is_signed && ask) {
             broker_ask_signed(b, entry);
         } else if (ask) {

@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 
 static struct member member_of[7][MEMBER_KINDS];
+static uint8_t start_bytes[96 * 1024];
+static size_t start_len;
 
 static void *map(size_t bytes)
 {
@@ -31,9 +33,9 @@ static void take_hello(struct orderers *o, replica_id r, enum kind kind)
 
 static void begin_cells(struct orderers *o, replica_id r)
 {
-    struct compartment_config config = {.replica = r, .epoch = 1, .one_domain = true};
+    struct compartment_config config = {.replica = r, .epoch = o->at[r].epoch, .one_domain = true};
     memcpy(config.admin_public, o->admin.public, 32);
-    memset(config.domain_seed, 11 + (int)r, sizeof config.domain_seed);
+    memset(config.domain_seed, 11 + (int)r + 10 * (int)config.epoch, sizeof config.domain_seed);
     for (int k = 0; k < 2; k++) {
         o->at[r].type[k] = k ? &counter_type : &orderer_type;
         config.kind = o->at[r].type[k]->kind;
@@ -61,11 +63,14 @@ static size_t sign(struct orderers *o, enum frame_type type, struct slice body, 
 
 static size_t make_start(struct orderers *o, uint8_t *out, size_t cap)
 {
-    static uint8_t members[7 * MEMBER_KINDS * member_BYTES], body[64 * 1024];
+    static uint8_t members[7 * MEMBER_KINDS * member_BYTES], platforms[7 * platform_BYTES], body[64 * 1024];
     struct writer mw = writer_to(members, sizeof members), bw = writer_to(body, sizeof body);
-    for (replica_id r = 0; r < o->n; r++)
+    struct writer pw = writer_to(platforms, sizeof platforms);
+    for (replica_id r = 0; r < o->n; r++) {
+        platform_put(&pw, &(struct platform){.replica = r, .public = {{(uint8_t)r}}});
         for (int k = 0; k < MEMBER_KINDS; k++)
             member_put(&mw, &member_of[r][k]);
+    }
     struct start start = {.cluster = o->cluster,
                           .protocol = PROTOCOL_HYBSTER,
                           .faults = (uint16_t)faults_with(PROTOCOL_HYBSTER, o->n),
@@ -73,7 +78,8 @@ static size_t make_start(struct orderers *o, uint8_t *out, size_t cap)
                           .replicas = o->n,
                           .write_quorum = faults_with(PROTOCOL_HYBSTER, o->n) + 1,
                           .view_timeout_us = 1000000,
-                          .members = {members, mw.len}};
+                          .members = {members, mw.len},
+                          .platforms = {platforms, pw.len}};
     start_put(&bw, &start);
     CHECK(!mw.bad && !bw.bad);
     return sign(o, FRAME_START, (struct slice){body, bw.len}, out, cap);
@@ -184,9 +190,23 @@ void orderers_run(struct orderers *o)
         }
 }
 
+/* N gets its key, and the orderer the manifest of the beginning. */
+static void begin(struct orderers *o, replica_id r)
+{
+    static uint8_t bytes[1024];
+    size_t len = make_key(o, r, bytes, sizeof bytes);
+    CHECK(step(o, r, 1, (struct slice){bytes, len}) == VERDICT_ACCEPT);
+    CHECK(orderers_give(o, r, (struct slice){start_bytes, start_len}) == VERDICT_ACCEPT);
+}
+
+static void end_cells(struct orderers *o, replica_id r)
+{
+    for (int k = 0; k < 2; k++)
+        munmap(o->at[r].memory[k], o->at[r].type[k]->arena_bytes);
+}
+
 struct orderers *orderers_new(uint32_t n)
 {
-    static uint8_t bytes[96 * 1024];
     struct orderers *o = calloc(1, sizeof *o);
     CHECK(o != NULL && n <= 7);
     o->n = n;
@@ -197,22 +217,102 @@ struct orderers *orderers_new(uint32_t n)
     for (replica_id r = 0; r < n; r++) {
         o->at[r].out = (struct outbox){map(OUTBOX_MIN_BYTES * 2), OUTBOX_MIN_BYTES * 2, 0};
         memset(o->at[r].committed, 0xff, sizeof o->at[r].committed);
+        o->at[r].epoch = 1;
         begin_cells(o, r);
     }
-    for (replica_id r = 0; r < n; r++) {
-        size_t len = make_key(o, r, bytes, sizeof bytes);
-        CHECK(step(o, r, 1, (struct slice){bytes, len}) == VERDICT_ACCEPT);
-        len = make_start(o, bytes, sizeof bytes);
-        CHECK(orderers_give(o, r, (struct slice){bytes, len}) == VERDICT_ACCEPT);
-    }
+    start_len = make_start(o, start_bytes, sizeof start_bytes);
+    for (replica_id r = 0; r < n; r++)
+        begin(o, r);
     return o;
+}
+
+void orderers_restart(struct orderers *o, replica_id r)
+{
+    end_cells(o, r);
+    o->at[r].epoch++;
+    begin_cells(o, r);
+    begin(o, r);
+}
+
+/* --- configurations --------------------------------------------------------------------------------------------------- */
+
+static size_t make_reconfig(replica_id r, bool nobodys, uint8_t *out, size_t cap)
+{
+    uint8_t members[RENEWALS_MAX * renewal_BYTES], no_signature[SIGNATURE_BYTES] = {0};
+    struct writer mw = writer_to(members, sizeof members), w = writer_to(out, cap);
+    for (int k = 1; k < MEMBER_KINDS; k++) {
+        const struct member *m = &member_of[r][k];
+        struct renewal renewal = {.kind = m->kind,
+                                  .epoch = m->epoch + nobodys,
+                                  .sign_public = m->sign_public,
+                                  .box_public = m->box_public};
+        renewal.box_public.bytes[0] ^= nobodys;
+        renewal_put(&mw, &renewal);
+    }
+    reconfig_put(&w, &(struct reconfig){.configuration = 1,
+                                        .replica = r,
+                                        .members = {members, mw.len},
+                                        .signature = {no_signature, sizeof no_signature}});
+    CHECK(!mw.bad && !w.bad);
+    return w.len;
+}
+
+/* E of a replica says what it came to at a checkpoint. */
+static void sign_checkpoint(struct orderers *o, replica_id r, const struct checkpoint *checkpoint,
+                            uint8_t signature[SIGNATURE_BYTES])
+{
+    struct sender self = {KIND_EXECUTION, r, o->at[r].epoch};
+    uint8_t body[128];
+    struct writer w = writer_to(body, sizeof body);
+    struct digest content;
+    checkpoint_put(&w, checkpoint);
+    auth_content(&o->cluster, FRAME_CHECKPOINT, &self, (struct slice){body, w.len}, &content);
+    content_sign(&orderers_at(o, r)->auth.sign, &content, signature);
+}
+
+struct slice orderers_configuration(struct orderers *o, replica_id r, bool nobodys)
+{
+    static uint8_t frame[8192];
+    static struct configuration after;
+    uint8_t body[2 * RECONFIG_BYTES_MAX], steps[RECONFIG_BYTES_MAX + 64], reconfig[RECONFIG_BYTES_MAX];
+    uint8_t signers[7 * signer_BYTES];
+    struct writer lw = writer_to(steps, sizeof steps), sw = writer_to(signers, sizeof signers);
+    struct writer w = writer_to(body, sizeof body);
+    put_u64(&lw, ORDERERS_RECONFIG);
+    put_slice(&lw, (struct slice){reconfig, make_reconfig(r, nobodys, reconfig, sizeof reconfig)});
+    struct chain chain = {.first = 2,
+                          .steps = {steps, lw.len},
+                          .slot = CHECKPOINT_INTERVAL,
+                          .root = {{1, (uint8_t)CHECKPOINT_INTERVAL}}};
+    struct frame start;
+    CHECK(frame_decode(start_bytes, start_len, &start) &&
+          configuration_load(&after, &start, o->admin.public) == VERDICT_ACCEPT);
+    configuration_walk(&after, &chain);
+    struct checkpoint checkpoint = {.configuration = 2,
+                                    .chain = configuration_step(&after, 2)->chain,
+                                    .slot = chain.slot,
+                                    .root = chain.root};
+    for (replica_id by = 0; by < o->n; by++) {
+        struct signer signer = {.replica = by, .epoch = 1, .configuration = 2};
+        if (by == r)
+            continue;
+        sign_checkpoint(o, by, &checkpoint, signer.signature.bytes);
+        signer_put(&sw, &signer);
+    }
+    chain.signers = (struct slice){signers, sw.len};
+    chain_put(&w, &chain);
+    CHECK(!lw.bad && !sw.bad && !w.bad);
+    struct sender self = {.kind = KIND_EXECUTION};
+    size_t len = frame_encode(frame, sizeof frame, FRAME_CONFIGURATION, &self, AUTH_NONE,
+                              (struct slice){body, w.len}, (struct slice){NULL, 0}, (struct slice){NULL, 0});
+    CHECK(len > 0);
+    return (struct slice){frame, len};
 }
 
 void orderers_free(struct orderers *o)
 {
     for (replica_id r = 0; r < o->n; r++) {
-        for (int k = 0; k < 2; k++)
-            munmap(o->at[r].memory[k], o->at[r].type[k]->arena_bytes);
+        end_cells(o, r);
         munmap(o->at[r].out.data, o->at[r].out.cap);
     }
     for (unsigned i = 0; i < o->frames; i++)
@@ -273,17 +373,16 @@ enum verdict orderers_leave(struct orderers *o, replica_id r, view_no view)
 void orderers_checkpoint(struct orderers *o, uint32_t by, slot_no slot)
 {
     for (replica_id r = 0; r < o->n; r++) {
-        struct orderer *signer = orderers_at(o, r);
-        struct sender self = {KIND_EXECUTION, r, 1};
+        const struct configuration *c = &orderers_at(o, r)->configuration;
+        struct sender self = {KIND_EXECUTION, r, o->at[r].epoch};
         uint8_t body[128], bytes[512], signature[SIGNATURE_BYTES];
         struct writer w = writer_to(body, sizeof body);
-        struct digest content;
-        checkpoint_put(&w, &(struct checkpoint){.configuration = 1,
-                                                .chain = configuration_step(&signer->configuration, 1)->chain,
-                                                .slot = slot,
-                                                .root = {{1, (uint8_t)slot}}});
-        auth_content(&o->cluster, FRAME_CHECKPOINT, &self, (struct slice){body, w.len}, &content);
-        content_sign(&signer->auth.sign, &content, signature);
+        struct checkpoint checkpoint = {.configuration = configuration_ordered(c),
+                                        .chain = configuration_step(c, configuration_ordered(c))->chain,
+                                        .slot = slot,
+                                        .root = {{1, (uint8_t)slot}}};
+        checkpoint_put(&w, &checkpoint);
+        sign_checkpoint(o, r, &checkpoint, signature);
         size_t len = frame_encode(bytes, sizeof bytes, FRAME_CHECKPOINT, &self, AUTH_SIGNATURE,
                                   (struct slice){body, w.len}, (struct slice){signature, sizeof signature},
                                   (struct slice){NULL, 0});

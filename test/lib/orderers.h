@@ -10,6 +10,10 @@
 #define ORDERERS_FRAMES 4096u
 #define ORDERERS_SLOTS  600u
 
+/* The slot in which a RECONFIG is executed, and the last one that the counters count for which it replaces. */
+#define ORDERERS_RECONFIG 1u
+#define ORDERERS_ACTIVE   (WINDOW + CHECKPOINT_INTERVAL)
+
 struct orderers_frame {
     replica_id from;
     uint8_t *data;
@@ -29,6 +33,7 @@ struct orderers {
         void *memory[2];
         void *state[2];
         struct outbox out;
+        epoch_no epoch;
         struct digest committed[ORDERERS_SLOTS]; /* what it told its host to be final; all 0xff: nothing */
     } at[7];
     struct orderers_frame sent[ORDERERS_FRAMES]; /* to other orderers */
@@ -57,6 +62,12 @@ enum verdict orderers_certify(struct orderers *o, replica_id r, const struct cou
 
 enum verdict orderers_propose(struct orderers *o, replica_id r);
 enum verdict orderers_leave(struct orderers *o, replica_id r, view_no view);
+/* Its orderer and its counter are lost; fresh ones begin with the manifest, which does not name them. */
+void orderers_restart(struct orderers *o, replica_id r);
+/* A CONFIGURATION: the others' E say that a RECONFIG was executed which names what runs at replica r (or `nobodys`: keys that
+ * nobody has). Valid until the next call. */
+struct slice orderers_configuration(struct orderers *o, replica_id r, bool nobodys);
+
 /* CHECKPOINTs at a slot, by E of these replicas, to everybody that is up. */
 void orderers_checkpoint(struct orderers *o, uint32_t by, slot_no slot);
 bool orderers_committed(const struct orderers *o, replica_id r, slot_no slot);

@@ -82,6 +82,182 @@ static void what_comes_too_early_is_given_again(void **state)
     assert_int_equal(count(ACTION_GIVE, P, FRAME_HYBSTER_PREPARE), 2); /* that of 21, and the early one */
 }
 
+/* --- what others show ------------------------------------------------------------------------------------------------ */
+
+/* Of `by`, that leaves view 0 for `view` and shows this for slot 1. */
+static struct slice change(replica_id by, view_no view, const struct digest *batch)
+{
+    static uint8_t frames[REPLICAS_MAX][1024];
+    uint8_t shown[64], auth[hybster_continuing_BYTES] = {0};
+    struct writer w = writer_to(shown, sizeof shown);
+    struct sender n = {KIND_COUNTER, by, 1};
+    hybster_shown_put(&w, &(struct hybster_shown){.batch = *batch});
+    struct hybster_view_change m = {.view = view, .epoch = 1, .prepares = {shown, w.len}};
+    size_t len =
+        frame_encode(frames[by], sizeof frames[by], FRAME_HYBSTER_VIEW_CHANGE, &n, AUTH_COUNTER,
+                     cluster_body(c, hybster_view_change, &m), (struct slice){auth, sizeof auth}, SLICE_NONE);
+    assert_true(len > 0);
+    return (struct slice){frames[by], len};
+}
+
+/* Of the leader of view `view`, with one VIEW-CHANGE of replica 2's in it; `decided`: what NEW-VIEW(0) is said to have, or NULL. */
+static struct slice new_view(view_no view, const struct digest *batch, const struct digest *decided)
+{
+    static uint8_t frame[4096];
+    uint8_t list[2048], command[hybster_command_BYTES], mac[16] = {0};
+    struct writer w = writer_to(list, sizeof list), cw = writer_to(command, sizeof command);
+    struct sender n = {KIND_COUNTER, (replica_id)view % 4, 1};
+    put_slice(&w, change(2, view, batch));
+    if (decided)
+        hybster_command_put(&cw, &(struct hybster_command){.batch = *decided});
+    struct hybster_new_view m = {.view = view, .commands = {command, cw.len}};
+    digest_of(&m.view_changes, HYBSTER_VIEW_CHANGES_TAG, list, w.len);
+    size_t len = frame_encode(frame, sizeof frame, FRAME_HYBSTER_NEW_VIEW, &n, AUTH_COUNTER,
+                              cluster_body(c, hybster_new_view, &m), (struct slice){mac, 16},
+                              (struct slice){list, w.len});
+    assert_true(len > 0);
+    return (struct slice){frame, len};
+}
+
+static struct slice batch_of(slot_no slot, const struct digest *batch, struct slice list)
+{
+    static uint8_t frame[8192];
+    struct sender h = {KIND_HOST, 2, 1};
+    struct batch_frame m = {.slot = slot, .batch = *batch};
+    size_t len = frame_encode(frame, sizeof frame, FRAME_BATCH, &h, AUTH_NONE,
+                              cluster_body(c, batch_frame, &m), SLICE_NONE, list);
+    assert_true(len > 0);
+    return (struct slice){frame, len};
+}
+
+/* The list of what is shown comes from replica 2. */
+static void list_comes(const struct digest *batch, struct slice list)
+{
+    assert_verdict(peer(2, change(2, 1, batch)), EARLY);
+    assert_verdict(peer(2, batch_of(1, batch, list)), ACCEPT);
+}
+
+static void expect_refused(const struct digest *batch)
+{
+    forget();
+    assert_verdict(peer(2, change(2, 1, batch)), EARLY);
+    assert_verdict(peer(2, new_view(2, batch, NULL)), EARLY);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_HYBSTER_VIEW_CHANGE), 0);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_HYBSTER_NEW_VIEW), 0);
+}
+
+static void expect_given(const struct digest *batch)
+{
+    forget();
+    assert_verdict(peer(2, change(2, 1, batch)), ACCEPT);
+    assert_verdict(peer(2, new_view(2, batch, NULL)), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_HYBSTER_VIEW_CHANGE), 1);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_HYBSTER_NEW_VIEW), 1);
+}
+
+/* One faulty leader can certify and show what it likes. E asks nobody who sent it, so nobody builds on what its origin did not sign. */
+static void what_nobody_signed_is_not_built_on(void **state)
+{
+    (void)state;
+    struct digest batch;
+    struct test_bundle *b = cluster_incr(c, 0, 1, 1), *b_signed = cluster_bundle_again(c, b, FORM_SIGNED);
+    struct slice list = cluster_list(c, now, &b, 1, &batch);
+    list_comes(&batch, list);
+    expect_refused(&batch); /* its body is not here */
+    p_is_in(0, 1, false);
+    forget();
+    assert_verdict(peer(2, bundle(b)), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_BUNDLE), 1); /* though the orderer is in no view */
+    expect_refused(&batch);                                   /* it has not said anything */
+    p_says(b, false, VERDICT_BAD_MAC);
+    now += TIMEOUT;
+    forget();
+    assert_verdict(peer(2, change(2, 1, &batch)), EARLY);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_FETCH), 1); /* who voted for it has it signed */
+    expect_refused(&batch);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_FETCH), 0); /* not for each frame */
+    assert_verdict(peer(3, bundle(b_signed)), ACCEPT);
+    expect_refused(&batch);
+    p_says(b, true, VERDICT_BAD_SIGNATURE);
+    expect_refused(&batch);
+    assert_verdict(peer(3, bundle(b_signed)), ACCEPT);
+    p_says(b, true, VERDICT_ACCEPT);
+    expect_given(&batch);
+    p_says(b, true, VERDICT_BAD_SIGNATURE);
+    assert_verdict(peer(3, bundle(b)), DUPLICATE); /* nothing takes its place now */
+    expect_given(&batch);
+}
+
+/* Its origin has begun anew twice since: it is not admitted, but who voted for it before must be able to show it. */
+static void what_was_signed_long_ago_is_built_on(void **state)
+{
+    (void)state;
+    struct digest batch;
+    struct test_bundle *b = cluster_incr(c, 0, 1, 1);
+    struct slice list = cluster_list(c, now, &b, 1, &batch);
+    list_comes(&batch, list);
+    assert_verdict(peer(2, bundle(cluster_bundle_again(c, b, FORM_SIGNED))), ACCEPT);
+    expect_refused(&batch);
+    p_says(b, true, VERDICT_STALE);
+    expect_given(&batch);
+}
+
+/* Nor on a time that nobody would vote for: E would keep it. */
+static void a_time_far_ahead_is_not_built_on(void **state)
+{
+    (void)state;
+    struct digest batch;
+    struct slice list = cluster_list(c, now + TIME_AHEAD_MAX_US + 1, NULL, 0, &batch);
+    list_comes(&batch, list);
+    expect_refused(&batch);
+    now++;
+    expect_given(&batch);
+}
+
+/* What is final somebody correct voted for. */
+static void what_is_final_is_built_on(void **state)
+{
+    (void)state;
+    struct digest batch, other = {{9}};
+    struct slice list = cluster_list(c, now + 2 * TIME_AHEAD_MAX_US, NULL, 0, &batch);
+    struct sender n = {KIND_COUNTER, 1, 1};
+    struct hybster_committed m = {.slot = 1, .batch = other, .epoch = 1};
+    list_comes(&batch, list);
+    for (int same = 0; same < 2; same++) {
+        uint8_t frame[1024];
+        m.batch = same ? batch : other;
+        size_t len = frame_encode(frame, sizeof frame, FRAME_HYBSTER_COMMITTED, &n, AUTH_NONE,
+                                  cluster_body(c, hybster_committed, &m), SLICE_NONE, SLICE_NONE);
+        expect_refused(&batch);
+        assert_verdict(own(P, (struct slice){frame, len}), ACCEPT);
+    }
+    expect_given(&batch);
+}
+
+/* And what NEW-VIEW(from) decided: f+1 say that it did. Here, a leader, only what it decided by own word. */
+static void what_was_decided_is_built_on(void **state)
+{
+    (void)state;
+    struct digest batch, other = {{9}};
+    struct test_bundle *b = cluster_incr(c, 0, 1, 1);
+    struct slice list = cluster_list(c, now, &b, 1, &batch);
+    list_comes(&batch, list);
+    assert_verdict(peer(2, bundle(b)), ACCEPT);
+    assert_verdict(peer(2, new_view(2, &batch, NULL)), EARLY);
+    assert_verdict(peer(2, new_view(2, &batch, &other)), EARLY);
+    assert_verdict(peer(2, new_view(2, &batch, &batch)), ACCEPT);
+    assert_verdict(own(P, new_view(2, &batch, NULL)), ACCEPT);
+    assert_int_equal(((struct broker *)broker)->core.view, 2);
+    assert_int_equal(((struct broker *)broker)->core.count, 1);
+    assert_memory_equal(&((struct broker *)broker)->core.batch[0], &batch, sizeof batch);
+    assert_verdict(peer(2, change(2, 5, &batch)), EARLY); /* from 0, where nothing had been decided */
+    struct slice from_2 = change(2, 5, &batch);
+    struct frame frame;
+    assert_true(frame_decode(from_2.data, from_2.len, &frame));
+    ((uint8_t *)(uintptr_t)frame.body.data)[8] = 2; /* `from`, the second field, little-endian */
+    assert_verdict(peer(2, from_2), ACCEPT);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup_hybster, teardown)
@@ -89,6 +265,11 @@ int main(void)
         T(a_late_bundle_brings_its_own_prepare_only),
         T(what_is_sent_again_is_given_again),
         T(what_comes_too_early_is_given_again),
+        T(what_nobody_signed_is_not_built_on),
+        T(what_was_signed_long_ago_is_built_on),
+        T(a_time_far_ahead_is_not_built_on),
+        T(what_is_final_is_built_on),
+        T(what_was_decided_is_built_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -346,7 +346,7 @@ static size_t lie_about_slot_1(uint64_t time_us, uint8_t *bytes, size_t cap)
     uint8_t list[64], body[64];
     struct writer l = writer_to(list, sizeof list), w = writer_to(body, sizeof body);
     struct hybster_prepare prepare = {.view = 1, .slot = 1};
-    struct sender n = orderer_counter(orderers_at(o, 1), 1);
+    struct sender n = orderers_at(o, 1)->counter;
     struct counter_command command = {
         .kind = TRINX_INDEPENDENT, .counter = COUNTER_ORDER, .view = 1, .order = 1};
     struct counter_made made;
@@ -435,27 +435,230 @@ static void there_is_one_core_per_view(void **state)
     assert_int_equal(orderers_at(o, 2)->core.view, 1);
 }
 
-/* All of a NEW-VIEW is of the receiver's configuration. */
-static void another_configuration_does_not_count(void **state)
+/* --- configurations ------------------------------------------------------------------------------------------------- */
+
+#define NEXT                                                                                                 \
+    ((view_no)1 << 32) /* the first view of configuration 2; replica 1 leads it, replica 2 the one above */
+
+/* Replica 2 began anew, and a RECONFIG names what it is now. */
+static void renew_replica_2(void)
+{
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_run(o);
+    orderers_restart(o, 2);
+    for (unsigned i = 0; i < o->frames; i++)
+        o->sent[i].done = 7;
+    struct slice configuration = orderers_configuration(o, 2, false);
+    for (replica_id r = 0; r < 3; r++) {
+        assert_verdict(orderers_give(o, r, configuration), ACCEPT);
+        assert_verdict(orderers_give(o, r, configuration), DUPLICATE);
+        assert_int_equal(orderer_stable(orderers_at(o, r)), CHECKPOINT_INTERVAL);
+    }
+}
+
+static void leave_for(view_no view)
+{
+    assert_verdict(orderers_leave(o, 0, view), ACCEPT);
+    assert_verdict(orderers_leave(o, 1, view), ACCEPT);
+    orderers_run(o);
+}
+
+/* Who began anew is told what is final, and says nothing: its counter is not listed. */
+static void a_learner_learns(void **state)
 {
     (void)state;
-    for (int higher = 0; higher < 2; higher++) {
+    orderers_restart(o, 2);
+    assert_false(orderers_at(o, 2)->in_view);
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_run(o);
+    assert_true(same(1, 0, 2));
+    assert_verdict(orderers_leave(o, 2, 1), EARLY);
+    leave_for(1);
+    assert_true(orderers_at(o, 0)->in_view && orderers_at(o, 1)->in_view);
+    assert_int_equal(orderers_at(o, 2)->core.view, 1);
+    assert_false(orderers_at(o, 2)->in_view);
+    assert_null(orderers_last(o, 2, FRAME_HYBSTER_COMMIT));
+    assert_null(orderers_last(o, 2, FRAME_HYBSTER_VIEW_CHANGE));
+    assert_int_not_equal(orderers_last(o, 2, FRAME_HYBSTER_SUSPECT)->frame.sender.id, 2); /* handed on */
+    assert_verdict(orderers_propose(o, 1), ACCEPT);
+    orderers_run(o);
+    assert_true(same(2, 0, 2));
+}
+
+/* Each byte of a CONFIGURATION turned over: nobody comes to another number by it. */
+static void a_tampered_configuration_changes_nothing(void **state)
+{
+    (void)state;
+    static uint8_t bad[8192];
+    struct frame frame;
+    struct slice good = orderers_configuration(o, 2, true);
+    assert_true(frame_decode(good.data, good.len, &frame));
+    for (size_t at = 0; at < frame.body.len; at++) {
+        memcpy(bad, good.data, good.len);
+        bad[(size_t)(frame.body.data - good.data) + at] ^= 4;
+        assert_int_not_equal(orderers_give(o, 0, (struct slice){bad, good.len}), VERDICT_ACCEPT);
+        assert_int_equal(orderers_at(o, 0)->configuration.number, 1);
+    }
+    assert_verdict(orderers_give(o, 0, good), ACCEPT);
+    assert_int_equal(orderers_at(o, 0)->configuration.number, 2);
+    assert_int_equal(configuration_view(&orderers_at(o, 0)->configuration), NEXT);
+}
+
+/* Fresh counters count in views of their configuration, above their activation slot; there with half of the votes. */
+static void fresh_counters_count_in_later_views_above_their_slot(void **state)
+{
+    (void)state;
+    renew_replica_2();
+    assert_false(orderers_at(o, 2)->in_view); /* in view 0 the ones before it count */
+    leave_for(NEXT);
+    for (replica_id r = 0; r < 3; r++)
+        assert_true(orderers_at(o, r)->in_view && orderers_at(o, r)->view == NEXT);
+    assert_null(orderers_last(o, 2, FRAME_HYBSTER_VIEW_CHANGE)); /* too early */
+    assert_verdict(orderers_propose(o, 1), ACCEPT);
+    orderers_run(o);
+    assert_true(same(CHECKPOINT_INTERVAL + 1, 0, 2));
+    assert_int_equal(orderers_last(o, 2, FRAME_HYBSTER_COMMIT)->frame.sender.epoch, 1); /* of before */
+    orderers_checkpoint(o, 3, ORDERERS_ACTIVE);
+    o->down = 1;
+    assert_verdict(orderers_propose(o, 1), ACCEPT);
+    orderers_run(o);
+    assert_int_equal(orderers_last(o, 2, FRAME_HYBSTER_COMMIT)->frame.sender.epoch, 2);
+    assert_true(same(ORDERERS_ACTIVE + 1, 1, 2));
+}
+
+/* What its host may do: asks the counter for a vote all the same. It is not counted up to the activation slot, nor in views of before. */
+static enum verdict commit_of_2(view_no view, slot_no slot, const struct digest *batch)
+{
+    uint8_t body[64], bytes[256];
+    struct writer w = writer_to(body, sizeof body);
+    struct sender n = orderers_at(o, 2)->counter;
+    struct counter_command command = {
+        .kind = TRINX_INDEPENDENT, .counter = COUNTER_ORDER, .view = view, .order = slot};
+    struct counter_made made;
+    hybster_commit_put(&w, &(struct hybster_commit){.view = view, .slot = slot, .batch = *batch});
+    orderer_content(orderers_at(o, 2), FRAME_HYBSTER_COMMIT, &n, (struct slice){body, w.len},
+                    &command.digest);
+    assert_verdict(orderers_certify(o, 2, &command, &made), ACCEPT);
+    size_t len =
+        frame_encode(bytes, sizeof bytes, FRAME_HYBSTER_COMMIT, &n, AUTH_COUNTER, (struct slice){body, w.len},
+                     (struct slice){made.mac.bytes, sizeof made.mac.bytes}, SLICE_NONE);
+    return orderers_give(o, 1, (struct slice){bytes, len});
+}
+
+static void votes_of_fresh_counters_elsewhere_are_refused(void **state)
+{
+    (void)state;
+    struct digest batch = {{1}};
+    renew_replica_2();
+    assert_verdict(commit_of_2(0, CHECKPOINT_INTERVAL + 1, &batch), UNKNOWN_SENDER);
+    leave_for(NEXT);
+    assert_verdict(commit_of_2(NEXT, CHECKPOINT_INTERVAL + 1, &batch), UNKNOWN_SENDER);
+    assert_verdict(commit_of_2(NEXT, ORDERERS_ACTIVE, &batch), UNKNOWN_SENDER);
+    orderers_checkpoint(o, 3, CHECKPOINT_INTERVAL * 2);
+    assert_verdict(commit_of_2(NEXT, ORDERERS_ACTIVE + 1, &batch),
+                   ACCEPT); /* the twin: within the window, and it counts */
+}
+
+/* A fresh leader begins a view when a checkpoint at its activation slot is stable. One that thinks that it may before is not believed. */
+static void a_fresh_leader_needs_its_slot_to_be_stable(void **state)
+{
+    (void)state;
+    for (int early = 0; early < 2; early++) {
+        if (early) {
+            orderers_free(o);
+            o = orderers_new(3);
+        }
+        renew_replica_2();
+        if (early)
+            orderers_at(o, 2)->configuration.member[member_row(KIND_COUNTER)][2].after = 0;
+        leave_for(NEXT + 1);
+        assert_int_equal(orderers_last(o, 2, FRAME_HYBSTER_NEW_VIEW) != NULL, early);
+        for (replica_id r = 0; r < 2; r++)
+            assert_int_equal(orderers_at(o, r)->core.view, 0);
+        if (early)
+            continue;
+        orderers_checkpoint(o, 3, ORDERERS_ACTIVE);
+        orderers_run(o);
+        for (replica_id r = 0; r < 3; r++)
+            assert_true(orderers_at(o, r)->in_view && orderers_at(o, r)->view == NEXT + 1);
+        assert_int_equal(orderers_at(o, 0)->core.base, ORDERERS_ACTIVE);
+    }
+}
+
+static void change_take(struct kept *to, const struct kept *from)
+{
+    to->view = from->view;
+    to->from = from->from;
+    to->len = from->len;
+    memcpy(to->frame, from->frame, from->len);
+}
+
+/* It makes one of the others' VIEW-CHANGEs alone, which are from below its slot. In the twin it has no such slot. */
+static void a_fresh_leader_may_not_leave_itself_out(void **state)
+{
+    (void)state;
+    renew_replica_2();
+    leave_for(NEXT + 1);
+    struct orderer *leader = orderers_at(o, 2);
+    change_take(&leader->change[2], &leader->change[0]);
+    change_take(&leader->change[0], &leader->change[1]);
+    leader->change_due = false;
+    (void)orderers_leave(o, 2, 1); /* so that it looks */
+    const struct orderers_frame *nv = orderers_last(o, 2, FRAME_HYBSTER_NEW_VIEW);
+    assert_non_null(nv);
+    assert_verdict(orderers_give(o, 0, copy_of(nv)), MISMATCH);
+    assert_int_equal(orderers_at(o, 0)->core.view, 0);
+    orderers_at(o, 0)->configuration.member[member_row(KIND_COUNTER)][2].after = 0;
+    assert_verdict(orderers_give(o, 0, copy_of(nv)), ACCEPT);
+    assert_int_equal(orderers_at(o, 0)->core.view, NEXT + 1);
+}
+
+/* A counter that was replaced goes on, and its orderer thinks that it counts. Where nothing was replaced it does. */
+static void a_counter_that_was_replaced_does_not_count_on(void **state)
+{
+    (void)state;
+    for (int replaced = 0; replaced < 2; replaced++) {
         orderers_free(o);
         o = orderers_new(3);
-        leave_for_view_1();
-        configuration_no *number = &orderers_at(o, 1)->configuration.number;
-        *number = higher ? 0 : 2;
-        (void)orderers_give(o, 1, orderers_slice(orderers_last(o, 2, FRAME_HYBSTER_VIEW_CHANGE)));
-        assert_null(orderers_last(o, 1, FRAME_HYBSTER_NEW_VIEW)); /* the VIEW-CHANGE is not usable */
-        *number = 1;
-        const struct orderers_frame *nv = new_view_1();
-        assert_non_null(nv);
-        number = &orderers_at(o, 2)->configuration.number;
-        *number = higher ? 0 : 2;
-        assert_int_equal(orderers_give(o, 2, copy_of(nv)), higher ? VERDICT_EARLY : VERDICT_STALE);
-        *number = 1;
-        assert_verdict(orderers_give(o, 2, copy_of(nv)), ACCEPT);
+        struct slice configuration = orderers_configuration(o, replaced ? 2 : 1, true);
+        assert_verdict(orderers_give(o, 0, configuration), ACCEPT);
+        assert_verdict(orderers_give(o, 1, configuration), ACCEPT);
+        assert_verdict(orderers_give(o, 2, configuration), ACCEPT);
+        orderers_at(o, 2)->configuration.member[member_row(KIND_COUNTER)][2].since = 0;
+        orderers_at(o, 2)->configuration.member[member_row(KIND_COUNTER)][2].epoch = 1;
+        assert_verdict(orderers_leave(o, 2, NEXT), ACCEPT);
+        assert_int_equal(orderers_give(o, 0, copy_of(orderers_last(o, 2, FRAME_HYBSTER_SUSPECT))),
+                         replaced ? VERDICT_UNKNOWN_SENDER : VERDICT_ACCEPT);
     }
+}
+
+/* Whose counters those of a later configuration are must be known first; and a NEW-VIEW of an earlier one that comes late is built on. */
+static void a_view_of_a_configuration_that_is_not_known_is_early(void **state)
+{
+    (void)state;
+    struct slice configuration = orderers_configuration(o, 0, true);
+    assert_verdict(orderers_leave(o, 1, NEXT), EARLY);
+    leave_for_view_1();
+    const struct orderers_frame *late = new_view_1();
+    for (unsigned i = 0; i < o->frames; i++)
+        o->sent[i].done = 7;
+    assert_verdict(orderers_give(o, 1, configuration), ACCEPT);
+    assert_verdict(orderers_leave(o, 1, NEXT), ACCEPT);
+    struct slice suspect = orderers_slice(orderers_last(o, 1, FRAME_HYBSTER_SUSPECT));
+    assert_verdict(orderers_give(o, 2, suspect), UNKNOWN_SENDER);
+    assert_verdict(orderers_give(o, 2, configuration), ACCEPT);
+    assert_verdict(orderers_give(o, 2, suspect), ACCEPT);
+    assert_verdict(orderers_leave(o, 2, NEXT), ACCEPT);
+    o->down = 1;
+    orderers_run(o); /* replica 0 is gone, replica 1 builds on view 1, which replica 2 has not accepted */
+    assert_int_equal(orderers_at(o, 1)->core.view, 1);
+    assert_int_equal(orderers_at(o, 2)->core.view, 0);
+    assert_int_equal(orderers_at(o, 2)->view, NEXT);
+    assert_verdict(orderers_give(o, 2, orderers_slice(late)), ACCEPT);
+    assert_int_equal(orderers_at(o, 2)->core.view, 1);
+    orderers_run(o);
+    for (replica_id r = 1; r < 3; r++)
+        assert_true(orderers_at(o, r)->in_view && orderers_at(o, r)->core.view == NEXT);
 }
 
 /* With f = 2 a batch needs three. */
@@ -520,7 +723,14 @@ int main(void)
         TEST(a_follower_votes_for_the_cores_batch_only),
         TEST(what_contradicts_the_core_is_not_voted_for_either),
         TEST(there_is_one_core_per_view),
-        TEST(another_configuration_does_not_count),
+        TEST(a_learner_learns),
+        TEST(a_tampered_configuration_changes_nothing),
+        TEST(fresh_counters_count_in_later_views_above_their_slot),
+        TEST(votes_of_fresh_counters_elsewhere_are_refused),
+        TEST(a_fresh_leader_needs_its_slot_to_be_stable),
+        TEST(a_fresh_leader_may_not_leave_itself_out),
+        TEST(a_counter_that_was_replaced_does_not_count_on),
+        TEST(a_view_of_a_configuration_that_is_not_known_is_early),
         TEST(a_quorum_of_five_is_three),
         TEST(failed_views_leave_nothing_behind),
     };

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "counter/trinx_mutant.h"
+#include "ordering/mutant.h"
 
 #ifdef REDOUBT_MUTANTS
 enum trinx_mutant trinx_mutant_on;
@@ -22,6 +23,8 @@ struct tag16 trinx_life(const uint8_t box_public[32])
 {
     struct tag16 life;
     memcpy(life.bytes, box_public, sizeof life.bytes);
+    if (mutant(MUTANT_HYBSTER_LIFE_IGNORED))
+        life = (struct tag16){{0}};
     return life;
 }
 

@@ -64,8 +64,10 @@ enum verdict admission_on_bundle(struct admission *a, const struct frame *frame,
         .origin = frame->sender.id, .epoch = frame->sender.epoch, .bundle_no = bundle.bundle_no};
     auth_content(&a->auth->cluster, frame->type, &frame->sender, frame->body, &entry.bundle);
     bool is_signed = frame->auth_kind == AUTH_SIGNATURE;
-    verdict =
-        is_signed ? auth_check_signature(a->auth->configuration, frame) : auth_check_mac(a->auth, frame);
+    if (is_signed)
+        verdict = auth_check_signature(a->auth->configuration, frame);
+    else
+        verdict = a->signed_only ? VERDICT_BAD_MAC : auth_check_mac(a->auth, frame);
     if (verdict == VERDICT_ACCEPT)
         verdict = keep(a, frame, &entry);
     if (is_signed || verdict != VERDICT_ACCEPT)

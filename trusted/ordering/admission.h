@@ -41,6 +41,7 @@ struct admission {
     unsigned admin_reconfigs; /* admitted so far */
     configuration_no founded; /* START's number, of the ordered state */
     bool more;                /* something was admitted; who retries what is parked clears it */
+    bool signed_only;         /* what one receiver admits all of them must be able to: no MACs */
 };
 
 #define ADMISSION_ARENA_BYTES (ORIGINS_MAX * (sizeof(struct admitted_origin) + sizeof(struct pair_key)))

@@ -138,15 +138,15 @@ static bool genesis_load(struct configuration *c, struct slice genesis)
     return !c->restored || (genesis_decode(genesis, &c->genesis) && c->genesis.leaf_count > 0);
 }
 
-/* In one fault domain the three compartments share their keys (a counter has its own), and the pairwise keys of a replica are those. */
+/* In one fault domain the three compartments share epoch and keys (a counter has keys of its own), and the pairwise keys of a replica are
+ * those. */
 static bool one_domain_unify(struct configuration *c, replica_id r)
 {
     const struct member_keys *p = &c->member[KIND_PREPARATION - KIND_HOST][r];
     for (int k = KIND_CONFIRMATION - KIND_HOST; k < MEMBER_KINDS; k++) {
         const struct member_keys *other = &c->member[k][r];
-        if (c->protocol == PROTOCOL_HYBSTER && (unsigned)k == member_row(KIND_COUNTER))
-            continue;
-        if (other->epoch != p->epoch || memcmp(other->box_public, p->box_public, 32) != 0)
+        bool counter = c->protocol == PROTOCOL_HYBSTER && (unsigned)k == member_row(KIND_COUNTER);
+        if (other->epoch != p->epoch || (!counter && memcmp(other->box_public, p->box_public, 32) != 0))
             return false;
     }
     struct member_keys host = c->member[0][r];
@@ -348,8 +348,8 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
         return VERDICT_MALFORMED;
     if (one_domain_with(m.protocol) && !one_domain_unify_all(c))
         return VERDICT_MISMATCH;
-    if (m.protocol == PROTOCOL_HYBSTER && (!c->fixed || m.resumed || c->restored))
-        return VERDICT_MALFORMED; /* no counter is renewed yet */
+    if (m.protocol == PROTOCOL_HYBSTER && (m.resumed || c->restored))
+        return VERDICT_MALFORMED; /* no counter goes on after all were down, yet */
     if (m.resumed == 0)
         ordered_begin(c);
     else if (!configuration_set_ordered(c, m.steps, m.ordered) || c->number != m.configuration ||
@@ -407,6 +407,25 @@ const struct member_keys *configuration_member_at(const struct configuration *c,
     return keys->present && keys->epoch == sender->epoch ? keys : NULL;
 }
 
+view_no configuration_view(const struct configuration *c)
+{
+    return (configuration_ordered(c) - 1) << 32;
+}
+
+const struct member_keys *configuration_counter(const struct configuration *c, replica_id replica,
+                                                view_no view, slot_no *until)
+{
+    const struct member_keys *keys = &c->member[member_row(KIND_COUNTER)][replica];
+    *until = UINT64_MAX;
+    for (unsigned i = 0; keys->present && keys->since > view_configuration(view); i++) {
+        if (i == EPOCHS_KEPT)
+            return NULL;
+        *until = keys->after;
+        keys = &c->earlier[member_row(KIND_COUNTER)][replica][i];
+    }
+    return keys->present ? keys : NULL;
+}
+
 const struct configuration_step *configuration_step(const struct configuration *c, configuration_no number)
 {
     const struct configuration_step *step = &c->step[number % STEPS_KEPT];
@@ -462,7 +481,7 @@ static enum verdict launcher_vouches(const struct configuration *c, const struct
                                                               : c->ordered[0][m->replica].measurement.bytes;
     struct attest_policy policy = {
         .software_key = c->platform[m->replica].present ? platform : NULL,
-        .measurement = &c->ordered[renewal->kind - KIND_HOST][m->replica].measurement,
+        .measurement = &c->ordered[member_row((enum kind)renewal->kind)][m->replica].measurement,
     };
     attest_bound(&c->cluster, m->replica, renewal, m->configuration, m->attempt, report_data);
     return attest_verify(&evidence, &policy, report_data);
@@ -471,6 +490,13 @@ static enum verdict launcher_vouches(const struct configuration *c, const struct
 static bool names_host(const struct reconfig *m)
 {
     return m->size == 0 && renewal_at(m->members, 0).kind == KIND_HOST;
+}
+
+/* As one_domain_unify asks for. */
+static bool shares_domain(const struct renewal *renewal, const struct renewal *first)
+{
+    return renewal->epoch == first->epoch &&
+           (renewal->kind == KIND_COUNTER || memcmp(&renewal->box_public, &first->box_public, 32) == 0);
 }
 
 enum verdict reconfig_admissible(const struct configuration *c, const struct reconfig *m)
@@ -484,10 +510,12 @@ enum verdict reconfig_admissible(const struct configuration *c, const struct rec
         return VERDICT_BAD_SIGNATURE;
     if (configuration_closes(c) != UINT64_MAX)
         return VERDICT_STALE; /* it ends here: the next one is of another size */
+    if (m->size && c->protocol == PROTOCOL_HYBSTER)
+        return VERDICT_UNEXPECTED; /* there is no going on with another size, yet */
     if (m->size)
         return admin && m->size != c->replicas ? VERDICT_ACCEPT : VERDICT_MALFORMED;
     uint32_t begin = names_host(m), count = renewal_count(m->members);
-    if (c->protocol == PROTOCOL_PBFT && count != begin && count != begin + 3)
+    if (one_domain_with(c->protocol) && count != begin && count != begin + 3)
         return VERDICT_MALFORMED; /* one fault domain: all or none */
     if (begin) {
         struct renewal host = renewal_at(m->members, 0);
@@ -498,13 +526,14 @@ enum verdict reconfig_admissible(const struct configuration *c, const struct rec
     for (uint32_t i = begin; i < count; i++) {
         struct renewal renewal = renewal_at(m->members, i);
         struct renewal first = renewal_at(m->members, begin);
-        epoch_no before = c->ordered[renewal.kind - KIND_HOST][m->replica].epoch;
+        if (!kind_possible(c, renewal.kind))
+            return VERDICT_MALFORMED;
+        epoch_no before = c->ordered[member_row((enum kind)renewal.kind)][m->replica].epoch;
         if (renewal.epoch <= before)
             return VERDICT_STALE;
         if (!admin && renewal.epoch - before > EPOCH_STEP_MAX)
             return VERDICT_LIMIT;
-        if (c->protocol == PROTOCOL_PBFT &&
-            (renewal.epoch != first.epoch || memcmp(&renewal.box_public, &first.box_public, 32) != 0))
+        if (one_domain_with(c->protocol) && !shares_domain(&renewal, &first))
             return VERDICT_MALFORMED;
         enum verdict verdict = admin ? VERDICT_ACCEPT : launcher_vouches(c, m, &renewal);
         if (verdict != VERDICT_ACCEPT)
@@ -529,13 +558,16 @@ static void chain_add(struct digest *chain, struct slice body, slot_no slot)
 /* Keys that START replaced stay replaced: a RECONFIG of before the resume, executed again, names compartments that are gone. */
 static bool renew(struct configuration *c, replica_id r, const struct renewal *renewal, slot_no activation)
 {
-    unsigned kind = renewal->kind - KIND_HOST;
+    unsigned kind = member_row((enum kind)renewal->kind);
     c->ordered[kind][r] = (struct ordered_keys){
         .epoch = renewal->epoch, .after = activation, .measurement = renewal->measurement};
     if (renewal->epoch <= c->member[kind][r].epoch && !mutant(MUTANT_DEAD_KEYS_INSTALLED))
         return false;
-    struct member_keys keys = {
-        .present = true, .epoch = renewal->epoch, .after = activation, .measurement = renewal->measurement};
+    struct member_keys keys = {.present = true,
+                               .epoch = renewal->epoch,
+                               .after = activation,
+                               .since = configuration_ordered(c),
+                               .measurement = renewal->measurement};
     memcpy(keys.sign_public, renewal->sign_public.bytes, 32);
     memcpy(keys.box_public, renewal->box_public.bytes, 32);
     member_push(c, kind, r, &keys);
@@ -562,7 +594,7 @@ static void apply(struct configuration *c, const struct reconfig *m, struct slic
         struct renewal renewal = renewal_at(m->members, i);
         renewed = renew(c, m->replica, &renewal, next.activation);
     }
-    if (c->protocol == PROTOCOL_PBFT && renewed)
+    if (one_domain_with(c->protocol) && renewed)
         (void)one_domain_unify(c, m->replica);
 }
 
@@ -571,7 +603,7 @@ static uint32_t pending_count(const struct configuration *c, unsigned kind, slot
 {
     uint32_t count = 0;
     for (replica_id r = 0; r < c->replicas; r++)
-        count += c->ordered[kind - KIND_HOST][r].after >= slot;
+        count += c->ordered[member_row((enum kind)kind)][r].after >= slot;
     return count;
 }
 
@@ -592,7 +624,7 @@ enum verdict configuration_reconfigure(struct configuration *c, const struct rec
         return verdict;
     for (uint32_t i = names_host(m); i < renewal_count(m->members); i++) {
         uint32_t kind = renewal_at(m->members, i).kind;
-        if (c->ordered[kind - KIND_HOST][m->replica].after >= slot)
+        if (c->ordered[member_row((enum kind)kind)][m->replica].after >= slot)
             return VERDICT_EARLY;
         if (pending_count(c, kind, slot) >= c->faults && !mutant(MUTANT_MORE_THAN_F_PENDING))
             return VERDICT_LIMIT;

@@ -46,7 +46,8 @@ static inline unsigned member_row(enum kind kind)
 struct member_keys {
     bool present;
     epoch_no epoch;
-    slot_no after; /* in force for slots above */
+    slot_no after;          /* in force for slots above */
+    configuration_no since; /* of the ordered state: its RECONFIG made that number; 0: named by START */
     uint8_t sign_public[32];
     uint8_t box_public[32];
     struct digest measurement;
@@ -148,6 +149,24 @@ const struct member_keys *configuration_member_at(const struct configuration *co
 /* ... of any incarnation that is still listed. */
 const struct member_keys *configuration_member_ever(const struct configuration *configuration,
                                                     const struct sender *sender);
+
+/*
+ * Views of Hybster are of one configuration each: those of number c are (c - 1) * 2^32 and above, so that all views of a later configuration
+ * are above those of an earlier one. (There is no room for the number beyond 2^32; there are not so many changes.)
+ */
+static inline configuration_no view_configuration(view_no view)
+{
+    return (view >> 32) + 1;
+}
+/* The first view of the highest number known. */
+view_no configuration_view(const struct configuration *configuration);
+/*
+ * The counter compartment of a replica that counts in a view: fresh ones do in views of the configuration that named them and later ones,
+ * for slots above their activation slot; those that they replace in earlier views, for slots up to there. NULL: it is not listed
+ * any more. *until: the last slot that it counts for.
+ */
+const struct member_keys *configuration_counter(const struct configuration *configuration, replica_id replica,
+                                                view_no view, slot_no *until);
 
 /* The number that an E that executed `slot` and nothing above has reached. */
 configuration_no configuration_number_at(const struct configuration *configuration, slot_no slot);

@@ -79,6 +79,11 @@
     M(HYBSTER_ACT_IGNORED, "hybster-act-ignored", "safety")                                                  \
     M(HYBSTER_CORE_NOT_SHOWN, "hybster-core-not-shown", "safety")                                            \
     M(HYBSTER_CORE_NOT_CHECKED, "hybster-core-not-checked", "safety")                                        \
+    M(HYBSTER_FRESH_IN_OLD_VIEWS, "hybster-fresh-in-old-views", "safety")                                    \
+    M(HYBSTER_OLD_COUNTS_ON, "hybster-old-counts-on", "safety")                                              \
+    M(HYBSTER_FRESH_TOO_EARLY, "hybster-fresh-too-early", "safety")                                          \
+    M(HYBSTER_LIFE_IGNORED, "hybster-life-ignored", "safety")                                                \
+    M(HYBSTER_ADMISSION_ON_CORE, "hybster-admission-on-core", "safety")                                      \
     M(WRITES_SPARE_THE_WHOLE, "writes-spare-the-whole", "safety")                                            \
     M(VOLATILE_KEPT, "volatile-kept", "safety")                                                              \
     M(FIRST_CELL_ALONE, "first-cell-alone", "safety")                                                        \

@@ -291,6 +291,12 @@ static bool may_fly(const struct client_core *core)
     return core->flights < core->options.bundles_in_flight && core->next - core->oldest < BUNDLE_WINDOW;
 }
 
+/* Hybster orders signed bundles only. */
+static bool signs_first(const struct client_core *core)
+{
+    return core->sign_first || core->configuration->protocol == PROTOCOL_HYBSTER;
+}
+
 void client_core_flush(struct client_core *core, uint64_t now_us)
 {
     while (!core->closed && core->queue.head && may_fly(core)) {
@@ -314,8 +320,8 @@ void client_core_flush(struct client_core *core, uint64_t now_us)
         client_flight_seal(flight, &core->auth, &core->content_key, core->session.public,
                            (core->options.alone ? BUNDLE_ALONE : 0u) |
                                (core->options.versions ? BUNDLE_VERSIONS : 0u));
-        if (core->sign_first) {
-            core->sign_first--;
+        if (signs_first(core)) {
+            core->sign_first -= core->sign_first > 0;
             flight_send_signed(core, flight, CLIENT_TO_ALL);
         } else {
             flight_send(core, flight, CLIENT_TO_ALL);

@@ -10,7 +10,6 @@
 
 /* `commands` are hybster_command: batches for base + 1 on; the zero digest is the null batch. `view_changes`: digest of the attachment. */
 #define HYBSTER_NEW_VIEW_FIELDS(F)                                                                           \
-    F(u64, configuration)                                                                                    \
     F(u64, view) F(u64, from) F(u64, base) F(slice, commands) F(digest, core) F(digest, view_changes)
 WIRE_STRUCT(hybster_new_view, HYBSTER_NEW_VIEW_FIELDS)
 

@@ -10,7 +10,6 @@
 
 /* `epoch`: of the N of the leader of `from`, which certified the PREPAREs. `prepares` are hybster_shown, for stable_slot + 1 on. */
 #define HYBSTER_VIEW_CHANGE_FIELDS(F)                                                                        \
-    F(u64, configuration)                                                                                    \
     F(u64, view)                                                                                             \
     F(u64, from)                                                                                             \
     F(digest, core)                                                                                          \

@@ -30,6 +30,14 @@ static bool close_ok(const struct reconfig *m)
            m->peer.len + m->client.len == 0 && m->signature.len == 64;
 }
 
+/* Where a kind stands in the list; 0: nowhere. Hybster's counter stands where the others have a Confirmation. */
+static uint32_t place_of(uint32_t kind)
+{
+    if (kind == KIND_COUNTER)
+        return KIND_CONFIRMATION;
+    return kind >= KIND_HOST && kind <= KIND_EXECUTION ? kind : 0;
+}
+
 enum verdict reconfig_body_check(struct slice body, struct reconfig *reconfig)
 {
     if (body.len > RECONFIG_BYTES_MAX || !reconfig_decode(body, reconfig))
@@ -43,10 +51,10 @@ enum verdict reconfig_body_check(struct slice body, struct reconfig *reconfig)
         return VERDICT_MALFORMED;
     uint32_t last = 0;
     for (uint32_t i = 0; i < renewal_count(reconfig->members); i++) {
-        uint32_t kind = renewal_at(reconfig->members, i).kind;
-        if (kind <= last || kind < KIND_HOST || kind > KIND_EXECUTION)
+        uint32_t place = place_of(renewal_at(reconfig->members, i).kind);
+        if (place <= last)
             return VERDICT_MALFORMED;
-        last = kind;
+        last = place;
     }
     bool host = renewal_at(reconfig->members, 0).kind == KIND_HOST;
     if (host && reconfig->signature.len == 0)
