@@ -28,6 +28,7 @@
 #define LOG_SLOTS            (2u * WINDOW) /* slots kept for retransmission and for peers that fetch */
 #define LISTS_PER_SLOT       6u /* candidate batches of one slot: what P may have voted for, and two more */
 #define WANTED_MAX           4096u /* bundles listed by a primary whose bodies are not here */
+#define LISTING_TICKS        2u    /* at most until own P lists what was put forward: a whole tick at least */
 #define EXPIRY_TIMEOUTS      8u    /* unsigned bundles that nobody orders go after so many request timeouts */
 #define BODY_CLASSES         16u   /* sizes of bodies: powers of two */
 #define ALONE_PIPELINE       4u    /* times as many slots under way for bundles that want one each */
@@ -94,6 +95,7 @@ struct bundle_entry {
     uint64_t known_us;
     uint64_t signed_us;
     uint64_t asked_us;               /* last time its signed form, or its body, was asked for */
+    uint64_t listed_until;           /* put forward: own P may list it until this tick; 0: never was */
     slot_no slot;                    /* where listed (WANTED) or executed */
     uint32_t next;                   /* hash chain or free list, index + 1 */
     uint32_t queue_next, queue_prev; /* in one of the two lists; index + 1 */

@@ -58,19 +58,24 @@ static void list_remove(struct broker *b, struct bundle_list *list, const struct
         list->tail = entry->queue_prev;
 }
 
-static void queue_remove(struct broker *b, struct bundle_entry *entry)
-{
-    list_remove(b, &b->queue, entry);
-    if (entry->charged)
-        b->origin[entry->origin].pending--;
-    entry->charged = false;
-}
-
 static void charge(struct broker *b, struct bundle_entry *entry)
 {
     if (!entry->charged)
         b->origin[entry->origin].pending++;
     entry->charged = true;
+}
+
+static void discharge(struct broker *b, struct bundle_entry *entry)
+{
+    if (entry->charged)
+        b->origin[entry->origin].pending--;
+    entry->charged = false;
+}
+
+static void queue_remove(struct broker *b, struct bundle_entry *entry)
+{
+    list_remove(b, &b->queue, entry);
+    discharge(b, entry);
 }
 
 static bool in_queue(const struct bundle_entry *entry)
@@ -220,13 +225,23 @@ void bundles_drop(struct broker *b, struct bundle_entry *entry)
     entry_remove(b, entry);
 }
 
+/*
+ * Listed in a batch under way, or own P may be about to list it: what was put forward is kept until it must have answered. P may refuse
+ * the form held here, a replay's, and list the bundle all the same, having admitted it long ago. A leader of Hybster that has certified such
+ * a PREPARE shows it in all its VIEW-CHANGEs, and without the body, which nobody else has, nobody ever builds on it.
+ */
+static bool is_under_way(const struct broker *b, const struct bundle_entry *entry)
+{
+    return entry->slot > b->executed || entry->listed_until > b->tick;
+}
+
 /* After a state transfer nobody knows which of them were executed meanwhile: origins send again what they still miss. */
 void bundles_drop_waiting(struct broker *b)
 {
     for (uint32_t at = b->queue.head; at;) {
         struct bundle_entry *entry = &b->bundle[at - 1];
         at = entry->queue_next;
-        if (entry->slot <= b->executed) /* those listed above are needed still */
+        if (!is_under_way(b, entry)) /* those listed above are needed still */
             entry_remove(b, entry);
     }
 }
@@ -257,14 +272,16 @@ void bundles_drop_wanted(struct broker *b)
 }
 
 /* What nobody lists and nobody signed does not stay for ever: its origin sends it again, signed. Wanted bodies of slots
- * that are settled go too. */
+ * that are settled go too, and what own P refused and did not list either. */
 void bundles_expire(struct broker *b)
 {
     for (uint32_t at = b->queue.head; at;) {
         struct bundle_entry *entry = &b->bundle[at - 1];
         at = entry->queue_next;
         bool old = b->now_us - entry->known_us > EXPIRY_TIMEOUTS * b->timeout_us;
-        if (entry->slot <= b->executed && (entry->state == BUNDLE_WANTED || (old && !entry->signed_ok)))
+        bool over = entry->state == BUNDLE_WANTED || (entry->refused && entry->listed_until) ||
+                    (old && !entry->signed_ok);
+        if (over && !is_under_way(b, entry))
             entry_remove(b, entry);
     }
 }
@@ -429,6 +446,7 @@ static enum verdict again(struct broker *b, struct bundle_entry *entry, const st
     } else if (!keep_body(b, entry, frame)) {
         return VERDICT_LIMIT;
     }
+    charge(b, entry);
     give_to_p(b, entry, frame);
     return VERDICT_ACCEPT;
 }
@@ -564,8 +582,15 @@ enum verdict broker_on_admitted(struct broker *b, const struct frame *frame)
         entry->refused = true;
         if (!entry->is_signed)
             broker_ask_signed(b, entry);
+        if (entry->listed_until)
+            entry->listed_until = b->tick + LISTING_TICKS; /* P says so before it comes to the proposal */
+        if (!is_under_way(b, entry)) {
+            entry_remove(b, entry); /* no batch lists it; its origin may send it again, signed */
+            return VERDICT_ACCEPT;
+        }
+        discharge(b, entry); /* what anybody makes up displaces nothing */
         if (entry->slot <= b->executed)
-            entry_remove(b, entry); /* no batch under way lists it; its origin may send it again, signed */
+            entry->signed_ok = false; /* no timer runs for what P may not list */
         return VERDICT_ACCEPT;
     }
     if (entry->signed_ok)

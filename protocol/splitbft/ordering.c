@@ -43,6 +43,7 @@ static uint32_t gather(struct broker *b, struct writer *entries)
                                                        .bundle_no = entry->bundle_no,
                                                        .bundle = entry->digest});
         entry->state = BUNDLE_PROPOSED;
+        entry->listed_until = b->tick + LISTING_TICKS;
         b->unproposed--;
         bytes += entry->frame.len;
         count++;
