@@ -72,10 +72,14 @@ static void roll_back(struct world *w, replica_id faulty)
     parcel_drop(key);
     o->jobs = o->certifying = 0; /* their answers will not come */
     o->answered = o->calls;
-    o->new_view_busy = o->change_due = false;
+    o->change_due = o->own_candidate.busy = false;
+    for (unsigned i = 0; i < CANDIDATES; i++)
+        o->candidate[i].busy = false;
     o->commands.len = o->checks.len = 0;
-    for (unsigned i = 0; i < WINDOW; i++)
-        o->slot[i].checking = false;
+    for (unsigned i = 0; i < WINDOW; i++) {
+        o->slot[i].checking = o->slot[i].settling = false;
+        memset(o->slot[i].counting, 0, sizeof o->slot[i].counting);
+    }
     for (replica_id r = 0; r < w->n; r++)
         o->changing[r].view = 0;
     o->view = o->core.view; /* back in the last view that it was in, before it voted for some of its slots */

@@ -121,7 +121,7 @@ enum verdict orderer_on_commit(struct orderer *o, const struct frame *frame)
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     struct hyb_slot *s = orderer_slot(o, c.slot);
-    if (s->committed || s->voted[frame->sender.id])
+    if (s->committed || s->voted[frame->sender.id] || s->counting[frame->sender.id])
         return VERDICT_DUPLICATE;
     struct job *job = calls_have_room(o, 1) ? calls_begin(o, JOB_CHECK_COMMIT, false) : NULL;
     struct digest content;
@@ -136,13 +136,17 @@ enum verdict orderer_on_commit(struct orderer *o, const struct frame *frame)
     commit_content(o, &frame->sender, c.view, c.slot, &c.batch, &content);
     calls_check(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, &frame->sender, c.view, c.slot, NULL, &job->mac,
                 &content);
+    s->counting[frame->sender.id] = true;
     return VERDICT_ACCEPT;
 }
 
 void commit_checked(struct orderer *o, const struct job *job, bool good, struct outbox *out)
 {
     struct hyb_slot *s = &o->slot[job->slot % WINDOW];
-    if (!good || s->slot != job->slot || job->view != o->core.view || s->voted[job->replica])
+    if (s->slot != job->slot || job->view != o->core.view)
+        return;
+    s->counting[job->replica] = false;
+    if (!good || s->voted[job->replica])
         return;
     vote_keep(s, job->replica, job->epoch, &job->batch, &job->mac);
     commit_try(o, s, out);

@@ -79,7 +79,7 @@ enum verdict orderer_on_committed(struct orderer *o, const struct frame *frame)
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     struct hyb_slot *s = orderer_slot(o, c.slot);
-    if (s->committed && (s->prepared || c.view != o->core.view))
+    if (s->settling || (s->committed && (s->prepared || c.view != o->core.view)))
         return VERDICT_DUPLICATE;
     struct job *job =
         calls_have_room(o, REPLICAS_MAX + 1) ? calls_begin(o, JOB_CHECK_COMMITTED, false) : NULL;
@@ -91,6 +91,7 @@ enum verdict orderer_on_committed(struct orderer *o, const struct frame *frame)
     job->epoch = c.epoch;
     job->mac = c.prepare;
     ask(o, job, &c);
+    s->settling = true;
     return VERDICT_ACCEPT;
 }
 
@@ -109,9 +110,12 @@ static void prepare_take(struct orderer *o, struct hyb_slot *s, const struct job
 
 void committed_checked(struct orderer *o, const struct job *job, bool good, struct outbox *out)
 {
-    if (!good || window_check(orderer_stable(o), job->slot) != VERDICT_ACCEPT)
+    if (window_check(orderer_stable(o), job->slot) != VERDICT_ACCEPT)
         return;
     struct hyb_slot *s = orderer_slot(o, job->slot);
+    s->settling = false;
+    if (!good)
+        return;
     if (!s->committed)
         committed_tell(o, job->view, job->slot, &job->batch, job->epoch, &job->mac, job->voter, job->voters,
                        out);

@@ -34,19 +34,19 @@ static void forget_votes(struct orderer *o)
     }
 }
 
-static void accept(struct orderer *o, struct outbox *out)
+static void accept(struct orderer *o, const struct candidate *c, struct outbox *out)
 {
-    const struct certificate *stable = &o->new_stable;
+    const struct certificate *stable = &c->stable;
     if (stable_adopt(&o->stable, stable->slot, &stable->root, certificate_signers(stable)))
         orderer_truncated(o);
     forget_votes(o);
-    o->core = o->new_core;
+    o->core = c->core;
     o->asked = 0;
     o->next_slot = o->core.base + o->core.count + 1;
     if (o->next_slot <= orderer_stable(o))
         o->next_slot = orderer_stable(o) + 1;
-    orderer_emit(out, (struct slice){o->new_view.frame,
-                                     o->new_view.len}); /* the host keeps it for those who lack it */
+    orderer_emit(out, (struct slice){c->new_view.frame,
+                                     c->new_view.len}); /* the host keeps it for those who lack it */
     o->view = o->view > o->core.view ? o->view : o->core.view;
     o->in_view = o->view == o->core.view && orderer_takes_part(o, o->view);
     o->change_due = o->view > o->core.view;
@@ -80,6 +80,7 @@ static uint32_t gather(const struct orderer *o, struct change *changes, struct w
 static void make(struct orderer *o, struct slice list)
 {
     static const struct tag16 later;
+    struct candidate *own = &o->own_candidate;
     uint8_t body[WINDOW * hybster_command_BYTES + 256], commands[WINDOW * hybster_command_BYTES];
     struct writer w = writer_to(body, sizeof body), c = writer_to(commands, sizeof commands);
     struct digest content;
@@ -89,19 +90,19 @@ static void make(struct orderer *o, struct slice list)
                                   .from = o->core.view,
                                   .base = o->core.base,
                                   .commands = {commands, c.len},
-                                  .core = o->new_core.digest};
+                                  .core = own->core.digest};
     digest_of(&nv.view_changes, HYBSTER_VIEW_CHANGES_TAG, list.data, list.len);
     hybster_new_view_put(&w, &nv);
     CHECK(!w.bad && !c.bad);
     struct job *job = calls_begin(o, JOB_CERTIFY_NEW_VIEW, true);
     if (!job)
         return;
-    o->new_view_busy = true;
-    o->new_view.view = o->view;
-    o->new_view.len = (uint32_t)frame_encode(
-        o->new_view.frame, HYBSTER_NEW_VIEW_BYTES_MAX, FRAME_HYBSTER_NEW_VIEW, &o->counter, AUTH_COUNTER,
+    own->busy = true;
+    own->new_view.view = o->view;
+    own->new_view.len = (uint32_t)frame_encode(
+        own->new_view.frame, HYBSTER_NEW_VIEW_BYTES_MAX, FRAME_HYBSTER_NEW_VIEW, &o->counter, AUTH_COUNTER,
         (struct slice){body, w.len}, (struct slice){later.bytes, sizeof later.bytes}, list);
-    CHECK(o->new_view.len > 0);
+    CHECK(own->new_view.len > 0);
     job->view = o->view;
     orderer_content(o, FRAME_HYBSTER_NEW_VIEW, &o->counter, (struct slice){body, w.len}, &content);
     calls_certify(o, job, TRINX_INDEPENDENT, COUNTER_CORE, o->view, 0, &content);
@@ -111,27 +112,28 @@ void new_view_try(struct orderer *o)
 {
     struct change changes[REPLICAS_MAX];
     struct writer list = writer_to(o->scratch, FRAME_MAX);
-    if (o->view == o->core.view || o->new_view_busy || o->change_due || !orderer_leads(o, o->view))
+    if (o->view == o->core.view || o->own_candidate.busy || o->change_due || !orderer_leads(o, o->view))
         return;
     uint32_t count = gather(o, changes, &list);
     if (count < o->quorum)
         return;
     CHECK(!list.bad);
-    core_select(&o->new_core, o->view, &o->core, changes, count);
-    stable_of(changes, count, &o->new_stable);
+    core_select(&o->own_candidate.core, o->view, &o->core, changes, count);
+    stable_of(changes, count, &o->own_candidate.stable);
     make(o, (struct slice){o->scratch, list.len});
 }
 
 void new_view_certified(struct orderer *o, const struct job *job, bool good, const struct tag16 *mac,
                         struct outbox *out)
 {
+    struct candidate *own = &o->own_candidate;
     struct frame frame;
-    o->new_view_busy = false;
+    own->busy = false;
     if (!good || job->view <= o->core.view)
         return;
-    CHECK(frame_decode(o->new_view.frame, o->new_view.len, &frame));
-    memcpy(o->new_view.frame + (frame.auth.data - o->new_view.frame), mac->bytes, sizeof mac->bytes);
-    accept(o, out);
+    CHECK(frame_decode(own->new_view.frame, own->new_view.len, &frame));
+    memcpy(own->new_view.frame + (frame.auth.data - own->new_view.frame), mac->bytes, sizeof mac->bytes);
+    accept(o, own, out);
 }
 
 /* --- the others ----------------------------------------------------------------------------------------------------- */
@@ -171,21 +173,36 @@ static enum verdict place_check(const struct orderer *o, const struct frame *fra
         return VERDICT_EARLY; /* whose counters are these? */
     if (!orderer_counts(o, &frame->sender, nv->view, 0))
         return VERDICT_UNKNOWN_SENDER;
-    return o->new_view_busy ? VERDICT_LIMIT : VERDICT_ACCEPT;
+    return VERDICT_ACCEPT;
+}
+
+/* A place for it, unless it is being checked already. */
+static enum verdict place_find(struct orderer *o, const struct frame *frame, struct candidate **place)
+{
+    *place = NULL;
+    for (unsigned i = 0; i < CANDIDATES; i++) {
+        struct candidate *c = &o->candidate[i];
+        if (c->busy && c->new_view.len == frame->whole.len &&
+            memcmp(c->new_view.frame, frame->whole.data, frame->whole.len) == 0)
+            return VERDICT_DUPLICATE;
+        *place = c->busy ? *place : c;
+    }
+    return *place ? VERDICT_ACCEPT : VERDICT_LIMIT;
 }
 
 static enum verdict compute(struct orderer *o, const struct frame *frame, const struct hybster_new_view *nv,
-                            struct change *changes, struct frame *frames, uint32_t *count)
+                            struct candidate *c, struct change *changes, struct frame *frames,
+                            uint32_t *count)
 {
     core_load(&o->from_core, nv->from, nv->base, nv->commands);
     enum verdict verdict = changes_check(o, frame, nv, changes, frames, count);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    core_select(&o->new_core, nv->view, &o->from_core, changes, *count);
-    stable_of(changes, *count, &o->new_stable);
-    if (!orderer_counts_from(o, &frame->sender, nv->view, o->new_core.base))
+    core_select(&c->core, nv->view, &o->from_core, changes, *count);
+    stable_of(changes, *count, &c->stable);
+    if (!orderer_counts_from(o, &frame->sender, nv->view, c->core.base))
         return VERDICT_MISMATCH; /* of a fresh counter: below its activation slot another one leads */
-    return digest_equal(&o->new_core.digest, &nv->core) ? VERDICT_ACCEPT : VERDICT_MISMATCH;
+    return digest_equal(&c->core.digest, &nv->core) ? VERDICT_ACCEPT : VERDICT_MISMATCH;
 }
 
 enum verdict orderer_on_new_view(struct orderer *o, const struct frame *frame)
@@ -193,24 +210,28 @@ enum verdict orderer_on_new_view(struct orderer *o, const struct frame *frame)
     struct hybster_new_view nv;
     struct change changes[REPLICAS_MAX];
     struct frame frames[REPLICAS_MAX];
+    struct candidate *place;
     struct digest content;
     uint32_t count = 0;
     enum verdict verdict = hybster_new_view_check(frame, &nv);
     if (verdict == VERDICT_ACCEPT)
         verdict = place_check(o, frame, &nv);
     if (verdict == VERDICT_ACCEPT)
-        verdict = compute(o, frame, &nv, changes, frames, &count);
+        verdict = place_find(o, frame, &place);
+    if (verdict == VERDICT_ACCEPT)
+        verdict = compute(o, frame, &nv, place, changes, frames, &count);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     struct job *job =
         calls_have_room(o, 1 + count * (WINDOW + 1)) ? calls_begin(o, JOB_CHECK_NEW_VIEW, false) : NULL;
     if (!job)
         return VERDICT_LIMIT;
-    o->new_view_busy = true;
-    o->new_view.view = nv.view;
-    o->new_view.len = (uint32_t)frame->whole.len;
-    memcpy(o->new_view.frame, frame->whole.data, frame->whole.len);
+    place->busy = true;
+    place->new_view.view = nv.view;
+    place->new_view.len = (uint32_t)frame->whole.len;
+    memcpy(place->new_view.frame, frame->whole.data, frame->whole.len);
     job->view = nv.view;
+    job->place = (uint32_t)(place - o->candidate);
     memcpy(job->mac.bytes, frame->auth.data, sizeof job->mac.bytes);
     orderer_content(o, frame->type, &frame->sender, frame->body, &content);
     calls_check(o, job, TRINX_INDEPENDENT, COUNTER_CORE, &frame->sender, nv.view, 0, NULL, &job->mac,
@@ -222,7 +243,8 @@ enum verdict orderer_on_new_view(struct orderer *o, const struct frame *frame)
 
 void new_view_checked(struct orderer *o, const struct job *job, bool good, struct outbox *out)
 {
-    o->new_view_busy = false;
+    struct candidate *place = &o->candidate[job->place];
+    place->busy = false;
     if (good && job->view > o->core.view)
-        accept(o, out);
+        accept(o, place, out);
 }

@@ -73,7 +73,9 @@ static void *orderer_init(struct arena *arena, const struct compartment_config *
         o->changing[i].frame = arena_take(arena, HYBSTER_VIEW_CHANGE_BYTES_MAX);
     }
     o->own_change.frame = arena_take(arena, HYBSTER_VIEW_CHANGE_BYTES_MAX);
-    o->new_view.frame = arena_take(arena, HYBSTER_NEW_VIEW_BYTES_MAX);
+    o->own_candidate.new_view.frame = arena_take(arena, HYBSTER_NEW_VIEW_BYTES_MAX);
+    for (unsigned i = 0; i < CANDIDATES; i++)
+        o->candidate[i].new_view.frame = arena_take(arena, HYBSTER_NEW_VIEW_BYTES_MAX);
     size_t commands = COUNTER_COMMANDS_MAX * counter_command_BYTES,
            checks = COUNTER_CHECKS_MAX * counter_check_BYTES;
     o->commands = writer_to(arena_take(arena, commands), commands);
@@ -193,8 +195,9 @@ const struct compartment_type orderer_type = {
     .kind = KIND_PREPARATION,
     .arena_bytes =
         sizeof(struct orderer) + ADMISSION_ARENA_BYTES + FRAME_MAX + WINDOW * (BATCH_BYTES_MAX + 64) +
-        (2 * REPLICAS_MAX + 1) * (HYBSTER_VIEW_CHANGE_BYTES_MAX + 64) + HYBSTER_NEW_VIEW_BYTES_MAX +
-        COUNTER_COMMANDS_MAX * counter_command_BYTES + COUNTER_CHECKS_MAX * counter_check_BYTES + 65536,
+        (2 * REPLICAS_MAX + 1) * (HYBSTER_VIEW_CHANGE_BYTES_MAX + 64) +
+        (CANDIDATES + 1) * (HYBSTER_NEW_VIEW_BYTES_MAX + 64) + COUNTER_COMMANDS_MAX * counter_command_BYTES +
+        COUNTER_CHECKS_MAX * counter_check_BYTES + 65536,
     .init = orderer_init,
     .step = orderer_step,
     .flush = orderer_flush,

@@ -22,7 +22,7 @@
  * orderer that started anew is a learner until a RECONFIG names it and its counter: it takes part in views of that configuration, for slots
  * above its activation slot, and before says nothing; what is final it tells its host all the same.
  *
- * Bounded: slots of one window, one VIEW-CHANGE of each replica accepted and one being checked, one NEW-VIEW being checked, JOBS_MAX jobs.
+ * Bounded: slots of one window, one VIEW-CHANGE of each replica accepted and one being checked, CANDIDATES NEW-VIEWs, JOBS_MAX jobs.
  * What comes when there is no room is dropped; peers send again.
  */
 #ifndef HYBSTER_ORDERER_H
@@ -54,11 +54,14 @@ struct hyb_slot {
     struct digest batch;
     epoch_no epoch; /* of the leader's N */
     struct tag16 mac;
-    bool voted[REPLICAS_MAX]; /* COMMITs that are here, the own among them */
+    bool
+        counting[REPLICAS_MAX]; /* a COMMIT waits for N's word; one of each, so that nobody fills the queue */
+    bool voted[REPLICAS_MAX];   /* COMMITs that are here, the own among them */
     epoch_no vote_epoch[REPLICAS_MAX];
     struct digest vote[REPLICAS_MAX];
     struct tag16 vote_mac[REPLICAS_MAX];
     /* In whatever view. */
+    bool settling; /* a COMMITTED waits for N's word */
     bool committed;
     struct digest committed_batch;
     uint32_t list_len; /* of `batch`; 0: not here */
@@ -91,6 +94,7 @@ struct job {
     struct digest batch;
     struct tag16 mac;
     bool all;        /* JOB_CHECK_VIEW_CHANGE: what it shows too, not only who says it */
+    uint32_t place;  /* JOB_CHECK_NEW_VIEW: which candidate */
     uint32_t voters; /* JOB_CHECK_COMMITTED */
     struct hybster_voter voter[REPLICAS_MAX];
 };
@@ -102,6 +106,17 @@ struct kept {
     uint32_t len;
     uint8_t *frame;
 };
+
+/* A NEW-VIEW that is being checked, or certified, and what follows from it. */
+struct candidate {
+    bool busy;
+    struct kept new_view;
+    struct core core;
+    struct certificate stable; /* its base */
+};
+
+/* Of others: one that is forged does not keep the true one waiting. */
+#define CANDIDATES 3u
 
 struct suspicion {
     view_no view; /* 0: none */
@@ -133,11 +148,9 @@ struct orderer {
     struct kept own_change;           /* its body, while N certifies it */
     struct kept change[REPLICAS_MAX]; /* accepted */
     struct kept changing[REPLICAS_MAX]; /* being checked; view 0: none */
-    struct kept new_view;               /* being checked, or certified */
-    bool new_view_busy;
-    struct core new_core;          /* of that ... */
-    struct core from_core;         /* ... what it builds on ... */
-    struct certificate new_stable; /* ... and its base */
+    struct candidate own_candidate;
+    struct candidate candidate[CANDIDATES];
+    struct core from_core; /* what the one that is looked at builds on */
 
     /* Jobs, a ring; and the call that is being put together. */
     struct job job[JOBS_MAX];

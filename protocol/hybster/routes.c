@@ -16,12 +16,14 @@ static void tell_committed(struct broker *b, slot_no slot, const struct digest *
                 false);
 }
 
-static enum verdict on_commit(struct broker *b, const struct frame *frame, bool own)
+static enum verdict on_commit(struct broker *b, const struct frame *frame, uint32_t from, bool own)
 {
     struct hybster_commit commit;
     enum verdict verdict = hybster_commit_check(frame, &commit);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
+    if (!own && frame->sender.id != from)
+        return VERDICT_UNEXPECTED; /* nobody hands them on, and the orderer looks at one of each at a time */
     if (!own) {
         broker_give(b, KIND_PREPARATION, frame->whole, false);
         return VERDICT_ACCEPT;
@@ -122,18 +124,24 @@ static enum verdict on_suspect(struct broker *b, const struct frame *frame, bool
  * plausible. Those of correct replicas are: they voted with the bodies held and signed, or for what was decided, or final. What is missing is
  * fetched; peers send again.
  */
-static bool batch_held(struct broker *b, slot_no slot, const struct digest *batch)
+static void list_ask(struct broker *b, slot_no slot, const struct digest *batch, uint32_t from)
+{
+    struct slot_entry *s = slots_at(b, slot);
+    if (!s ||
+        (s->shown[from].asked_us && b->now_us - s->shown[from].asked_us < b->timeout_us / TICKS_PER_TIMEOUT))
+        return; /* nobody makes this host ask for more than that */
+    s->shown[from] = (struct shown){.batch = *batch, .asked_us = b->now_us};
+    ordering_fetch(b, FETCH_BATCH, batch);
+}
+
+static bool batch_held(struct broker *b, slot_no slot, const struct digest *batch, uint32_t from)
 {
     if (slot <= b->executed || digest_is_zero(batch))
         return true;
     const struct slot_list *list = slots_list(b, slot, batch);
     if (list)
         return ordering_bodies_held(b, slot, blob_slice(&list->bytes));
-    struct slot_entry *s = slots_at(b, slot);
-    if (s) {
-        s->shown = *batch;
-        ordering_fetch(b, FETCH_BATCH, batch);
-    }
+    list_ask(b, slot, batch, from);
     return false;
 }
 
@@ -165,10 +173,17 @@ static bool is_authentic(struct broker *b, const struct slot_list *list)
     return good;
 }
 
-static bool may_build_on(struct broker *b, const struct core *from, slot_no slot, const struct digest *batch)
+/* A NEW-VIEW or VIEW-CHANGE that is looked at: who handed it on, and what NEW-VIEW(from) decided. */
+struct showing {
+    uint32_t by;
+    struct core from;
+};
+
+static bool may_build_on(struct broker *b, const struct showing *showing, slot_no slot,
+                         const struct digest *batch)
 {
-    const struct digest *decided = core_at(from, slot);
-    if (!batch_held(b, slot, batch))
+    const struct digest *decided = core_at(&showing->from, slot);
+    if (!batch_held(b, slot, batch, showing->by))
         return false;
     if (slot <= b->executed || digest_is_zero(batch) || (decided && digest_equal(decided, batch)) ||
         is_final(b, slot, batch) || mutant(MUTANT_HYBSTER_ADMISSION_ON_CORE))
@@ -177,13 +192,13 @@ static bool may_build_on(struct broker *b, const struct core *from, slot_no slot
 }
 
 static bool shown_held(struct broker *b, const struct hybster_view_change *vc, slot_no above,
-                       const struct core *from)
+                       const struct showing *showing)
 {
     bool held = true;
     for (uint32_t i = 0; i < hybster_shown_count(vc->prepares); i++) {
         struct digest batch = hybster_shown_at(vc->prepares, i).batch;
         slot_no slot = vc->stable_slot + 1 + i;
-        held = (slot <= above || may_build_on(b, from, slot, &batch)) && held;
+        held = (slot <= above || may_build_on(b, showing, slot, &batch)) && held;
     }
     return held;
 }
@@ -204,20 +219,22 @@ static uint32_t changes_in(const struct frame *frame, struct change *changes)
 }
 
 /* What it shows above its base: the highest checkpoint in it. What NEW-VIEW(from) decided f+1 vouch for, the orderer sees to that. */
-static bool new_view_held(struct broker *b, const struct frame *frame, const struct hybster_new_view *nv)
+static bool new_view_held(struct broker *b, const struct frame *frame, const struct hybster_new_view *nv,
+                          uint32_t by)
 {
     struct change changes[REPLICAS_MAX];
-    struct core from;
+    struct showing showing = {.by = by};
+    const struct core *from = &showing.from;
     slot_no base = nv->base;
     bool held = true;
     uint32_t count = changes_in(frame, changes);
-    core_load(&from, nv->from, nv->base, nv->commands);
+    core_load(&showing.from, nv->from, nv->base, nv->commands);
     for (uint32_t i = 0; i < count; i++)
         base = changes[i].vc.stable_slot > base ? changes[i].vc.stable_slot : base;
     for (uint32_t i = 0; i < count; i++)
-        held = shown_held(b, &changes[i].vc, base, &from) && held;
-    for (uint32_t i = 0; i < from.count; i++)
-        held = (from.base + 1 + i <= base || batch_held(b, from.base + 1 + i, &from.batch[i])) && held;
+        held = shown_held(b, &changes[i].vc, base, &showing) && held;
+    for (uint32_t i = 0; i < from->count; i++)
+        held = (from->base + 1 + i <= base || batch_held(b, from->base + 1 + i, &from->batch[i], by)) && held;
     return count && held;
 }
 
@@ -230,9 +247,17 @@ static void core_follow(struct broker *b, const struct frame *frame, const struc
     core_select(&b->core, nv->view, &from, changes, changes_in(frame, changes));
 }
 
+/* By what this replica accepted last: its orderer uses those from there only. */
+static bool change_held(struct broker *b, const struct hybster_view_change *vc, uint32_t by)
+{
+    struct showing showing = {.by = by};
+    if (vc->from == b->core.view)
+        showing.from = b->core;
+    return shown_held(b, vc, 0, &showing);
+}
+
 static enum verdict on_view_change(struct broker *b, const struct frame *frame, uint32_t from, bool own)
 {
-    static const struct core nothing;
     struct hybster_view_change vc;
     enum verdict verdict = hybster_view_change_check(frame, &vc);
     if (verdict != VERDICT_ACCEPT)
@@ -250,14 +275,14 @@ static enum verdict on_view_change(struct broker *b, const struct frame *frame, 
     if (vc.from < b->new_view_view) /* what it builds on is not the last */
         broker_send(b, from, blob_slice(&b->new_view));
     if (primary_of(b->configuration, vc.view) == b->config.replica && vc.view >= b->view &&
-        !shown_held(b, &vc, 0, vc.from == b->core.view ? &b->core : &nothing))
+        !change_held(b, &vc, from))
         return VERDICT_EARLY;
     broker_give(b, KIND_PREPARATION, frame->whole, false);
     return VERDICT_ACCEPT;
 }
 
 /* From the own orderer: it accepted it, or made it. */
-static enum verdict on_new_view(struct broker *b, const struct frame *frame, bool own)
+static enum verdict on_new_view(struct broker *b, const struct frame *frame, uint32_t from, bool own)
 {
     struct hybster_new_view nv;
     enum verdict verdict = hybster_new_view_check(frame, &nv);
@@ -265,8 +290,10 @@ static enum verdict on_new_view(struct broker *b, const struct frame *frame, boo
         return verdict;
     if (nv.view <= b->new_view_view)
         return VERDICT_STALE;
-    if (!own && !new_view_held(b, frame, &nv))
+    if (!own && !new_view_held(b, frame, &nv, from))
         return VERDICT_EARLY;
+    if (!own && b->peer[from].new_views++ >= NEW_VIEWS_PER_TICK)
+        return VERDICT_LIMIT; /* anybody may hand one on, and only N sees whether it is one */
     if (!own) {
         broker_give(b, KIND_PREPARATION, frame->whole, false);
         return VERDICT_ACCEPT;
@@ -294,7 +321,7 @@ enum verdict broker_on_hybster(struct broker *b, const struct frame *frame, uint
             return verdict;
         return ordering_on_proposal(b, frame, from, own);
     case FRAME_HYBSTER_COMMIT:
-        return on_commit(b, frame, own);
+        return on_commit(b, frame, from, own);
     case FRAME_HYBSTER_COMMITTED:
         return on_committed(b, frame, own);
     case FRAME_HYBSTER_SUSPECT:
@@ -302,7 +329,7 @@ enum verdict broker_on_hybster(struct broker *b, const struct frame *frame, uint
     case FRAME_HYBSTER_VIEW_CHANGE:
         return on_view_change(b, frame, from, own);
     case FRAME_HYBSTER_NEW_VIEW:
-        return on_new_view(b, frame, own);
+        return on_new_view(b, frame, from, own);
     case FRAME_LOCAL_COUNT:
         broker_give(b, KIND_COUNTER, frame->whole, false);
         return VERDICT_ACCEPT;

@@ -38,6 +38,7 @@
 #define BACK_OFF_MAX         64u
 #define RESEND_SLOTS         32u /* per status of a peer that stands still */
 #define TICKS_PER_TIMEOUT    8u
+#define NEW_VIEWS_PER_TICK   4u                           /* that a peer hands on: it resends one at most */
 #define ASKS_KEPT            8u                           /* questions for state, per peer */
 #define ASK_BYTES_MAX        (STATE_ASK_BYTES_MAX + 448u) /* with header and MACs */
 #define STATE_RATE           (64u * 1024u * 1024u) /* bytes of state that may leave in a second; by default ... */
@@ -111,13 +112,20 @@ struct slot_list {
     struct blob bytes; /* the attachment */
 };
 
+/* A batch that this peer handed on in a view change, whose list was not here. Each has a place of its own, so that nobody who makes some up
+ * pushes out what a correct one shows. */
+struct shown {
+    struct digest batch;
+    uint64_t asked_us; /* its list was asked for; 0: never one */
+};
+
 struct slot_entry {
     slot_no slot; /* 0: unused */
     struct slot_list list[LISTS_PER_SLOT];
     unsigned next_list;
-    struct digest voted;  /* own P's latest vote */
-    struct digest needed; /* committed, says own E, which lacks the list */
-    struct digest shown;  /* hybster: in a view change, and its list was not here */
+    struct digest voted;              /* own P's latest vote */
+    struct digest needed;             /* committed, says own E, which lacks the list */
+    struct shown shown[REPLICAS_MAX]; /* hybster */
     view_no pre_prepare_view;
     struct blob pre_prepare; /* the primary's, of the view that this replica is or was in */
     bool handed;             /* ... and own P, or the orderer, was given it */
@@ -139,6 +147,7 @@ struct peer {
     uint64_t heard_us;       /* last status: is it there at all? */
     slot_no filled_for;      /* checkpoint up to which null batches were made for it */
     slot_no resent;          /* hybster: PREPAREs up to here were sent again */
+    uint32_t new_views;      /* hybster: that own orderer was given of it since the last tick */
     view_no parting;         /* highest view + 1 that it parted from, 0: none */
     bool alone;              /* it waits in a view that the others have not come to ... */
     uint64_t alone_since_us; /* ... or it does not, since then */

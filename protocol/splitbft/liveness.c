@@ -327,6 +327,8 @@ void liveness_tick(struct broker *b)
 {
     b->tick++;
     b->next_tick_us = b->now_us + b->timeout_us / TICKS_PER_TIMEOUT;
+    for (replica_id r = 0; r < b->configuration->replicas; r++)
+        b->peer[r].new_views = 0;
     watch_requests(b);
     fetch_wanted(b);
     bundles_expire(b);

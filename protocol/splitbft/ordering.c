@@ -436,6 +436,14 @@ enum verdict broker_on_fetch(struct broker *b, const struct frame *frame, uint32
     return VERDICT_ACCEPT;
 }
 
+static bool is_shown(const struct slot_entry *s, const struct digest *batch)
+{
+    bool found = false;
+    for (replica_id r = 0; r < REPLICAS_MAX; r++)
+        found = found || (s->shown[r].asked_us && digest_equal(&s->shown[r].batch, batch));
+    return found;
+}
+
 enum verdict broker_on_batch(struct broker *b, const struct frame *frame)
 {
     struct batch_frame m;
@@ -450,8 +458,7 @@ enum verdict broker_on_batch(struct broker *b, const struct frame *frame)
     enum verdict verdict = VERDICT_STALE;
     for (unsigned i = 0; i < LOG_SLOTS; i++) {
         struct slot_entry *s = &b->slot[i];
-        if (s->slot <= b->executed ||
-            (!digest_equal(&s->needed, &m.batch) && !digest_equal(&s->shown, &m.batch)))
+        if (s->slot <= b->executed || (!digest_equal(&s->needed, &m.batch) && !is_shown(s, &m.batch)))
             continue;
         slots_add_list(b, s->slot, &m.batch, frame->attachment);
         slots_pin_list(b, s->slot, &m.batch);

@@ -164,8 +164,26 @@ static void collect(struct orderers *o, replica_id r)
         }
     }
     o->at[r].out.len = 0;
+    if (call && o->hold >> r & 1) {
+        CHECK(o->at[r].held_count < 16);
+        o->at[r].held[o->at[r].held_count] = call;
+        o->at[r].held_len[o->at[r].held_count++] = call_len;
+        return;
+    }
     if (call)
         ask_counter(o, r, (struct slice){call, call_len});
+    free(call);
+}
+
+void orderers_answer(struct orderers *o, replica_id r)
+{
+    CHECK(o->at[r].held_count > 0);
+    uint8_t *call = o->at[r].held[0];
+    size_t len = o->at[r].held_len[0];
+    o->at[r].held_count--;
+    memmove(o->at[r].held, o->at[r].held + 1, o->at[r].held_count * sizeof o->at[r].held[0]);
+    memmove(o->at[r].held_len, o->at[r].held_len + 1, o->at[r].held_count * sizeof o->at[r].held_len[0]);
+    ask_counter(o, r, (struct slice){call, len});
     free(call);
 }
 
@@ -314,6 +332,8 @@ void orderers_free(struct orderers *o)
     for (replica_id r = 0; r < o->n; r++) {
         end_cells(o, r);
         munmap(o->at[r].out.data, o->at[r].out.cap);
+        for (unsigned i = 0; i < o->at[r].held_count; i++)
+            free(o->at[r].held[i]);
     }
     for (unsigned i = 0; i < o->frames; i++)
         free(o->sent[i].data);

@@ -34,12 +34,16 @@ struct orderers {
         void *state[2];
         struct outbox out;
         epoch_no epoch;
+        uint8_t *held[16]; /* calls to its counter that wait */
+        size_t held_len[16];
+        unsigned held_count;
         struct digest committed[ORDERERS_SLOTS]; /* what it told its host to be final; all 0xff: nothing */
     } at[7];
     struct orderers_frame sent[ORDERERS_FRAMES]; /* to other orderers */
     unsigned frames;
     uint64_t now_us;
     uint32_t down; /* bits: nothing reaches them, nothing comes from them */
+    uint32_t hold; /* bits: what they ask of their counters waits for orderers_answer */
     /* When set, asked before a frame is carried: true keeps it from that replica for good. */
     bool (*drop)(const struct orderers_frame *sent, replica_id to);
 };
@@ -53,6 +57,8 @@ static inline struct orderer *orderers_at(struct orderers *o, replica_id r)
 
 /* One frame to one orderer, its flush, and N's answers to what it asks. */
 enum verdict orderers_give(struct orderers *o, replica_id r, struct slice frame);
+/* A counter answers the first call that waits. */
+void orderers_answer(struct orderers *o, replica_id r);
 /* Carries everything until nothing moves. */
 void orderers_run(struct orderers *o);
 

@@ -258,6 +258,57 @@ static void what_was_decided_is_built_on(void **state)
     assert_verdict(peer(2, from_2), ACCEPT);
 }
 
+/* Nobody looked at the certificate of what a peer shows yet; so what one makes up takes no other's place, and is not asked for at each frame. */
+static void one_peer_does_not_push_out_what_another_shows(void **state)
+{
+    (void)state;
+    struct digest batch, other = {{66}}, more = {{67}};
+    struct slice list = cluster_list(c, now, NULL, 0, &batch);
+    assert_verdict(peer(2, change(2, 1, &batch)), EARLY);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_FETCH), 1);
+    assert_verdict(peer(3, change(3, 1, &other)), EARLY);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_FETCH), 2);
+    assert_verdict(peer(3, change(3, 1, &more)), EARLY);
+    assert_verdict(peer(3, new_view(2, &more, NULL)), EARLY);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_FETCH), 2);
+    assert_verdict(peer(2, batch_of(1, &batch, list)), ACCEPT);
+    expect_given(&batch);
+    now += TIMEOUT;
+    forget();
+    assert_verdict(peer(3, change(3, 1, &more)), EARLY);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_FETCH), 1);
+}
+
+static void nobody_asked_for_that_list(void **state)
+{
+    (void)state;
+    struct digest batch;
+    struct slice list = cluster_list(c, now, NULL, 0, &batch);
+    assert_verdict(peer(2, batch_of(1, &batch, list)), STALE);
+}
+
+/* Only N sees whether a NEW-VIEW is one: a peer has it look at a few in a tick. And at COMMITs of its own only. */
+static void a_peer_keeps_the_counter_busy_no_more_than_it_may(void **state)
+{
+    (void)state;
+    struct digest batch;
+    struct slice list = cluster_list(c, now, NULL, 0, &batch);
+    struct sender n = {KIND_COUNTER, 2, 1};
+    struct hybster_commit m = {.slot = 1, .batch = batch};
+    uint8_t commit[256], mac[16] = {0};
+    list_comes(&batch, list);
+    for (unsigned i = 0; i < NEW_VIEWS_PER_TICK; i++)
+        assert_verdict(peer(3, new_view(2, &batch, NULL)), ACCEPT);
+    assert_verdict(peer(3, new_view(2, &batch, NULL)), LIMIT);
+    assert_verdict(peer(2, new_view(2, &batch, NULL)), ACCEPT); /* another's are its own */
+    time_passes(TIMEOUT);
+    assert_verdict(peer(3, new_view(2, &batch, NULL)), ACCEPT);
+    size_t len = frame_encode(commit, sizeof commit, FRAME_HYBSTER_COMMIT, &n, AUTH_COUNTER,
+                              cluster_body(c, hybster_commit, &m), (struct slice){mac, 16}, SLICE_NONE);
+    assert_verdict(peer(3, (struct slice){commit, len}), UNEXPECTED);
+    assert_verdict(peer(2, (struct slice){commit, len}), ACCEPT);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup_hybster, teardown)
@@ -270,6 +321,9 @@ int main(void)
         T(a_time_far_ahead_is_not_built_on),
         T(what_is_final_is_built_on),
         T(what_was_decided_is_built_on),
+        T(one_peer_does_not_push_out_what_another_shows),
+        T(nobody_asked_for_that_list),
+        T(a_peer_keeps_the_counter_busy_no_more_than_it_may),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

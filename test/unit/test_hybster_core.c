@@ -50,6 +50,18 @@ static void what_anybody_shows_stays_and_the_rest_is_null(void **state)
     assert_true(digest_equal(core_at(&core, K + 1), &third));
 }
 
+/* Whoever comes last in the list need not have seen the most. */
+static void it_ends_with_the_highest_that_is_shown(void **state)
+{
+    (void)state;
+    struct core core;
+    struct change changes[2] = {change(0, 0, 3, 1), change(1, 0, 1, 1)};
+    core_select(&core, 1, &from, changes, 2);
+    assert_int_equal(core.count, 3);
+    struct digest third = batch_of(3);
+    assert_true(digest_equal(core_at(&core, 3), &third));
+}
+
 static void a_slot_between_is_null(void **state)
 {
     (void)state;
@@ -174,6 +186,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, setup)
     const struct CMUnitTest tests[] = {
         TEST(what_anybody_shows_stays_and_the_rest_is_null),
+        TEST(it_ends_with_the_highest_that_is_shown),
         TEST(a_slot_between_is_null),
         TEST(all_votes_are_shown),
         TEST(it_builds_on_that_core),

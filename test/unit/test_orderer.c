@@ -703,6 +703,149 @@ static void failed_views_leave_nothing_behind(void **state)
     assert_int_equal(orderers_at(o, 2)->core.count, 1);
 }
 
+/* --- while a counter has not answered yet ------------------------------------------------------------------------------- */
+
+static struct slice with_another_mac(const struct orderers_frame *sent)
+{
+    struct slice bad = copy_of(sent);
+    ((uint8_t *)(uintptr_t)bad.data)[sent->frame.auth.data - sent->data] ^= 1;
+    return bad;
+}
+
+/* A NEW-VIEW that anybody made up does not keep the true one waiting. */
+static void a_forged_new_view_takes_no_place(void **state)
+{
+    (void)state;
+    leave_for_view_1();
+    const struct orderers_frame *nv = new_view_1();
+    o->hold = 4;
+    assert_verdict(orderers_give(o, 2, with_another_mac(nv)), ACCEPT);
+    assert_verdict(orderers_give(o, 2, with_another_mac(nv)), DUPLICATE);
+    assert_verdict(orderers_give(o, 2, orderers_slice(nv)), ACCEPT);
+    assert_verdict(orderers_give(o, 2, orderers_slice(nv)), DUPLICATE);
+    orderers_answer(o, 2);
+    assert_int_equal(orderers_at(o, 2)->core.view, 0);
+    orderers_answer(o, 2);
+    assert_int_equal(orderers_at(o, 2)->core.view, 1);
+}
+
+static void the_own_new_view_waits_for_no_other(void **state)
+{
+    (void)state;
+    leave_for_view_1();
+    for (unsigned i = 0; i < CANDIDATES; i++)
+        orderers_at(o, 1)->candidate[i].busy = true;
+    assert_non_null(new_view_1());
+    assert_int_equal(orderers_at(o, 1)->core.view, 1);
+}
+
+/* One COMMIT of a replica, and one COMMITTED, is looked at at a time, for each slot. */
+static void one_of_each_is_looked_at(void **state)
+{
+    (void)state;
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    assert_verdict(orderers_give(o, 1, orderers_slice(orderers_last(o, 0, FRAME_HYBSTER_PREPARE))), ACCEPT);
+    struct slice commit = orderers_slice(orderers_last(o, 1, FRAME_HYBSTER_COMMIT));
+    struct slice committed = orderers_slice(orderers_last(o, 1, FRAME_HYBSTER_COMMITTED));
+    o->hold = 1 | 4;
+    assert_verdict(orderers_give(o, 0, with_another_mac(orderers_last(o, 1, FRAME_HYBSTER_COMMIT))), ACCEPT);
+    assert_verdict(orderers_give(o, 0, commit), DUPLICATE);
+    orderers_answer(o, 0);
+    assert_verdict(orderers_give(o, 0, commit), ACCEPT);
+    orderers_answer(o, 0);
+    assert_true(orderers_committed(o, 0, 1));
+    assert_verdict(orderers_give(o, 2, committed), ACCEPT);
+    assert_verdict(orderers_give(o, 2, committed), DUPLICATE);
+    orderers_answer(o, 2);
+    assert_true(same(1, 1, 2));
+}
+
+/* Who leaves while its counter certifies a vote waits for that: the counter has it, and it must be shown. */
+static void a_vote_under_way_is_shown(void **state)
+{
+    (void)state;
+    struct hybster_view_change vc;
+    assert_verdict(orderers_leave(o, 1, 1), ACCEPT);
+    assert_verdict(orderers_leave(o, 2, 1), ACCEPT);
+    o->hold = 1;
+    assert_verdict(orderers_give(o, 0, orderers_slice(orderers_last(o, 1, FRAME_HYBSTER_SUSPECT))), ACCEPT);
+    assert_verdict(orderers_give(o, 0, orderers_slice(orderers_last(o, 2, FRAME_HYBSTER_SUSPECT))), ACCEPT);
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_answer(o, 0);
+    orderers_answer(o, 0);
+    assert_int_equal(orderers_at(o, 0)->view, 1);
+    assert_int_equal(o->at[0].held_count, 1); /* the PREPARE, and nothing else yet */
+    orderers_answer(o, 0);
+    assert_null(orderers_last(o, 0, FRAME_HYBSTER_VIEW_CHANGE));
+    orderers_answer(o, 0);
+    const struct orderers_frame *change = orderers_last(o, 0, FRAME_HYBSTER_VIEW_CHANGE);
+    assert_true(change && hybster_view_change_decode(change->frame.body, &vc));
+    assert_int_equal(hybster_shown_count(vc.prepares), 1);
+}
+
+/* --- what only a faulty replica does ---------------------------------------------------------------------------------- */
+
+/* A PREPARE that was not voted for is not shown: nobody else may be able to have what it lists. */
+static void what_was_not_voted_for_is_not_shown(void **state)
+{
+    (void)state;
+    struct hybster_view_change vc;
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    assert_verdict(orderers_give(o, 1, orderers_slice(orderers_last(o, 0, FRAME_HYBSTER_PREPARE))), ACCEPT);
+    assert_true(orderers_at(o, 1)->slot[2].prepared);
+    orderers_at(o, 1)->slot[1] = (struct hyb_slot){
+        .slot = 1, .prepared = true, .batch = {{1}}, .list = orderers_at(o, 1)->slot[1].list};
+    o->down = 1;
+    assert_verdict(orderers_leave(o, 1, 1), ACCEPT);
+    assert_verdict(orderers_leave(o, 2, 1), ACCEPT);
+    orderers_run(o);
+    const struct orderers_frame *change = orderers_last(o, 1, FRAME_HYBSTER_VIEW_CHANGE);
+    assert_true(change && hybster_view_change_decode(change->frame.body, &vc));
+    assert_int_equal(hybster_shown_count(vc.prepares), 0);
+}
+
+/* The new leader shows a PREPARE that the one before never certified. The twin shows none, and is followed. */
+static void a_prepare_without_a_certificate_is_not_built_on(void **state)
+{
+    (void)state;
+    for (int honest = 0; honest < 2; honest++) {
+        if (honest) {
+            orderers_free(o);
+            o = orderers_new(3);
+        }
+        struct hyb_slot *s = orderer_slot(orderers_at(o, 1), 1);
+        s->prepared = s->asked = !honest;
+        s->batch = (struct digest){{9}};
+        s->epoch = 1;
+        o->down = 1 | 4;
+        assert_verdict(orderers_leave(o, 1, 1), ACCEPT);
+        assert_verdict(orderers_leave(o, 2, 1), ACCEPT);
+        exchange_suspects();
+        const struct orderers_frame *nv = new_view_1();
+        assert_non_null(nv);
+        assert_int_equal(orderers_at(o, 1)->core.count, !honest);
+        assert_verdict(orderers_give(o, 2, orderers_slice(nv)), ACCEPT);
+        assert_int_equal(orderers_at(o, 2)->core.view, honest);
+    }
+}
+
+/* The time of a batch may run ahead a little, and lag by what a view can take. */
+static void a_time_out_of_bounds_is_not_voted_for(void **state)
+{
+    (void)state;
+    const int64_t skew[] = {TIME_AHEAD_MAX_US + 1, TIME_AHEAD_MAX_US, -1000001, -1000000};
+    for (int i = 0; i < 4; i++) {
+        orderers_free(o);
+        o = orderers_new(3);
+        o->now_us = 5000000;
+        assert_verdict(orderers_propose(o, 0), ACCEPT);
+        o->now_us = (uint64_t)(5000000 - skew[i]);
+        assert_int_equal(orderers_give(o, 1, orderers_slice(orderers_last(o, 0, FRAME_HYBSTER_PREPARE))),
+                         i % 2 ? VERDICT_ACCEPT : VERDICT_MISMATCH);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -733,6 +876,13 @@ int main(void)
         TEST(a_view_of_a_configuration_that_is_not_known_is_early),
         TEST(a_quorum_of_five_is_three),
         TEST(failed_views_leave_nothing_behind),
+        TEST(a_forged_new_view_takes_no_place),
+        TEST(the_own_new_view_waits_for_no_other),
+        TEST(one_of_each_is_looked_at),
+        TEST(a_vote_under_way_is_shown),
+        TEST(what_was_not_voted_for_is_not_shown),
+        TEST(a_prepare_without_a_certificate_is_not_built_on),
+        TEST(a_time_out_of_bounds_is_not_voted_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
