@@ -830,6 +830,52 @@ static void a_prepare_without_a_certificate_is_not_built_on(void **state)
     }
 }
 
+/* The same NEW-VIEW, said by a replica that does not lead there, with its own counter's word. */
+static void who_does_not_lead_begins_no_view(void **state)
+{
+    (void)state;
+    uint8_t bytes[8192];
+    leave_for_view_1();
+    const struct orderers_frame *nv = new_view_1();
+    struct sender n = orderers_at(o, 0)->counter;
+    struct counter_command command = {
+        .kind = TRINX_INDEPENDENT, .counter = COUNTER_CORE, .view = 1, .order = 0};
+    struct counter_made made;
+    orderer_content(orderers_at(o, 0), FRAME_HYBSTER_NEW_VIEW, &n, nv->frame.body, &command.digest);
+    assert_verdict(orderers_certify(o, 0, &command, &made), ACCEPT);
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_HYBSTER_NEW_VIEW, &n, AUTH_COUNTER, nv->frame.body,
+                              (struct slice){made.mac.bytes, sizeof made.mac.bytes}, nv->frame.attachment);
+    assert_true(len > 0);
+    assert_verdict(orderers_give(o, 2, (struct slice){bytes, len}), UNEXPECTED);
+    assert_int_equal(orderers_at(o, 2)->core.view, 0);
+    assert_verdict(orderers_give(o, 2, orderers_slice(nv)), ACCEPT);
+    assert_int_equal(orderers_at(o, 2)->core.view, 1);
+}
+
+/* A leader that takes its own VIEW-CHANGE for two. */
+static void one_view_change_twice_is_no_quorum(void **state)
+{
+    (void)state;
+    leave_for_view_1();
+    change_take(&orderers_at(o, 1)->change[2], &orderers_at(o, 1)->change[1]);
+    (void)orderers_give(o, 1, orderers_slice(orderers_last(o, 2, FRAME_HYBSTER_SUSPECT)));
+    const struct orderers_frame *nv = orderers_last(o, 1, FRAME_HYBSTER_NEW_VIEW);
+    assert_non_null(nv);
+    assert_verdict(orderers_give(o, 2, orderers_slice(nv)), DUPLICATE);
+    assert_int_equal(orderers_at(o, 2)->core.view, 0);
+}
+
+static void a_forged_view_change_is_not_kept(void **state)
+{
+    (void)state;
+    leave_for_view_1();
+    assert_verdict(orderers_give(o, 1, with_another_mac(orderers_last(o, 2, FRAME_HYBSTER_VIEW_CHANGE))),
+                   ACCEPT); /* its counter is asked */
+    assert_null(orderers_last(o, 1, FRAME_HYBSTER_NEW_VIEW));
+    assert_int_equal(orderers_at(o, 1)->change[2].view, 0);
+    assert_non_null(new_view_1());
+}
+
 /* The time of a batch may run ahead a little, and lag by what a view can take. */
 static void a_time_out_of_bounds_is_not_voted_for(void **state)
 {
@@ -882,6 +928,9 @@ int main(void)
         TEST(a_vote_under_way_is_shown),
         TEST(what_was_not_voted_for_is_not_shown),
         TEST(a_prepare_without_a_certificate_is_not_built_on),
+        TEST(who_does_not_lead_begins_no_view),
+        TEST(one_view_change_twice_is_no_quorum),
+        TEST(a_forged_view_change_is_not_kept),
         TEST(a_time_out_of_bounds_is_not_voted_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,8 @@
  *
  * With hybster f+1 replicas make a checkpoint stable, and f of them may be gone the moment after: then one correct replica alone has that
  * state, and nobody believes it another. So E keeps the state of its stable checkpoint, whoever asks or not, and beside it (`later`) that of the next
- * checkpoint, until that is stable. Two will do: the window ends two checkpoints above the stable one.
+ * checkpoint, until that is stable. Two will do: the window ends two checkpoints above the stable one. When what changes since does not fit, the
+ * later one goes first; then the stable one, and the next begins at a checkpoint, or when somebody asks and nothing was executed since.
  */
 #include "execution/execution.h"
 
@@ -70,15 +71,34 @@ void serve_stop(struct execution *e)
     stop(e, &e->later);
 }
 
+static bool keeps_stable(const struct execution *e)
+{
+    return e->config.keeps_stable && !e->config.apart;
+}
+
+/* Where two are kept, the stable one may take the other's part too. */
+static struct saved_leaf *leaf_room(struct execution *e, const struct serve *s, size_t bytes)
+{
+    size_t part = e->arena->size / SERVE_MEMORY_PART;
+    size_t used = s->saved_bytes;
+    if (keeps_stable(e) && s == &e->serve) {
+        part *= 2;
+        used += e->later.saved_bytes;
+    }
+    return used + bytes <= part ? arena_alloc(e->arena, bytes) : NULL;
+}
+
 static void touch(struct execution *e, struct serve *s, uint64_t leaf)
 {
     if (!s->active || leaf >= s->leaf_count || s->saved[leaf])
         return;
     size_t len = leaf_length(e, s, leaf);
-    size_t bytes = sizeof(struct saved_leaf) + len;
-    struct saved_leaf *saved = NULL;
-    if (s->saved_bytes + bytes <= e->arena->size / SERVE_MEMORY_PART)
-        saved = arena_alloc(e->arena, bytes);
+    struct saved_leaf *saved = leaf_room(e, s, sizeof(struct saved_leaf) + len);
+    if (!saved && s == &e->serve && e->later.active) {
+        stop(e,
+             &e->later); /* the one that is stable counts for more; another is begun at the next checkpoint */
+        saved = leaf_room(e, s, sizeof *saved + len);
+    }
     if (!saved) {
         stop(e, s); /* the peer asks again and gets a later checkpoint */
         return;
@@ -90,7 +110,7 @@ static void touch(struct execution *e, struct serve *s, uint64_t leaf)
     saved->next = s->all;
     s->all = saved;
     s->saved[leaf] = saved;
-    s->saved_bytes += bytes;
+    s->saved_bytes += sizeof *saved + len;
 }
 
 void serve_touch(struct execution *e, uint64_t leaf)
@@ -161,12 +181,6 @@ void serve_root_known(struct execution *e)
     root_known(e, &e->later);
 }
 
-/* ... and its certificate. */
-static bool keeps_stable(const struct execution *e)
-{
-    return e->config.keeps_stable && !e->config.apart;
-}
-
 static void promote(struct execution *e)
 {
     if (!e->later.active || e->later.slot > exec_stable_slot(e))
@@ -192,6 +206,7 @@ static void keep_stable(struct execution *e)
     }
 }
 
+/* ... and its certificate. */
 void serve_certificate_known(struct execution *e)
 {
     if (keeps_stable(e))
@@ -351,8 +366,8 @@ static bool replaceable(const struct execution *e, replica_id by)
 static void want_snapshot(struct execution *e, const struct ask_state *ask, replica_id by)
 {
     struct serve *s = &e->serve;
-    if (keeps_stable(e))
-        return;
+    if (keeps_stable(e) && (s->active || e->later.active))
+        return; /* else there was no room for what changed since, and it begins anew like the others */
     bool old =
         s->active && e->executed - s->slot > WINDOW && e->executed - last_asked(s) > CHECKPOINT_INTERVAL;
     if (s->slot <= ask->slot)

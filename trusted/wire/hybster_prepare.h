@@ -3,7 +3,7 @@
  * the sender: so there is one for each (view, slot). The list of the batch is attached, or was before; `batch` is its digest.
  *
  * Messages of Hybster have AUTH_COUNTER: the authenticator is the MAC of N's certificate over the content digest. What it certifies with,
- * counter and value, follows from type and body (protocol/hybster/certificates.h).
+ * counter and value, follows from type and body (docs/HYBSTER.md, Rules).
  */
 #ifndef WIRE_HYBSTER_PREPARE_H
 #define WIRE_HYBSTER_PREPARE_H
