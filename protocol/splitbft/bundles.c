@@ -226,9 +226,10 @@ void bundles_drop(struct broker *b, struct bundle_entry *entry)
 }
 
 /*
- * Listed in a batch under way, or own P may be about to list it: what was put forward is kept until it must have answered. P may refuse
+ * Listed in a batch under way, or, with hybster, own P may be about to list it: what was put forward is kept until it must have answered. P may refuse
  * the form held here, a replay's, and list the bundle all the same, having admitted it long ago. A leader of Hybster that has certified such
- * a PREPARE shows it in all its VIEW-CHANGEs, and without the body, which nobody else has, nobody ever builds on it.
+ * a PREPARE shows it in all its VIEW-CHANGEs, and without the body, which nobody else has, nobody ever builds on it. With splitbft and
+ * pbft a later view leaves such a bundle out, and to keep what was refused would bring it into more batches.
  */
 static bool is_under_way(const struct broker *b, const struct bundle_entry *entry)
 {
@@ -588,6 +589,8 @@ enum verdict broker_on_admitted(struct broker *b, const struct frame *frame)
             entry_remove(b, entry); /* no batch lists it; its origin may send it again, signed */
             return VERDICT_ACCEPT;
         }
+        if (!entry->listed_until)
+            return VERDICT_ACCEPT;
         discharge(b, entry); /* what anybody makes up displaces nothing */
         if (entry->slot <= b->executed)
             entry->signed_ok = false; /* no timer runs for what P may not list */

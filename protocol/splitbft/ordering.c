@@ -43,7 +43,7 @@ static uint32_t gather(struct broker *b, struct writer *entries)
                                                        .bundle_no = entry->bundle_no,
                                                        .bundle = entry->digest});
         entry->state = BUNDLE_PROPOSED;
-        entry->listed_until = b->tick + LISTING_TICKS;
+        entry->listed_until = broker_is_hybster(b) ? b->tick + LISTING_TICKS : 0;
         b->unproposed--;
         bytes += entry->frame.len;
         count++;

@@ -251,76 +251,6 @@ static void the_pipeline_is_bounded_and_what_waits_goes_together(void **state)
     assert_int_equal(batch_entry_count(m.entries), 20 - proposed);
 }
 
-static bool others_get(const struct test_bundle *b)
-{
-    struct fetch want = {FETCH_BUNDLE, b->entry.bundle};
-    forget();
-    assert_verdict(peer(3, cluster_local(c, FRAME_FETCH, cluster_body(c, fetch, &want), SLICE_NONE)), ACCEPT);
-    return count(ACTION_SEND_PEER, 3, FRAME_BUNDLE);
-}
-
-/* Put forward, and own P cannot admit the form that is here. */
-static struct test_bundle *refused(uint64_t n)
-{
-    struct test_bundle *b = cluster_incr(c, 0, n, n);
-    assert_verdict(peer(3, bundle(b)), ACCEPT);
-    event(EVENT_RUN_END, 0, SLICE_NONE);
-    p_says(b, false, VERDICT_BAD_MAC);
-    return b;
-}
-
-/* It admitted another form long ago: so it lists the bundle, and nobody else may have the body. */
-static void what_p_refuses_and_lists_is_kept(void **state)
-{
-    (void)state;
-    struct digest digest;
-    p_is_in(1, 1, true);
-    struct test_bundle *b = refused(1);
-    time_passes(TIMEOUT / TICKS_PER_TIMEOUT); /* the counter of hybster's P takes a while */
-    p_is_in(1, 2, true);                      /* and what P says meanwhile overtakes it */
-    assert_verdict(own(P, pre_prepare(1, 1, 1, &b, 1, &digest)), ACCEPT);
-    assert_int_equal(count(ACTION_GIVE, E, FRAME_BUNDLE), 1);
-    time_passes(20 * TIMEOUT);
-    assert_true(others_get(b));
-}
-
-/* State that comes in between changes nothing about that. */
-static void what_was_put_forward_outlives_a_jump(void **state)
-{
-    (void)state;
-    struct test_bundle *b = cluster_incr(c, 0, 1, 1);
-    struct digest digest = {{1}};
-    p_is_in(1, 1, true);
-    assert_verdict(peer(3, bundle(b)), ACCEPT);
-    event(EVENT_RUN_END, 0, SLICE_NONE);
-    e_executed(20, 0, &digest);
-    assert_verdict(own(P, pre_prepare(1, 1, 21, &b, 1, &digest)), ACCEPT);
-    assert_true(others_get(b));
-}
-
-static void what_p_refuses_and_does_not_list_is_forgotten(void **state)
-{
-    (void)state;
-    struct digest digest;
-    p_is_in(1, 1, true);
-    struct test_bundle *b = refused(1);
-    assert_verdict(own(P, pre_prepare(1, 1, 1, NULL, 0, &digest)), ACCEPT);
-    time_passes((LISTING_TICKS + 1) * TIMEOUT / TICKS_PER_TIMEOUT);
-    assert_false(others_get(b));
-}
-
-/* Nor do those crowd their origin out that are kept for a while. */
-static void forged_bundles_at_a_primary_do_not_either(void **state)
-{
-    (void)state;
-    p_is_in(1, 1, true);
-    for (uint64_t n = 1; n <= 1000; n++) {
-        (void)refused(n);
-        p_is_in(1, 1, true); /* none of it is admitted: no batch */
-    }
-    assert_verdict(client(9, bundle(cluster_incr(c, 0, 2000, 1))), ACCEPT);
-}
-
 static void a_backup_proposes_nothing(void **state)
 {
     (void)state;
@@ -509,10 +439,6 @@ int main(void)
         T(large_bodies_stay_within_the_limit),
         T(a_lone_bundle_is_proposed_at_once),
         T(the_pipeline_is_bounded_and_what_waits_goes_together),
-        T(what_p_refuses_and_lists_is_kept),
-        T(what_was_put_forward_outlives_a_jump),
-        T(what_p_refuses_and_does_not_list_is_forgotten),
-        T(forged_bundles_at_a_primary_do_not_either),
         T(a_backup_proposes_nothing),
         T(a_pre_prepare_goes_to_all_three),
         T(a_pre_prepare_comes_from_its_primary),

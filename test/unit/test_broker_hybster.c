@@ -15,18 +15,23 @@ static int setup_hybster(void **state)
     return 0;
 }
 
-/* Of the leader of view 0; own orderer looks at the certificate. */
-static struct slice prepare(slot_no slot, struct test_bundle *b)
+/* Of the view's leader; own orderer looks at the certificate. */
+static struct slice prepare_in(view_no view, slot_no slot, struct test_bundle *b)
 {
     static uint8_t frame[64 * 1024];
-    static const struct sender leader = {KIND_COUNTER, 0, 1};
     static const uint8_t mac[16];
-    struct hybster_prepare m = {.slot = slot};
+    const struct sender leader = {KIND_COUNTER, (replica_id)view % 4, 1};
+    struct hybster_prepare m = {.view = view, .slot = slot};
     struct slice list = cluster_list(c, now, &b, b ? 1 : 0, &m.batch);
     size_t len = frame_encode(frame, sizeof frame, FRAME_HYBSTER_PREPARE, &leader, AUTH_COUNTER,
                               cluster_body(c, hybster_prepare, &m), (struct slice){mac, sizeof mac}, list);
     assert_true(len > 0);
     return (struct slice){frame, len};
+}
+
+static struct slice prepare(slot_no slot, struct test_bundle *b)
+{
+    return prepare_in(0, slot, b);
 }
 
 enum { SLOTS = 40 };
@@ -80,6 +85,76 @@ static void what_comes_too_early_is_given_again(void **state)
     forget();
     assert_verdict(peer(2, bundle(late)), ACCEPT);
     assert_int_equal(count(ACTION_GIVE, P, FRAME_HYBSTER_PREPARE), 2); /* that of 21, and the early one */
+}
+
+/* --- what was put forward ------------------------------------------------------------------------------------------- */
+
+static bool others_get(const struct test_bundle *b)
+{
+    struct fetch want = {FETCH_BUNDLE, b->entry.bundle};
+    forget();
+    assert_verdict(peer(3, cluster_local(c, FRAME_FETCH, cluster_body(c, fetch, &want), SLICE_NONE)), ACCEPT);
+    return count(ACTION_SEND_PEER, 3, FRAME_BUNDLE);
+}
+
+/* Put forward, and own P cannot admit the form that is here. */
+static struct test_bundle *refused(uint64_t n)
+{
+    struct test_bundle *b = cluster_incr(c, 0, n, n);
+    assert_verdict(peer(3, bundle(b)), ACCEPT);
+    event(EVENT_RUN_END, 0, SLICE_NONE);
+    p_says(b, false, VERDICT_BAD_MAC);
+    return b;
+}
+
+/* It admitted another form long ago: so it lists the bundle, and nobody else may have the body. */
+static void what_p_refuses_and_lists_is_kept(void **state)
+{
+    (void)state;
+    p_is_in(1, 1, true);
+    struct test_bundle *b = refused(1);
+    time_passes(TIMEOUT / TICKS_PER_TIMEOUT); /* the counter of hybster's P takes a while */
+    p_is_in(1, 2, true);                      /* and what P says meanwhile overtakes it */
+    assert_verdict(own(P, prepare_in(1, 1, b)), ACCEPT);
+    assert_int_equal(count(ACTION_GIVE, E, FRAME_BUNDLE), 1);
+    time_passes(20 * TIMEOUT);
+    assert_true(others_get(b));
+}
+
+/* State that comes in between changes nothing about that. */
+static void what_was_put_forward_outlives_a_jump(void **state)
+{
+    (void)state;
+    struct test_bundle *b = cluster_incr(c, 0, 1, 1);
+    struct digest digest = {{1}};
+    p_is_in(1, 1, true);
+    assert_verdict(peer(3, bundle(b)), ACCEPT);
+    event(EVENT_RUN_END, 0, SLICE_NONE);
+    e_executed(20, 0, &digest);
+    assert_verdict(own(P, prepare_in(1, 21, b)), ACCEPT);
+    assert_true(others_get(b));
+}
+
+static void what_p_refuses_and_does_not_list_is_forgotten(void **state)
+{
+    (void)state;
+    p_is_in(1, 1, true);
+    struct test_bundle *b = refused(1);
+    assert_verdict(own(P, prepare_in(1, 1, NULL)), ACCEPT);
+    time_passes((LISTING_TICKS + 1) * TIMEOUT / TICKS_PER_TIMEOUT);
+    assert_false(others_get(b));
+}
+
+/* What is kept for a while does not crowd its origin out. */
+static void forged_bundles_crowd_nobody_out(void **state)
+{
+    (void)state;
+    p_is_in(1, 1, true);
+    for (uint64_t n = 1; n <= 1000; n++) {
+        (void)refused(n);
+        p_is_in(1, 1, true); /* none of it is admitted: no batch */
+    }
+    assert_verdict(client(9, bundle(cluster_incr(c, 0, 2000, 1))), ACCEPT);
 }
 
 /* --- what others show ------------------------------------------------------------------------------------------------ */
@@ -316,6 +391,10 @@ int main(void)
         T(a_late_bundle_brings_its_own_prepare_only),
         T(what_is_sent_again_is_given_again),
         T(what_comes_too_early_is_given_again),
+        T(what_p_refuses_and_lists_is_kept),
+        T(what_was_put_forward_outlives_a_jump),
+        T(what_p_refuses_and_does_not_list_is_forgotten),
+        T(forged_bundles_crowd_nobody_out),
         T(what_nobody_signed_is_not_built_on),
         T(what_was_signed_long_ago_is_built_on),
         T(a_time_far_ahead_is_not_built_on),
