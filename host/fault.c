@@ -104,6 +104,13 @@ static void tamper_reply(uint8_t *frame, size_t len)
         frame[at] ^= 0xa5;
 }
 
+/* Its own COMMIT for the slot beside it: another's, which nobody hands on, would be dropped unread. */
+static void another_slot(uint8_t *frame, size_t len)
+{
+    if (FRAME_HEADER_BYTES + 9 <= len)
+        frame[FRAME_HEADER_BYTES + 8] ^= 1; /* `slot`, behind `view` */
+}
+
 static void forge_sender(struct fault *fault, uint8_t *frame)
 {
     uint32_t other = (u32_at(frame + AT_SENDER_ID) + 1) % fault->replicas;
@@ -198,8 +205,12 @@ void fault_to_peer(struct fault *fault, replica_id to, const struct slice *parts
     if (!is_vote(type_of(fault->frame, len)))
         return;
     fault->done++;
-    forge_sender(fault, fault->frame);
-    tamper_body(fault->frame, len);
+    if (type_of(fault->frame, len) == FRAME_HYBSTER_COMMIT) {
+        another_slot(fault->frame, len);
+    } else {
+        forge_sender(fault, fault->frame);
+        tamper_body(fault->frame, len);
+    }
     to_peer(fault, to, fault->frame, len);
 }
 
