@@ -104,6 +104,13 @@ static void tamper_reply(uint8_t *frame, size_t len)
         frame[at] ^= 0xa5;
 }
 
+/* Its own COMMIT for the slot beside it: another's, which nobody hands on, would be dropped unread. */
+static void another_slot(uint8_t *frame, size_t len)
+{
+    if (FRAME_HEADER_BYTES + 9 <= len)
+        frame[FRAME_HEADER_BYTES + 8] ^= 1; /* `slot`, behind `view` */
+}
+
 static void forge_sender(struct fault *fault, uint8_t *frame)
 {
     uint32_t other = (u32_at(frame + AT_SENDER_ID) + 1) % fault->replicas;
@@ -111,16 +118,11 @@ static void forge_sender(struct fault *fault, uint8_t *frame)
         frame[AT_SENDER_ID + i] = (uint8_t)(other >> (8 * i));
 }
 
-static bool is_hybster(int type)
-{
-    return type == FRAME_HYBSTER_PREPARE || type == FRAME_HYBSTER_COMMIT || type == FRAME_HYBSTER_SUSPECT ||
-           type == FRAME_HYBSTER_VIEW_CHANGE;
-}
-
 static bool is_vote(int type)
 {
     return type == FRAME_PRE_PREPARE || type == FRAME_PREPARE || type == FRAME_COMMIT ||
-           type == FRAME_CHECKPOINT || type == FRAME_EXECUTED || is_hybster(type);
+           type == FRAME_CHECKPOINT || type == FRAME_EXECUTED || type == FRAME_HYBSTER_PREPARE ||
+           type == FRAME_HYBSTER_COMMIT || type == FRAME_HYBSTER_SUSPECT || type == FRAME_HYBSTER_VIEW_CHANGE;
 }
 
 static bool is_proposal(int type)
@@ -178,26 +180,6 @@ static void equivocate(struct fault *fault, replica_id to, size_t len)
     to_peer(fault, to, fault->frame, len);
 }
 
-/* Votes with another content: in another's name, after the true one. Hybster's hosts hear each replica's votes from itself alone, and of one
- * that was counted none again: there in its own name, and before. */
-static void lie(struct fault *fault, replica_id to, const struct slice *parts, unsigned count)
-{
-    size_t len = gather(fault, parts, count);
-    int type = type_of(fault->frame, len);
-    bool before = is_hybster(type);
-    if (!before)
-        fault->out.to_peer(fault->out.context, to, parts, count);
-    if (is_vote(type)) {
-        fault->done++;
-        if (!before)
-            forge_sender(fault, fault->frame);
-        tamper_body(fault->frame, len);
-        to_peer(fault, to, fault->frame, len);
-    }
-    if (before)
-        fault->out.to_peer(fault->out.context, to, parts, count);
-}
-
 void fault_to_peer(struct fault *fault, replica_id to, const struct slice *parts, unsigned count,
                    uint64_t now_us)
 {
@@ -216,10 +198,20 @@ void fault_to_peer(struct fault *fault, replica_id to, const struct slice *parts
             equivocate(fault, to, len);
         return;
     }
-    if (fault->kind == FAULT_LIE)
-        lie(fault, to, parts, count);
-    else
-        fault->out.to_peer(fault->out.context, to, parts, count);
+    fault->out.to_peer(fault->out.context, to, parts, count);
+    if (fault->kind != FAULT_LIE)
+        return;
+    size_t len = gather(fault, parts, count);
+    if (!is_vote(type_of(fault->frame, len)))
+        return;
+    fault->done++;
+    if (type_of(fault->frame, len) == FRAME_HYBSTER_COMMIT) {
+        another_slot(fault->frame, len);
+    } else {
+        forge_sender(fault, fault->frame);
+        tamper_body(fault->frame, len);
+    }
+    to_peer(fault, to, fault->frame, len);
 }
 
 void fault_to_client(struct fault *fault, uint32_t connection, const struct slice *parts, unsigned count,
