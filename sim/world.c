@@ -312,7 +312,9 @@ bool world_advance(struct world *w, uint64_t until_us)
             nemesis_heal(w);
         }
         queue_take(&w->queue, &due);
+        w->taken = due.parcel;
         on_due(w, &due);
+        w->taken = NULL;
         parcel_drop(due.parcel);
         if (w->now_us >= w->end_at_us && clients_done(w) && rejoin_done(w) && resize_done(w))
             break;
@@ -346,6 +348,7 @@ void world_close(struct world *w)
     parcel_drop(w->imposed);
     replace_free(w);
     parcel_drop(w->start);
+    parcel_drop(w->taken);
     while (w->in_hands)
         parcel_drop(w->in_hand[--w->in_hands]);
     ledger_free(&w->ledger);

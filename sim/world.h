@@ -326,6 +326,7 @@ struct world {
     jmp_buf failed;
     struct parcel *in_hand[8]; /* of actions under way, one in another: a violation leaves by longjmp */
     unsigned in_hands;
+    struct parcel *taken; /* from the queue, likewise */
     bool in_takeover;
     void (*takeover_output)(struct world *w, replica_id from, uint32_t cell, struct parcel *parcel);
     void *takeover;
