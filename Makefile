@@ -8,9 +8,9 @@ BIN     = $(CURDIR)/build/$(PRESET)/bin
 
 # How much `make test` does; it takes about 30 minutes on two cores with these, and must stay below 38 (.ci/run).
 SIM_SEED     ?= 1
-SIM_RUNS     ?= 30
+SIM_RUNS     ?= 20
 SIM_SECONDS  ?= 60
-FUZZ_SECONDS ?= 2
+FUZZ_SECONDS ?= 1
 MUTANT_KILL  ?= 120
 export SIM_SEED SIM_RUNS SIM_SECONDS FUZZ_SECONDS MUTANT_KILL
 
@@ -71,14 +71,14 @@ test-tsan: ## unit tests of what has threads under the thread sanitizer
 	@$(MAKE) --no-print-directory build PRESET=tsan TARGETS=tests_threads
 	@$(LIMITS_OF_SANITIZERS) $(PLAIN_ADDRESSES) $(CTEST)/tsan -L '^threads$$'
 
-test-fuzz: ## every fuzz target for FUZZ_SECONDS (2)
+test-fuzz: ## every fuzz target for FUZZ_SECONDS (1)
 	@$(MAKE) --no-print-directory build PRESET=fuzz TARGETS=tests_fuzz
 	@tools/run-fuzz
 
 test-scenario: build ## golden traces
 	@$(CTEST)/$(PRESET) -L '^scenario$$'
 
-test-sim: build ## SIM_RUNS (30) seeds of the simulator for each protocol
+test-sim: build ## SIM_RUNS (20) seeds of the simulator for each protocol
 	@$(CTEST)/$(PRESET) -L '^sim$$'
 
 test-mutants: build ## every seeded bug of the simulator is found
