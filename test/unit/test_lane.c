@@ -56,7 +56,7 @@ static void on_done(void *context, const struct redoubt_outcome *outcome)
 {
     struct step *step = context;
     struct story *story = step->story;
-    unsigned told = atomic_fetch_add(&story->told, 1);
+    unsigned told = atomic_load(&story->told);
     bool executed = outcome->kind == REDOUBT_COMMITTED;
     atomic_fetch_add(&story->disorder, told != step->number || (executed && outcome->slot < story->slot));
     atomic_fetch_add(&story->committed, executed);
@@ -64,6 +64,7 @@ static void on_done(void *context, const struct redoubt_outcome *outcome)
     atomic_fetch_add(&story->unknown, outcome->kind == REDOUBT_UNKNOWN);
     story->slot = executed ? outcome->slot : story->slot;
     free(step);
+    atomic_store(&story->told, told + 1); /* who waits for the last may free the story */
 }
 
 static int tell(struct story *story, unsigned number, unsigned timeout_ms)
