@@ -63,9 +63,9 @@ test-rest-of-release: build
 test-unit: build ## unit and paper tests, and the fuzz targets on pseudo-random input
 	@$(CTEST)/$(PRESET) -L '^(unit|paper|fuzz)$$'
 
-test-asan: ## unit tests under address and undefined-behaviour sanitizers (as test-fuzz is)
-	@$(MAKE) --no-print-directory build PRESET=asan TARGETS=tests_unit
-	@$(LIMITS_OF_SANITIZERS) $(CTEST)/asan -L '^unit$$'
+test-asan: ## unit and paper tests under address and undefined-behaviour sanitizers (as test-fuzz is)
+	@$(MAKE) --no-print-directory build PRESET=asan TARGETS="tests_unit tests_paper"
+	@$(LIMITS_OF_SANITIZERS) $(CTEST)/asan -L '^(unit|paper)$$'
 
 test-tsan: ## unit tests of what has threads under the thread sanitizer
 	@$(MAKE) --no-print-directory build PRESET=tsan TARGETS=tests_threads
