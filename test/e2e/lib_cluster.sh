@@ -9,6 +9,16 @@ tmp=$(mktemp -d "${TMPDIR:-/tmp}/redoubt-e2e.XXXXXX")
 pids=()
 up_pid=
 
+# Two tests may run at a time. Each takes a range of ports of its own, for as long as it or what it started lives: a port that is free when
+# one looks may be another's by the time that a cluster listens there.
+ports_each=2750
+for lane in 0 1 2 3; do
+    exec {lane_held}>>"${TMPDIR:-/tmp}/redoubt-e2e-ports.$UID.$lane"
+    flock -n "$lane_held" && break
+    exec {lane_held}>&-
+done
+first_port=$((20000 + lane * ports_each))
+
 finish() {
     local code=$?
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
@@ -28,11 +38,11 @@ fail() {
     exit 1
 }
 
-# A base port with room for COUNT replicas of ten ports each, none of them in use; below the ephemeral range.
+# A base port with room for COUNT replicas of ten ports each, none of them in use; in this test's range, below the ephemeral one.
 free_base() {
     local count=${1:-4} base port used
     for _ in $(seq 100); do
-        base=$((${REDOUBT_PORTS:-20000} + RANDOM % ${REDOUBT_PORTS_TENS:-1100} * 10))
+        base=$((first_port + RANDOM % (ports_each / 10 - count + 1) * 10))
         used=$(ss -Htan 2>/dev/null | awk '{ sub(/.*:/, "", $4); print $4 }')
         for port in $(seq "$base" $((base + 10 * count - 1))); do
             grep -qx "$port" <<<"$used" && continue 2

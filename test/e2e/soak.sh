@@ -2,7 +2,7 @@
 # tools/soak: a short run against a cluster, and its checker on histories that are wrong.
 . "$(dirname "$0")/lib_cluster.sh"
 
-TMPDIR=$tmp "$root/tools/soak" "$bin" --kills 3 --faults pause,kill,wipe --threads 4 --json >"$tmp/soak.out" 2>"$tmp/soak.log" || fail "soak"
+TMPDIR=$tmp "$root/tools/soak" "$bin" --base-port "$(free_base 4)" --kills 3 --faults pause,kill,wipe --threads 4 --json >"$tmp/soak.out" 2>"$tmp/soak.log" || fail "soak"
 python3 - "$tmp/soak.out" "$root/tools/soak" <<'PY' || fail "the checker"
 import importlib.machinery, importlib.util, json, sys
 said = json.load(open(sys.argv[1]))
