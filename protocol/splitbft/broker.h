@@ -25,6 +25,7 @@
 
 #define BUNDLES_MAX          16384u        /* entries known at once */
 #define BUNDLES_PER_ORIGIN   128u          /* not executed yet */
+#define HANDED_ON_MAX        512u          /* in a tick */
 #define LOG_SLOTS            (2u * WINDOW) /* slots kept for retransmission and for peers that fetch */
 #define LISTS_PER_SLOT       6u /* candidate batches of one slot: what P may have voted for, and two more */
 #define WANTED_MAX           4096u /* bundles listed by a primary whose bodies are not here */
@@ -87,6 +88,7 @@ struct bundle_entry {
     bool kept_from_p; /* it was in no view */
     bool alone;
     bool from_client;    /* came here directly: its latency says something about the primary */
+    bool handed_on;      /* to the others, as it came from its origin and waits long */
     bool wanted_by_e;    /* E lacks it: give it on arrival */
     bool needed;         /* E said so itself: its slot is committed */
     bool persisted;      /* in the log */
@@ -308,6 +310,8 @@ struct bundle_entry *bundles_want(struct broker *b, const struct batch_entry *en
 /* What a primary of a left view listed and nobody needs. */
 void bundles_drop_wanted(struct broker *b);
 void bundles_expire(struct broker *b);
+/* Hybster: shows the others what came from its origin and is not listed after a quarter of the timeout. */
+void bundles_hand_on(struct broker *b);
 void bundles_requeue_unlisted(struct broker *b);
 void bundles_executed(struct broker *b, const struct batch_entry *entry, slot_no slot);
 /* From the log of an earlier life. */

@@ -384,6 +384,21 @@ void bundles_recall(struct broker *b, struct slice bytes)
     entry->refused = true; /* unless it is ordered, its origin has to send it again */
 }
 
+void bundles_hand_on(struct broker *b)
+{
+    uint32_t sent = 0;
+    for (uint32_t at = b->queue.head; at && sent < HANDED_ON_MAX; at = b->bundle[at - 1].queue_next) {
+        struct bundle_entry *entry = &b->bundle[at - 1];
+        if (b->now_us - entry->known_us < b->timeout_us / 4)
+            break; /* by age: the rest is younger */
+        if (!entry->signed_ok || !entry->from_client || entry->handed_on || entry->slot > b->executed)
+            continue;
+        entry->handed_on = true;
+        sent++;
+        broker_send(b, PEER_ALL, blob_slice(&entry->frame));
+    }
+}
+
 /* A bundle that is known already: a retransmission, or its signed form. */
 void broker_ask_reply(struct broker *b, origin_id origin, epoch_no epoch, uint64_t bundle_no)
 {
@@ -600,9 +615,12 @@ enum verdict broker_on_admitted(struct broker *b, const struct frame *frame)
         return VERDICT_DUPLICATE;
     entry->signed_ok = true;
     entry->signed_us = b->now_us;
-    /* Whoever starts a timer makes sure that the primary knows what is waited for. */
+    /* Whoever starts a timer makes sure that the primary knows what is waited for. With hybster timers run for all bundles, and nearly all came
+     * to everybody: those that wait are handed on later. */
     replica_id primary = primary_of(b->configuration, b->view);
-    if (entry->from_client)
+    if (entry->from_client && broker_is_hybster(b))
+        entry->handed_on = false;
+    else if (entry->from_client)
         broker_send(b, PEER_ALL, blob_slice(&entry->frame));
     else if (primary != b->config.replica)
         broker_send(b, primary, blob_slice(&entry->frame));

@@ -331,6 +331,8 @@ void liveness_tick(struct broker *b)
         b->peer[r].new_views = 0;
     watch_requests(b);
     fetch_wanted(b);
+    if (broker_is_hybster(b))
+        bundles_hand_on(b);
     bundles_expire(b);
     join(b);
     await_new_view(b);

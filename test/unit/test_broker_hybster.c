@@ -384,6 +384,49 @@ static void a_peer_keeps_the_counter_busy_no_more_than_it_may(void **state)
     assert_verdict(peer(2, (struct slice){commit, len}), ACCEPT);
 }
 
+/* --- what waits for the leader ---------------------------------------------------------------------------------- */
+
+static struct test_bundle *from_its_client(uint64_t n)
+{
+    struct test_bundle *b = cluster_bundle_again(c, cluster_incr(c, 0, n, n), FORM_SIGNED);
+    assert_verdict(client(9, bundle(b)), ACCEPT);
+    p_says(b, true, VERDICT_ACCEPT);
+    return b;
+}
+
+/* Its origin sent it to all: what is ordered soon need not come from each of the others as well. */
+static void a_bundle_is_handed_on_once_it_waits(void **state)
+{
+    (void)state;
+    (void)from_its_client(1);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_BUNDLE), 0);
+    time_passes(TIMEOUT / 2);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_BUNDLE), 1);
+    time_passes(TIMEOUT / 4); /* and once is enough */
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_BUNDLE), 1);
+}
+
+static void a_listed_bundle_is_not_handed_on(void **state)
+{
+    (void)state;
+    struct test_bundle *b = from_its_client(1);
+    assert_verdict(peer(0, prepare(1, b)), ACCEPT);
+    time_passes(TIMEOUT / 2);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_BUNDLE), 0);
+}
+
+/* Whoever got it from another tells the leader at once: that one may be the first whom the other told. */
+static void what_another_hands_on_goes_to_the_leader(void **state)
+{
+    (void)state;
+    struct test_bundle *b = cluster_bundle_again(c, cluster_incr(c, 0, 1, 1), FORM_SIGNED);
+    assert_verdict(peer(3, bundle(b)), ACCEPT);
+    p_says(b, true, VERDICT_ACCEPT);
+    assert_int_equal(count(ACTION_SEND_PEER, 0, FRAME_BUNDLE), 1);
+    time_passes(TIMEOUT / 2);
+    assert_int_equal(count(ACTION_SEND_PEER, PEER_ALL, FRAME_BUNDLE), 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup_hybster, teardown)
@@ -403,6 +446,9 @@ int main(void)
         T(one_peer_does_not_push_out_what_another_shows),
         T(nobody_asked_for_that_list),
         T(a_peer_keeps_the_counter_busy_no_more_than_it_may),
+        T(a_bundle_is_handed_on_once_it_waits),
+        T(a_listed_bundle_is_not_handed_on),
+        T(what_another_hands_on_goes_to_the_leader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
