@@ -201,7 +201,7 @@ static void op_again(struct client_core *core, struct client_flight *flight, str
 static void op_learn(const struct client_core *core, const struct client_flight *flight,
                      const struct client_op *op, const struct client_result *result)
 {
-    bool fresh = flight->number == core->configuration->number;
+    bool fresh = flight->number == core->configuration->number || mutant(MUTANT_LEARNED_OVER_NUMBERS);
     if (core->learn && result->form == RESULT_VERSION && fresh)
         core->learn(core->learner, op->context, (enum redoubt_status)result->status, result->version,
                     result->bytes);
