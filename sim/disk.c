@@ -248,6 +248,10 @@ void disk_on_due(struct world *w, replica_id r, uint64_t life)
         world_later(w, d->full_until_us - w->now_us, DUE_DISK, r, 0, d->life, NULL);
         return;
     }
+    if (d->stalled_until_us > w->now_us) {
+        world_later(w, d->stalled_until_us - w->now_us, DUE_DISK, r, 0, d->life, NULL);
+        return;
+    }
     if (d->full_until_us) {
         d->full_until_us = 0;
         replica_event(w, r, EVENT_VOTE_AGAIN, 0, (struct slice){NULL, 0});
@@ -267,7 +271,7 @@ void disk_on_due(struct world *w, replica_id r, uint64_t life)
 bool disk_sync_now(struct world *w, replica_id r)
 {
     struct disk *d = &w->replica[r].disk;
-    if (d->failed || d->full_until_us > w->now_us)
+    if (d->failed || d->full_until_us > w->now_us || d->stalled_until_us > w->now_us)
         return false;
     d->durable = next_number(d);
     release(w, r);
@@ -281,6 +285,11 @@ void disk_fill(struct world *w, replica_id r, uint64_t for_us)
     replica_event(w, r, EVENT_STOP_VOTING, 0, (struct slice){NULL, 0});
     if (!d->syncing)
         world_later(w, for_us, DUE_DISK, r, 0, d->life, NULL);
+}
+
+void disk_stall(struct world *w, replica_id r, uint64_t for_us)
+{
+    w->replica[r].disk.stalled_until_us = w->now_us + for_us;
 }
 
 void disk_fail(struct world *w, replica_id r)
@@ -375,7 +384,8 @@ bool disk_takes_piece(struct world *w, replica_id r, struct parcel *parcel)
     }
     if (saved.last)
         commit_saved(d, saved.slot, saved.leaf_count);
-    world_later(w, dice_below(&w->disk_dice, SAVE_DELAY_MAX_US), DUE_SAVE, r, (uint32_t)saved.number, d->life, NULL);
+    world_later(w, dice_below(&w->disk_dice, SAVE_DELAY_MAX_US), DUE_SAVE, r, (uint32_t)saved.number, d->life,
+                NULL);
     return true;
 }
 

@@ -62,6 +62,7 @@ struct disk {
     bool failed;          /* a sync did: this replica votes no more */
     bool ignored_failure; /* only a mutant: what is written from now on is lost */
     uint64_t full_until_us;
+    uint64_t stalled_until_us;
     struct writer chain; /* CONFIGURATIONs: u32 length and frame each, CHAIN_BYTES_MAX */
     /* Saving. */
     bool storing; /* a piece */
@@ -88,6 +89,8 @@ bool disk_takes_piece(struct world *w, uint32_t r, struct parcel *parcel);
 void disk_fail(struct world *w, uint32_t r);
 /* No room for so long: EVENT_STOP_VOTING, and EVENT_VOTE_AGAIN at the end. */
 void disk_fill(struct world *w, uint32_t r, uint64_t for_us);
+/* A sync takes so long. */
+void disk_stall(struct world *w, uint32_t r, uint64_t for_us);
 /* Makes everything durable that waits for it, at once; false: the disk cannot. */
 bool disk_sync_now(struct world *w, uint32_t r);
 /* What is in memory only is gone. */

@@ -275,7 +275,7 @@ static void storage_fault(struct world *w)
     for (uint32_t k = 0; k < CELLS; k++)
         used = used || w->replica[r].cell[k].faulty;
     if (dice_chance(d, 0.3)) {
-        if (!resize_is_fragile(w))
+        if (!resize_is_fragile(w) && !outlive_begin(w))
             power_loss(w);
     } else if (mutant(MUTANT_FSYNC_ERROR_IGNORED)) {
         disk_fail(w, r); /* of more than f replicas: those would fall silent, these go on and have no log */

@@ -34,5 +34,6 @@ void power_loss(struct world *w)
         if (was_alive[c])
             client_start(w, c);
     troxies_live_on(w);
+    outlive_resumed(w);
     rejoin_after_power_loss(w);
 }

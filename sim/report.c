@@ -406,6 +406,17 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->replaces = 0;
         o->restless = true;
         break;
+    case MUTANT_KEPT_OVER_NUMBERS: /* by Troxies that outlive a loss of power */
+    case MUTANT_LEARNED_OVER_NUMBERS:
+        o->faults = FAULTS_STORAGE | FAULTS_NETWORK | FAULTS_BYZANTINE;
+        o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 0;
+        o->troxies = o->plots = 1;
+        o->attacks_per_s = 0;
+        o->hosts = 4;
+        o->clients = 1;
+        o->restless = true;
+        o->seed = mutant == MUTANT_KEPT_OVER_NUMBERS ? 37 : 23; /* near one that shows it */
+        break;
     case MUTANT_SKETCH_NOT_COMPARED: /* whoever lags or lies is a reason for what is stale */
         o->faults = FAULTS_NETWORK;
         o->faulty[CELL_P] = o->faulty[CELL_C] = o->faulty[CELL_E] = 0;

@@ -47,6 +47,8 @@ bool troxy_host_dawdles(struct world *w, replica_id r, struct parcel *parcel, bo
     struct replica *replica = &w->replica[r];
     unsigned type = parcel->data[1];
     uint64_t kept_us = w->troxies ? plot_keeps_from_execution(w, r, type) : 0;
+    if (w->troxies && !kept_us)
+        kept_us = outlive_keeps_from_execution(w, r, parcel);
     if (kept_us) {
         world_later(w, kept_us, DUE_COMMIT, r, local, 0, parcel_hold(parcel));
         return true;
@@ -152,6 +154,8 @@ static bool keeps_news_back(struct world *w, uint32_t t)
         return false;
     if (plot_keeps_news(w, t))
         return true;
+    if (outlive_spares(w, t))
+        return false;
     if (troxy->deaf_until_us <= w->now_us) {
         if (!dice_chance(&w->troxy_dice, 0.1))
             return false;
@@ -173,7 +177,7 @@ void troxy_send_to(struct world *w, replica_id from, uint32_t connection, struct
         world_fault(w);
         return;
     }
-    if (attest && plot_keeps_answer(w, t, from))
+    if ((attest && plot_keeps_answer(w, t, from)) || outlive_keeps_reply(w, t, from, parcel))
         return;
     if (attest)
         note(&w->troxy[t], from, parcel);
@@ -221,6 +225,8 @@ static void stock_connect(struct world *w, uint32_t s)
 {
     struct stock *stock = &w->stock[s];
     uint32_t first = plot_invites(w, dice_below(&w->troxy_dice, w->n));
+    if (w->outlive.resumed)
+        first = w->outlive.reader;
     stock->life++;
     stock->connected = false;
     for (uint32_t i = 0; i < w->n && !stock->connected; i++) {
@@ -273,6 +279,7 @@ static void told_committed(struct world *w, uint32_t s, struct stock_op *op,
         return;
     }
     ledger_outcome(w, op->number, outcome);
+    outlive_acknowledged(w, stock->troxy);
     uint64_t place = ledger_place(w, op->number);
     if (place <= stock->place)
         world_violation(w, "stock client %u: operation %llu took effect before one before it", s,
@@ -367,12 +374,19 @@ void troxy_submit(struct world *w, uint32_t s, const uint8_t *request, size_t le
         settle(w, stock->troxy);
 }
 
+/* What a plot has no use for now. */
+static bool is_unwanted(struct world *w, uint32_t t, bool reads)
+{
+    return reads ? outlive_wants_writes(w, t) : plot_reads_only(w, t) || outlive_spares(w, t);
+}
+
 /* Nothing was told since it was here last, by a Troxy that cannot get anything ordered. */
 static bool is_kept_waiting(struct world *w, struct stock *stock)
 {
     bool waits = stock->next != stock->told && stock->told == stock->told_before;
     stock->told_before = stock->told;
-    return waits && plot_keeps_news(w, stock->troxy);
+    return waits &&
+           (plot_keeps_news(w, stock->troxy) || (outlive_spares(w, stock->troxy) && w->outlive.resumed));
 }
 
 static void stock_work(struct world *w, uint32_t s)
@@ -386,7 +400,7 @@ static void stock_work(struct world *w, uint32_t s)
     while (stock->connected && w->now_us < w->end_at_us && stock->next - stock->told < stock->window) {
         uint8_t request[OP_BYTES_MAX];
         size_t len = request_draw(w, s, request, sizeof request);
-        for (unsigned i = 0; i < 8 && plot_reads_only(w, stock->troxy) && !model_reads(request, len); i++)
+        for (unsigned i = 0; i < 8 && is_unwanted(w, stock->troxy, model_reads(request, len)); i++)
             len = request_draw(w, s, request, sizeof request);
         CHECK(len > 0);
         troxy_submit(w, s, request, len);
@@ -505,7 +519,8 @@ void troxies_live_on(struct world *w)
 {
     for (uint32_t t = 0; w->troxies && t < w->n; t++) {
         struct sim_troxy *troxy = &w->troxy[t];
-        if (!troxy->access || !host_is_evil(w, t) || !dice_chance(&w->troxy_dice, 0.5))
+        if (!troxy->access || !host_is_evil(w, t) ||
+            !(outlive_spares(w, t) || dice_chance(&w->troxy_dice, 0.5)))
             continue;
         world_fault(w);
         troxy->replica_incarnation = w->replica[t].incarnation;

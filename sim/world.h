@@ -203,7 +203,7 @@ struct sim_troxy {
     uint32_t incarnation;               /* starts so far */
     uint32_t replica_incarnation, life; /* of what it was started beside */
     uint64_t timer_at_us, timer_set;
-    uint32_t said;                     /* bundles and questions sent */
+    uint32_t said; /* bundles and questions sent */
     struct prophecy prophecy;
     uint64_t deaf_until_us;            /* its host keeps CONFIGURATIONs from it */
     struct parcel *seen[SEEN_ATTESTS]; /* by a Byzantine host around it */
@@ -246,6 +246,16 @@ struct plot {
     uint64_t until_us;
 };
 
+/* See outlive.c. */
+struct outlive {
+    bool on, stalls, lost, resumed;
+    uint64_t since_us;
+    bool unanswered; /* replies to the reader are kept back */
+    uint32_t reader; /* a Troxy */
+    slot_no slot;    /* E are kept there; 0: at their checkpoint */
+    uint64_t until_us;
+};
+
 #define SHOWN_KEPT       8u
 #define ADMIN_CONNECTION UINT32_MAX
 
@@ -280,6 +290,7 @@ struct world {
     struct dice troxy_dice;
     bool plots;
     struct plot plot;
+    struct outlive outlive;
     struct dice plot_dice;
     struct configuration configuration; /* START's: what everybody begins with */
     struct configuration known;         /* the highest that a correct E announced */
@@ -528,6 +539,19 @@ uint32_t plot_invites(struct world *w, uint32_t troxy);
 bool plot_keeps_answer(struct world *w, uint32_t troxy, replica_id from);
 /* The E whose cells faulty E attest; NULL: no plot is that far. */
 const struct execution *plot_model(struct world *w);
+
+/* outlive.c: hosts that work together against fast reads over a loss of power. True: it will come, a little later. */
+bool outlive_begin(struct world *w);
+/* A client of this Troxy was told that it has written. */
+void outlive_acknowledged(struct world *w, uint32_t troxy);
+/* Clients of others write until power is lost. */
+bool outlive_wants_writes(const struct world *w, uint32_t troxy);
+/* Goes on when all others are begun anew. */
+bool outlive_spares(const struct world *w, uint32_t troxy);
+void outlive_resumed(struct world *w);
+bool outlive_keeps_reply(struct world *w, uint32_t troxy, replica_id from, const struct parcel *parcel);
+/* For how long from now; 0: not at all. */
+uint64_t outlive_keeps_from_execution(struct world *w, replica_id r, const struct parcel *parcel);
 
 /* liar.c: what a faulty E attests may be of another time: called around its steps. */
 void liar_init(void);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "certificate.h"
+#include "client/loop.h"
 #include "file.h"
 #include "keys.h"
 #include "redoubt/client.h"
@@ -111,20 +112,30 @@ static int origin_in(const char *dir, const char *key, struct error *error)
 }
 
 /* As a client of that number, for one operation that no service takes. */
-static int close_origin(const char *dir, int origin, struct error *error)
+static int close_origin(const char *dir, int origin, const struct box_key *session, struct error *error)
 {
+    struct client_loop_options loop_options = {.core = -1};
     struct redoubt_client_options options;
     struct redoubt_client *client;
     struct redoubt_outcome outcome;
+    struct client_loop *loop;
     redoubt_client_options_init(&options);
     options.origin = origin;
-    if (redoubt_client_open(&client, dir, &options))
-        return error_set(error, "%s", redoubt_client_error(NULL));
-    int failed = redoubt_call(client, "", 0, RETIRE_MS, &outcome);
-    bool ordered = !failed && outcome.kind == REDOUBT_COMMITTED;
-    redoubt_outcome_clear(&outcome);
-    redoubt_client_close(client);
-    return ordered ? 0 : error_set(error, "no quorum of replicas answered");
+    if (client_loop_new(&loop, &loop_options, error))
+        return -1;
+    bool ordered = false;
+    int failed = client_open_again(&client, loop, dir, &options, session);
+    if (failed) {
+        error_set(error, "%s", redoubt_client_error(NULL));
+    } else {
+        failed = redoubt_call(client, "", 0, RETIRE_MS, &outcome);
+        ordered = !failed && outcome.kind == REDOUBT_COMMITTED;
+        redoubt_outcome_clear(&outcome);
+        redoubt_client_close(client);
+        error_set(error, "no quorum of replicas answered: run this again");
+    }
+    client_loop_free(loop);
+    return ordered ? 0 : -1;
 }
 
 /* Has a replica of now the key of that origin, as when somebody brought it over from the machine of before? */
@@ -139,27 +150,89 @@ static bool is_in_use(const char *dir, int origin)
     return false;
 }
 
-static int retire(const char *dir, const char *key, struct error *error)
+/* What closing a key needs, in DIR/clients. */
+struct closing {
+    int origin;
+    char own[PATH_BYTES];   /* NNN.key: a second name of the key */
+    char epoch[PATH_BYTES]; /* NNN.epoch, as every client has one; stays, so that nobody uses a lower one */
+    char session
+        [PATH_BYTES]; /* NNN.closing: the secret of the last session there can be, until it is known to be open */
+};
+
+static bool closing_paths(struct closing *c, const char *dir)
 {
-    char own[PATH_BYTES], epoch[PATH_BYTES], last[32];
-    int origin = origin_in(dir, key, error);
-    if (origin < 0)
+    return client_key_path(c->own, dir, (origin_id)c->origin) &&
+           path_make(c->epoch, "%s/clients/%03d.epoch", dir, c->origin) &&
+           path_make(c->session, "%s/clients/%03d.closing", dir, c->origin);
+}
+
+/* Was it closed by way of another folder that had the same key? Then its highest epoch is used up, and nothing is open any more. */
+static bool closed_before(const struct closing *c)
+{
+    struct file file;
+    struct error ignored;
+    if (file_exists(c->session) || !file_exists(c->epoch) || file_read(&file, c->epoch, 32, &ignored))
+        return false;
+    bool last = strtoull((const char *)file.data, NULL, 10) == UINT64_MAX;
+    file_free(&file);
+    return last;
+}
+
+/* The session of an earlier run, which replicas may have opened after that run had given up: under the same epoch they answer no other. */
+static int session_take(struct box_key *session, const struct closing *c, struct error *error)
+{
+    uint8_t secret[32];
+    struct file file;
+    if (!file_exists(c->session)) {
+        crypto_random(secret, sizeof secret);
+        int written = file_write(c->session, secret, sizeof secret, 0600, error);
+        box_keypair_from(session, secret);
+        crypto_wipe(secret, sizeof secret);
+        return written;
+    }
+    if (file_read_secret(&file, c->session, sizeof secret, error))
         return -1;
-    if (is_in_use(dir, origin))
-        return error_set(error, "%s: another folder has it, too", key);
-    if (!client_key_path(own, dir, (origin_id)origin) ||
-        !path_make(epoch, "%s/clients/%03d.epoch", dir, origin))
-        return too_long(dir, error);
+    bool whole = file.len == sizeof secret;
+    if (whole)
+        box_keypair_from(session, file.data);
+    file_free(&file);
+    return whole ? 0 : error_set(error, "%s: not what an earlier run wrote", c->session);
+}
+
+static int close_key(const char *dir, const char *key, const struct closing *c, struct error *error)
+{
+    char last[32];
+    struct box_key session;
+    if (session_take(&session, c, error))
+        return -1;
     /* The next one is the highest that there is. */
     int len = snprintf(last, sizeof last, "%" PRIu64 "\n", UINT64_MAX - 1);
-    if (file_write(epoch, last, (size_t)len, 0600, error))
-        return -1;
-    if (link(key, own) != 0 && errno != EEXIST) /* there already: an earlier run ended by force */
-        return error_set(error, "%s: %s", own, strerror(errno));
-    int result = close_origin(dir, origin, error);
-    unlink(own);
-    unlink(result ? epoch : key); /* its epoch stays: nobody shall use a lower one */
+    int result = file_write(c->epoch, last, (size_t)len, 0600, error);
+    if (result == 0 && link(key, c->own) != 0 &&
+        errno != EEXIST) /* there already: an earlier run ended by force */
+        result = error_set(error, "%s: %s", c->own, strerror(errno));
+    if (result == 0)
+        result = close_origin(dir, c->origin, &session, error);
+    crypto_wipe(&session, sizeof session);
+    unlink(c->own);
+    if (result == 0)
+        unlink(c->session);
     return result;
+}
+
+static int retire(const char *dir, const char *key, struct error *error)
+{
+    struct closing c = {.origin = origin_in(dir, key, error)};
+    if (c.origin < 0)
+        return -1;
+    if (is_in_use(dir, c.origin))
+        return error_set(error, "%s: another folder has it, too", key);
+    if (!closing_paths(&c, dir))
+        return too_long(dir, error);
+    if (!closed_before(&c) && close_key(dir, key, &c, error))
+        return -1;
+    unlink(key);
+    return 0;
 }
 
 void front_retire(const char *dir, const char *folder, uint32_t id)

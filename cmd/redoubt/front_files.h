@@ -5,7 +5,9 @@
  *   troxy.key          taken from DIR/fronts: keys of origins that START lists as Troxies, and that nobody has yet
  *
  * A machine that goes leaves the key of its Troxy behind, which START goes on to list. `front_retire` opens the last session that there
- * can be with it, under the highest epoch, and forgets it: every replica refuses what comes under a lower one from then on.
+ * can be with it, under the highest epoch, and forgets it: every replica refuses what comes under a lower one from then on. The secret of
+ * that session lies in DIR/clients/NNN.closing until replicas have answered: whoever gives up waiting cannot know whether they have opened
+ * it, and they would answer no other; so a later run asks by the same one.
  */
 #ifndef CMD_FRONT_FILES_H
 #define CMD_FRONT_FILES_H
@@ -25,7 +27,7 @@ int front_certify(const char *dir, const char *folder, uint32_t id, const char *
 int front_give(const char *dir, const char *folder, uint32_t id, const char *host, struct error *error);
 
 /* Closes the origin whose key is in `folder`, for good; needs the cluster. Says what came of it on standard error: whether it could is
- * nothing that a change of members may hang on. The key goes with it. */
+ * nothing that a change of members may hang on; a later run tries again. The key goes when it is closed. */
 void front_retire(const char *dir, const char *folder, uint32_t id);
 
 #endif

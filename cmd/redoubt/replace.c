@@ -235,7 +235,7 @@ static void fronts_retire(const struct replacement *p)
     const struct change *c = &p->change;
     for (unsigned i = 1; i < 10000; i++) {
         snprintf(suffix, sizeof suffix, ".before-%u", i);
-        if (change_path(before, c, suffix, "", &ignored) )
+        if (change_path(before, c, suffix, "", &ignored))
             return;
         front_retire(c->admin.config.dir, before, c->id);
     }

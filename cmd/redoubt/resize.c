@@ -160,7 +160,7 @@ static void fronts_retire(const struct resize *r)
     struct error ignored;
     for (unsigned i = 1; i < 10000; i++) {
         snprintf(suffix, sizeof suffix, ".before-%u", i);
-        if (change_path(before, &r->change, suffix, "", &ignored) )
+        if (change_path(before, &r->change, suffix, "", &ignored))
             return;
         front_retire(r->dir, before, r->id);
     }

@@ -167,7 +167,7 @@ static void client_free(struct redoubt_client *client)
 }
 
 static int client_make(struct redoubt_client *client, const struct redoubt_client_options *options,
-                       struct error *error)
+                       const struct box_key *session, struct error *error)
 {
     struct client_core_config config = {
         .configuration = &client->folder.configuration,
@@ -175,6 +175,7 @@ static int client_make(struct redoubt_client *client, const struct redoubt_clien
         .epoch = client->folder.epoch,
         .sign = &client->folder.keys.sign,
         .box = &client->folder.keys.box,
+        .session = session,
         .memory = client_heap,
         .wire = {.context = client, .send = on_send},
     };
@@ -201,8 +202,14 @@ static int client_make(struct redoubt_client *client, const struct redoubt_clien
     return 0;
 }
 
-int client_open_on(struct redoubt_client **out, struct client_loop *loop, const char *dir,
-                   const struct redoubt_client_options *given)
+int client_open_on(struct redoubt_client **client, struct client_loop *loop, const char *dir,
+                   const struct redoubt_client_options *options)
+{
+    return client_open_again(client, loop, dir, options, NULL);
+}
+
+int client_open_again(struct redoubt_client **out, struct client_loop *loop, const char *dir,
+                      const struct redoubt_client_options *given, const struct box_key *session)
 {
     struct redoubt_client_options options;
     *out = NULL;
@@ -221,7 +228,7 @@ int client_open_on(struct redoubt_client **out, struct client_loop *loop, const 
         free(client);
         return failed;
     }
-    failed = client_make(client, &options, &open_error);
+    failed = client_make(client, &options, session, &open_error);
     if (!failed) {
         struct attaching attaching = {.client = client};
         client_loop_call(loop, client_attach, &attaching);

@@ -32,6 +32,9 @@ void client_loop_free(struct client_loop *loop);
 /* As redoubt_client_open, on a loop that the caller keeps until the client is closed. */
 int client_open_on(struct redoubt_client **client, struct client_loop *loop, const char *dir,
                    const struct redoubt_client_options *options);
+/* With a session of before, to send its one operation again (client_core_config); NULL: with one of its own. */
+int client_open_again(struct redoubt_client **client, struct client_loop *loop, const char *dir,
+                      const struct redoubt_client_options *options, const struct box_key *session);
 
 /* Runs a function on the loop's thread and waits for it; from that thread it is a call. */
 void client_loop_call(struct client_loop *loop, void (*run)(void *context), void *context);

@@ -34,6 +34,22 @@ void calls_certify(struct orderer *o, struct job *job, unsigned kind, unsigned c
     job->commands++;
 }
 
+bool calls_certify_slot(struct orderer *o, enum job_kind kind, struct hyb_slot *s,
+                        const struct digest *content)
+{
+    struct job *job = calls_begin(o, kind, true);
+    if (!job)
+        return false;
+    job->view = o->view;
+    job->slot = s->slot;
+    job->batch = s->batch;
+    calls_certify(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, o->view, s->slot, content);
+    o->certifying++;
+    s->asked = true;
+    o->asked = s->slot;
+    return true;
+}
+
 /* What names an instance beside replica and epoch: see trinx_life. */
 static struct tag16 life_of(const struct orderer *o, const struct sender *by)
 {

@@ -33,19 +33,9 @@ static bool may_vote(const struct orderer *o, const struct hyb_slot *s)
 
 static bool certify(struct orderer *o, struct hyb_slot *s)
 {
-    struct job *job = calls_begin(o, JOB_CERTIFY_COMMIT, true);
     struct digest content;
-    if (!job)
-        return false;
-    job->view = o->view;
-    job->slot = s->slot;
-    job->batch = s->batch;
     commit_content(o, &o->counter, o->view, s->slot, &s->batch, &content);
-    calls_certify(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, o->view, s->slot, &content);
-    o->certifying++;
-    s->asked = true;
-    o->asked = s->slot;
-    return true;
+    return calls_certify_slot(o, JOB_CERTIFY_COMMIT, s, &content);
 }
 
 static slot_no next_vote(const struct orderer *o)

@@ -199,6 +199,9 @@ struct job *calls_begin(struct orderer *o, enum job_kind kind, bool own);
 bool calls_have_room(const struct orderer *o, uint32_t checks);
 void calls_certify(struct orderer *o, struct job *job, unsigned kind, unsigned counter, view_no view,
                    slot_no order, const struct digest *content);
+/* The own word on a slot's batch in the present view, PREPARE or COMMIT, which moves the counter there; false: no room. */
+bool calls_certify_slot(struct orderer *o, enum job_kind kind, struct hyb_slot *slot,
+                        const struct digest *content);
 /* A certificate of another's N. `certificate` has previous and act of a Continuing one; for others NULL and `mac`. */
 void calls_check(struct orderer *o, struct job *job, unsigned kind, unsigned counter, const struct sender *by,
                  view_no view, slot_no order, const struct hybster_continuing *certificate,

@@ -21,19 +21,9 @@ void prepare_content(const struct orderer *o, view_no view, slot_no slot, const 
 /* The slot's batch, of the present view, is certified; false when there is no room. */
 static bool certify(struct orderer *o, struct hyb_slot *s)
 {
-    struct job *job = calls_begin(o, JOB_CERTIFY_PREPARE, true);
     struct digest content;
-    if (!job)
-        return false;
-    job->view = o->view;
-    job->slot = s->slot;
-    job->batch = s->batch;
     prepare_content(o, o->view, s->slot, &s->batch, o->counter.epoch, &content);
-    calls_certify(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, o->view, s->slot, &content);
-    o->certifying++;
-    s->asked = true;
-    o->asked = s->slot;
-    return true;
+    return calls_certify_slot(o, JOB_CERTIFY_PREPARE, s, &content);
 }
 
 bool prepare_again(struct orderer *o, slot_no slot)

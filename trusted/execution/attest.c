@@ -15,6 +15,16 @@ bool execution_may_attest(const struct execution *e)
     return execution_counts(e) && !state_unusable(e) && e->executed >= exec_stable_slot(e);
 }
 
+enum verdict execution_session_asks(const struct execution *e, const struct frame *frame, replica_id asked)
+{
+    if (frame->sender.id >= e->configuration.origins)
+        return VERDICT_UNKNOWN_SENDER;
+    const struct origin_record *record = &e->origin[frame->sender.id];
+    if (!record->open || record->epoch != frame->sender.epoch)
+        return VERDICT_STALE;
+    return asked == e->config.replica ? VERDICT_ACCEPT : VERDICT_UNEXPECTED;
+}
+
 /* The number that it counts for: that of replies, which the stable checkpoint names, or of the checkpoint that this E came to itself, if that
  * is higher. Nobody replies by a number before 2f+1 have signed a checkpoint that names it. Of these f+1 are correct, and must not be
  * counted any more by who has not heard of it: an incarnation that is replaced, its clone at the host, would make up for one of them. */
@@ -56,16 +66,12 @@ enum verdict execution_on_ask_attest(struct execution *e, const struct frame *fr
     struct ask_attest ask;
     struct slice questions;
     enum verdict verdict = ask_attest_check(frame, &ask);
+    if (verdict == VERDICT_ACCEPT)
+        verdict = execution_session_asks(e, frame, ask.replica);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    if (frame->sender.id >= e->configuration.origins)
-        return VERDICT_UNKNOWN_SENDER;
-    const struct origin_record *record = &e->origin[frame->sender.id];
-    if (!record->open || record->epoch != frame->sender.epoch)
-        return VERDICT_STALE;
-    if (ask.replica != e->config.replica)
-        return VERDICT_UNEXPECTED;
-    if (!auth_open_sealed(frame, &record->attest_key, ask.nonce, e->scratch, &questions))
+    const struct secret_key *key = &e->origin[frame->sender.id].attest_key;
+    if (!auth_open_sealed(frame, key, ask.nonce, e->scratch, &questions))
         return VERDICT_BAD_MAC;
     verdict = questions_check(questions);
     if (verdict != VERDICT_ACCEPT)

@@ -525,6 +525,8 @@ configuration_no execution_told_number(const struct execution *e);
 
 /* attest.c */
 enum verdict execution_on_ask_attest(struct execution *e, const struct frame *frame, struct outbox *out);
+/* Is a question that is for `asked` this E's, and by the session that its origin has open here? It is to be opened with that session's keys. */
+enum verdict execution_session_asks(const struct execution *e, const struct frame *frame, replica_id asked);
 /* May this E say what its executed state holds, and the configuration number that this counts for. */
 bool execution_may_attest(const struct execution *e);
 configuration_no execution_attested_number(const struct execution *e);

@@ -128,16 +128,12 @@ enum verdict execution_on_ask_read(struct execution *e, const struct frame *fram
     struct ask_read ask;
     struct slice question;
     enum verdict verdict = ask_read_check(frame, &ask);
+    if (verdict == VERDICT_ACCEPT)
+        verdict = execution_session_asks(e, frame, ask.replica);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    if (frame->sender.id >= e->configuration.origins)
-        return VERDICT_UNKNOWN_SENDER;
-    const struct origin_record *record = &e->origin[frame->sender.id];
-    if (!record->open || record->epoch != frame->sender.epoch)
-        return VERDICT_STALE;
-    if (ask.replica != e->config.replica)
-        return VERDICT_UNEXPECTED;
-    if (!auth_open_sealed(frame, &record->read_key, ask.nonce, e->plaintext, &question))
+    const struct secret_key *key = &e->origin[frame->sender.id].read_key;
+    if (!auth_open_sealed(frame, key, ask.nonce, e->plaintext, &question))
         return VERDICT_BAD_MAC;
     if (!operations_parse(question))
         return VERDICT_MALFORMED;

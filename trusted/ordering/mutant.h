@@ -91,7 +91,9 @@
     M(VERSION_NOT_VOTED, "version-not-voted", "safety")                                                      \
     M(ANY_NUMBER_COUNTS, "any-number-counts", "safety")                                                      \
     M(SOUND_READ_ONE_SHORT, "sound-read-one-short", "safety")                                                \
-    M(SKETCH_NOT_COMPARED, "sketch-not-compared", "safety")
+    M(SKETCH_NOT_COMPARED, "sketch-not-compared", "safety")                                                  \
+    M(KEPT_OVER_NUMBERS, "kept-over-numbers", "safety")                                                      \
+    M(LEARNED_OVER_NUMBERS, "learned-over-numbers", "safety")
 
 enum mutant {
     MUTANT_NONE,

@@ -75,7 +75,10 @@ bool client_core_init(struct client_core *core, const struct client_core_config 
     struct sender self = {.kind = KIND_ORIGIN, .id = config->origin, .epoch = config->epoch};
     auth_init_with_keys(&core->auth, self, config->sign, config->box);
     auth_start(&core->auth, config->configuration);
-    box_keypair(&core->session);
+    if (config->session)
+        core->session = *config->session;
+    else
+        box_keypair(&core->session);
     client_queue_init(&core->queue, core->memory, config->options.bundle_ops_max);
     return keys_make(core);
 }
@@ -198,7 +201,7 @@ static void op_again(struct client_core *core, struct client_flight *flight, str
 static void op_learn(const struct client_core *core, const struct client_flight *flight,
                      const struct client_op *op, const struct client_result *result)
 {
-    bool fresh = flight->number == core->configuration->number;
+    bool fresh = flight->number == core->configuration->number || mutant(MUTANT_LEARNED_OVER_NUMBERS);
     if (core->learn && result->form == RESULT_VERSION && fresh)
         core->learn(core->learner, op->context, (enum redoubt_status)result->status, result->version,
                     result->bytes);

@@ -56,6 +56,9 @@ struct client_core_config {
     epoch_no epoch; /* higher than any that this origin has used */
     const struct sign_key *sign;
     const struct box_key *box;
+    const struct box_key *
+        session; /* NULL: one is drawn. Else of an instance before, whose one bundle is sent again: with the same
+                                    * epoch and the same operations, or a nonce repeats */
     struct client_memory memory;
     struct client_wire wire;
     struct client_core_options options;
@@ -84,7 +87,7 @@ struct client_core {
     client_learn learn;
     void *learner;
     struct client_core_counters counters;
-    struct box_key session; /* one per instance, so a nonce never repeats */
+    struct box_key session; /* mostly one per instance, so a nonce never repeats */
     struct secret_key content_key;
     struct secret_key reply_key[REPLICAS_MAX];
     struct secret_key attest_key[REPLICAS_MAX]; /* known when reply_key is */

@@ -635,7 +635,8 @@ static void follow(struct replicated *r)
     if (r->core.configuration == r->rounds.configuration && r->core.configuration->number == r->number)
         return;
     r->number = r->core.configuration->number;
-    cache_clear(&r->cache);
+    if (!mutant(MUTANT_KEPT_OVER_NUMBERS))
+        cache_clear(&r->cache);
     rounds_drop(&r->rounds, r->core.configuration);
 }
 
