@@ -657,9 +657,10 @@ static int serve_with_key(struct replica *r, uv_timer_t *timer, const struct fra
 static int waited_in_vain(struct replica *r, const char *manifest)
 {
     if (r->options.rejoin)
-        return error_set(&r->failure,
-                         "replica %u: no key for its counter came within %u s: run `redoubt start %s --id %u`",
-                         r->options.id, r->options.wait_ms / 1000, r->config.dir, r->options.id);
+        return error_set(
+            &r->failure,
+            "replica %u: no key for its counter came within %u s: run `redoubt start %s --id %u`",
+            r->options.id, r->options.wait_ms / 1000, r->config.dir, r->options.id);
     return error_set(&r->failure,
                      "replica %u: no manifest with its keys in %s%s within %u s: run `redoubt start %s`",
                      r->options.id, manifest, r->counter_key_told ? " and a counter-key beside it" : "",

@@ -235,7 +235,7 @@ static void fronts_retire(const struct replacement *p)
     const struct change *c = &p->change;
     for (unsigned i = 1; i < 10000; i++) {
         snprintf(suffix, sizeof suffix, ".before-%u", i);
-        if (change_path(before, c, suffix, "", &ignored) )
+        if (change_path(before, c, suffix, "", &ignored))
             return;
         front_retire(c->admin.config.dir, before, c->id);
     }
@@ -315,6 +315,12 @@ static void say_what_to_copy(const struct replacement *p)
             "replica "
             "DIR --id %u --rejoin\n",
             p->change.id, dir, dir, dir, p->change.id, p->host, p->change.id);
+    if (p->change.admin.config.protocol == PROTOCOL_HYBSTER)
+        fprintf(stderr,
+                "replica %u: then bring its replica-%u/hello to %s/replica-%u, run `redoubt start %s --id "
+                "%u`, and bring "
+                "%s/replica-%u/counter-key there\n",
+                p->change.id, p->change.id, dir, p->change.id, dir, p->change.id, dir, p->change.id);
 }
 
 /* ---------------------------------------------------------------- the whole */

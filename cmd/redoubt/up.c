@@ -289,8 +289,8 @@ static void counters_key(struct up *up)
     for (uint32_t i = 0; i < up->config.replicas && up->config.protocol == PROTOCOL_HYBSTER; i++) {
         struct child *child = &up->child[i];
         struct error error;
-        if (!child->pid || !child->rejoining || child->keyed ||
-            !hello_path(path, up->config.dir, i) || !file_exists(path))
+        if (!child->pid || !child->rejoining || child->keyed || !hello_path(path, up->config.dir, i) ||
+            !file_exists(path))
             continue;
         child->keyed = true;
         if (counter_key_renew(&up->config, i, &error))
