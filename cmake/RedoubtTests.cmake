@@ -119,6 +119,10 @@ if(REDOUBT_SANITIZE STREQUAL "fuzzer")
   return()
 endif()
 
+add_executable(bench_counter EXCLUDE_FROM_ALL bench/bench_counter.c) # prints figures, by hand
+redoubt_compile(bench_counter INCLUDES ${TEST_INCLUDES} DEFINITIONS _GNU_SOURCE)
+redoubt_link(bench_counter counter core crypto_sodium)
+
 redoubt_tests(unit test/unit/test_*.c ${REAL_PARTS})
 redoubt_tests(unit test/unit/sim_test_*.c ${SIM_PARTS})
 # Those with more than one thread: the thread sanitizer has nothing to say about the others.

@@ -72,9 +72,6 @@ int administrator_open(struct administrator *a, const char *dir, bool any_size, 
     CHECK(a->held && "out of memory");
     if (config_read(&a->config, dir, error))
         return -1;
-    if (a->config.protocol == PROTOCOL_HYBSTER)
-        return error_set(
-            error, "protocol hybster: its members cannot be changed yet: end the cluster and make another");
     return lock_take(a, error) || admin_key_read(&a->key, dir, error) || known_read(a, any_size, error) ? -1
                                                                                                         : 0;
 }

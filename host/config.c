@@ -514,12 +514,8 @@ static bool hybster_possible(struct parse *p, yaml_node_t **v)
                         "`durability` is sync, but hybster keeps nothing on a disk yet: use memory");
     if (config->fast_reads)
         return complain(p, v[F_FAST_READS], "`fast_reads` is on, but hybster has none yet");
-    if (v[F_RESTART] && config->restart)
-        return complain(p, v[F_RESTART],
-                        "`restart` is rejoin, but with hybster a replica cannot come back yet: use never");
     if (config->split_app)
         return complain(p, v[F_SPLIT_APP], "`split_app` is on, but hybster does not have it yet");
-    config->restart = false;
     return true;
 }
 

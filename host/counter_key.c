@@ -1,8 +1,10 @@
 #include "counter_key.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
+#include "keys.h"
 #include "ordering/content.h"
 #include "wire/counter_key.h"
 
@@ -13,6 +15,18 @@ static const struct tag16 no_cluster;
 bool counter_key_path(char *out, const char *dir, replica_id replica)
 {
     return path_make(out, "%s/replica-%u/counter-key", dir, replica);
+}
+
+/* From the seed that the key pair is made of; in a domain of its own, so it says nothing about that key, nor about the secret of another
+ * cluster. */
+static void group_make(uint8_t group[32], const struct sign_key *admin, const struct tag16 *cluster)
+{
+    struct secret_key seed, made;
+    memcpy(seed.bytes, admin->secret, sizeof seed.bytes);
+    key_derive(&made, &seed, "redoubt counters of a cluster", cluster->bytes, sizeof cluster->bytes);
+    memcpy(group, made.bytes, sizeof made.bytes);
+    crypto_wipe(&seed, sizeof seed);
+    crypto_wipe(&made, sizeof made);
 }
 
 static int key_write(const char *dir, struct counter_key *key, const uint8_t group[32],
@@ -39,22 +53,81 @@ static int key_write(const char *dir, struct counter_key *key, const uint8_t gro
                                                      : error_set(error, "%s: name too long", dir);
 }
 
+static int key_make(const struct config *config, const struct tag16 *cluster, const struct hellos *hellos,
+                    replica_id replica, const struct sign_key *admin, struct error *error)
+{
+    const struct member_hello *counter = &hellos->member[member_row(KIND_COUNTER)];
+    struct counter_key key = {.cluster = *cluster,
+                              .replica = replica,
+                              .epoch = counter->sender.epoch,
+                              .box_public = counter->hello.box_public,
+                              .pillars = 1};
+    uint8_t group[32];
+    group_make(group, admin, cluster);
+    int result = key_write(config->dir, &key, group, admin, error);
+    crypto_wipe(group, sizeof group);
+    return result;
+}
+
 int counter_keys_write(const struct config *config, const struct tag16 *cluster, const struct hellos hellos[],
                        const struct sign_key *admin, struct error *error)
 {
-    uint8_t group[32];
     int result = 0;
-    crypto_random(group, sizeof group);
-    for (replica_id r = 0; r < config->replicas && result == 0; r++) {
-        const struct member_hello *counter = &hellos[r].member[member_row(KIND_COUNTER)];
-        struct counter_key key = {.cluster = *cluster,
-                                  .replica = r,
-                                  .epoch = counter->sender.epoch,
-                                  .box_public = counter->hello.box_public,
-                                  .pillars = 1};
-        result = key_write(config->dir, &key, group, admin, error);
+    for (replica_id r = 0; r < config->replicas && result == 0; r++)
+        result = key_make(config, cluster, &hellos[r], r, admin, error);
+    return result;
+}
+
+/* ---------------------------------------------------------------- one that starts again */
+
+/* Could a RECONFIG admit these keys? Their epoch must be above that of the start, and one that a clock gives. */
+static int epoch_later(const struct configuration *start, const struct member_hello *counter,
+                       const struct config *config, struct error *error)
+{
+    epoch_no before = start->member[member_row(KIND_COUNTER)][counter->sender.id].epoch,
+             epoch = counter->sender.epoch;
+    if (epoch <= before)
+        return error_set(error,
+                         "%s/replica-%u/hello: it is of a start of the whole cluster: with --rejoin the "
+                         "replica comes back into the one that runs; or run `redoubt start` without --id",
+                         config->dir, counter->sender.id);
+    if (epoch - before > EPOCH_STEP_MAX)
+        return error_set(error, "%s/replica-%u/hello: its epoch %llu is none that a clock gives", config->dir,
+                         counter->sender.id, (unsigned long long)epoch);
+    return 0;
+}
+
+static int renew_in(const struct configuration *start, const struct config *config, replica_id replica,
+                    const struct sign_key *admin, struct error *error)
+{
+    struct hellos hellos;
+    if (start->protocol != PROTOCOL_HYBSTER || replica >= start->replicas)
+        return error_set(error, "%s/manifest: it has no counter of a replica %u", config->dir, replica);
+    if (hellos_read(&hellos, config->dir, replica, PROTOCOL_HYBSTER, admin->public, error) ||
+        epoch_later(start, &hellos.member[member_row(KIND_COUNTER)], config, error))
+        return -1;
+    return key_make(config, &start->cluster, &hellos, replica, admin, error);
+}
+
+int counter_key_renew(const struct config *config, replica_id replica, struct error *error)
+{
+    char path[PATH_BYTES];
+    struct configuration *start = malloc(sizeof *start);
+    struct sign_key admin;
+    struct frame frame;
+    struct file file;
+    CHECK(start && "out of memory");
+    int result = admin_key_read(&admin, config->dir, error);
+    if (result == 0 && !path_make(path, "%s/manifest", config->dir))
+        result = error_set(error, "%s: name too long", config->dir);
+    if (result == 0)
+        result = manifest_read(start, &frame, &file, path, admin.public, error);
+    if (result == 0) {
+        result = renew_in(start, config, replica, &admin, error);
+        file_free(&file);
     }
-    crypto_wipe(group, sizeof group);
+    crypto_wipe(&admin, sizeof admin);
+    free(start);
     return result;
 }
 

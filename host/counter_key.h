@@ -2,6 +2,9 @@
  * DIR/replica-N/counter-key: what begins a Hybster replica's counters at a start (wire/counter_key.h). The administrator makes it together
  * with the manifest; it lies beside it and travels with it. Nothing in it is secret from whoever carries it: the secret that all counters
  * of the cluster share is sealed to the box key that this replica's counter compartment showed in its HELLO.
+ *
+ * That secret stands in no file. It is made of the administrator's secret key and the cluster's id, which is drawn anew at each start of the
+ * cluster; so whoever has admin.key can make it again, for a replica that starts again in a cluster that runs, and nobody else can.
  */
 #ifndef HOST_COUNTER_KEY_H
 #define HOST_COUNTER_KEY_H
@@ -11,9 +14,13 @@
 
 bool counter_key_path(char *out, const char *dir, replica_id replica);
 
-/* Draws the shared secret, seals it to every replica's counter, and forgets it: each start has another. */
+/* Makes the shared secret, seals it to every replica's counter, and wipes it. */
 int counter_keys_write(const struct config *config, const struct tag16 *cluster, const struct hellos hellos[],
                        const struct sign_key *admin, struct error *error);
+
+/* The same for one replica that was started again, in the cluster of DIR/manifest, by the keys in DIR/replica-N/hello. Its counter counts
+ * for nothing until a RECONFIG admits it. -1 and the error: nothing was written. */
+int counter_key_renew(const struct config *config, replica_id replica, struct error *error);
 
 /* 1: read, and made for this very counter (`mine`) of this cluster; `file` is to be freed with file_free. 0: there is none, it is of
  * another start, or not whole. -1 and the error: the administrator has not signed it. */

@@ -415,9 +415,7 @@ int founding_sign(struct file *out, const struct config *config, const struct he
     struct start start = start_of(config, &group, (struct slice){NULL, 0}, origins);
     uint8_t platforms[REPLICAS_MAX * platform_BYTES];
     struct writer platforms_writer = writer_to(platforms, sizeof platforms);
-    if (config->protocol !=
-        PROTOCOL_HYBSTER) /* whose counters are not renewed yet: its manifest stays as it is */
-        platforms_put(&platforms_writer, config, hellos);
+    platforms_put(&platforms_writer, config, hellos);
     CHECK(!platforms_writer.bad);
     start.platforms = (struct slice){platforms, platforms_writer.len};
     uint8_t genesis[256];

@@ -23,6 +23,7 @@
 #define ROUNDS_MAX          64
 #define PASSES_MAX          8
 #define MANIFEST_LOOK_MS    20
+#define COUNTER_KEY_LOOK_MS 100
 
 enum { PORT_PEER, PORT_CLIENT, PORT_METRICS };
 
@@ -613,6 +614,24 @@ static int serve(struct replica *r, const struct frame *start, struct slice coun
     return 0;
 }
 
+/* Whoever comes back alone may have to wait for a person, so not as often as at a start. */
+static void counter_key_tell(struct replica *r, uv_timer_t *timer)
+{
+    if (r->counter_key_told)
+        return;
+    r->counter_key_told = true;
+    if (r->options.rejoin) {
+        log_line(LOG_INFO, "its counter waits for the administrator's key: `redoubt start %s --id %u`",
+                 r->config.dir, r->options.id);
+        uv_timer_set_repeat(timer, COUNTER_KEY_LOOK_MS);
+        return;
+    }
+    log_line(LOG_WARNING,
+             "%s/replica-%u/counter-key is not there, not whole or of another start: this replica does "
+             "not serve without it",
+             r->config.dir, r->options.id);
+}
+
 /* With hybster the counter's key comes beside the manifest; whichever comes first waits for the other. */
 static int serve_with_key(struct replica *r, uv_timer_t *timer, const struct frame *start,
                           struct error *error)
@@ -625,13 +644,7 @@ static int serve_with_key(struct replica *r, uv_timer_t *timer, const struct fra
     if (result < 0)
         return -1;
     if (result == 0) {
-        if (!r->counter_key_told)
-            log_line(
-                LOG_WARNING,
-                "%s/replica-%u/counter-key is not there, not whole or of another start: this replica does "
-                "not serve without it",
-                r->config.dir, r->options.id);
-        r->counter_key_told = true;
+        counter_key_tell(r, timer);
         memset(&r->manifest_seen, 0, sizeof r->manifest_seen); /* look again */
         return 0;
     }
@@ -639,6 +652,19 @@ static int serve_with_key(struct replica *r, uv_timer_t *timer, const struct fra
     result = serve(r, start, (struct slice){key.data, key.len}, error);
     file_free(&key);
     return result;
+}
+
+static int waited_in_vain(struct replica *r, const char *manifest)
+{
+    if (r->options.rejoin)
+        return error_set(
+            &r->failure,
+            "replica %u: no key for its counter came within %u s: run `redoubt start %s --id %u`",
+            r->options.id, r->options.wait_ms / 1000, r->config.dir, r->options.id);
+    return error_set(&r->failure,
+                     "replica %u: no manifest with its keys in %s%s within %u s: run `redoubt start %s`",
+                     r->options.id, manifest, r->counter_key_told ? " and a counter-key beside it" : "",
+                     r->options.wait_ms / 1000, r->config.dir);
 }
 
 static void on_manifest_timer(uv_timer_t *timer)
@@ -652,16 +678,16 @@ static void on_manifest_timer(uv_timer_t *timer)
     if (!path_make(path, "%s/replica-%u/manifest", r->config.dir, r->options.id))
         return;
     if (uv_now(&r->loop) - r->waiting_since_ms > r->options.wait_ms) {
-        failed = error_set(
-            &r->failure, "replica %u: no manifest with its keys in %s%s within %u s: run `redoubt start %s`",
-            r->options.id, path, r->counter_key_told ? " and a counter-key beside it" : "",
-            r->options.wait_ms / 1000, r->config.dir);
+        failed = waited_in_vain(r, path);
     } else if (stat(path, &st) == 0 && (st.st_mtim.tv_sec != r->manifest_seen.tv_sec ||
                                         st.st_mtim.tv_nsec != r->manifest_seen.tv_nsec)) {
         r->manifest_seen = st.st_mtim;
         failed = manifest_read(&r->configuration, &start, &file, path, r->admin_public, &r->failure);
         if (!failed) {
-            if (!r->options.rejoin && !manifest_is_ours(r, &r->configuration)) {
+            bool ours = manifest_is_ours(r, &r->configuration);
+            if (ours)
+                r->options.rejoin = false; /* the whole cluster was started while it waited */
+            if (!r->options.rejoin && !ours) {
                 log_line(LOG_INFO, "%s is of another start: waiting for `redoubt start %s`", path,
                          r->config.dir);
             } else if (!(failed = manifest_fits(r, &r->configuration, path, &r->failure))) {

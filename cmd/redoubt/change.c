@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "certificate.h"
+#include "hello_file.h"
 #include "pages.h"
 
 #define SHOW_MS     500u  /* so often the same RECONFIG is shown */
@@ -35,7 +36,11 @@ static void clock_set(struct change *c, unsigned wait_s)
 int change_open_any_size(struct change *c, const char *dir, unsigned wait_s, struct error *error)
 {
     clock_set(c, wait_s);
-    return administrator_open(&c->admin, dir, true, error);
+    if (administrator_open(&c->admin, dir, true, error))
+        return -1;
+    if (c->admin.config.protocol == PROTOCOL_HYBSTER)
+        return error_set(error, "protocol hybster: how many replicas there are cannot be changed yet");
+    return 0;
 }
 
 int change_open(struct change *c, const char *dir, replica_id id, unsigned wait_s, struct error *error)
@@ -159,7 +164,7 @@ struct slice change_lock_out(struct change *c)
     sign_keypair(&sign);
     box_keypair(&box);
     for (unsigned k = KIND_PREPARATION - KIND_HOST; k < MEMBER_KINDS; k++) {
-        struct renewal renewal = {.kind = KIND_HOST + k,
+        struct renewal renewal = {.kind = (uint32_t)member_kind(c->admin.held->protocol, (int)k),
                                   .epoch = epoch,
                                   .measurement = c->admin.held->member[k][c->id].measurement};
         memcpy(renewal.sign_public.bytes, sign.public, 32);

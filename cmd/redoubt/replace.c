@@ -315,6 +315,12 @@ static void say_what_to_copy(const struct replacement *p)
             "replica "
             "DIR --id %u --rejoin\n",
             p->change.id, dir, dir, dir, p->change.id, p->host, p->change.id);
+    if (p->change.admin.config.protocol == PROTOCOL_HYBSTER)
+        fprintf(stderr,
+                "replica %u: then bring its replica-%u/hello to %s/replica-%u, run `redoubt start %s --id "
+                "%u`, and bring "
+                "%s/replica-%u/counter-key there\n",
+                p->change.id, p->change.id, dir, p->change.id, dir, p->change.id, dir, p->change.id);
 }
 
 /* ---------------------------------------------------------------- the whole */

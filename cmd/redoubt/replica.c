@@ -23,7 +23,9 @@ static const char help[] =
     "keys (`redoubt\n"
     "                  up` does). When nobody admits it within a minute it waits for `redoubt start`, ten "
     "minutes\n"
-    "  --wait S        wait for the manifest at most so long (default 60)\n\n"
+    "  --wait S        wait for the manifest at most so long (default 60); with hybster and --rejoin, for "
+    "the key of its\n"
+    "                  counter (`redoubt start DIR --id N`)\n\n"
     "example: redoubt replica /srv/redoubt --id 2\n";
 
 static bool manifest_there(const struct replica_options *replica)
@@ -128,11 +130,6 @@ int cmd_replica(int argc, char **argv)
     replica.front = front_of_service(config.service);
     if (replica.rejoin && !manifest_there(&replica))
         replica.rejoin = false; /* its first start */
-    if (replica.rejoin && config.protocol == PROTOCOL_HYBSTER)
-        return say_failed(
-            "--rejoin: with hybster a replica cannot come back into a running cluster yet: its counter is "
-            "not the one that was listed. To start the whole cluster anew remove %s/replica-%u/manifest",
-            replica.dir, replica.id);
     int result = replica_run(&replica, &error);
     if (result == REPLICA_NOT_ADMITTED)
         return run_again_without_rejoin(argc, argv);

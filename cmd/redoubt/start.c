@@ -2,12 +2,14 @@
  * redoubt start: the administrator's act. Looks at the keys that the replicas have drawn and signs the manifest.
  */
 #include <getopt.h>
+#include <time.h>
 
 #include "commands.h"
+#include "counter_key.h"
 #include "founding.h"
 
 static const char help[] =
-    "usage: redoubt start DIR [--wait S]\n\n"
+    "usage: redoubt start DIR [--wait S] [--id N]\n\n"
     "Waits until every replica has left its fresh keys in DIR/replica-N/hello (at most S seconds, default "
     "30),\n"
     "then signs the manifest with DIR/admin.key and writes it to DIR/manifest and DIR/replica-N/manifest.\n"
@@ -15,29 +17,63 @@ static const char help[] =
     "hybster\n"
     "also DIR/replica-N/counter-key, which begins that replica's counter.\n"
     "`redoubt up` does this by itself.\n\n"
+    "  --wait S  how long\n"
+    "  --id N    hybster: replica N alone was started again (redoubt replica --rejoin), and the cluster "
+    "runs. "
+    "Makes\n"
+    "            DIR/replica-N/counter-key for the keys in DIR/replica-N/hello, and nothing else. Only for a "
+    "machine\n"
+    "            that you trust now as you did at the start: see docs/TRUST.md\n\n"
     "example: redoubt start /srv/redoubt\n";
+
+#define LOOK_MS 20
+
+/* One that comes back: the administrator's part of it. */
+static int admit(const struct config *config, uint64_t id, uint64_t wait_s, struct error *error)
+{
+    char path[PATH_BYTES];
+    if (config->protocol != PROTOCOL_HYBSTER)
+        return error_set(error, "start: --id is of hybster: here a replica that comes back needs no key");
+    if (id >= config->replicas)
+        return error_set(error, "--id %u: there are %u replicas, numbered from 0", (unsigned)id,
+                         config->replicas);
+    if (!hello_path(path, config->dir, (replica_id)id))
+        return error_set(error, "%s: name too long", config->dir);
+    for (uint64_t looks = wait_s * 1000 / LOOK_MS; !file_exists(path); looks--) {
+        if (looks == 0)
+            return error_set(error, "start: replica %u did not show its keys within %u s (%s)", (unsigned)id,
+                             (unsigned)wait_s, path);
+        nanosleep(&(struct timespec){0, LOOK_MS * 1000000L}, NULL);
+    }
+    return counter_key_renew(config, (replica_id)id, error);
+}
 
 int cmd_start(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"wait", required_argument, NULL, 'w'}, {"help", no_argument, NULL, 'h'}, {0}};
-    uint64_t wait_s = 30;
+    static const struct option options[] = {{"wait", required_argument, NULL, 'w'},
+                                            {"id", required_argument, NULL, 'i'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    uint64_t wait_s = 30, id = UINT64_MAX;
     int c;
     opterr = 0;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (c == 'h')
             return say_help(help);
-        if (c != 'w')
+        if (c != 'w' && c != 'i')
             return say_usage("start", "%s: unknown option or no value", argv[optind - 1]);
-        if (!number_read(optarg, 1, 86400, &wait_s))
+        if (c == 'i' && !number_read(optarg, 0, REPLICAS_MAX - 1, &id))
+            return say_usage("start", "--id %s: must be from 0 to %d", optarg, REPLICAS_MAX - 1);
+        if (c == 'w' && !number_read(optarg, 1, 86400, &wait_s))
             return say_usage("start", "--wait %s: must be from 1 to 86400", optarg);
     }
     if (optind + 1 != argc)
         return say_usage("start", "exactly one DIR is needed");
     struct config config;
     struct error error;
-    if (config_read(&config, argv[optind], &error) || config_supported(&config, &error) ||
-        founding_run(&config, (unsigned)wait_s * 1000, NULL, NULL, &error))
+    if (config_read(&config, argv[optind], &error) || config_supported(&config, &error))
         return say_failed("%s", error.text);
-    return 0;
+    int result = id == UINT64_MAX ? founding_run(&config, (unsigned)wait_s * 1000, NULL, NULL, &error)
+                                  : admit(&config, id, wait_s, &error);
+    return result ? say_failed("%s", error.text) : 0;
 }

@@ -43,6 +43,7 @@ struct child {
     struct buffer line;
     bool ready;
     bool rejoining;                  /* started again, and not a full member yet as far as is known */
+    bool keyed;                      /* hybster: ... and its counter was given its key */
     uint64_t started_ms, restart_ms; /* when; when it is to be started again (0: not) */
     unsigned restarts;               /* in a row, each soon after the one before */
     char first_error[512];           /* the last "redoubt: ..." line */
@@ -84,6 +85,14 @@ static ino_t inode_of(const struct up *up, const char *format, uint32_t id)
     return path_make(path, "%s/%s", up->config.dir, name) && stat(path, &st) == 0 ? st.st_ino : 0;
 }
 
+/* Of an earlier start that ended by force: nobody has those keys any more. */
+static void hello_forget(const struct up *up, uint32_t id)
+{
+    char path[PATH_BYTES];
+    if (hello_path(path, up->config.dir, id))
+        unlink(path);
+}
+
 static int child_start(struct up *up, uint32_t id, bool rejoin, struct error *error)
 {
     unsigned restarts = up->child[id].restarts;
@@ -96,6 +105,7 @@ static int child_start(struct up *up, uint32_t id, bool rejoin, struct error *er
     snprintf(parent, sizeof parent, "%ld", (long)getpid());
     if (pipe2(pipe_fd, O_CLOEXEC) != 0)
         return error_set(error, "replica %u: %s", id, strerror(errno));
+    hello_forget(up, id);
     pid_t pid = fork();
     if (pid == 0) {
         sigset_t none;
@@ -272,6 +282,22 @@ static void restart_due(struct up *up)
     }
 }
 
+/* With hybster a counter that starts again waits for the administrator, who is whoever runs this. */
+static void counters_key(struct up *up)
+{
+    char path[PATH_BYTES];
+    for (uint32_t i = 0; i < up->config.replicas && up->config.protocol == PROTOCOL_HYBSTER; i++) {
+        struct child *child = &up->child[i];
+        struct error error;
+        if (!child->pid || !child->rejoining || child->keyed || !hello_path(path, up->config.dir, i) ||
+            !file_exists(path))
+            continue;
+        child->keyed = true;
+        if (counter_key_renew(&up->config, i, &error))
+            fprintf(stderr, "redoubt: %s\n", error.text);
+    }
+}
+
 /* Reports each replica that has ended, once. */
 static void children_reap(struct up *up)
 {
@@ -386,8 +412,6 @@ static void forget_earlier_start(const struct config *config, bool durable)
         unlink(path);
     for (uint32_t i = 0; i < config->replicas; i++) {
         if (!durable && path_make(path, "%s/replica-%u/manifest", config->dir, i))
-            unlink(path);
-        if (path_make(path, "%s/replica-%u/hello", config->dir, i))
             unlink(path);
         if (!durable && counter_key_path(path, config->dir, i))
             unlink(path);
@@ -526,6 +550,7 @@ static int keep_up(struct up *up, struct error *error)
         if (up->alive == 0) /* with nothing kept, nobody is left to rejoin */
             return error_set(error, "up: all replicas have ended");
         restart_due(up);
+        counters_key(up);
     }
     return 0;
 }

@@ -232,8 +232,8 @@ void chain_tick(struct broker *b)
     }
     if (chain_pending(b) || !b->in_view)
         return;
-    if (b->view_number < b->held.number)
-        liveness_leave(b, liveness_heading(b) + 1);
+    if (b->view_number < b->held.number) /* with hybster nothing is wrong with the leader */
+        liveness_leave(b, liveness_heading(b) + !broker_is_hybster(b));
     else
         follow_fresh(b);
 }

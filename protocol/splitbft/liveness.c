@@ -59,11 +59,19 @@ static void give_up(struct broker *b)
         b->back_off *= 2;
 }
 
+/* Who knows of a RECONFIG leaves for a view of its configuration: the first one with the leader that it would have had, as it may be the
+ * very replica that is out that leads the first of them. */
+static view_no of_configuration(const struct broker *b, view_no view)
+{
+    view_no first = configuration_view(&b->held);
+    uint32_t n = b->held.replicas;
+    return view < first ? first + (n + primary_of(&b->held, view) - primary_of(&b->held, first)) % n : view;
+}
+
 void liveness_leave(struct broker *b, view_no view)
 {
-    /* Who knows of a RECONFIG leaves for a view of its configuration. */
-    if (broker_is_hybster(b) && view < configuration_view(&b->held))
-        view = configuration_view(&b->held);
+    if (broker_is_hybster(b))
+        view = of_configuration(b, view);
     if (!b->voting || view <= heading(b) || chain_closed(b))
         return;
     if (broker_is_hybster(b)) {

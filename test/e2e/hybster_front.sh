@@ -6,6 +6,7 @@
 
 init_cluster one --protocol hybster --front on
 sed -i 's/^request_timeout_ms: .*/request_timeout_ms: 500/; s/^front: on.*/front: on\nfront_operation_ms: 3000/' "$dir/cluster.yaml"
+echo "restart: never" >>"$dir/cluster.yaml"
 grep -q '^fast_reads: off' "$dir/cluster.yaml" || fail "hybster has no fast reads, and cluster.yaml does not say so"
 up_cluster --allow-faults --seconds 600
 rediss() { timeout 20 redis-cli --tls --cacert "$dir/ca.pem" -h localhost -p $((base + 10 * $1 + 3)) "${@:2}"; }
