@@ -19,6 +19,7 @@ acknowledge() {
 
 # --- five times the leader is killed under load: so each of the three at least once, and the others need those that came back
 init_cluster one --protocol hybster --front off
+sed -i "s/^request_timeout_ms: .*/request_timeout_ms: 600/" "$dir/cluster.yaml"
 up_cluster --seconds 600
 expect ok call put a 1
 "$redoubt" bench "$dir" --workload set --clients 2 --seconds 300 --json >"$tmp/bench.out" 2>"$tmp/bench.log" &
