@@ -155,7 +155,7 @@ static void harm(struct world *w, replica_id r, enum disk_fault fault)
         break;
     case DISK_OLD_LOG:
         roll_back(replica, true, false);
-        replica->disk.rotten = w->closed_life > 0;
+        replica->disk.rotten |= w->closed_life > 0; /* it may have been before */
         break;
     case DISK_OLD_CHECKPOINT:
         roll_back(replica, false, true);
