@@ -120,4 +120,17 @@ wait_for 10 grep -q "asks to be admitted" "$tmp/replica-0.log" || fail "it does 
 timeout 20 "$redoubt" call "$dir" --timeout 1500 incr >"$tmp/out" 2>/dev/null && fail "an answer of a counter that nobody admitted: $(cat "$tmp/out")"
 [ ! -s "$tmp/out" ] || fail "something was said: $(cat "$tmp/out")"
 grep -q "full again" "$tmp/replica-0.log" && fail "one replica admitted it"
+
+# --- so the whole cluster starts anew, with who waits for a key
+lost 0
+lost 1
+rm -f "$dir"/replica-*/hello "$tmp/far/replica-1/hello"
+for r in 0 2; do run_replica $r "$dir" --rejoin; done
+run_replica 1 "$tmp/far" --rejoin
+wait_for 10 test -e "$tmp/far/replica-1/hello" || fail "no hello"
+cp "$tmp/far/replica-1/hello" "$dir/replica-1/hello"
+"$redoubt" start "$dir" || fail "start"
+cp "$dir/replica-1/"{counter-key,manifest} "$tmp/far/replica-1/"
+expect 1 count incr
+wait_for 10 curl -sf "http://127.0.0.1:$((base + 16))/healthz" || fail "replica 1 does not serve"
 echo ok
