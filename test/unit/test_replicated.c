@@ -357,6 +357,43 @@ static void what_was_written_meanwhile_is_read(void **state)
     assert_int_equal(counters().fast, 1);
 }
 
+/* Nobody has to be asked about what was written here: once, since what is read then is of after it. */
+static void what_was_written_here_is_ordered_at_once(void **state)
+{
+    (void)state;
+    know_a();
+    submit(2, 0, put("a", "2"));
+    settle();
+    submit(1, 1, get("a"));
+    flush();
+    assert_int_equal(t.bundles, 1);
+    assert_int_equal(t.askeds, 0);
+    settle();
+    is_told(1, 1, "2");
+    submit(1, 2, get("a"));
+    settle();
+    is_told(2, 2, "2");
+    assert_int_equal(counters().fast, 1);
+    assert_int_equal(counters().conflicts, 0);
+}
+
+/* What had no effect makes nothing old. */
+static void what_was_refused_wrote_nothing(void **state)
+{
+    static uint8_t bytes[100];
+    (void)state;
+    know_a();
+    const struct kv_maybe other = {.present = true, .bytes = {(const uint8_t *)"9", 1}},
+                          wanted = {.present = true, .bytes = {(const uint8_t *)"2", 1}};
+    submit(2, 0, (struct slice){bytes, kv_cas_encode(bytes, sizeof bytes, "a", 1, other, wanted)});
+    settle();
+    assert_int_equal(last_told()->status, REDOUBT_CONFLICT);
+    submit(1, 1, get("a"));
+    settle();
+    is_told(1, 1, "1");
+    assert_int_equal(counters().fast, 1);
+}
+
 static void fewer_than_the_quorum_are_not_enough(void **state)
 {
     (void)state;
@@ -1190,6 +1227,8 @@ int main(void)
         WITH(a_read_that_is_known_is_asked_about, setup),
         WITH(a_read_that_is_not_known_is_ordered, setup),
         WITH(what_was_written_meanwhile_is_read, setup),
+        WITH(what_was_written_here_is_ordered_at_once, setup),
+        WITH(what_was_refused_wrote_nothing, setup),
         WITH(fewer_than_the_quorum_are_not_enough, setup),
         WITH(one_replica_counts_once, setup),
         WITH(one_replica_is_enough_for_prophecy, setup_prophecy),

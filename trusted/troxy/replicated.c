@@ -65,6 +65,7 @@ struct replicated {
     struct connection *connection;
     struct operation *operation, *free_operation;
     uint8_t *scratch; /* a result from the cache */
+    version_no *written; /* a hint for each version cell, and for the whole: an own write is known to have been there. 0: none */
     size_t bytes;
     uint32_t operations;
     uint32_t queue_head, queue_tail; /* connections to be looked at; index + 1 */
@@ -113,7 +114,7 @@ size_t replicated_arena_bytes(const struct replicated_options *o)
 {
     return sizeof(struct replicated) + sizeof(struct configuration) +
            o->connections_max * sizeof(struct connection) + o->operations_max * sizeof(struct operation) +
-           ROUNDS_MAX * sizeof(struct round) + OP_MAX + cache_arena_bytes(o->cache_bytes) +
+           (VERSION_CELLS + 1) * sizeof(version_no) + ROUNDS_MAX * sizeof(struct round) + OP_MAX + cache_arena_bytes(o->cache_bytes) +
            piece_arena_bytes(o) + core_arena_bytes(o) + 65536;
 }
 
@@ -155,6 +156,7 @@ struct replicated *replicated_new(struct arena *arena, const struct replicated_c
     r->connection = arena_take(arena, o->connections_max * sizeof *r->connection);
     r->operation = arena_take(arena, o->operations_max * sizeof *r->operation);
     r->scratch = arena_take(arena, OP_MAX);
+    r->written = arena_take(arena, (VERSION_CELLS + 1) * sizeof *r->written);
     r->configuration = arena_take(arena, sizeof *r->configuration);
     for (uint32_t i = o->operations_max; i-- > 0;) {
         r->operation[i].next = r->free_operation;
@@ -361,9 +363,46 @@ static bool could_be_fast(const struct replicated *r, const struct operation *op
     return op->reads && !op->must_order && fast_allowed(r) && op->len <= REQUEST_KEPT;
 }
 
+/*
+ * Of before a write of one's own clients: attestors would say so, and it would have to be ordered after they did. Only a hint. It may be too
+ * high, for a slot that a faulty replica made up; so the next vote on a read of these cells ends it, and all that it can do is to have one
+ * read ordered.
+ */
+static bool is_outdated(const struct replicated *r, const struct operation *op, const struct cache_entry *entry)
+{
+    const uint32_t *cells;
+    uint32_t count = touched_cells(&op->touched, &cells);
+    for (uint32_t i = 0; i < count; i++)
+        if (entry->version < r->written[cells[i]])
+            return true;
+    return false;
+}
+
+static void note_written(struct replicated *r, const struct operation *op, const struct redoubt_outcome *outcome)
+{
+    const struct touched *t = &op->touched;
+    bool wrote = t->known && t->writes && (outcome->status == REDOUBT_OK || outcome->status == REDOUBT_NOT_FOUND);
+    if (!wrote || !fast_allowed(r))
+        return;
+    version_no place = version_of(outcome->slot, 0); /* it was there or, by its index, behind */
+    r->written[VERSION_WHOLE] = place;
+    for (uint64_t left = t->written; left; left &= left - 1)
+        r->written[t->cell[__builtin_ctzll(left)]] = place;
+}
+
+/* What was written before a vote on a read that is behind it is in its result. */
+static void written_forget(struct replicated *r, const struct operation *op)
+{
+    const uint32_t *cells;
+    uint32_t count = touched_cells(&op->touched, &cells);
+    for (uint32_t i = 0; i < count; i++)
+        r->written[cells[i]] = 0;
+}
+
 static bool is_known(struct replicated *r, const struct operation *op)
 {
-    return cache_find(&r->cache, (struct slice){op->request, op->len}) != NULL;
+    const struct cache_entry *entry = cache_find(&r->cache, (struct slice){op->request, op->len});
+    return entry && !is_outdated(r, op, entry);
 }
 
 /* Is it to be asked about? Decides, and counts. */
@@ -409,6 +448,8 @@ static void ordered(void *context, const struct redoubt_outcome *outcome)
         look_later(r, op->connection);
         return;
     }
+    if (outcome->kind == REDOUBT_COMMITTED)
+        note_written(r, op, outcome);
     /* Nothing older than what is told now must be kept: who takes one replica's word (Prophecy) would go back. */
     if (outcome->kind == REDOUBT_COMMITTED && op->reads && !op->learned)
         cache_forget(&r->cache, (struct slice){op->request, op->len});
@@ -427,6 +468,7 @@ static void learn(void *learner, void *op_of_core, enum redoubt_status status, u
     if (!op->reads || op->len > REQUEST_KEPT || !fast_allowed(r))
         return;
     cache_put(&r->cache, (struct slice){op->request, op->len}, status, version, result);
+    written_forget(r, op);
     r->counters.inserted++;
     op->learned = true;
 }
