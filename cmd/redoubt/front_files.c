@@ -170,7 +170,8 @@ static int close_origin(const char *dir, int origin, const struct box_key *sessi
         error_set(error,
                   "no quorum of replicas answered: run this again; if it stays so, somebody else may have "
                   "taken the last session that this key can have, and it is open until the cluster is "
-                  "founded anew: with durability: memory by stopping and starting all replicas");
+                  "founded anew: with durability: memory by stopping and starting all replicas, with sync "
+                  "by backup and restore into another folder");
     }
     client_loop_free(loop);
     return ordered ? 0 : -1;
