@@ -460,6 +460,21 @@ static int wait_for_hellos(struct hellos hellos[], const struct config *config,
     return 0;
 }
 
+/* Leaves out, in place, those who may do nothing any more: replicas would open sessions for them. */
+static void withdrawn_drop(struct file *file)
+{
+    struct slice list = {file->data, file->len};
+    size_t kept = 0;
+    for (uint32_t i = 0; i < origin_entry_count(list); i++) {
+        struct origin_entry entry = origin_entry_at(list, i);
+        if (origin_is_withdrawn(&entry))
+            continue;
+        memmove(file->data + kept, file->data + (size_t)i * origin_entry_BYTES, origin_entry_BYTES);
+        kept += origin_entry_BYTES;
+    }
+    file->len = kept;
+}
+
 static int origins_read(struct file *file, const struct config *config, struct error *error)
 {
     char path[PATH_BYTES];
@@ -467,8 +482,11 @@ static int origins_read(struct file *file, const struct config *config, struct e
         return error_set(error, "%s: name too long", config->dir);
     if (file_read(file, path, ORIGINS_MAX * origin_entry_BYTES, error))
         return -1;
-    if (origin_entry_list_ok((struct slice){file->data, file->len}, ORIGINS_MAX) && file->len > 0)
-        return 0;
+    if (origin_entry_list_ok((struct slice){file->data, file->len}, ORIGINS_MAX)) {
+        withdrawn_drop(file);
+        if (file->len > 0)
+            return 0;
+    }
     file_free(file);
     return error_set(error, "%s: not a list of client keys", path);
 }

@@ -32,6 +32,12 @@ int client_keys_make(struct client_keys *keys, const char *dir, origin_id origin
 int client_keys_make_at(struct client_keys *keys, const char *path, struct error *error);
 void client_keys_wipe(struct client_keys *keys);
 
+/* One that DIR/clients.pub goes on to list, so that it says whose the key was, and that no founding takes into a manifest any more. */
+static inline bool origin_is_withdrawn(const struct origin_entry *entry)
+{
+    return (entry->access & (ACCESS_WRITE | ACCESS_READ)) == 0;
+}
+
 int admin_key_read(struct sign_key *key, const char *dir, struct error *error);
 int admin_key_make(struct sign_key *key, const char *dir, struct error *error);
 int admin_public_read(uint8_t public[32], const char *dir, struct error *error);

@@ -11,6 +11,7 @@
 #include "client/loop.h"
 #include "file.h"
 #include "keys.h"
+#include "ordering/configuration.h"
 #include "redoubt/client.h"
 
 #define RETIRE_MS 10000u
@@ -75,6 +76,19 @@ int front_give(const char *dir, const char *folder, uint32_t id, const char *hos
 
 /* ---------------------------------------------------------------- the key of a machine that went */
 
+/* DIR/clients.pub; checked, and with one entry at least. */
+static int origins_read(struct file *file, char path[PATH_BYTES], const char *dir, struct error *error)
+{
+    if (!path_make(path, "%s/clients.pub", dir))
+        return too_long(dir, error);
+    if (file_read(file, path, ORIGINS_MAX * origin_entry_BYTES, error))
+        return -1;
+    if (origin_entry_list_ok((struct slice){file->data, file->len}, ORIGINS_MAX) && file->len > 0)
+        return 0;
+    file_free(file);
+    return error_set(error, "%s: not a list of client keys", path);
+}
+
 /* The number of the origin that has this key, as DIR/clients.pub lists it; -1: none. */
 static int origin_of(const char *dir, const uint8_t sign_public[32])
 {
@@ -82,17 +96,38 @@ static int origin_of(const char *dir, const uint8_t sign_public[32])
     struct file file;
     struct error ignored;
     int origin = -1;
-    if (!path_make(path, "%s/clients.pub", dir) ||
-        file_read(&file, path, ORIGINS_MAX * origin_entry_BYTES, &ignored))
+    if (origins_read(&file, path, dir, &ignored))
         return -1;
     struct slice list = {file.data, file.len};
-    for (uint32_t i = 0; origin_entry_list_ok(list, ORIGINS_MAX) && i < origin_entry_count(list); i++) {
+    for (uint32_t i = 0; i < origin_entry_count(list); i++) {
         struct origin_entry entry = origin_entry_at(list, i);
         if (memcmp(entry.sign_public.bytes, sign_public, 32) == 0 && (entry.access & ACCESS_TROXY))
             origin = (int)entry.id;
     }
     file_free(&file);
     return origin;
+}
+
+/* In DIR/clients.pub this origin may do nothing from now on: no later founding lists it (origin_is_withdrawn). The entry stays where it is,
+ * and says whose it was. */
+static int withdraw(const char *dir, int origin, struct error *error)
+{
+    static uint8_t bytes[ORIGINS_MAX * origin_entry_BYTES];
+    char path[PATH_BYTES];
+    struct file file;
+    if (origins_read(&file, path, dir, error))
+        return -1;
+    struct slice list = {file.data, file.len};
+    struct writer w = writer_to(bytes, sizeof bytes);
+    for (uint32_t i = 0; i < origin_entry_count(list); i++) {
+        struct origin_entry entry = origin_entry_at(list, i);
+        if ((int)entry.id == origin)
+            entry.access &= ~(uint32_t)(ACCESS_WRITE | ACCESS_READ);
+        origin_entry_put(&w, &entry);
+    }
+    bool changed = w.len != file.len || memcmp(bytes, file.data, w.len) != 0;
+    file_free(&file);
+    return changed ? file_write(path, bytes, w.len, 0644, error) : 0;
 }
 
 static int origin_in(const char *dir, const char *key, struct error *error)
@@ -132,7 +167,11 @@ static int close_origin(const char *dir, int origin, const struct box_key *sessi
         ordered = !failed && outcome.kind == REDOUBT_COMMITTED;
         redoubt_outcome_clear(&outcome);
         redoubt_client_close(client);
-        error_set(error, "no quorum of replicas answered: run this again");
+        error_set(error,
+                  "no quorum of replicas answered: run this again; if it stays so, somebody else may have "
+                  "taken the last session that this key can have, and it is open until the cluster is "
+                  "founded anew: with durability: memory by stopping and starting all replicas, with sync "
+                  "by backup and restore into another folder");
     }
     client_loop_free(loop);
     return ordered ? 0 : -1;
@@ -153,29 +192,57 @@ static bool is_in_use(const char *dir, int origin)
 /* What closing a key needs, in DIR/clients. */
 struct closing {
     int origin;
-    char own[PATH_BYTES];   /* NNN.key: a second name of the key */
-    char epoch[PATH_BYTES]; /* NNN.epoch, as every client has one; stays, so that nobody uses a lower one */
-    char session
-        [PATH_BYTES]; /* NNN.closing: the secret of the last session there can be, until it is known to be open */
+    struct tag16 cluster; /* as it was founded last */
+    bool listed;          /* by DIR/manifest: else no replica takes anything of that origin */
+    /* NNN.key: a second name of the key */
+    char own[PATH_BYTES];
+    /* NNN.epoch, as every client has one; stays, so that nobody uses a lower one */
+    char epoch[PATH_BYTES];
+    /* NNN.closing: the secret of the last session there can be, until it is known to be open */
+    char session[PATH_BYTES];
+    /* NNN.closed: the id of the cluster whose replicas said that it is open. One that is founded anew knows nothing of it */
+    char closed[PATH_BYTES];
 };
 
-static bool closing_paths(struct closing *c, const char *dir)
+static int closing_paths(struct closing *c, const char *dir, struct error *error)
 {
     return client_key_path(c->own, dir, (origin_id)c->origin) &&
-           path_make(c->epoch, "%s/clients/%03d.epoch", dir, c->origin) &&
-           path_make(c->session, "%s/clients/%03d.closing", dir, c->origin);
+                   path_make(c->epoch, "%s/clients/%03d.epoch", dir, c->origin) &&
+                   path_make(c->session, "%s/clients/%03d.closing", dir, c->origin) &&
+                   path_make(c->closed, "%s/clients/%03d.closed", dir, c->origin)
+               ? 0
+               : too_long(dir, error);
 }
 
-/* Was it closed by way of another folder that had the same key? Then its highest epoch is used up, and nothing is open any more. */
+/* The cluster of now, and whether it has that origin. */
+static int cluster_read(struct closing *c, const char *dir, struct error *error)
+{
+    static struct configuration configuration;
+    char path[PATH_BYTES];
+    uint8_t admin_public[32];
+    struct file file;
+    struct frame start;
+    if (!path_make(path, "%s/manifest", dir))
+        return too_long(dir, error);
+    if (admin_public_read(admin_public, dir, error) ||
+        manifest_read(&configuration, &start, &file, path, admin_public, error))
+        return -1;
+    file_free(&file);
+    c->cluster = configuration.cluster;
+    c->listed = configuration.origin[c->origin].present;
+    return 0;
+}
+
+/* Was it closed by an earlier run, as by way of another folder that had the same key? Only what such a run wrote says so. */
 static bool closed_before(const struct closing *c)
 {
     struct file file;
     struct error ignored;
-    if (file_exists(c->session) || !file_exists(c->epoch) || file_read(&file, c->epoch, 32, &ignored))
+    if (!file_exists(c->closed) || file_read(&file, c->closed, sizeof c->cluster.bytes, &ignored))
         return false;
-    bool last = strtoull((const char *)file.data, NULL, 10) == UINT64_MAX;
+    bool same = file.len == sizeof c->cluster.bytes && memcmp(file.data, c->cluster.bytes, file.len) == 0;
     file_free(&file);
-    return last;
+    return same;
 }
 
 /* The session of an earlier run, which replicas may have opened after that run had given up: under the same epoch they answer no other. */
@@ -199,12 +266,10 @@ static int session_take(struct box_key *session, const struct closing *c, struct
     return whole ? 0 : error_set(error, "%s: not what an earlier run wrote", c->session);
 }
 
-static int close_key(const char *dir, const char *key, const struct closing *c, struct error *error)
+static int close_by(const struct box_key *session, const char *dir, const char *key, const struct closing *c,
+                    struct error *error)
 {
     char last[32];
-    struct box_key session;
-    if (session_take(&session, c, error))
-        return -1;
     /* The next one is the highest that there is. */
     int len = snprintf(last, sizeof last, "%" PRIu64 "\n", UINT64_MAX - 1);
     int result = file_write(c->epoch, last, (size_t)len, 0600, error);
@@ -212,14 +277,23 @@ static int close_key(const char *dir, const char *key, const struct closing *c, 
         errno != EEXIST) /* there already: an earlier run ended by force */
         result = error_set(error, "%s: %s", c->own, strerror(errno));
     if (result == 0)
-        result = close_origin(dir, c->origin, &session, error);
-    crypto_wipe(&session, sizeof session);
+        result = close_origin(dir, c->origin, session, error);
     unlink(c->own);
+    return result ? result : file_write(c->closed, c->cluster.bytes, sizeof c->cluster.bytes, 0644, error);
+}
+
+static int close_key(const char *dir, const char *key, const struct closing *c, struct error *error)
+{
+    struct box_key session = {0};
+    int result = session_take(&session, c, error);
     if (result == 0)
-        unlink(c->session);
+        result = close_by(&session, dir, key, c, error);
+    crypto_wipe(&session, sizeof session);
     return result;
 }
 
+/* In this order: until the replicas have answered, the list alone keeps a key that somebody else holds open from outliving the next
+ * founding; and however this is broken off, another run finds the key, and goes through it again. */
 static int retire(const char *dir, const char *key, struct error *error)
 {
     struct closing c = {.origin = origin_in(dir, key, error)};
@@ -227,10 +301,11 @@ static int retire(const char *dir, const char *key, struct error *error)
         return -1;
     if (is_in_use(dir, c.origin))
         return error_set(error, "%s: another folder has it, too", key);
-    if (!closing_paths(&c, dir))
-        return too_long(dir, error);
-    if (!closed_before(&c) && close_key(dir, key, &c, error))
+    if (closing_paths(&c, dir, error) || cluster_read(&c, dir, error) || withdraw(dir, c.origin, error))
         return -1;
+    if (c.listed && !closed_before(&c) && close_key(dir, key, &c, error))
+        return -1;
+    unlink(c.session);
     unlink(key);
     return 0;
 }

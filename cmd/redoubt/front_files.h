@@ -7,7 +7,9 @@
  * A machine that goes leaves the key of its Troxy behind, which START goes on to list. `front_retire` opens the last session that there
  * can be with it, under the highest epoch, and forgets it: every replica refuses what comes under a lower one from then on. The secret of
  * that session lies in DIR/clients/NNN.closing until replicas have answered: whoever gives up waiting cannot know whether they have opened
- * it, and they would answer no other; so a later run asks by the same one.
+ * it, and they would answer no other; so a later run asks by the same one. Once they have answered, DIR/clients/NNN.closed has the id of their
+ * cluster. Replicas that keep nothing on disks forget that session when all start anew, as another cluster: so the origin's access is
+ * taken away in DIR/clients.pub, too, and no later founding lists it.
  */
 #ifndef CMD_FRONT_FILES_H
 #define CMD_FRONT_FILES_H

@@ -2,6 +2,7 @@
 # The front of a machine that comes later than the founding: replace gives it certificate and key, and closes the key of the machine of
 # before for good; so do add and remove.
 . "$(dirname "$0")/lib_cluster.sh"
+. "$(dirname "$0")/lib_thief.sh"
 [ -x "$bin/redoubt-troxy-kv" ] || { echo "no front in this build"; exit 77; }
 
 dir=$tmp/one
@@ -39,19 +40,6 @@ expect "serving" status 's["replicas"][2]["front"]["state"]'
 # The key of the machine of before is worth nothing any more, under whatever epoch.
 grep -q "replica 2: the key of the front of before is closed for good" "$tmp/replace.log" || fail "it was not closed: $(cat "$tmp/replace.log")"
 [ ! -e "$dir"/replica-2.before-1/troxy.key ] || fail "its key is still there"
-# thief NNN KEY [MS]: can whoever has that key, of that origin, open a session and write?
-thief() {
-    local epoch
-    for epoch in "" 18446744073709551614; do
-        rm -rf "$tmp/thief"
-        mkdir -p "$tmp/thief/clients"
-        cp "$dir"/{cluster.yaml,manifest,admin.pub,endpoints.json} "$tmp/thief"
-        install -m 600 "$2" "$tmp/thief/clients/$1.key"
-        [ -z "$epoch" ] || echo "$epoch" >"$tmp/thief/clients/$1.epoch"
-        timeout 20 "$redoubt" call "$tmp/thief" --timeout "${3:-1500}" put key stolen >"$tmp/thief.out" 2>&1 && return 0
-    done
-    return 1
-}
 thief 018 "$tmp/before.key" && fail "the key of before still writes" # 16 clients, then replicas 0, 1 and 2
 expect two call get key
 # The same with a key that was not closed does write: what is refused is this one.

@@ -34,9 +34,9 @@ struct client_core_options {
     uint32_t bundle_ops_max;    /* 1 .. BUNDLE_OPS_MAX */
     bool alone;                 /* every bundle asks for a slot of its own */
     bool versions;              /* replies are to say how old reads are: `learn` is told */
-    bool
-        hand_back; /* what replicas want in another bundle is told as rejected, reason client_asked_again, instead of
-                                 * being sent again: then whoever submits keeps the order */
+    /* What replicas want in another bundle is told as rejected, reason client_asked_again, instead of being sent again: then whoever
+     * submits keeps the order. */
+    bool hand_back;
     size_t queue_max; /* operations that wait */
     size_t queue_max_bytes;
     uint64_t retry_us; /* first retransmission, signed, then doubling */
@@ -56,9 +56,9 @@ struct client_core_config {
     epoch_no epoch; /* higher than any that this origin has used */
     const struct sign_key *sign;
     const struct box_key *box;
-    const struct box_key *
-        session; /* NULL: one is drawn. Else of an instance before, whose one bundle is sent again: with the same
-                                    * epoch and the same operations, or a nonce repeats */
+    /* NULL: one is drawn. Else of an instance before, whose one bundle is sent again: with the same epoch and the same operations, or a
+     * nonce repeats. */
+    const struct box_key *session;
     struct client_memory memory;
     struct client_wire wire;
     struct client_core_options options;
