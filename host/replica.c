@@ -665,6 +665,11 @@ static int waited_in_vain(struct replica *r, const char *manifest)
             &r->failure,
             "replica %u: no key for its counter came within %u s: run `redoubt start %s --id %u`",
             r->options.id, r->options.wait_ms / 1000, r->config.dir, r->options.id);
+    if (r->options.rejoin)
+        return error_set(&r->failure,
+                         "replica %u: no whole manifest in %s within %u s: bring the one of the cluster that "
+                         "runs",
+                         r->options.id, manifest, r->options.wait_ms / 1000);
     return error_set(&r->failure,
                      "replica %u: no manifest with its keys in %s%s within %u s: run `redoubt start %s`",
                      r->options.id, manifest, r->counter_key_told ? " and a counter-key beside it" : "",
