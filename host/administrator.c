@@ -27,20 +27,22 @@ static uint64_t now_ms(void)
 
 /* ---------------------------------------------------------------- lifecycle */
 
-static int lock_take(struct administrator *a, struct error *error)
+int administrator_lock(const char *dir, struct error *error)
 {
     char path[PATH_BYTES];
-    if (!path_make(path, "%s/admin.key", a->config.dir))
-        return error_set(error, "%s: name too long", a->config.dir);
-    a->lock = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (a->lock < 0)
+    if (!path_make(path, "%s/admin.key", dir))
+        return error_set(error, "%s: name too long", dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
         return error_set(error, "%s: %s", path, strerror(errno));
-    if (flock(a->lock, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    return errno == EWOULDBLOCK
-               ? error_set(error, "%s: another command is changing the members of this cluster",
-                           a->config.dir)
-               : error_set(error, "%s: %s", path, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    if (errno == EWOULDBLOCK)
+        error_set(error, "%s: another command is changing the members of this cluster", dir);
+    else
+        error_set(error, "%s: %s", path, strerror(errno));
+    close(fd);
+    return -1;
 }
 
 static int known_read(struct administrator *a, bool any_size, struct error *error)
@@ -72,8 +74,8 @@ int administrator_open(struct administrator *a, const char *dir, bool any_size, 
     CHECK(a->held && "out of memory");
     if (config_read(&a->config, dir, error))
         return -1;
-    return lock_take(a, error) || admin_key_read(&a->key, dir, error) || known_read(a, any_size, error) ? -1
-                                                                                                        : 0;
+    a->lock = administrator_lock(dir, error);
+    return a->lock < 0 || admin_key_read(&a->key, dir, error) || known_read(a, any_size, error) ? -1 : 0;
 }
 
 static void link_drop(struct administrator *a, replica_id r)

@@ -33,7 +33,11 @@ struct administrator {
     int lock;
 };
 
-/* Reads keys, manifest and members, and takes a lock: one such command at a time. -1 and the error. `any_size`: cluster.yaml may list
+/* One command at a time that changes the members of a cluster or signs for them: a lock, held until the descriptor is closed. -1 and the
+ * error. */
+int administrator_lock(const char *dir, struct error *error);
+
+/* Reads keys, manifest and members, and takes the lock: one such command at a time. -1 and the error. `any_size`: cluster.yaml may list
  * more or fewer replicas than the manifest. */
 int administrator_open(struct administrator *a, const char *dir, bool any_size, struct error *error);
 void administrator_close(struct administrator *a);

@@ -1,10 +1,12 @@
 #include "counter_key.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "keys.h"
+#include "members.h"
 #include "ordering/content.h"
 #include "wire/counter_key.h"
 
@@ -27,6 +29,13 @@ static void group_make(uint8_t group[32], const struct sign_key *admin, const st
     memcpy(group, made.bytes, sizeof made.bytes);
     crypto_wipe(&seed, sizeof seed);
     crypto_wipe(&made, sizeof made);
+}
+
+void counter_fingerprint(char out[FINGERPRINT_BYTES], const uint8_t box_public[32])
+{
+    for (int i = 0; i < 8; i++)
+        snprintf(out + 5 * (size_t)i, 6, "%02x%02x%s", box_public[2 * i], box_public[2 * i + 1],
+                 i < 7 ? " " : "");
 }
 
 static int key_write(const char *dir, struct counter_key *key, const uint8_t group[32],
@@ -88,8 +97,8 @@ static int epoch_later(const struct configuration *start, const struct member_he
              epoch = counter->sender.epoch;
     if (epoch <= before)
         return error_set(error,
-                         "%s/replica-%u/hello: it is of a start of the whole cluster: with --rejoin the "
-                         "replica comes back into the one that runs; or run `redoubt start` without --id",
+                         "%s/replica-%u/hello: it is of a start of the whole cluster: started with "
+                         "--rejoin the replica comes back into the one that runs, and shows another one",
                          config->dir, counter->sender.id);
     if (epoch - before > EPOCH_STEP_MAX)
         return error_set(error, "%s/replica-%u/hello: its epoch %llu is none that a clock gives", config->dir,
@@ -97,19 +106,54 @@ static int epoch_later(const struct configuration *start, const struct member_he
     return 0;
 }
 
+/* Is it the host that the administrator knows, and not the one that was replaced? Whose hello it is, nothing else says: a hello is signed
+ * with the key that it shows. */
+static int host_known(const struct configuration *start, const struct config *config,
+                      const struct member_hello *shown, struct error *error)
+{
+    static const uint8_t unknown[32];
+    char path[PATH_BYTES];
+    struct members members = {0};
+    const replica_id r = shown->sender.id;
+    members_follow(&members, start);
+    if (!path_make(path, "%s/members", config->dir))
+        return error_set(error, "%s: name too long", config->dir);
+    if (members_read(&members, path, error))
+        return -1;
+    const struct host_keys *host = &members.host[r];
+    const uint8_t *link = shown->hello.sign_public.bytes, *platform = shown->hello.box_public.bytes;
+    /* After a rotation its host may not have gone over to the new one. */
+    bool linked = memcmp(link, host->link_public, 32) == 0 ||
+                  (host->rotated && memcmp(link, host->link_before, 32) == 0);
+    if (linked &&
+        (memcmp(members.platform[r], unknown, 32) == 0 || memcmp(platform, members.platform[r], 32) == 0))
+        return 0;
+    return error_set(
+        error,
+        "%s/replica-%u/hello: its %s key is not the one of replica %u (manifest, members): is it "
+        "of a machine that was replaced? It gets no key",
+        config->dir, r, linked ? "platform" : "link", r);
+}
+
 static int renew_in(const struct configuration *start, const struct config *config, replica_id replica,
-                    const struct sign_key *admin, struct error *error)
+                    const struct sign_key *admin, struct member_hello *made, struct error *error)
 {
     struct hellos hellos;
+    const struct member_hello *counter = &hellos.member[member_row(KIND_COUNTER)];
     if (start->protocol != PROTOCOL_HYBSTER || replica >= start->replicas)
         return error_set(error, "%s/manifest: it has no counter of a replica %u", config->dir, replica);
     if (hellos_read(&hellos, config->dir, replica, PROTOCOL_HYBSTER, admin->public, error) ||
-        epoch_later(start, &hellos.member[member_row(KIND_COUNTER)], config, error))
+        host_known(start, config, &hellos.member[0], error) || epoch_later(start, counter, config, error) ||
+        key_make(config, &start->cluster, &hellos, replica, admin, error))
         return -1;
-    return key_make(config, &start->cluster, &hellos, replica, admin, error);
+    hellos_used(&hellos, config->dir, replica, PROTOCOL_HYBSTER, admin->public);
+    if (made)
+        *made = *counter;
+    return 0;
 }
 
-int counter_key_renew(const struct config *config, replica_id replica, struct error *error)
+int counter_key_renew(const struct config *config, replica_id replica, struct member_hello *made,
+                      struct error *error)
 {
     char path[PATH_BYTES];
     struct configuration *start = malloc(sizeof *start);
@@ -123,7 +167,7 @@ int counter_key_renew(const struct config *config, replica_id replica, struct er
     if (result == 0)
         result = manifest_read(start, &frame, &file, path, admin.public, error);
     if (result == 0) {
-        result = renew_in(start, config, replica, &admin, error);
+        result = renew_in(start, config, replica, &admin, made, error);
         file_free(&file);
     }
     crypto_wipe(&admin, sizeof admin);

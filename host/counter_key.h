@@ -18,9 +18,15 @@ bool counter_key_path(char *out, const char *dir, replica_id replica);
 int counter_keys_write(const struct config *config, const struct tag16 *cluster, const struct hellos hellos[],
                        const struct sign_key *admin, struct error *error);
 
-/* The same for one replica that was started again, in the cluster of DIR/manifest, by the keys in DIR/replica-N/hello. Its counter counts
- * for nothing until a RECONFIG admits it. -1 and the error: nothing was written. */
-int counter_key_renew(const struct config *config, replica_id replica, struct error *error);
+/* For people to compare: the first 16 bytes of a counter's box key. */
+#define FINGERPRINT_BYTES 40
+void counter_fingerprint(char out[FINGERPRINT_BYTES], const uint8_t box_public[32]);
+
+/* The same for one replica that was started again, in the cluster of DIR/manifest, by the keys in DIR/replica-N/hello, which is used up by
+ * it. Only for the host that the administrator knows: its link key and platform key are those of DIR/members, else of the manifest. Its
+ * counter counts for nothing until a RECONFIG admits it; `made`, when not NULL, is what it shows. -1 and the error: nothing was written. */
+int counter_key_renew(const struct config *config, replica_id replica, struct member_hello *made,
+                      struct error *error);
 
 /* 1: read, and made for this very counter (`mine`) of this cluster; `file` is to be freed with file_free. 0: there is none, it is of
  * another start, or not whole. -1 and the error: the administrator has not signed it. */

@@ -2,14 +2,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/check.h"
 #include "counter_key.h"
 #include "keys.h"
 #include "resume.h"
 
-#define LOOK_MS        20
 #define VIEW_STEP_MAX  (1ull << 40) /* one a microsecond, for days */
 #define RESUME_WAIT_MS 600000u /* compartments execute what is in their logs before they show their keys */
 
@@ -430,33 +428,13 @@ int founding_sign(struct file *out, const struct config *config, const struct he
 
 /* ---------------------------------------------------------------- the whole act */
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static int wait_for_hellos(struct hellos hellos[], const struct config *config,
-                           const uint8_t admin_public[32], unsigned wait_ms, bool (*stop)(void *),
-                           void *context, struct error *error)
+                           const uint8_t admin_public[32], struct hello_wait *wait, struct error *error)
 {
-    uint64_t deadline = now_ms() + wait_ms;
-    char path[PATH_BYTES];
-    for (replica_id r = 0; r < config->replicas; r++) {
-        if (!hello_path(path, config->dir, r))
-            return error_set(error, "%s: name too long", config->dir);
-        while (!file_exists(path)) {
-            if (stop && stop(context))
-                return error_set(error, "start: given up");
-            if (now_ms() > deadline)
-                return error_set(error, "start: replica %u did not show its keys within %u s (%s)", r,
-                                 wait_ms / 1000, path);
-            nanosleep(&(struct timespec){0, LOOK_MS * 1000000L}, NULL);
-        }
-        if (hellos_read(&hellos[r], config->dir, r, config->protocol, admin_public, error))
+    for (replica_id r = 0; r < config->replicas; r++)
+        if (hello_await(config->dir, r, wait, error) ||
+            hellos_read(&hellos[r], config->dir, r, config->protocol, admin_public, error))
             return -1;
-    }
     return 0;
 }
 
@@ -566,6 +544,53 @@ static int resume_from(struct file *out, const struct config *config, const char
     return result;
 }
 
+/* How many of them show keys that `c` names already. */
+static uint32_t named(const struct configuration *c, const struct config *config,
+                      const struct hellos hellos[], replica_id *who)
+{
+    uint32_t count = 0;
+    for (replica_id r = 0; r < c->replicas && r < config->replicas; r++) {
+        const struct member_hello *e = &hellos[r].member[KIND_EXECUTION - KIND_HOST];
+        if (memcmp(c->member[KIND_EXECUTION - KIND_HOST][r].sign_public, e->hello.sign_public.bytes, 32) != 0)
+            continue;
+        *who = r;
+        count++;
+    }
+    return count;
+}
+
+/* A cluster that begins with nothing; `before` is where the manifest of an earlier one may lie. Keys that it names belong to a cluster
+ * that may be running: a hello that was left lying about makes no other one of it. All of them: the start was interrupted, and it is that
+ * manifest again. */
+static int found(struct file *out, const struct config *config, const char *before,
+                 const struct hellos hellos[], struct slice origins, const struct sign_key *admin,
+                 struct error *error)
+{
+    struct configuration *c = malloc(sizeof *c);
+    struct frame start;
+    struct file file;
+    struct error ignored;
+    replica_id who = 0;
+    CHECK(c && "out of memory");
+    int result = 1;
+    if (file_exists(before) && manifest_read(c, &start, &file, before, admin->public, &ignored) == 0) {
+        bool again = c->replicas == config->replicas && names_these(c, hellos);
+        if (again) {
+            copy_of(out, start.whole);
+            result = 0;
+        } else if (named(c, config, hellos, &who)) {
+            result = error_set(
+                error,
+                "%s/replica-%u/hello: its keys were used at an earlier start: remove it. A cluster that "
+                "runs is not to be started again: one replica comes back with --rejoin%s",
+                config->dir, who, config->protocol == PROTOCOL_HYBSTER ? " and `redoubt start --id`" : "");
+        }
+        file_free(&file);
+    }
+    free(c);
+    return result == 1 ? founding_sign(out, config, hellos, origins, admin, error) : result;
+}
+
 int founding_run(const struct config *config, unsigned wait_ms, bool (*stop)(void *), void *context,
                  struct error *error)
 {
@@ -578,18 +603,20 @@ int founding_run(const struct config *config, unsigned wait_ms, bool (*stop)(voi
     if (result == 0 && !path_make(before, "%s/manifest", config->dir))
         result = error_set(error, "%s: name too long", config->dir);
     bool resume = result == 0 && config->durability == DURABILITY_SYNC && file_exists(before);
+    struct hello_wait wait = {.wait_ms = resume ? RESUME_WAIT_MS : wait_ms, .stop = stop, .context = context};
     if (result == 0)
         result = origins_read(&origins, config, error);
     if (result == 0)
-        result = wait_for_hellos(hellos, config, admin.public, resume ? RESUME_WAIT_MS : wait_ms, stop,
-                                 context, error);
+        result = wait_for_hellos(hellos, config, admin.public, &wait, error);
     if (result == 0 && resume)
         result = resume_from(&manifest, config, before, hellos, &admin, error);
     else if (result == 0)
-        result = founding_sign(&manifest, config, hellos, (struct slice){origins.data, origins.len}, &admin,
-                               error);
+        result = found(&manifest, config, before, hellos, (struct slice){origins.data, origins.len}, &admin,
+                       error);
     if (result == 0)
         result = manifest_write(config, &manifest, hellos, &admin, error);
+    for (replica_id r = 0; r < config->replicas && result == 0; r++)
+        hellos_used(&hellos[r], config->dir, r, config->protocol, admin.public);
     file_free(&manifest);
     file_free(&origins);
     free(hellos);

@@ -2,10 +2,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "chain_file.h"
 
+#define LOOK_MS        20
 #define HELLO_FILE_MAX (256u * 1024u + CHAIN_FILE_MAX)
 
 enum kind member_kind(unsigned protocol, int row)
@@ -115,6 +118,46 @@ int hellos_read(struct hellos *hellos, const char *dir, replica_id replica, unsi
         result = error_set(error, "%s: truncated", path);
     file_free(&file);
     return result;
+}
+
+void hellos_used(const struct hellos *used, const char *dir, replica_id replica, unsigned protocol,
+                 const uint8_t admin_public[32])
+{
+    char path[PATH_BYTES];
+    struct hellos now;
+    struct error ignored;
+    if (!hello_path(path, dir, replica) || hellos_read(&now, dir, replica, protocol, admin_public, &ignored))
+        return;
+    for (int i = 0; i < MEMBER_KINDS; i++)
+        if (now.member[i].sender.epoch != used->member[i].sender.epoch ||
+            memcmp(now.member[i].hello.sign_public.bytes, used->member[i].hello.sign_public.bytes, 32) != 0)
+            return;
+    unlink(path);
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+int hello_await(const char *dir, replica_id replica, struct hello_wait *p, struct error *error)
+{
+    char path[PATH_BYTES];
+    if (!hello_path(path, dir, replica))
+        return error_set(error, "%s: name too long", dir);
+    if (p->begun_ms == 0)
+        p->begun_ms = now_ms();
+    while (!file_exists(path)) {
+        if (p->stop && p->stop(p->context))
+            return error_set(error, "start: given up");
+        if (now_ms() - p->begun_ms > p->wait_ms)
+            return error_set(error, "start: replica %u did not show its keys within %u s (%s)", replica,
+                             p->wait_ms / 1000, path);
+        nanosleep(&(struct timespec){0, LOOK_MS * 1000000L}, NULL);
+    }
+    return 0;
 }
 
 int hellos_chain(struct file *chain, const char *dir, replica_id replica, struct error *error)

@@ -37,7 +37,20 @@ int hellos_write(const char *dir, replica_id replica, const struct slice frames[
                  struct slice chain, struct error *error);
 /* What follows the four members; to be freed with file_free. Believed by what is signed inside. */
 int hellos_chain(struct file *chain, const char *dir, replica_id replica, struct error *error);
+/* For how long a hello is waited for. */
+struct hello_wait {
+    unsigned wait_ms;
+    bool (*stop)(void *context); /* when not NULL, asked between looks: true gives up */
+    void *context;
+    uint64_t begun_ms; /* 0: with the first look */
+};
+
+/* Until the file is there. */
+int hello_await(const char *dir, replica_id replica, struct hello_wait *wait, struct error *error);
 int hellos_read(struct hellos *hellos, const char *dir, replica_id replica, unsigned protocol,
                 const uint8_t admin_public[32], struct error *error);
+/* What a key or a manifest was made for is good for no other: removes the file, unless it shows other keys by now. */
+void hellos_used(const struct hellos *used, const char *dir, replica_id replica, unsigned protocol,
+                 const uint8_t admin_public[32]);
 
 #endif

@@ -149,8 +149,10 @@ int manifest_read(struct configuration *configuration, struct frame *start, stru
 {
     if (file_read(file, path, FRAME_MAX, error))
         return -1;
+    int result = -1;
     if (!frame_decode(file->data, file->len, start)) {
         error_set(error, "%s: not a manifest", path);
+        result = 1;
     } else {
         enum verdict verdict = configuration_load(configuration, start, admin_public);
         if (verdict == VERDICT_ACCEPT)
@@ -161,5 +163,5 @@ int manifest_read(struct configuration *configuration, struct frame *start, stru
             error_set(error, "%s: refused: %s", path, verdict_name(verdict));
     }
     file_free(file);
-    return -1;
+    return result;
 }

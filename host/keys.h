@@ -52,7 +52,7 @@ int backup_key_read(struct backup_key *key, const char *path, struct error *erro
 int backup_key_make(const char *dir, const uint8_t admin_public[32], struct error *error);
 int backup_public_read(uint8_t public[32], const char *dir, struct error *error);
 
-/* Reads and checks a manifest (a START frame) under the administrator's key. `file` keeps the bytes that `start` points
+/* Reads and checks a manifest (a START frame) under the administrator's key; 1 and the error: it is none, or not all of one. `file` keeps the bytes that `start` points
  * into. */
 int manifest_read(struct configuration *configuration, struct frame *start, struct file *file,
                   const char *path, const uint8_t admin_public[32], struct error *error);

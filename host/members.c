@@ -19,6 +19,7 @@ uint32_t members_follow(struct members *m, const struct configuration *c)
         if (c->host[r].epoch <= m->host[r].epoch)
             continue;
         m->host[r] = c->host[r];
+        memcpy(m->platform[r], c->ordered[0][r].measurement.bytes, 32);
         changed |= 1u << r;
     }
     return changed;
@@ -57,7 +58,9 @@ int members_write(const struct members *m, const char *path, struct error *error
         buffer_print(&b, "replica %u epoch %" PRIu64 " rotated %d", r, h->epoch, h->rotated);
         print_hex(&b, "link", h->link_public, 32);
         print_hex(&b, "before", h->link_before, 32);
-        buffer_print(&b, " peer %s client %s\n", *h->peer ? h->peer : "-", *h->client ? h->client : "-");
+        buffer_print(&b, " peer %s client %s", *h->peer ? h->peer : "-", *h->client ? h->client : "-");
+        print_hex(&b, "platform", m->platform[r], 32);
+        buffer_print(&b, "\n");
     }
     int result = file_write(path, buffer_data(&b), b.len, 0644, error);
     buffer_free(&b);
@@ -69,14 +72,18 @@ _Static_assert(ADDRESS_BYTES_MAX == 100, "the lengths below");
 static bool line_read(struct members *m, const char *line)
 {
     struct host_keys h = {0};
-    char link[65], before[65], peer[101], client[101];
+    char link[65], before[65], peer[101], client[101], platform[65];
+    uint8_t platform_public[32] = {0};
     unsigned r;
     int rotated;
-    if (sscanf(line,
-               "replica %u epoch %" SCNu64
-               " rotated %d link %64[0-9a-f] before %64[0-9a-f] peer %100s client %100s",
-               &r, &h.epoch, &rotated, link, before, peer, client) != 7 ||
-        r >= m->count || !hex_read(h.link_public, 32, link) || !hex_read(h.link_before, 32, before))
+    int fields = sscanf(line,
+                        "replica %u epoch %" SCNu64
+                        " rotated %d link %64[0-9a-f] before %64[0-9a-f] peer %100s client %100s platform "
+                        "%64[0-9a-f]",
+                        &r, &h.epoch, &rotated, link, before, peer, client, platform);
+    /* Lists of before have no platform keys. */
+    if (fields < 7 || (fields == 8 && !hex_read(platform_public, 32, platform)) || r >= m->count ||
+        !hex_read(h.link_public, 32, link) || !hex_read(h.link_before, 32, before))
         return false;
     struct address address;
     h.rotated = rotated != 0;
@@ -86,8 +93,10 @@ static bool line_read(struct members *m, const char *line)
         strcpy(h.client, client);
     if ((*h.peer && !address_read(&address, h.peer)) || (*h.client && !address_read(&address, h.client)))
         return false;
-    if (h.epoch > m->host[r].epoch)
+    if (h.epoch > m->host[r].epoch) {
         m->host[r] = h;
+        memcpy(m->platform[r], platform_public, 32);
+    }
     return true;
 }
 

@@ -1,5 +1,5 @@
 /*
- * What a host or the administrator knows of the replicas' hosts: link keys, and addresses that changed since cluster.yaml was written.
+ * What a host or the administrator knows of the replicas' hosts: link keys, platform keys, and addresses that changed since cluster.yaml was written.
  * START says how it began, the chain of configurations how it went on; a small text file keeps it over a restart, so that
  * hosts find each other before they have walked the chain again.
  *
@@ -19,6 +19,7 @@ struct members {
     struct tag16 cluster;
     uint32_t count;
     struct host_keys host[REPLICAS_MAX];
+    uint8_t platform[REPLICAS_MAX][32]; /* each one's platform key; zeros: not known */
 };
 
 /* Takes from a configuration what is later than what is known (all of it when this is of another cluster, or empty). Returns a bit

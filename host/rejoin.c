@@ -63,6 +63,15 @@ bool rejoin_hopeless(struct replica *r)
     r->engine_type->status(r->engine, &s);
     if (s.epoch[0] >= r->epoch || r->now_us - r->started_us < HOPE_SECONDS * 1000000ull)
         return false;
+    if (r->config.protocol == PROTOCOL_HYBSTER) { /* its counter's key is good for this life only */
+        if (!r->hope_told)
+            log_line(LOG_WARNING,
+                     "nobody admits this replica: it goes on asking. If more than %u replicas are out the "
+                     "state is gone: end all and start anew",
+                     r->config.faults);
+        r->hope_told = true;
+        return false;
+    }
     log_line(LOG_WARNING,
              "nobody admits this replica: perhaps all were down. Now it waits for `redoubt start %s`",
              r->config.dir);

@@ -11,7 +11,8 @@ size_t rejoin_due(struct replica *r, uint8_t *out);
  * it. Draws its next epoch above that one, and sets the error with which this life is to end. */
 bool rejoin_overtaken(struct replica *r, struct error *error);
 
-/* A replica that nobody admits: perhaps no cluster runs that could, and a START is to come. */
+/* A replica that nobody admits: perhaps no cluster runs that could, and a START is to come. Never with
+ * hybster, where its counter has the administrator's key already: it goes on asking. */
 bool rejoin_hopeless(struct replica *r);
 
 #endif

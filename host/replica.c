@@ -621,8 +621,12 @@ static void counter_key_tell(struct replica *r, uv_timer_t *timer)
         return;
     r->counter_key_told = true;
     if (r->options.rejoin) {
-        log_line(LOG_INFO, "its counter waits for the administrator's key: `redoubt start %s --id %u`",
-                 r->config.dir, r->options.id);
+        char fingerprint[FINGERPRINT_BYTES];
+        counter_fingerprint(fingerprint, r->hellos.member[member_row(KIND_COUNTER)].hello.box_public.bytes);
+        log_line(LOG_INFO,
+                 "its counter waits for the administrator's key: `redoubt start %s --id %u`; epoch %llu, box "
+                 "key fingerprint %s",
+                 r->config.dir, r->options.id, (unsigned long long)r->epoch, fingerprint);
         uv_timer_set_repeat(timer, COUNTER_KEY_LOOK_MS);
         return;
     }
@@ -656,15 +660,46 @@ static int serve_with_key(struct replica *r, uv_timer_t *timer, const struct fra
 
 static int waited_in_vain(struct replica *r, const char *manifest)
 {
-    if (r->options.rejoin)
+    if (r->options.rejoin && r->counter_key_told)
         return error_set(
             &r->failure,
             "replica %u: no key for its counter came within %u s: run `redoubt start %s --id %u`",
             r->options.id, r->options.wait_ms / 1000, r->config.dir, r->options.id);
+    if (r->options.rejoin)
+        return error_set(&r->failure,
+                         "replica %u: no whole manifest in %s within %u s: bring the one of the cluster that "
+                         "runs",
+                         r->options.id, manifest, r->options.wait_ms / 1000);
     return error_set(&r->failure,
                      "replica %u: no manifest with its keys in %s%s within %u s: run `redoubt start %s`",
                      r->options.id, manifest, r->counter_key_told ? " and a counter-key beside it" : "",
                      r->options.wait_ms / 1000, r->config.dir);
+}
+
+/* -1: it does not serve, and ends. */
+static int manifest_look(struct replica *r, uv_timer_t *timer, const char *path)
+{
+    struct file file;
+    struct frame start;
+    int failed = manifest_read(&r->configuration, &start, &file, path, r->admin_public, &r->failure);
+    if (failed > 0) { /* perhaps it is being copied */
+        if (!r->manifest_told)
+            log_line(LOG_WARNING, "%s, or not all of it: waiting for the whole", r->failure.text);
+        r->manifest_told = true;
+        memset(&r->manifest_seen, 0, sizeof r->manifest_seen);
+        return 0;
+    }
+    if (failed)
+        return -1;
+    bool ours = manifest_is_ours(r, &r->configuration);
+    if (ours)
+        r->options.rejoin = false; /* the whole cluster was started while it waited */
+    if (!r->options.rejoin && !ours)
+        log_line(LOG_INFO, "%s is of another start: waiting for `redoubt start %s`", path, r->config.dir);
+    else if (!(failed = manifest_fits(r, &r->configuration, path, &r->failure)))
+        failed = serve_with_key(r, timer, &start, &r->failure);
+    file_free(&file);
+    return failed;
 }
 
 static void on_manifest_timer(uv_timer_t *timer)
@@ -672,8 +707,6 @@ static void on_manifest_timer(uv_timer_t *timer)
     struct replica *r = timer->data;
     char path[PATH_BYTES];
     struct stat st;
-    struct file file;
-    struct frame start;
     int failed = 0;
     if (!path_make(path, "%s/replica-%u/manifest", r->config.dir, r->options.id))
         return;
@@ -682,19 +715,7 @@ static void on_manifest_timer(uv_timer_t *timer)
     } else if (stat(path, &st) == 0 && (st.st_mtim.tv_sec != r->manifest_seen.tv_sec ||
                                         st.st_mtim.tv_nsec != r->manifest_seen.tv_nsec)) {
         r->manifest_seen = st.st_mtim;
-        failed = manifest_read(&r->configuration, &start, &file, path, r->admin_public, &r->failure);
-        if (!failed) {
-            bool ours = manifest_is_ours(r, &r->configuration);
-            if (ours)
-                r->options.rejoin = false; /* the whole cluster was started while it waited */
-            if (!r->options.rejoin && !ours) {
-                log_line(LOG_INFO, "%s is of another start: waiting for `redoubt start %s`", path,
-                         r->config.dir);
-            } else if (!(failed = manifest_fits(r, &r->configuration, path, &r->failure))) {
-                failed = serve_with_key(r, timer, &start, &r->failure);
-            }
-            file_free(&file);
-        }
+        failed = manifest_look(r, timer, path);
     }
     if (failed) {
         r->exit_code = -1;

@@ -68,7 +68,7 @@ struct replica {
     struct seat seat[COMPARTMENTS];
     struct hellos hellos;     /* its own members */
     struct counting counting; /* hybster: what own counter has done */
-    bool counter_key_told;
+    bool counter_key_told, manifest_told, hope_told;
     epoch_no epoch; /* of its compartments */
     struct platform_keys platform;
     bool rejoined;

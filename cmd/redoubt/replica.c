@@ -22,7 +22,7 @@ static const char help[] =
     "  --rejoin        when there is a manifest: come back into the cluster that runs already, with fresh "
     "keys (`redoubt\n"
     "                  up` does). When nobody admits it within a minute it waits for `redoubt start`, ten "
-    "minutes\n"
+    "minutes (with hybster it goes on asking)\n"
     "  --wait S        wait for the manifest at most so long (default 60); with hybster and --rejoin, for "
     "the key of its\n"
     "                  counter (`redoubt start DIR --id N`)\n\n"

@@ -2,8 +2,10 @@
  * redoubt start: the administrator's act. Looks at the keys that the replicas have drawn and signs the manifest.
  */
 #include <getopt.h>
-#include <time.h>
+#include <stdio.h>
+#include <unistd.h>
 
+#include "administrator.h"
 #include "commands.h"
 #include "counter_key.h"
 #include "founding.h"
@@ -21,31 +23,30 @@ static const char help[] =
     "  --id N    hybster: replica N alone was started again (redoubt replica --rejoin), and the cluster "
     "runs. "
     "Makes\n"
-    "            DIR/replica-N/counter-key for the keys in DIR/replica-N/hello, and nothing else. Only for a "
-    "machine\n"
-    "            that you trust now as you did at the start: see docs/TRUST.md\n\n"
+    "            DIR/replica-N/counter-key for the keys in DIR/replica-N/hello, and nothing else; the hello "
+    "is\n"
+    "            used up. Only for a machine that you trust now as you did at the start: see docs/TRUST.md.\n"
+    "            Compare the fingerprint with the one that the replica says\n\n"
     "example: redoubt start /srv/redoubt\n";
-
-#define LOOK_MS 20
 
 /* One that comes back: the administrator's part of it. */
 static int admit(const struct config *config, uint64_t id, uint64_t wait_s, struct error *error)
 {
-    char path[PATH_BYTES];
+    struct member_hello made;
+    char fingerprint[FINGERPRINT_BYTES];
     if (config->protocol != PROTOCOL_HYBSTER)
         return error_set(error, "start: --id is of hybster: here a replica that comes back needs no key");
     if (id >= config->replicas)
         return error_set(error, "--id %u: there are %u replicas, numbered from 0", (unsigned)id,
                          config->replicas);
-    if (!hello_path(path, config->dir, (replica_id)id))
-        return error_set(error, "%s: name too long", config->dir);
-    for (uint64_t looks = wait_s * 1000 / LOOK_MS; !file_exists(path); looks--) {
-        if (looks == 0)
-            return error_set(error, "start: replica %u did not show its keys within %u s (%s)", (unsigned)id,
-                             (unsigned)wait_s, path);
-        nanosleep(&(struct timespec){0, LOOK_MS * 1000000L}, NULL);
-    }
-    return counter_key_renew(config, (replica_id)id, error);
+    struct hello_wait wait = {.wait_ms = (unsigned)wait_s * 1000};
+    if (hello_await(config->dir, (replica_id)id, &wait, error) ||
+        counter_key_renew(config, (replica_id)id, &made, error))
+        return -1;
+    counter_fingerprint(fingerprint, made.hello.box_public.bytes);
+    printf("key made for the counter of replica %u, epoch %llu, box key fingerprint %s\n", (unsigned)id,
+           (unsigned long long)made.sender.epoch, fingerprint);
+    return 0;
 }
 
 int cmd_start(int argc, char **argv)
@@ -73,7 +74,11 @@ int cmd_start(int argc, char **argv)
     struct error error;
     if (config_read(&config, argv[optind], &error) || config_supported(&config, &error))
         return say_failed("%s", error.text);
+    int lock = administrator_lock(config.dir, &error);
+    if (lock < 0)
+        return say_failed("%s", error.text);
     int result = id == UINT64_MAX ? founding_run(&config, (unsigned)wait_s * 1000, NULL, NULL, &error)
                                   : admit(&config, id, wait_s, &error);
+    close(lock);
     return result ? say_failed("%s", error.text) : 0;
 }

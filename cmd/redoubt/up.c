@@ -43,7 +43,7 @@ struct child {
     struct buffer line;
     bool ready;
     bool rejoining;                  /* started again, and not a full member yet as far as is known */
-    bool keyed;                      /* hybster: ... and its counter was given its key */
+    bool keyed, key_told;            /* hybster: ... and its counter was given its key; or why not was said */
     uint64_t started_ms, restart_ms; /* when; when it is to be started again (0: not) */
     unsigned restarts;               /* in a row, each soon after the one before */
     char first_error[512];           /* the last "redoubt: ..." line */
@@ -58,6 +58,8 @@ struct up {
     bool told;    /* why a replica ended has been said */
     uint64_t seconds;
     uint64_t looked_ms; /* at who is full again */
+    uint64_t lost_ms;   /* with memory: since when more than f are out; 0: they are not */
+    bool lost_told;
     ino_t cluster_file; /* cluster.yaml as it was read */
     struct config
         *resized; /* cluster.yaml lists another number of replicas, and the cluster was closed for it */
@@ -292,9 +294,10 @@ static void counters_key(struct up *up)
         if (!child->pid || !child->rejoining || child->keyed || !hello_path(path, up->config.dir, i) ||
             !file_exists(path))
             continue;
-        child->keyed = true;
-        if (counter_key_renew(&up->config, i, &error))
+        child->keyed = counter_key_renew(&up->config, i, NULL, &error) == 0;
+        if (!child->keyed && !child->key_told)
             fprintf(stderr, "redoubt: %s\n", error.text);
+        child->key_told = child->key_told || !child->keyed;
     }
 }
 
@@ -422,6 +425,7 @@ static void forget_earlier_start(const struct config *config, bool durable)
 
 #define FULL_LOOK_MS   1000u
 #define START_OVER_MAX 5
+#define LOST_MS        10000u
 
 static void full_look(struct up *up)
 {
@@ -443,16 +447,35 @@ static bool seem_out(const struct up *up)
     uint32_t out = 0;
     for (uint32_t i = 0; i < up->config.replicas; i++)
         out += !up->child[i].pid || up->child[i].rejoining;
-    return up->config.restart && up->config.durability == DURABILITY_SYNC && out > up->config.faults;
+    return out > up->config.faults;
 }
 
 /* One may have become full since it was looked at. */
 static bool too_many_out(struct up *up)
 {
-    if (!seem_out(up))
+    if (!up->config.restart || up->config.durability != DURABILITY_SYNC || !seem_out(up))
         return false;
     full_look(up);
     return seem_out(up);
+}
+
+/* Where nothing is on a disk. One that had been admitted may still get its state, so not at once. */
+static void say_lost(struct up *up)
+{
+    if (up->config.durability == DURABILITY_SYNC || up->lost_told)
+        return;
+    if (!seem_out(up))
+        up->lost_ms = 0;
+    else if (up->lost_ms == 0)
+        up->lost_ms = now_ms();
+    if (up->lost_ms == 0 || now_ms() - up->lost_ms < LOST_MS)
+        return;
+    up->lost_told = true;
+    fprintf(
+        stderr,
+        "redoubt: more than %u replicas are out, and nothing is on a disk (durability: memory): the state "
+        "is gone; end this and start anew\n",
+        up->config.faults);
 }
 
 static int all_start(struct up *up, struct error *error)
@@ -551,6 +574,7 @@ static int keep_up(struct up *up, struct error *error)
             return error_set(error, "up: all replicas have ended");
         restart_due(up);
         counters_key(up);
+        say_lost(up);
     }
     return 0;
 }

@@ -53,6 +53,14 @@ wait $bench $acknowledging 2>/dev/null
 expect 2 call get a
 acknowledged_is_there
 expect 0 status 'sum(r["counter"]["refused"] for r in s["replicas"] if "counter" in r)'
+
+# --- more than f at once: what they knew is gone, and it is said, once
+all_full() { [ "$(status 'sum(r.get("full", False) for r in s["replicas"])')" = 3 ]; }
+wait_for 30 all_full || fail "not all are full"
+for r in 1 2; do kill -9 "$(status "s['replicas'][$r]['pid']")"; done
+wait_for 40 grep -q "more than 1 replicas are out, .* the state is gone; end this and start anew" "$tmp/up.log" || fail "nothing is said of the state that is gone"
+sleep 2
+expect 1 grep -c "the state is gone" "$tmp/up.log"
 down_cluster
 
 # --- as on several machines: the administrator is asked, and his key is good for one counter
@@ -69,6 +77,8 @@ lost() { # ID: killed, and gone
     kill -9 "${pid[$1]}"
     wait "${pid[$1]}" 2>/dev/null
 }
+leader() { status "s['replicas'][0]['view'] % 3"; }
+serves_not() { ! grep -q " serving: " "$tmp/replica-1.log" || fail "it serves"; }
 waits() { curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$((base + 16))/healthz"; }
 for r in 0 2; do run_replica $r "$dir"; done
 run_replica 1 "$tmp/far"
@@ -76,22 +86,35 @@ wait_for 20 test -e "$tmp/far/replica-1/hello" || fail "no hello"
 cp "$tmp/far/replica-1/hello" "$tmp/hello-1.start"
 cp "$tmp/hello-1.start" "$dir/replica-1/hello"
 "$redoubt" start "$dir" || fail "start"
-cp "$dir/replica-1/"{counter-key,manifest} "$tmp/far/replica-1/"
+[ ! -e "$dir/replica-1/hello" ] || fail "a hello that a manifest was made for stayed behind"
+cp "$dir/replica-1/counter-key" "$tmp/far/replica-1/"
+head -c 700 "$dir/replica-1/manifest" >"$tmp/far/replica-1/manifest" # as copied so far
+wait_for 10 grep -q "or not all of it" "$tmp/replica-1.log" || fail "no word of a part of a manifest"
+serves_not
+cat "$dir/replica-1/manifest" >"$tmp/far/replica-1/manifest"
 wait_for 10 curl -sf "http://127.0.0.1:$((base + 16))/healthz" || fail "it does not serve"
 expect 1 count incr
+expect 0 leader
 lost 1
 run_replica 1 "$tmp/far" --rejoin
 wait_for 10 grep -q "its counter waits for the administrator's key" "$tmp/replica-1.log" || fail "it does not say what it waits for"
 expect 2 count incr
+cp "$tmp/hello-1.start" "$dir/replica-1/hello"
 refuses 1 "it is of a start of the whole cluster" "$redoubt" start "$dir" --id 1
 cp "$tmp/far/replica-1/hello" "$dir/replica-1/hello"
 cp "$dir/replica-0/counter-key" "$tmp/far/replica-1/" # another's
 sleep 0.5
 expect 503 waits
+serves_not
 cp "$dir/replica-1/counter-key" "$tmp/far/replica-1/" # that of the counter that ended
 sleep 0.5
 expect 503 waits
-"$redoubt" start "$dir" --id 1 || fail "start --id"
+serves_not
+refuses 1 "replica 0 did not show its keys" "$redoubt" start "$dir" --wait 1 # a forgotten --id makes no other cluster
+"$redoubt" start "$dir" --id 1 >"$tmp/made" || fail "start --id"
+shown=$(sed -n 's/.*waits for .*; \(epoch .*\)/\1/p' "$tmp/replica-1.log")
+[ -n "$shown" ] && grep -q "^key made for the counter of replica 1, $shown\$" "$tmp/made" || fail "made: $(cat "$tmp/made"), but shown: $shown"
+[ ! -e "$dir/replica-1/hello" ] || fail "a hello that a key was made for stayed behind"
 python3 - "$dir/replica-1/counter-key" "$tmp/far/replica-1/forged" <<'PY'
 import sys
 key = bytearray(open(sys.argv[1], "rb").read())
@@ -105,9 +128,10 @@ rm "$tmp/far/replica-1/counter-key"
 run_replica 1 "$tmp/far" --rejoin
 wait_for 10 test -e "$tmp/far/replica-1/hello" || fail "no hello"
 cp "$tmp/far/replica-1/hello" "$dir/replica-1/hello"
-"$redoubt" start "$dir" --id 1 || fail "start --id"
+"$redoubt" start "$dir" --id 1 >"$tmp/made" || fail "start --id"
 cp "$dir/replica-1/counter-key" "$tmp/far/replica-1/"
 wait_for 20 grep -q "full again" "$tmp/replica-1.log" || fail "it does not come back"
+expect 0 leader # as before: it was a follower that came back
 lost 2
 expect 3 count incr # so the one that came back votes
 
@@ -115,7 +139,7 @@ expect 3 count incr # so the one that came back votes
 lost 0
 run_replica 0 "$dir" --rejoin
 wait_for 10 test -e "$dir/replica-0/hello" || fail "no hello"
-"$redoubt" start "$dir" --id 0 || fail "start --id"
+"$redoubt" start "$dir" --id 0 >"$tmp/made" || fail "start --id"
 wait_for 10 grep -q "asks to be admitted" "$tmp/replica-0.log" || fail "it does not ask"
 timeout 20 "$redoubt" call "$dir" --timeout 1500 incr >"$tmp/out" 2>/dev/null && fail "an answer of a counter that nobody admitted: $(cat "$tmp/out")"
 [ ! -s "$tmp/out" ] || fail "something was said: $(cat "$tmp/out")"

@@ -72,9 +72,11 @@ static void a_file_says_it_again(void **state)
     members_follow(&again, start);
     moved(&m.host[3], 9, 0x99, "[::1]:7730", "spare.example:7731");
     m.host[3].rotated = true;
+    memset(m.platform[3], 0xab, 32);
     assert_int_equal(members_write(&m, path, &error), 0);
     assert_int_equal(members_read(&again, path, &error), 0);
     assert_memory_equal(&again.host[3], &m.host[3], sizeof m.host[3]);
+    assert_memory_equal(again.platform[3], m.platform[3], 32);
     again.host[3].epoch = 10;
     strcpy(again.host[3].peer, "later:1");
     assert_int_equal(members_read(&again, path, &error), 0);
