@@ -116,9 +116,12 @@ expect word call get late
 expect ok call put after disaster
 grep -q "replica 0: restored" "$tmp/up.log" || fail "replica 0 does not say that it restored"
 grep -q "replica 2: replica-2/restore: not used" "$tmp/up.log" || fail "replica 2 took what is not in the manifest"
-"$redoubt" bench "$dir" --workload set --clients 8 --keys 1000 --seconds 3 --warmup 0 >/dev/null 2>&1 || fail "load on the new cluster"
-wait_for 30 bash -c "\"$redoubt\" status \"$dir\" --json | python3 -c 'import json,sys; r = json.load(sys.stdin)[\"replicas\"]; assert r[2][\"stable\"] > 0 and r[2][\"lag\"] < 300 and r[2][\"slot\"] > 0'" ||
-    fail "replica 2 does not get the state of the others"
+# It takes a checkpoint behind what was restored, so load, on a busy machine more of it.
+has_state() {
+    "$redoubt" bench "$dir" --workload set --clients 8 --keys 1000 --seconds 2 --warmup 0 >/dev/null 2>"$tmp/bench.log"
+    [ "$(status "s['replicas'][2]['stable'] > 0 and s['replicas'][2]['lag'] < 300 and s['replicas'][2]['slot'] > 0")" = True ]
+}
+wait_for 1 has_state || fail "replica 2 does not get the state of the others"
 
 # A member that was renewed: its signatures count by what the file shows of it. And one that comes back into a restored cluster.
 full_again() { [ "$(status "str(s['replicas'][1].get('full')) + str(s['replicas'][1].get('epoch') != $1)")" = TrueTrue ]; }

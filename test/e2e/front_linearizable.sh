@@ -6,7 +6,8 @@
 run() { # VIA, then options of tools/soak
     local via=$1
     shift
-    TMPDIR=$tmp timeout 150 "$root/tools/soak" "$bin" --via "$via" --minutes 0.05 --threads 6 --json "$@" >"$tmp/soak.out" 2>"$tmp/soak.log" ||
+    TMPDIR=$tmp timeout 150 "$root/tools/soak" "$bin" --base-port "$(free_base 4)" --via "$via" --minutes 0.05 --threads 6 --json "$@" \
+        >"$tmp/soak.out" 2>"$tmp/soak.log" ||
         fail "$via $*: $(cat "$tmp/soak.out")"
     python3 - "$tmp/soak.out" <<'PY' || fail "$via $*: $(cat "$tmp/soak.out")"
 import json, sys
