@@ -155,10 +155,15 @@ endforeach()
 redoubt_script_test(mutants/sim mutants ${tools}/run-mutants redoubt-sim 45)
 redoubt_script_test(explorer/view_change explorer bash ${PROJECT_SOURCE_DIR}/test/explorer.sh)
 redoubt_script_test(explorer/hybster explorer bash ${PROJECT_SOURCE_DIR}/test/explorer_hybster.sh)
-# Two scripts run at a time: each e2e test has ports of its own (test/e2e/lib_cluster.sh) and leaves about half of a core idle.
 set_tests_properties(mutants/sim PROPERTIES PROCESSORS 2)
-foreach(stem front_linearizable replace resize rejoin backup power_loss split_app)
+# Two scripts run at a time: each e2e test has ports of its own (test/e2e/lib_cluster.sh), and most wait more than they compute. Those that
+# need a core and more for themselves run alone.
+foreach(stem replace resize power_loss split_app)
   set_tests_properties(e2e/${stem} PROPERTIES COST 50)
+endforeach()
+foreach(stem backup catching_up clients_http clients_jmeter clients_redis compartment_dies front_bad_input front_linearizable hybster_rejoin log_length
+    reads rejoin soak)
+  set_tests_properties(e2e/${stem} PROPERTIES RUN_SERIAL ON)
 endforeach()
 set_tests_properties(explorer/view_change sim/splitbft sim/pbft PROPERTIES COST 100)
 if(REDOUBT_SANITIZE STREQUAL "" AND NOT REDOUBT_COVERAGE)
