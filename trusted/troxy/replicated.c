@@ -65,7 +65,7 @@ struct replicated {
     struct connection *connection;
     struct operation *operation, *free_operation;
     uint8_t *scratch; /* a result from the cache */
-    version_no *written; /* a hint for each version cell, and for the whole: an own write is known to have been there. 0: none */
+    version_no *written; /* of each version cell, and of the whole: where an own write was; 0: none */
     size_t bytes;
     uint32_t operations;
     uint32_t queue_head, queue_tail; /* connections to be looked at; index + 1 */
@@ -363,11 +363,8 @@ static bool could_be_fast(const struct replicated *r, const struct operation *op
     return op->reads && !op->must_order && fast_allowed(r) && op->len <= REQUEST_KEPT;
 }
 
-/*
- * Of before a write of one's own clients: attestors would say so, and it would have to be ordered after they did. Only a hint. It may be too
- * high, for a slot that a faulty replica made up; so the next vote on a read of these cells ends it, and all that it can do is to have one
- * read ordered.
- */
+/* Of before a write of one's own clients: attestors would say so, and it would have to be ordered after they did. The place of that write was voted on,
+ * and a read behind it has at least that version. */
 static bool is_outdated(const struct replicated *r, const struct operation *op, const struct cache_entry *entry)
 {
     const uint32_t *cells;
@@ -388,15 +385,6 @@ static void note_written(struct replicated *r, const struct operation *op, const
     r->written[VERSION_WHOLE] = place;
     for (uint64_t left = t->written; left; left &= left - 1)
         r->written[t->cell[__builtin_ctzll(left)]] = place;
-}
-
-/* What was written before a vote on a read that is behind it is in its result. */
-static void written_forget(struct replicated *r, const struct operation *op)
-{
-    const uint32_t *cells;
-    uint32_t count = touched_cells(&op->touched, &cells);
-    for (uint32_t i = 0; i < count; i++)
-        r->written[cells[i]] = 0;
 }
 
 static bool is_known(struct replicated *r, const struct operation *op)
@@ -468,7 +456,6 @@ static void learn(void *learner, void *op_of_core, enum redoubt_status status, u
     if (!op->reads || op->len > REQUEST_KEPT || !fast_allowed(r))
         return;
     cache_put(&r->cache, (struct slice){op->request, op->len}, status, version, result);
-    written_forget(r, op);
     r->counters.inserted++;
     op->learned = true;
 }
