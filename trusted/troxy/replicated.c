@@ -379,8 +379,8 @@ static void note_written(struct replicated *r, const struct operation *op, const
 {
     const struct touched *t = &op->touched;
     bool wrote = t->known && t->writes && (outcome->status == REDOUBT_OK || outcome->status == REDOUBT_NOT_FOUND);
-    if (!wrote || !fast_allowed(r))
-        return;
+    if (!wrote || !fast_allowed(r) || r->config.options.attestors)
+        return; /* Prophecy's writes do not touch what it keeps */
     version_no place = version_of(outcome->slot, 0); /* it was there or, by its index, behind */
     r->written[VERSION_WHOLE] = place;
     for (uint64_t left = t->written; left; left &= left - 1)
