@@ -266,6 +266,7 @@ static bool process_before_poll(struct compartment *c)
     struct process_compartment *self = self_of(c);
     if (self->broken)
         return false;
+    call_off(self); /* an earlier look of this turn: who has rung since then wrote the eventfd, and unread it would end every poll */
     self->announced = true;
     atomic_store_explicit(&self->shared->host_sleeps, 1, memory_order_seq_cst);
     if (ring_refresh(&self->out) != RING_OK) {

@@ -558,6 +558,27 @@ static void a_stop_is_survived(void **state)
     compartment_close(c);
 }
 
+/* A host looks several times before it polls. What was rung for between two looks must not leave the eventfd readable, or it never sleeps again. */
+static void it_can_sleep_after_several_looks(void **state)
+{
+    (void)state;
+    struct compartment_spec spec = spec_for(ISOLATION_PROCESS);
+    struct compartment *c = open_one(&spec);
+    struct slice frame;
+    expect_hello(c);
+    poll_once(c, 0);
+    assert_false(compartment_before_poll(c));
+    give(c, "e", 1);
+    compartment_kick(c, 1);
+    struct pollfd rung = {.fd = compartment_fd(c), .events = POLLIN};
+    assert_int_equal(poll(&rung, 1, 5000), 1); /* the answer is there, and it was rung for */
+    assert_true(compartment_before_poll(c));
+    assert_true(await(c, &frame));
+    poll_once(c, 0);
+    assert_int_equal(poll(&rung, 1, 0), 0);
+    compartment_close(c);
+}
+
 static void an_endless_loop_blocks_nobody(void **state)
 {
     (void)state;
@@ -724,6 +745,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(its_own_bugs_leave_last_words),
         cmocka_unit_test(a_kill_is_noticed),
         cmocka_unit_test(a_stop_is_survived),
+        cmocka_unit_test(it_can_sleep_after_several_looks),
         cmocka_unit_test(an_endless_loop_blocks_nobody),
         cmocka_unit_test(it_does_not_outlive_its_host),
         cmocka_unit_test(a_hostile_host_costs_the_compartment),
