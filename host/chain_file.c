@@ -7,7 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EPOCH_TEXT_BYTES 32u
 
 static int chain_path(char *path, const char *dir, replica_id replica, struct error *error)
 {
@@ -60,32 +59,28 @@ int chain_file_clear(struct buffer *chain, const char *dir, replica_id replica, 
     return error_set(error, "%s: %s", path, strerror(errno));
 }
 
+static int epoch_path(char *path, const char *dir, replica_id replica, struct error *error)
+{
+    return path_make(path, "%s/replica-%u/epoch", dir, replica) ? 0 : error_set(error, "%s: name too long", dir);
+}
+
 int epoch_outdo(epoch_no epoch, const char *dir, replica_id replica, struct error *error)
 {
-    char path[PATH_BYTES], text[EPOCH_TEXT_BYTES];
-    if (!path_make(path, "%s/replica-%u/epoch", dir, replica))
-        return error_set(error, "%s: name too long", dir);
-    int len = snprintf(text, sizeof text, "%llu\n", (unsigned long long)epoch);
-    return file_write(path, text, (size_t)len, 0644, error);
+    char path[PATH_BYTES];
+    return epoch_path(path, dir, replica, error) ? -1 : file_write_number(path, epoch, 0644, error);
 }
 
 int epoch_draw(epoch_no *epoch, epoch_no least, const char *dir, replica_id replica, struct error *error)
 {
     char path[PATH_BYTES];
     struct timespec now;
-    struct file file;
-    if (!path_make(path, "%s/replica-%u/epoch", dir, replica))
-        return error_set(error, "%s: name too long", dir);
-    if (file_exists(path)) {
-        if (file_read(&file, path, EPOCH_TEXT_BYTES, error))
-            return -1;
-        epoch_no last = strtoull((const char *)file.data, NULL, 10);
-        least = last > least ? last : least;
-        file_free(&file);
-    }
+    uint64_t last = 0;
+    if (epoch_path(path, dir, replica, error) || file_read_number(&last, path, UINT64_MAX - 1, error))
+        return -1;
+    least = last > least ? last : least;
     clock_gettime(CLOCK_REALTIME, &now);
     *epoch = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
     if (*epoch <= least)
         *epoch = least + 1;
-    return epoch_outdo(*epoch, dir, replica, error);
+    return file_write_number(path, *epoch, 0644, error);
 }

@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define NUMBER_BYTES 32u
 
 static int read_all(struct file *file, int fd, size_t max)
 {
@@ -86,6 +89,37 @@ void file_free(struct file *file)
     *file = (struct file){NULL, 0};
 }
 
+static bool number_parse(uint64_t *number, const struct file *file)
+{
+    const char *text = (const char *)file->data;
+    char *end;
+    errno = 0;
+    uint64_t found = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
+    if (text[0] < '0' || text[0] > '9' || errno != 0)
+        return false;
+    end += *end == '\n';
+    if (end != text + file->len)
+        return false;
+    *number = found;
+    return true;
+}
+
+int file_read_number(uint64_t *number, const char *path, uint64_t most, struct error *error)
+{
+    struct file file;
+    uint64_t found = 0;
+    if (!file_exists(path))
+        return 0;
+    if (file_read(&file, path, NUMBER_BYTES, error))
+        return -1;
+    bool good = number_parse(&found, &file) && found <= most;
+    file_free(&file);
+    if (!good)
+        return error_set(error, "%s: not a number of at most %" PRIu64, path, most);
+    *number = found;
+    return 0;
+}
+
 static int write_all(int fd, const uint8_t *data, size_t len)
 {
     for (size_t at = 0; at < len;) {
@@ -142,4 +176,11 @@ bool path_make(char *out, const char *format, ...)
     int n = vsnprintf(out, PATH_BYTES, format, arguments);
     va_end(arguments);
     return n >= 0 && n < PATH_BYTES;
+}
+
+int file_write_number(const char *path, uint64_t number, mode_t mode, struct error *error)
+{
+    char text[NUMBER_BYTES];
+    int len = snprintf(text, sizeof text, "%" PRIu64 "\n", number);
+    return file_write(path, text, (size_t)len, mode, error);
 }

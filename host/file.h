@@ -27,6 +27,10 @@ int file_read_secret(struct file *file, const char *path, size_t max, struct err
 void file_free(struct file *file);
 
 int file_write(const char *path, const void *data, size_t len, mode_t mode, struct error *error);
+
+/* A file that holds one decimal number of at most `most`, and perhaps a newline; anything else is an error. No file: 0, and *number stays. */
+int file_read_number(uint64_t *number, const char *path, uint64_t most, struct error *error);
+int file_write_number(const char *path, uint64_t number, mode_t mode, struct error *error);
 bool file_exists(const char *path);
 
 /* "DIR/NAME" into a buffer of PATH_BYTES; false when it does not fit. */

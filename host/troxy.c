@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,8 +248,7 @@ static void unwatch(uv_poll_t **poll)
 /* The rule of native clients: one holder of the key at a time, and an epoch above all that were used. */
 static int epoch_take(struct troxy *t, uint64_t *epoch, struct error *error)
 {
-    char path[PATH_BYTES], text[32];
-    struct file file;
+    char path[PATH_BYTES];
     struct timespec now;
     uint64_t last = 0;
     const char *key = t->options.origin_key;
@@ -263,22 +261,12 @@ static int epoch_take(struct troxy *t, uint64_t *epoch, struct error *error)
     }
     if (!path_make(path, "%s.epoch", key))
         return error_set(error, "%s: name too long", key);
-    if (file_exists(path)) {
-        if (file_read(&file, path, sizeof text, error))
-            return -1;
-        char *end;
-        last = strtoull((const char *)file.data, &end, 10);
-        bool good = file.len > 1 && file.data[0] >= '0' && file.data[0] <= '9' && *end == '\n' &&
-                    last < UINT64_MAX - EPOCHS_RENEWED;
-        file_free(&file);
-        if (!good)
-            return error_set(error, "%s: not a number", path);
-    }
+    if (file_read_number(&last, path, UINT64_MAX - EPOCHS_RENEWED - 1, error))
+        return -1;
     clock_gettime(CLOCK_REALTIME, &now);
     uint64_t clock_us = (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
     *epoch = clock_us > last + EPOCHS_RENEWED ? clock_us : last + EPOCHS_RENEWED;
-    int len = snprintf(text, sizeof text, "%" PRIu64 "\n", *epoch);
-    return file_write(path, text, (size_t)len, 0600, error);
+    return file_write_number(path, *epoch, 0600, error);
 }
 
 static int read_optional(struct file *file, const char *path, struct error *error)

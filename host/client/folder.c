@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,29 +172,16 @@ static int key_take_first_free(struct client_folder *folder, const char *dir, st
 static int epoch_draw(struct client_folder *folder, const char *dir, struct error *error)
 {
     char path[PATH_BYTES];
-    char text[32];
     struct timespec now;
-    struct file file;
     uint64_t last = 0;
     if (!path_make(path, "%s/clients/%03u.epoch", dir, folder->origin))
         return error_set(error, "%s: name too long", dir);
-    if (file_exists(path)) {
-        if (file_read(&file, path, sizeof text, error))
-            return -1;
-        char *end;
-        errno = 0;
-        last = strtoull((const char *)file.data, &end, 10);
-        bool ok = file.len > 0 && file.data[0] >= '0' && file.data[0] <= '9' && (*end == '\n' || *end == 0) &&
-                  errno == 0 && last < UINT64_MAX;
-        file_free(&file);
-        if (!ok)
-            return error_set(error, "%s: not a number", path);
-    }
+    if (file_read_number(&last, path, UINT64_MAX - 1, error))
+        return -1;
     clock_gettime(CLOCK_REALTIME, &now);
     uint64_t clock_us = (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
     folder->epoch = clock_us > last + 1 ? clock_us : last + 1;
-    int len = snprintf(text, sizeof text, "%" PRIu64 "\n", folder->epoch);
-    return file_write(path, text, (size_t)len, 0600, error);
+    return file_write_number(path, folder->epoch, 0600, error);
 }
 
 int client_folder_open(struct client_folder *folder, const char *dir, int origin, struct error *error)

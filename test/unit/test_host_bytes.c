@@ -5,10 +5,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "fault.h"
+#include "file.h"
 #include "json.h"
 #include "sockets.h"
 #include "wire/messages.h"
@@ -199,12 +201,56 @@ static void faults_do_what_they_say(void **state)
     fault_deinit(&f);
 }
 
+static void a_file_holds_one_number(void **state)
+{
+    static const struct {
+        const char *text;
+        bool good;
+        uint64_t number;
+    } cases[] = {
+        {"0", true, 0},
+        {"41\n", true, 41},
+        {"18446744073709551614\n", true, UINT64_MAX - 1},
+        {"18446744073709551615\n", false, 0}, /* above what is asked for */
+        {"18446744073709551616\n", false, 0},
+        {"99999999999999999999999999\n", false, 0},
+        {"", false, 0},
+        {"\n", false, 0},
+        {"-1\n", false, 0},
+        {" 1\n", false, 0},
+        {"1 \n", false, 0},
+        {"1\n2\n", false, 0},
+        {"one\n", false, 0},
+        {"000000000000000000000000000000000000001\n", false, 0}, /* longer than any number */
+    };
+    char path[] = "/tmp/redoubt-number-XXXXXX";
+    struct error error;
+    uint64_t number = 7;
+    (void)state;
+    close(mkstemp(path));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(file_write(path, cases[i].text, strlen(cases[i].text), 0600, &error), 0);
+        number = 7;
+        assert_int_equal(file_read_number(&number, path, UINT64_MAX - 1, &error) == 0, cases[i].good);
+        assert_true(number == (cases[i].good ? cases[i].number : 7));
+        if (!cases[i].good)
+            assert_non_null(strstr(error.text, path));
+    }
+    assert_int_equal(file_write_number(path, UINT64_MAX, 0600, &error), 0);
+    assert_int_equal(file_read_number(&number, path, UINT64_MAX, &error), 0);
+    assert_true(number == UINT64_MAX);
+    unlink(path);
+    number = 7;
+    assert_int_equal(file_read_number(&number, path, UINT64_MAX, &error), 0);
+    assert_int_equal(number, 7); /* no file, no number */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_buffer_is_a_queue),     cmocka_unit_test(frames_come_out_as_they_went_in),
         cmocka_unit_test(garbage_is_no_frame),     cmocka_unit_test(json_of_others),
-        cmocka_unit_test(faults_do_what_they_say),
+        cmocka_unit_test(faults_do_what_they_say), cmocka_unit_test(a_file_holds_one_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
