@@ -415,6 +415,7 @@ static bool get_users(struct parse *p, const yaml_node_t *list)
 enum {
     F_PROTOCOL,
     F_FAULTS,
+    F_PILLARS,
     F_SERVICE,
     F_OPTIONS,
     F_ISOLATION,
@@ -440,6 +441,7 @@ enum {
 };
 static const struct field top_fields[F_COUNT] = {{"protocol", true},
                                                  {"faults", true},
+                                                 {"pillars", false},
                                                  {"service", true},
                                                  {"service_options", false},
                                                  {"isolation", true},
@@ -519,6 +521,16 @@ static bool hybster_possible(struct parse *p, yaml_node_t **v)
     return true;
 }
 
+static bool get_pillars(struct parse *p, const yaml_node_t *node)
+{
+    struct config *config = p->config;
+    if (node && !get_number(p, node, "pillars", 1, PILLARS_MAX, &config->pillars))
+        return false;
+    return config->pillars == 1 || config->protocol == PROTOCOL_HYBSTER ||
+           complain(p, node, "`pillars` is %u, but %s has none: it is for hybster", config->pillars,
+                    protocol_name(config->protocol));
+}
+
 static bool get_top(struct parse *p, const yaml_node_t *root)
 {
     static const char *const affinities[] = {"spread", "none", NULL};
@@ -532,7 +544,7 @@ static bool get_top(struct parse *p, const yaml_node_t *root)
         return false;
     config->protocol = (unsigned)number;
     if (!get_number(p, v[F_FAULTS], "faults", 1, FAULTS_MAX, &config->faults) ||
-        !get_service(p, v[F_SERVICE]))
+        !get_pillars(p, v[F_PILLARS]) || !get_service(p, v[F_SERVICE]))
         return false;
     if (v[F_OPTIONS] && !get_string(p, v[F_OPTIONS], "service_options", config->service_options,
                                     sizeof config->service_options))
@@ -616,6 +628,7 @@ int config_parse(struct config *config, const char *path, const char *text, size
     struct parse p = {NULL, path, config, error};
     yaml_parser_t parser;
     config->request_timeout_ms = 1000;
+    config->pillars = 1;
     config->memory_mb = 4096;
     config->catch_up_mb = 64;
     config->log_mb = 1024;

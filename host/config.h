@@ -44,6 +44,7 @@ struct user_config {
 struct config {
     char dir[PATH_BYTES];
     unsigned protocol; /* PROTOCOL_SPLITBFT, ... */
+    uint32_t pillars;  /* hybster; else 1 */
     uint32_t faults;
     char service[PATH_BYTES]; /* kv, pages, counter, or the path of a program */
     char service_options[1024];

@@ -62,15 +62,16 @@ static int key_write(const char *dir, struct counter_key *key, const uint8_t gro
                                                      : error_set(error, "%s: name too long", dir);
 }
 
-static int key_make(const struct config *config, const struct tag16 *cluster, const struct hellos *hellos,
-                    replica_id replica, const struct sign_key *admin, struct error *error)
+static int key_make(const struct config *config, const struct tag16 *cluster, uint32_t pillars,
+                    const struct hellos *hellos, replica_id replica, const struct sign_key *admin,
+                    struct error *error)
 {
     const struct member_hello *counter = &hellos->member[member_row(KIND_COUNTER)];
     struct counter_key key = {.cluster = *cluster,
                               .replica = replica,
                               .epoch = counter->sender.epoch,
                               .box_public = counter->hello.box_public,
-                              .pillars = 1};
+                              .pillars = pillars};
     uint8_t group[32];
     group_make(group, admin, cluster);
     int result = key_write(config->dir, &key, group, admin, error);
@@ -83,7 +84,7 @@ int counter_keys_write(const struct config *config, const struct tag16 *cluster,
 {
     int result = 0;
     for (replica_id r = 0; r < config->replicas && result == 0; r++)
-        result = key_make(config, cluster, &hellos[r], r, admin, error);
+        result = key_make(config, cluster, config->pillars, &hellos[r], r, admin, error);
     return result;
 }
 
@@ -144,7 +145,7 @@ static int renew_in(const struct configuration *start, const struct config *conf
         return error_set(error, "%s/manifest: it has no counter of a replica %u", config->dir, replica);
     if (hellos_read(&hellos, config->dir, replica, PROTOCOL_HYBSTER, admin->public, error) ||
         host_known(start, config, &hellos.member[0], error) || epoch_later(start, counter, config, error) ||
-        key_make(config, &start->cluster, &hellos, replica, admin, error))
+        key_make(config, &start->cluster, start->pillars, &hellos, replica, admin, error))
         return -1;
     hellos_used(&hellos, config->dir, replica, PROTOCOL_HYBSTER, admin->public);
     if (made)

@@ -61,6 +61,7 @@ static struct start start_of(const struct config *config, const struct box_key *
     struct start start = {
         .protocol = (uint8_t)config->protocol,
         .fast_reads = config->fast_reads,
+        .pillars = (uint8_t)config->pillars,
         .faults = (uint16_t)config->faults,
         .configuration = 1,
         .replicas = config->replicas,

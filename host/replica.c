@@ -539,13 +539,12 @@ static int manifest_fits(const struct replica *r, const struct configuration *c,
                          struct error *error)
 {
     uint32_t write_quorum = r->config.fast_reads ? quorum_of(r->config.replicas) : r->config.faults + 1;
-    if (c->protocol != r->config.protocol || c->faults != r->config.faults ||
-        c->replicas != r->config.replicas || c->write_quorum != write_quorum)
-        return error_set(
-            error,
-            "%s: it does not fit cluster.yaml (protocol, faults, fast_reads): was cluster.yaml changed "
-            "after the start?",
-            path);
+    if (c->protocol != r->config.protocol || c->pillars != r->config.pillars ||
+        c->faults != r->config.faults || c->replicas != r->config.replicas || c->write_quorum != write_quorum)
+        return error_set(error,
+                         "%s: it does not fit cluster.yaml (protocol, pillars, faults, fast_reads): was "
+                         "cluster.yaml changed after the start?",
+                         path);
     return 0;
 }
 

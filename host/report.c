@@ -78,9 +78,10 @@ static void counting_print(const struct replica *r, struct buffer *body)
     const struct counting *c = &r->counting;
     if (r->config.protocol == PROTOCOL_HYBSTER)
         buffer_print(body,
-                     "\"counter\":{\"calls\":%llu,\"certified\":%llu,\"refused\":%llu,\"verified\":%llu,"
+                     "\"counter\":{\"pillars\":%u,\"calls\":%llu,\"certified\":%llu,\"refused\":%llu,"
+                     "\"verified\":%llu,"
                      "\"forged\":%llu},",
-                     (unsigned long long)c->calls, (unsigned long long)c->certified,
+                     r->configuration.pillars, (unsigned long long)c->calls, (unsigned long long)c->certified,
                      (unsigned long long)c->refused, (unsigned long long)c->verified,
                      (unsigned long long)c->forged);
 }

@@ -123,8 +123,11 @@ static void take_size(struct world *w, struct slice members)
 struct parcel *founding_counter_key(struct world *w, replica_id r)
 {
     const struct member *n = &member_of[r][CELL_N + 1];
-    struct counter_key key = {
-        .cluster = cluster, .replica = r, .epoch = n->epoch, .box_public = n->box_public, .pillars = 1};
+    struct counter_key key = {.cluster = cluster,
+                              .replica = r,
+                              .epoch = n->epoch,
+                              .box_public = n->box_public,
+                              .pillars = w->options.pillars};
     uint8_t sealed[32 + SEAL_BYTES], body[256];
     struct writer bw = writer_to(body, sizeof body);
     box_seal(sealed, n->box_public.bytes, counter_group, sizeof counter_group);
@@ -167,6 +170,7 @@ void founding_start(struct world *w)
     struct start start = {
         .protocol = (uint8_t)w->options.protocol,
         .fast_reads = w->options.fast_reads > 0,
+        .pillars = (uint8_t)w->options.pillars,
         .faults = (uint16_t)w->f,
         .configuration = ordered_number + w->life - 1,
         .resumed = w->life - 1,

@@ -30,18 +30,69 @@ static void court(struct world *w, replica_id faulty)
     world_trace(w, "attack: replica %u courts %x", faulty, set & ~(1u << faulty));
 }
 
+/* What of its votes a replica forgets; with one pillar always all. */
+enum forgetting { FORGET_ALL, FORGET_PILLAR, FORGET_SLOT, FORGETTINGS };
+
+static enum forgetting draw_forgetting(struct world *w, const struct orderer *o)
+{
+    const char *only = w->options.only_attack ? w->options.only_attack : "";
+    if (orderer_pillars(o) == 1)
+        return FORGET_ALL;
+    if (strcmp(only, "forget-pillar") == 0)
+        return FORGET_PILLAR;
+    if (strcmp(only, "forget-slot") == 0)
+        return FORGET_SLOT;
+    return (enum forgetting)dice_below(&w->attack_dice, FORGETTINGS);
+}
+
+static bool is_forgotten(const struct orderer *o, enum forgetting what, slot_no from, slot_no slot)
+{
+    uint32_t pillars = orderer_pillars(o);
+    if (what == FORGET_SLOT)
+        return slot == from;
+    return slot >= from && (what == FORGET_ALL || slot_pillar(slot, pillars) == slot_pillar(from, pillars));
+}
+
+/* Some slot above the stable one; or one of the last that it voted for, which not all others know of, and a single one so that it voted for
+ * later ones of its pillar. */
+static slot_no pick_slot(struct world *w, const struct orderer *o, enum forgetting what)
+{
+    slot_no last = orderer_stable(o), back = dice_below(&w->attack_dice, WINDOW / 4);
+    if (what == FORGET_ALL)
+        return last + 1 + back;
+    if (what == FORGET_SLOT)
+        back = orderer_pillars(o) + back % (2 * orderer_pillars(o));
+    for (uint32_t p = 0; p < orderer_pillars(o); p++)
+        last = o->asked[p] > last ? o->asked[p] : last;
+    return last > orderer_stable(o) + back ? last - back : orderer_stable(o) + 1;
+}
+
 /* Votes from some slot on never happened. */
-static slot_no forget(struct world *w, replica_id faulty)
+static slot_no forget(struct world *w, replica_id faulty, enum forgetting what)
 {
     struct orderer *o = w->replica[faulty].cell[CELL_P].state;
-    slot_no from = orderer_stable(o) + 1 + dice_below(&w->attack_dice, WINDOW / 4);
+    slot_no from = pick_slot(w, o, what);
+    w->concealed = what == FORGET_SLOT ? from : 0;
     for (unsigned i = 0; i < WINDOW; i++) {
         struct hyb_slot *s = &o->slot[i];
-        if (s->slot >= from)
+        if (is_forgotten(o, what, from, s->slot))
             *s = (struct hyb_slot){.slot = s->slot, .list = s->list};
     }
-    world_trace(w, "attack: replica %u forgets from slot %llu on", faulty, (unsigned long long)from);
+    world_trace(w, "attack: replica %u forgets %s slot %llu", faulty,
+                what == FORGET_ALL      ? "all from"
+                : what == FORGET_PILLAR ? "of one pillar from"
+                                        : "only",
+                (unsigned long long)from);
     return from;
+}
+
+bool hybster_conceals(const struct world *w, const struct parcel *parcel)
+{
+    struct frame frame;
+    struct hybster_committed committed;
+    return w->concealed && frame_decode(parcel->data, parcel->len, &frame) &&
+           frame.type == FRAME_HYBSTER_COMMITTED && hybster_committed_decode(frame.body, &committed) &&
+           committed.slot == w->concealed;
 }
 
 /* A stable checkpoint that nobody signed. */
@@ -84,8 +135,9 @@ static void roll_back(struct world *w, replica_id faulty)
         o->changing[r].view = 0;
     o->view = o->core.view; /* back in the last view that it was in, before it voted for some of its slots */
     o->in_view = true;
-    o->next_slot = forget(w, faulty);
-    o->asked = o->next_slot - 1;
+    o->next_slot = forget(w, faulty, FORGET_ALL);
+    for (uint32_t p = 0; p < orderer_pillars(o); p++)
+        o->asked[p] = o->next_slot - 1;
     world_trace(w, "attack: replica %u has its counters where they began", faulty);
 }
 
@@ -162,11 +214,19 @@ static bool rolls_back(struct world *w)
     return dice_chance(&d, 0.3) && dice_chance(&w->rejoin_dice, 0.2);
 }
 
+static bool has_asked(const struct orderer *o)
+{
+    bool asked = false;
+    for (uint32_t p = 0; p < orderer_pillars(o); p++)
+        asked = asked || o->asked[p];
+    return asked;
+}
+
 void hybster_after_step(struct world *w, replica_id r)
 {
     struct orderer *o = w->replica[r].cell[CELL_P].state;
     show_imposed(w, r);
-    if (!o->started || !o->in_view || o->asked || !o->core.count || !orderer_leads(o, o->view) ||
+    if (!o->started || !o->in_view || has_asked(o) || !o->core.count || !orderer_leads(o, o->view) ||
         !dice_chance(&w->attack_dice, 0.3))
         return;
     world_fault(w);
@@ -200,7 +260,7 @@ void hybster_fault(struct world *w)
     case 3:
     case 4:
     case 5:
-        (void)forget(w, faulty);
+        (void)forget(w, faulty, draw_forgetting(w, w->replica[faulty].cell[CELL_P].state));
         if (dice_chance(&w->attack_dice, 0.7))
             court(w, faulty);
         break;

@@ -13,11 +13,12 @@ static const char usage[] =
     "NAME|list] "
     "[--trace] "
     "[--json]\n"
-    "                   [--replicas N] [--resizes] [--scenario FILE]\n"
+    "                   [--replicas N] [--pillars P] [--resizes] [--scenario FILE]\n"
     "\n"
     "Runs whole clusters in one thread, one after the other, from seeds N, N+1, ... N+R-1; exits 1 and names "
     "the seed on the\n"
     "first violation or stuck run. The same seed gives the same trace.\n"
+    "--pillars: of hybster (else drawn, mostly 1).\n"
     "--replicas: so many to begin with (else 3f+1, or a little more); --resizes: with disks, replicas are "
     "added and removed in every "
     "run.\n"
@@ -85,19 +86,13 @@ static void set_protocol(struct arguments *a, const char *text)
 static void parse(struct arguments *a, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"protocol", required_argument, NULL, 'p'},
-        {"seed", required_argument, NULL, 's'},
-        {"runs", required_argument, NULL, 'r'},
-        {"seconds", required_argument, NULL, 't'},
-        {"faults", required_argument, NULL, 'f'},
-        {"mutant", required_argument, NULL, 'm'},
-        {"scenario", required_argument, NULL, 'c'},
-        {"trace", no_argument, NULL, 'T'},
-        {"json", no_argument, NULL, 'j'},
-        {"replicas", required_argument, NULL, 'n'},
-        {"resizes", no_argument, NULL, 'R'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"protocol", required_argument, NULL, 'p'}, {"seed", required_argument, NULL, 's'},
+        {"runs", required_argument, NULL, 'r'},     {"seconds", required_argument, NULL, 't'},
+        {"faults", required_argument, NULL, 'f'},   {"mutant", required_argument, NULL, 'm'},
+        {"scenario", required_argument, NULL, 'c'}, {"trace", no_argument, NULL, 'T'},
+        {"json", no_argument, NULL, 'j'},           {"replicas", required_argument, NULL, 'n'},
+        {"pillars", required_argument, NULL, 'P'},  {"resizes", no_argument, NULL, 'R'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
     sim_options_init(&a->options);
     a->options.reads = -1;
@@ -126,6 +121,9 @@ static void parse(struct arguments *a, int argc, char **argv)
         case 'c':
             a->scenario = optarg;
             break;
+        case 'P':
+            a->options.pillars = (uint32_t)number("--pillars", optarg, 1, PILLARS_MAX);
+            break;
         case 'T':
             a->trace = true;
             break;
@@ -148,6 +146,8 @@ static void parse(struct arguments *a, int argc, char **argv)
     }
     if (optind < argc)
         wrong_usage(argv[optind], "unknown argument");
+    if (a->options.pillars > 1 && a->options.protocol != PROTOCOL_HYBSTER)
+        wrong_usage("--pillars", "hybster has them only");
     if (a->trace)
         a->options.trace = a->json ? stderr : stdout;
 }

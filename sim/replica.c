@@ -19,7 +19,7 @@ bool replica_is_up(const struct world *w, replica_id r)
 
 static void send_peers(struct world *w, replica_id r, uint32_t to, struct parcel *parcel)
 {
-    if (w->replica[r].host_faulty && host_meddles_send(w, r, to, parcel))
+    if (w->replica[r].host_faulty && (hybster_conceals(w, parcel) || host_meddles_send(w, r, to, parcel)))
         return;
     for (replica_id peer = 0; peer < w->n; peer++)
         if (peer != r && (to == PEER_ALL || to == peer))

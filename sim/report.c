@@ -204,6 +204,7 @@ static void aim(struct sim_options *o, enum mutant mutant)
     bool safety = sim_mutant_is_safety(mutant);
     o->mutant = mutant;
     o->replicas = o->resizes = 0;
+    o->pillars = 1;
     o->troxies = 0;
     o->seconds = safety ? 20 : 30;
     o->safety_only = safety;
@@ -372,17 +373,25 @@ static void aim(struct sim_options *o, enum mutant mutant)
     case MUTANT_HYBSTER_CORE_NOT_CHECKED:
     case MUTANT_HYBSTER_LIFE_IGNORED:
     case MUTANT_HYBSTER_ADMISSION_ON_CORE:
+    case MUTANT_HYBSTER_PILLAR_PART_MISSING:
+    case MUTANT_HYBSTER_PILLAR_GAP:
         o->protocol = PROTOCOL_HYBSTER;
         if (mutant == MUTANT_HYBSTER_ADMISSION_ON_CORE)
             o->only_attack = "impose";
         if (mutant == MUTANT_HYBSTER_LIFE_IGNORED)
             o->only_attack = "roll-back";
+        if (mutant == MUTANT_HYBSTER_PILLAR_PART_MISSING || mutant == MUTANT_HYBSTER_PILLAR_GAP) {
+            o->pillars = 2;
+            o->only_attack = mutant == MUTANT_HYBSTER_PILLAR_GAP ? "forget-slot" : "forget-pillar";
+        }
         o->faults = FAULTS_NETWORK | FAULTS_BYZANTINE;
         o->tolerated = o->faulty_replicas = 1;
-        o->seed = mutant == MUTANT_HYBSTER_MIXED_FROM         ? 4010 /* rare: near one that shows it */
-                  : mutant == MUTANT_HYBSTER_CORE_NOT_CHECKED ? 1000
-                  : mutant == MUTANT_HYBSTER_CORE_NOT_SHOWN   ? 100
-                                                              : o->seed;
+        o->seed = mutant == MUTANT_HYBSTER_MIXED_FROM            ? 4010 /* rare: near one that shows it */
+                  : mutant == MUTANT_HYBSTER_CORE_NOT_CHECKED    ? 1000
+                  : mutant == MUTANT_HYBSTER_CORE_NOT_SHOWN      ? 100
+                  : mutant == MUTANT_HYBSTER_PILLAR_PART_MISSING ? 15
+                  : mutant == MUTANT_HYBSTER_PILLAR_GAP          ? 20
+                                                                 : o->seed;
         break;
     case MUTANT_HYBSTER_FRESH_IN_OLD_VIEWS:
     case MUTANT_HYBSTER_OLD_COUNTS_ON:

@@ -128,6 +128,11 @@ static void draw_options(struct world *w)
         o->faults &= FAULTS_CRASH | FAULTS_NETWORK | FAULTS_BYZANTINE | FAULTS_RESTART;
         o->fast_reads = o->resizes = 0;
     }
+    struct dice pillars = dice_from(o->seed, 3003);
+    if (!w->hybster || o->plain_network)
+        o->pillars = 1;
+    if (!o->pillars)
+        o->pillars = dice_chance(&pillars, 0.6) ? 1 : 2 + dice_below(&pillars, 2);
     w->troxies = o->troxies > 0 || (o->troxies < 0 && !o->plain_network && draws[4] / 240000 % 2);
     if (w->troxies) {
         o->service = SERVICE_KV;

@@ -56,6 +56,7 @@ struct sim_options {
     int faulty_replicas; /* pbft, hybster: whole replicas; may exceed f in tests */
     int hosts;           /* Byzantine hosts */
     int replicas;        /* n; 0: 3f+1 */
+    uint32_t pillars;    /* hybster; 0: drawn */
     int resizes;         /* replicas are added and removed (with disks only); -1: drawn */
     int plots; /* see plot.c: 1: in this run, beside f faulty E that lie whenever they can; -1: drawn */
     int fast_reads;
@@ -320,6 +321,7 @@ struct world {
     uint32_t restarts_left; /* replicas that may be restarting at the same time */
     struct dice rejoin_dice;
     struct dice impose_dice;
+    slot_no concealed;      /* hybster: a slot that faulty hosts show nobody; 0: none */
     struct parcel *imposed; /* hybster: a bundle of nobody's that a faulty leader listed; or NULL */
     bool replaces;          /* some come back on another machine; see replace.c */
     struct dice members_dice;
@@ -512,6 +514,8 @@ void service_wrap(struct world *w);
 void hybster_fault(struct world *w);
 /* After its orderer's step: when it begins a view as leader, the core that it certified may be nothing to it. */
 void hybster_after_step(struct world *w, replica_id r);
+/* Does a faulty host keep that back? */
+bool hybster_conceals(const struct world *w, const struct parcel *parcel);
 /* Counts a correct orderer only what counts, by the configurations that the cluster has executed? */
 void hybster_check_output(struct world *w, replica_id r, const struct frame *frame);
 

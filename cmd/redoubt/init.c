@@ -42,6 +42,7 @@ static const char help[] =
     "                    can read what the service holds (docs/HYBSTER.md)\n"
     "  --faults F        faults to survive, 1 (default) to 3; there will be 3F+1 replicas, with hybster "
     "2F+1\n"
+    "  --pillars P       hybster: counters of each replica, 1 (default) to 8; slots are spread over them\n"
     "  --service S       kv (default), counter\n"
     "  --isolation I     process (default), inline (default for pbft, which knows no other)\n"
     "  --split-app       the service in a process of its own, without keys (isolation process)\n"
@@ -58,7 +59,7 @@ static const char help[] =
 struct request {
     const char *dir;
     unsigned protocol, isolation;
-    uint32_t faults, replicas, clients;
+    uint32_t faults, replicas, clients, pillars;
     const char *service;
     uint32_t base_port;
     char hosts[REPLICAS_MAX][HOST_NAME_BYTES];
@@ -112,6 +113,10 @@ static int write_cluster(const struct request *q, const char *dir, struct error 
                  "faults: %u                 # replicas that may fail in any way; there are at least %u * "
                  "faults + 1\n",
                  q->faults, q->protocol == PROTOCOL_HYBSTER ? 2 : 3);
+    if (q->protocol == PROTOCOL_HYBSTER)
+        buffer_print(
+            &b, "pillars: %u                # counters and logs that the order is spread over, 1 to %u\n",
+            q->pillars, PILLARS_MAX);
     buffer_print(&b,
                  "service: %s               # kv, pages, counter, or the path of a program built with "
                  "libredoubt-service\n",
@@ -399,6 +404,7 @@ static int hosts_read(struct request *q, const char *list)
 enum {
     O_PROTOCOL = 1,
     O_FAULTS,
+    O_PILLARS,
     O_SERVICE,
     O_ISOLATION,
     O_DURABILITY,
@@ -413,6 +419,7 @@ enum {
 
 static const struct option options[] = {{"protocol", required_argument, NULL, O_PROTOCOL},
                                         {"faults", required_argument, NULL, O_FAULTS},
+                                        {"pillars", required_argument, NULL, O_PILLARS},
                                         {"service", required_argument, NULL, O_SERVICE},
                                         {"isolation", required_argument, NULL, O_ISOLATION},
                                         {"durability", required_argument, NULL, O_DURABILITY},
@@ -442,6 +449,9 @@ static int request_check(struct request *q, int isolation, const char *hosts, in
     if (q->protocol == PROTOCOL_HYBSTER && isolation == ISOLATION_INLINE)
         return say_usage(
             "init", "--isolation inline: hybster rests on counters that the host cannot reach: process only");
+    if (q->pillars > 1 && q->protocol != PROTOCOL_HYBSTER)
+        return say_usage("init", "--pillars %u: %s has none, it is for hybster", q->pillars,
+                         protocol_name(q->protocol));
     if (isolation == ISOLATION_KVM || isolation == ISOLATION_SGX)
         return not_built(isolation == ISOLATION_KVM ? "--isolation kvm" : "--isolation sgx");
     if (q->split_app && isolation != ISOLATION_PROCESS)
@@ -477,8 +487,12 @@ static int request_check(struct request *q, int isolation, const char *hosts, in
 
 int init_run(int argc, char **argv, const struct init_extra *extra)
 {
-    static struct request q = {
-        .protocol = PROTOCOL_SPLITBFT, .faults = 1, .clients = 256, .service = "kv", .base_port = 7700};
+    static struct request q = {.protocol = PROTOCOL_SPLITBFT,
+                               .faults = 1,
+                               .pillars = 1,
+                               .clients = 256,
+                               .service = "kv",
+                               .base_port = 7700};
     int isolation = -1, durability = -1, number = 0, c;
     const char *hosts = NULL, *front = NULL;
     uint64_t value;
@@ -498,6 +512,11 @@ int init_run(int argc, char **argv, const struct init_extra *extra)
             if (!number_read(optarg, 1, FAULTS_MAX, &value))
                 return say_usage("init", "--faults %s: must be from 1 to %d", optarg, FAULTS_MAX);
             q.faults = (uint32_t)value;
+            break;
+        case O_PILLARS:
+            if (!number_read(optarg, 1, PILLARS_MAX, &value))
+                return say_usage("init", "--pillars %s: must be from 1 to %u", optarg, PILLARS_MAX);
+            q.pillars = (uint32_t)value;
             break;
         case O_SERVICE:
             q.service = optarg;

@@ -268,10 +268,13 @@ static void print_members(const struct config *config, const struct answer *answ
 
 static void print_text(const struct config *config, const struct answer *answers, uint32_t up)
 {
-    printf("%s, %u replicas, %u fault%s survived, service %s%s, isolation %s, durability %s; %u up\n\n",
-           protocol_name(config->protocol), config->replicas, config->faults, config->faults == 1 ? "" : "s",
-           config->service, config->split_app ? " apart" : "", isolation_text(config->isolation),
-           durability_name(config->durability), up);
+    char pillars[32] = "";
+    if (config->pillars > 1)
+        snprintf(pillars, sizeof pillars, " with %u pillars", config->pillars);
+    printf("%s%s, %u replicas, %u fault%s survived, service %s%s, isolation %s, durability %s; %u up\n\n",
+           protocol_name(config->protocol), pillars, config->replicas, config->faults,
+           config->faults == 1 ? "" : "s", config->service, config->split_app ? " apart" : "",
+           isolation_text(config->isolation), durability_name(config->durability), up);
     for (uint32_t i = 0; i < config->replicas; i++)
         print_replica(&answers[i], i);
     print_members(config, answers);

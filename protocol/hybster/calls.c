@@ -10,8 +10,8 @@ struct job *calls_begin(struct orderer *o, enum job_kind kind, bool own)
 {
     if (o->jobs >= (own ? JOBS_MAX : JOBS_MAX - JOBS_RESERVED))
         return NULL;
-    if (own &&
-        counter_command_count((struct slice){o->commands.data, o->commands.len}) >= COUNTER_COMMANDS_MAX)
+    if (own && counter_command_count((struct slice){o->commands.data, o->commands.len}) + orderer_pillars(o) >
+                   COUNTER_COMMANDS_MAX) /* a job has one, or one of each pillar */
         return NULL;
     struct job *job = &o->job[(o->first_job + o->jobs++) % JOBS_MAX];
     *job = (struct job){.kind = kind, .call = o->calls + 1};
@@ -23,13 +23,15 @@ bool calls_have_room(const struct orderer *o, uint32_t checks)
     return counter_check_count((struct slice){o->checks.data, o->checks.len}) + checks <= COUNTER_CHECKS_MAX;
 }
 
-void calls_certify(struct orderer *o, struct job *job, unsigned kind, unsigned counter, view_no view,
-                   slot_no order, const struct digest *content)
+void calls_certify(struct orderer *o, struct job *job, unsigned kind, struct counted value,
+                   const struct digest *content)
 {
-    counter_command_put(
-        &o->commands,
-        &(struct counter_command){
-            .kind = (uint8_t)kind, .counter = counter, .view = view, .order = order, .digest = *content});
+    counter_command_put(&o->commands, &(struct counter_command){.kind = (uint8_t)kind,
+                                                                .pillar = value.pillar,
+                                                                .counter = value.counter,
+                                                                .view = value.view,
+                                                                .order = value.order,
+                                                                .digest = *content});
     CHECK(!o->commands.bad);
     job->commands++;
 }
@@ -43,10 +45,11 @@ bool calls_certify_slot(struct orderer *o, enum job_kind kind, struct hyb_slot *
     job->view = o->view;
     job->slot = s->slot;
     job->batch = s->batch;
-    calls_certify(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, o->view, s->slot, content);
+    struct counted value = counted_slot(o, o->view, s->slot);
+    calls_certify(o, job, TRINX_INDEPENDENT, value, content);
     o->certifying++;
     s->asked = true;
-    o->asked = s->slot;
+    o->asked[value.pillar] = s->slot;
     return true;
 }
 
@@ -62,17 +65,18 @@ static struct tag16 life_of(const struct orderer *o, const struct sender *by)
     return life;
 }
 
-void calls_check(struct orderer *o, struct job *job, unsigned kind, unsigned counter, const struct sender *by,
-                 view_no view, slot_no order, const struct hybster_continuing *certificate,
-                 const struct tag16 *mac, const struct digest *content)
+void calls_check(struct orderer *o, struct job *job, unsigned kind, const struct sender *by,
+                 struct counted value, const struct hybster_continuing *certificate, const struct tag16 *mac,
+                 const struct digest *content)
 {
     struct counter_check check = {.replica = by->id,
+                                  .pillar = value.pillar,
                                   .epoch = by->epoch,
                                   .life = life_of(o, by),
                                   .kind = (uint8_t)kind,
-                                  .counter = counter,
-                                  .view = view,
-                                  .order = order,
+                                  .counter = value.counter,
+                                  .view = value.view,
+                                  .order = value.order,
                                   .digest = *content};
     if (certificate) {
         check.previous_view = certificate->previous_view;
@@ -104,19 +108,22 @@ void calls_flush(struct orderer *o, struct outbox *out)
 
 /* --- answers -------------------------------------------------------------------------------------------------------- */
 
-static bool made_one(const struct job *job, struct slice *made, struct hybster_continuing *certificate)
+static bool all_made(const struct job *job, struct slice *made,
+                     struct hybster_continuing certificate[PILLARS_MAX])
 {
-    if (job->commands == 0)
-        return true;
-    struct counter_made first = counter_made_at(*made, 0);
-    made->data += counter_made_BYTES;
-    made->len -= counter_made_BYTES;
-    *certificate = (struct hybster_continuing){.previous_view = first.previous_view,
-                                               .previous_order = first.previous_order,
-                                               .act_view = first.act_view,
-                                               .act_order = first.act_order,
-                                               .mac = first.mac};
-    return first.verdict == VERDICT_ACCEPT;
+    bool good = true;
+    for (uint32_t i = 0; i < job->commands; i++) {
+        struct counter_made one = counter_made_at(*made, i);
+        certificate[i] = (struct hybster_continuing){.previous_view = one.previous_view,
+                                                     .previous_order = one.previous_order,
+                                                     .act_view = one.act_view,
+                                                     .act_order = one.act_order,
+                                                     .mac = one.mac};
+        good = one.verdict == VERDICT_ACCEPT && good;
+    }
+    made->data += job->commands * counter_made_BYTES;
+    made->len -= job->commands * counter_made_BYTES;
+    return good;
 }
 
 static bool all_good(const struct job *job, struct slice *verdicts)
@@ -204,12 +211,12 @@ enum verdict orderer_on_counted(struct orderer *o, const struct frame *frame, st
     o->answered++;
     while (o->jobs && o->job[o->first_job].call == counted.number) {
         struct job job = o->job[o->first_job];
-        struct hybster_continuing certificate = {0};
+        struct hybster_continuing certificate[PILLARS_MAX] = {{0}};
         o->first_job = (o->first_job + 1) % JOBS_MAX;
         o->jobs--;
-        bool made = made_one(&job, &counted.made, &certificate);
+        bool made = all_made(&job, &counted.made, certificate);
         bool good = all_good(&job, &counted.verdicts) && made;
-        answered(o, &job, good, &certificate, out);
+        answered(o, &job, good, certificate, out);
     }
     return VERDICT_ACCEPT;
 }

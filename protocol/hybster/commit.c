@@ -1,6 +1,6 @@
 /*
- * COMMIT: votes for the leader's PREPAREs, in order and without gaps, so that a counter's value says that everything below was voted for
- * too. A PREPARE and COMMITs of others that together are a quorum make a batch final.
+ * COMMIT: votes for the leader's PREPAREs, in each pillar in order and without gaps, so that its counter's value says that everything below was
+ * voted for too. A PREPARE and COMMITs of others that together are a quorum make a batch final.
  */
 #include "hybster/orderer.h"
 
@@ -38,21 +38,21 @@ static bool certify(struct orderer *o, struct hyb_slot *s)
     return calls_certify_slot(o, JOB_CERTIFY_COMMIT, s, &content);
 }
 
-static slot_no next_vote(const struct orderer *o)
+static slot_no next_vote(const struct orderer *o, uint32_t pillar)
 {
-    slot_no next = (o->asked > orderer_stable(o) ? o->asked : orderer_stable(o)) + 1;
+    slot_no next = orderer_next_vote(o, pillar);
     if (mutant(MUTANT_HYBSTER_GAP))
         while (next < orderer_stable(o) + WINDOW &&
                (o->slot[next % WINDOW].slot != next || !o->slot[next % WINDOW].prepared))
-            next++;
+            next += orderer_pillars(o);
     return next;
 }
 
-void commit_vote(struct orderer *o)
+static void vote_in(struct orderer *o, uint32_t pillar)
 {
     bool leads = orderer_leads(o, o->view);
-    while (o->in_view) {
-        slot_no next = next_vote(o);
+    for (;;) {
+        slot_no next = next_vote(o, pillar);
         struct hyb_slot *s = &o->slot[next % WINDOW];
         if (window_check(orderer_stable(o), next) != VERDICT_ACCEPT ||
             !orderer_counts(o, &o->counter, o->view, next))
@@ -61,6 +61,12 @@ void commit_vote(struct orderer *o)
                   : s->slot != next || !may_vote(o, s) || !certify(o, s))
             return;
     }
+}
+
+void commit_vote(struct orderer *o)
+{
+    for (uint32_t p = 0; o->in_view && p < orderer_pillars(o); p++)
+        vote_in(o, p);
 }
 
 static void vote_keep(struct hyb_slot *s, replica_id r, epoch_no epoch, const struct digest *batch,
@@ -124,7 +130,7 @@ enum verdict orderer_on_commit(struct orderer *o, const struct frame *frame)
     job->epoch = frame->sender.epoch;
     memcpy(job->mac.bytes, frame->auth.data, sizeof job->mac.bytes);
     commit_content(o, &frame->sender, c.view, c.slot, &c.batch, &content);
-    calls_check(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, &frame->sender, c.view, c.slot, NULL, &job->mac,
+    calls_check(o, job, TRINX_INDEPENDENT, &frame->sender, counted_slot(o, c.view, c.slot), NULL, &job->mac,
                 &content);
     s->counting[frame->sender.id] = true;
     return VERDICT_ACCEPT;

@@ -51,10 +51,10 @@ static enum verdict voters_check(const struct orderer *o, const struct hybster_c
 static void ask(struct orderer *o, struct job *job, const struct hybster_committed *c)
 {
     struct sender leader = counter_of(primary_of(&o->configuration, c->view), c->epoch);
+    struct counted value = counted_slot(o, c->view, c->slot);
     struct digest content;
     prepare_content(o, c->view, c->slot, &c->batch, c->epoch, &content);
-    calls_check(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, &leader, c->view, c->slot, NULL, &c->prepare,
-                &content);
+    calls_check(o, job, TRINX_INDEPENDENT, &leader, value, NULL, &c->prepare, &content);
     for (uint32_t i = 0; i < hybster_voter_count(c->commits); i++) {
         uint8_t body[64];
         struct writer w = writer_to(body, sizeof body);
@@ -62,8 +62,7 @@ static void ask(struct orderer *o, struct job *job, const struct hybster_committ
         struct sender by = counter_of(job->voter[i].replica, job->voter[i].epoch);
         hybster_commit_put(&w, &(struct hybster_commit){.view = c->view, .slot = c->slot, .batch = c->batch});
         orderer_content(o, FRAME_HYBSTER_COMMIT, &by, (struct slice){body, w.len}, &content);
-        calls_check(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, &by, c->view, c->slot, NULL, &job->voter[i].mac,
-                    &content);
+        calls_check(o, job, TRINX_INDEPENDENT, &by, value, NULL, &job->voter[i].mac, &content);
         job->voters++;
     }
 }

@@ -46,32 +46,58 @@ void core_load(struct core *core, view_no view, slot_no base, struct slice comma
     core_seal(core);
 }
 
-bool change_of(const struct frame *frame, struct change *change)
+bool change_of(const struct frame *frame, uint32_t pillars, struct change *change)
 {
-    return hybster_view_change_check(frame, &change->vc) == VERDICT_ACCEPT &&
-           hybster_continuing_decode(frame->auth, &change->certificate);
+    if (hybster_view_change_check(frame, &change->vc) != VERDICT_ACCEPT ||
+        hybster_continuing_count(frame->auth) != pillars)
+        return false;
+    change->pillars = pillars;
+    for (uint32_t p = 0; p < pillars; p++)
+        change->part[p] = hybster_continuing_at(frame->auth, p);
+    return true;
 }
 
 /* Of two cores of one view there is one only, so what it decided is what its leader may propose for those slots. */
-static bool follows_core(const struct hybster_view_change *vc, const struct core *from)
+static bool follows_core(const struct change *change, const struct core *from)
 {
-    for (uint32_t i = 0; i < hybster_shown_count(vc->prepares); i++) {
-        struct digest shown = hybster_shown_at(vc->prepares, i).batch;
-        if (!core_agrees(from, vc->stable_slot + 1 + i, &shown))
+    for (uint32_t i = 0; i < hybster_shown_count(change->vc.prepares); i++) {
+        struct digest shown = hybster_shown_at(change->vc.prepares, i).batch;
+        if (!core_agrees(from, change_slot(change, i), &shown))
             return false;
     }
     return true;
 }
 
-/* Its counter says how far it voted in that view; votes have no gaps, so all up to there must be shown, or settled. */
+/* How far it shows each pillar's PREPAREs, from the checkpoint on; false: not without a gap. */
+static bool reaches(const struct change *change, slot_no reach[PILLARS_MAX])
+{
+    for (uint32_t p = 0; p < change->pillars; p++)
+        reach[p] = change->vc.stable_slot;
+    for (uint32_t i = 0; i < hybster_shown_count(change->vc.prepares); i++) {
+        slot_no slot = change_slot(change, i);
+        uint32_t p = slot_pillar(slot, change->pillars);
+        if (slot != pillar_next(p, change->pillars, reach[p]) && !mutant(MUTANT_HYBSTER_PILLAR_GAP))
+            return false;
+        reach[p] = slot;
+    }
+    return true;
+}
+
+/* Each pillar's counter says how far it voted in that view; its votes have no gaps, so all up to there must be shown, or settled. */
 static bool shows_votes(const struct change *change)
 {
-    const struct hybster_view_change *vc = &change->vc;
+    slot_no reach[PILLARS_MAX];
     if (mutant(MUTANT_HYBSTER_ACT_IGNORED))
         return true;
-    if (change->certificate.act_view != vc->from)
-        return change->certificate.act_view < vc->from;
-    return change->certificate.act_order <= vc->stable_slot + hybster_shown_count(vc->prepares);
+    if (!reaches(change, reach))
+        return false;
+    for (uint32_t p = 0; p < change->pillars && !(p && mutant(MUTANT_HYBSTER_PILLAR_PART_MISSING)); p++) {
+        const struct hybster_continuing *part = &change->part[p];
+        if (part->act_view > change->vc.from ||
+            (part->act_view == change->vc.from && part->act_order > reach[p]))
+            return false;
+    }
+    return true;
 }
 
 bool change_possible(const struct change *change, const struct core *from)
@@ -79,7 +105,7 @@ bool change_possible(const struct change *change, const struct core *from)
     const struct hybster_view_change *vc = &change->vc;
     if (vc->from != from->view || !digest_equal(&vc->core, &from->digest))
         return mutant(MUTANT_HYBSTER_MIXED_FROM) && shows_votes(change);
-    return vc->stable_slot >= from->base && follows_core(vc, from) && shows_votes(change);
+    return vc->stable_slot >= from->base && follows_core(change, from) && shows_votes(change);
 }
 
 static slot_no highest_stable(const struct change *changes, uint32_t count)
@@ -110,7 +136,7 @@ void core_select(struct core *core, view_no view, const struct core *from, const
     for (uint32_t i = 0; i < count; i++)
         for (uint32_t k = 0; k < hybster_shown_count(changes[i].vc.prepares); k++) {
             struct digest batch = hybster_shown_at(changes[i].vc.prepares, k).batch;
-            add(core, changes[i].vc.stable_slot + 1 + k, &batch);
+            add(core, change_slot(&changes[i], k), &batch);
         }
     /* Last, so that it counts whatever was shown beside it. */
     for (uint32_t i = 0; i < from->count && !mutant(MUTANT_HYBSTER_CORE_NOT_SHOWN); i++)

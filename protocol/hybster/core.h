@@ -26,17 +26,33 @@ bool core_agrees(const struct core *core, slot_no slot, const struct digest *bat
 /* As NEW-VIEW states that of `from`. The list is one. */
 void core_load(struct core *core, view_no view, slot_no base, struct slice commands);
 
-/* A VIEW-CHANGE and how far its sender's counter voted. */
+/* Slot s belongs to pillar s mod P. */
+static inline uint32_t slot_pillar(slot_no slot, uint32_t pillars)
+{
+    return (uint32_t)(slot % pillars);
+}
+/* The first slot of a pillar above that one. */
+static inline slot_no pillar_next(uint32_t pillar, uint32_t pillars, slot_no above)
+{
+    return above + 1 + (pillar + pillars - slot_pillar(above + 1, pillars)) % pillars;
+}
+
+/* A VIEW-CHANGE and how far its sender's counters voted: a part for each pillar. */
 struct change {
     struct hybster_view_change vc;
-    struct hybster_continuing certificate;
+    uint32_t pillars;
+    struct hybster_continuing part[PILLARS_MAX];
 };
-/* Frame to change; the message has been checked. */
-bool change_of(const struct frame *frame, struct change *change);
+/* Frame to change; the message has been checked. False: it has not a part of each pillar. */
+bool change_of(const struct frame *frame, uint32_t pillars, struct change *change);
+static inline slot_no change_slot(const struct change *change, uint32_t i)
+{
+    return change->vc.stable_slot + hybster_shown_at(change->vc.prepares, i).above;
+}
 
 /*
- * Rule 3, as far as it is not about certificates: it builds on `from` and contradicts it nowhere, and shows all that its sender voted
- * for in that view.
+ * Rule 3, as far as it is not about certificates: it builds on `from` and contradicts it nowhere, and of each pillar shows all that
+ * its sender voted for in that view.
  */
 bool change_possible(const struct change *change, const struct core *from);
 

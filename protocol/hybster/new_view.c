@@ -6,6 +6,9 @@
 
 #include "counter/trinx.h"
 
+static_assert(1 + REPLICAS_MAX * (WINDOW + PILLARS_MAX) <= COUNTER_CHECKS_MAX,
+              "N checks a NEW-VIEW in one call");
+
 static void stable_of(const struct change *changes, uint32_t count, struct certificate *highest)
 {
     *highest = (struct certificate){0};
@@ -41,7 +44,7 @@ static void accept(struct orderer *o, const struct candidate *c, struct outbox *
         orderer_truncated(o);
     forget_votes(o);
     o->core = c->core;
-    o->asked = 0;
+    memset(o->asked, 0, sizeof o->asked);
     o->next_slot = o->core.base + o->core.count + 1;
     if (o->next_slot <= orderer_stable(o))
         o->next_slot = orderer_stable(o) + 1;
@@ -68,7 +71,8 @@ static uint32_t gather(const struct orderer *o, struct change *changes, struct w
                 return 0;
             continue;
         }
-        CHECK(frame_decode(kept->frame, kept->len, &frame) && change_of(&frame, &changes[count]));
+        CHECK(frame_decode(kept->frame, kept->len, &frame) &&
+              change_of(&frame, orderer_pillars(o), &changes[count]));
         if (!change_possible(&changes[count], &o->core)) /* it came before the last NEW-VIEW */
             continue;
         put_slice(list, frame.whole);
@@ -105,7 +109,7 @@ static void make(struct orderer *o, struct slice list)
     CHECK(own->new_view.len > 0);
     job->view = o->view;
     orderer_content(o, FRAME_HYBSTER_NEW_VIEW, &o->counter, (struct slice){body, w.len}, &content);
-    calls_certify(o, job, TRINX_INDEPENDENT, COUNTER_CORE, o->view, 0, &content);
+    calls_certify(o, job, TRINX_INDEPENDENT, counted_core(o->view), &content);
 }
 
 void new_view_try(struct orderer *o)
@@ -150,7 +154,8 @@ static enum verdict changes_check(const struct orderer *o, const struct frame *f
         struct frame *f = &frames[*count];
         struct change *change = &changes[*count];
         if (!frame_decode(inner.data, inner.len, f) || f->type != FRAME_HYBSTER_VIEW_CHANGE ||
-            !change_of(f, change) || change->vc.view != nv->view || f->sender.id >= o->configuration.replicas)
+            !change_of(f, orderer_pillars(o), change) || change->vc.view != nv->view ||
+            f->sender.id >= o->configuration.replicas)
             return VERDICT_MALFORMED;
         if (seen >> f->sender.id & 1)
             return VERDICT_DUPLICATE;
@@ -222,8 +227,9 @@ enum verdict orderer_on_new_view(struct orderer *o, const struct frame *frame)
         verdict = compute(o, frame, &nv, place, changes, frames, &count);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
-    struct job *job =
-        calls_have_room(o, 1 + count * (WINDOW + 1)) ? calls_begin(o, JOB_CHECK_NEW_VIEW, false) : NULL;
+    struct job *job = calls_have_room(o, 1 + count * (WINDOW + orderer_pillars(o)))
+                          ? calls_begin(o, JOB_CHECK_NEW_VIEW, false)
+                          : NULL;
     if (!job)
         return VERDICT_LIMIT;
     place->busy = true;
@@ -234,8 +240,7 @@ enum verdict orderer_on_new_view(struct orderer *o, const struct frame *frame)
     job->place = (uint32_t)(place - o->candidate);
     memcpy(job->mac.bytes, frame->auth.data, sizeof job->mac.bytes);
     orderer_content(o, frame->type, &frame->sender, frame->body, &content);
-    calls_check(o, job, TRINX_INDEPENDENT, COUNTER_CORE, &frame->sender, nv.view, 0, NULL, &job->mac,
-                &content);
+    calls_check(o, job, TRINX_INDEPENDENT, &frame->sender, counted_core(nv.view), NULL, &job->mac, &content);
     for (uint32_t i = 0; i < count; i++)
         change_ask(o, job, &frames[i], &changes[i], true);
     return VERDICT_ACCEPT;

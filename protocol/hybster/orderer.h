@@ -22,6 +22,9 @@
  * orderer that started anew is a learner until a RECONFIG names it and its counter: it takes part in views of that configuration, for slots
  * above its activation slot, and before says nothing; what is final it tells its host all the same.
  *
+ * Slot s belongs to pillar s mod P; each has its counter, and its votes are in order and without gaps by themselves, so that what one waits
+ * for does not hold the others up. The leader gives out slots in turn, so that none is idle while another is busy.
+ *
  * Bounded: slots of one window, one VIEW-CHANGE of each replica accepted and one being checked, CANDIDATES NEW-VIEWs, JOBS_MAX jobs.
  * What comes when there is no room is dropped; peers send again.
  */
@@ -38,8 +41,15 @@
 
 extern const struct compartment_type orderer_type;
 
-/* Counters of N. */
+/* Counters of N, of each pillar. CORE is used of pillar 0. */
 enum { COUNTER_ORDER = 0, COUNTER_CORE = 1 };
+
+/* A counter, and its value. */
+struct counted {
+    uint32_t pillar, counter;
+    view_no view;
+    slot_no order;
+};
 
 #define JOBS_MAX 1024u
 #define JOBS_RESERVED                                                                                        \
@@ -134,11 +144,11 @@ struct orderer {
     struct stable stable;
     uint32_t quorum;
 
-    view_no view;      /* in it, or heading for it */
-    bool in_view;      /* it was accepted, and this replica's counter counts in it */
-    struct core core;  /* of the last view whose NEW-VIEW was accepted; `core.view` is that view */
-    slot_no asked;     /* up to here own votes were asked for in that view */
-    slot_no next_slot; /* leader */
+    view_no view;               /* in it, or heading for it */
+    bool in_view;               /* it was accepted, and this replica's counter counts in it */
+    struct core core;           /* of the last view whose NEW-VIEW was accepted; `core.view` is that view */
+    slot_no asked[PILLARS_MAX]; /* up to here own votes were asked for in that view; 0: none */
+    slot_no next_slot;          /* leader */
     uint64_t last_time_us;
     struct hyb_slot slot[WINDOW];
 
@@ -165,6 +175,29 @@ struct orderer {
 static inline slot_no orderer_stable(const struct orderer *o)
 {
     return o->stable.certificate.slot;
+}
+static inline uint32_t orderer_pillars(const struct orderer *o)
+{
+    return o->configuration.pillars;
+}
+/* The slot of a pillar that comes after the own votes. */
+static inline slot_no orderer_next_vote(const struct orderer *o, uint32_t pillar)
+{
+    slot_no voted = o->asked[pillar] > orderer_stable(o) ? o->asked[pillar] : orderer_stable(o);
+    return pillar_next(pillar, orderer_pillars(o), voted);
+}
+/* What says PREPARE or COMMIT of a slot; what leaves for a view; what begins one. */
+static inline struct counted counted_slot(const struct orderer *o, view_no view, slot_no slot)
+{
+    return (struct counted){slot_pillar(slot, orderer_pillars(o)), COUNTER_ORDER, view, slot};
+}
+static inline struct counted counted_change(view_no view, uint32_t pillar)
+{
+    return (struct counted){pillar, COUNTER_ORDER, view, 0};
+}
+static inline struct counted counted_core(view_no view)
+{
+    return (struct counted){0, COUNTER_CORE, view, 0};
 }
 static inline bool orderer_leads(const struct orderer *o, view_no view)
 {
@@ -197,15 +230,15 @@ enum verdict orderer_on_configuration(struct orderer *o, const struct frame *fra
 struct job *calls_begin(struct orderer *o, enum job_kind kind, bool own);
 /* May so many checks be asked for in one more job? */
 bool calls_have_room(const struct orderer *o, uint32_t checks);
-void calls_certify(struct orderer *o, struct job *job, unsigned kind, unsigned counter, view_no view,
-                   slot_no order, const struct digest *content);
+void calls_certify(struct orderer *o, struct job *job, unsigned kind, struct counted value,
+                   const struct digest *content);
 /* The own word on a slot's batch in the present view, PREPARE or COMMIT, which moves the counter there; false: no room. */
 bool calls_certify_slot(struct orderer *o, enum job_kind kind, struct hyb_slot *slot,
                         const struct digest *content);
 /* A certificate of another's N. `certificate` has previous and act of a Continuing one; for others NULL and `mac`. */
-void calls_check(struct orderer *o, struct job *job, unsigned kind, unsigned counter, const struct sender *by,
-                 view_no view, slot_no order, const struct hybster_continuing *certificate,
-                 const struct tag16 *mac, const struct digest *content);
+void calls_check(struct orderer *o, struct job *job, unsigned kind, const struct sender *by,
+                 struct counted value, const struct hybster_continuing *certificate, const struct tag16 *mac,
+                 const struct digest *content);
 void calls_flush(struct orderer *o, struct outbox *out);
 enum verdict orderer_on_counted(struct orderer *o, const struct frame *frame, struct outbox *out);
 
@@ -252,7 +285,7 @@ void view_change_leave(struct orderer *o, view_no view, struct outbox *out);
 /* Makes the VIEW-CHANGE that is due, when nothing is under way that it would have to show. */
 void view_change_make(struct orderer *o);
 void view_change_certified(struct orderer *o, const struct job *job,
-                           const struct hybster_continuing *certificate, struct outbox *out);
+                           const struct hybster_continuing part[PILLARS_MAX], struct outbox *out);
 void view_change_checked(struct orderer *o, const struct job *job, bool good, struct outbox *out);
 /* What its sender's host shows of it is in order: it builds on `from`, the checkpoint holds, and everything is of counters that are listed. */
 enum verdict change_in_order(const struct orderer *o, const struct frame *frame, const struct change *change,

@@ -67,7 +67,7 @@ static enum verdict propose_batch(struct orderer *o, const struct frame *frame, 
         o->next_slot > configuration_last_slot(&o->configuration) ||
         !orderer_counts(o, &o->counter, o->view, o->next_slot))
         return VERDICT_EARLY;
-    if (o->asked + 1 < o->next_slot && o->next_slot > orderer_stable(o) + 1)
+    if (orderer_next_vote(o, slot_pillar(o->next_slot, orderer_pillars(o))) < o->next_slot)
         return VERDICT_EARLY; /* what the NEW-VIEW decided goes first */
     struct hyb_slot *s = orderer_slot(o, o->next_slot);
     struct writer w = writer_to(s->list, BATCH_BYTES_MAX);
@@ -183,7 +183,7 @@ enum verdict orderer_on_prepare(struct orderer *o, const struct frame *frame, ui
     job->epoch = frame->sender.epoch;
     memcpy(job->mac.bytes, frame->auth.data, sizeof job->mac.bytes);
     orderer_content(o, frame->type, &frame->sender, frame->body, &content);
-    calls_check(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, &frame->sender, p.view, p.slot, NULL, &job->mac,
+    calls_check(o, job, TRINX_INDEPENDENT, &frame->sender, counted_slot(o, p.view, p.slot), NULL, &job->mac,
                 &content);
     s->checking = true;
     s->list_len = core_at(&o->core, p.slot) ? 0 : (uint32_t)frame->attachment.len;

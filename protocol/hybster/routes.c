@@ -196,22 +196,23 @@ static bool shown_held(struct broker *b, const struct hybster_view_change *vc, s
 {
     bool held = true;
     for (uint32_t i = 0; i < hybster_shown_count(vc->prepares); i++) {
-        struct digest batch = hybster_shown_at(vc->prepares, i).batch;
-        slot_no slot = vc->stable_slot + 1 + i;
-        held = (slot <= above || may_build_on(b, showing, slot, &batch)) && held;
+        struct hybster_shown shown = hybster_shown_at(vc->prepares, i);
+        slot_no slot = vc->stable_slot + shown.above;
+        held = (slot <= above || may_build_on(b, showing, slot, &shown.batch)) && held;
     }
     return held;
 }
 
 /* The VIEW-CHANGEs in a NEW-VIEW; 0: there is one that the orderer would refuse. */
-static uint32_t changes_in(const struct frame *frame, struct change *changes)
+static uint32_t changes_in(const struct broker *b, const struct frame *frame, struct change *changes)
 {
     uint32_t count = 0;
     size_t at = 0;
     struct slice inner;
     struct frame change;
     while (count < REPLICAS_MAX && frame_list_next(frame->attachment, &at, &inner)) {
-        if (!frame_decode(inner.data, inner.len, &change) || !change_of(&change, &changes[count]))
+        if (!frame_decode(inner.data, inner.len, &change) ||
+            !change_of(&change, b->configuration->pillars, &changes[count]))
             return 0;
         count++;
     }
@@ -227,7 +228,7 @@ static bool new_view_held(struct broker *b, const struct frame *frame, const str
     const struct core *from = &showing.from;
     slot_no base = nv->base;
     bool held = true;
-    uint32_t count = changes_in(frame, changes);
+    uint32_t count = changes_in(b, frame, changes);
     core_load(&showing.from, nv->from, nv->base, nv->commands);
     for (uint32_t i = 0; i < count; i++)
         base = changes[i].vc.stable_slot > base ? changes[i].vc.stable_slot : base;
@@ -244,7 +245,7 @@ static void core_follow(struct broker *b, const struct frame *frame, const struc
     struct change changes[REPLICAS_MAX];
     struct core from;
     core_load(&from, nv->from, nv->base, nv->commands);
-    core_select(&b->core, nv->view, &from, changes, changes_in(frame, changes));
+    core_select(&b->core, nv->view, &from, changes, changes_in(b, frame, changes));
 }
 
 /* By what this replica accepted last: its orderer uses those from there only. */

@@ -52,7 +52,7 @@ enum verdict orderer_on_leave(struct orderer *o, const struct frame *frame, stru
     o->suspected = leave.view;
     job->view = leave.view;
     suspect_content(o, &o->counter, leave.view, &content);
-    calls_certify(o, job, TRINX_MAC, 0, 0, 0, &content);
+    calls_certify(o, job, TRINX_MAC, (struct counted){0}, &content);
     return VERDICT_ACCEPT;
 }
 
@@ -109,7 +109,7 @@ enum verdict orderer_on_suspect(struct orderer *o, const struct frame *frame)
     job->replica = frame->sender.id;
     memcpy(job->mac.bytes, frame->auth.data, sizeof job->mac.bytes);
     suspect_content(o, &frame->sender, suspect.view, &content);
-    calls_check(o, job, TRINX_MAC, 0, &frame->sender, 0, 0, NULL, &job->mac, &content);
+    calls_check(o, job, TRINX_MAC, &frame->sender, (struct counted){0}, NULL, &job->mac, &content);
     return VERDICT_ACCEPT;
 }
 

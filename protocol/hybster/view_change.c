@@ -18,14 +18,19 @@ void view_change_leave(struct orderer *o, view_no view, struct outbox *out)
 }
 
 /* The leader's PREPAREs of the last view that was accepted, from the stable checkpoint on: those that were voted for, which is what the
- * counter says, and what others can be shown the bundles of. */
+ * counters say, and what others can be shown the bundles of. */
 static void put_prepares(const struct orderer *o, struct writer *w)
 {
+    bool ended[PILLARS_MAX] = {false};
     for (slot_no slot = orderer_stable(o) + 1; slot <= orderer_stable(o) + WINDOW; slot++) {
         const struct hyb_slot *s = &o->slot[slot % WINDOW];
-        if (s->slot != slot || !s->prepared || !s->asked)
-            return;
-        hybster_shown_put(w, &(struct hybster_shown){.batch = s->batch, .mac = s->mac});
+        bool *end = &ended[slot_pillar(slot, orderer_pillars(o))];
+        bool voted = s->slot == slot && s->prepared && s->asked;
+        *end = !voted || (*end && !mutant(MUTANT_HYBSTER_PILLAR_GAP));
+        if (!*end)
+            hybster_shown_put(w, &(struct hybster_shown){.above = (uint32_t)(slot - orderer_stable(o)),
+                                                         .batch = s->batch,
+                                                         .mac = s->mac});
     }
 }
 
@@ -60,7 +65,8 @@ void view_change_make(struct orderer *o)
     job->view = o->view;
     orderer_content(o, FRAME_HYBSTER_VIEW_CHANGE, &o->counter, (struct slice){o->own_change.frame, w.len},
                     &content);
-    calls_certify(o, job, TRINX_CONTINUING, COUNTER_ORDER, o->view, 0, &content);
+    for (uint32_t pillar = 0; pillar < orderer_pillars(o); pillar++)
+        calls_certify(o, job, TRINX_CONTINUING, counted_change(o->view, pillar), &content);
     o->certifying++;
     o->change_due = false;
 }
@@ -75,11 +81,12 @@ static void keep(struct kept *kept, view_no view, view_no from, struct slice fra
 }
 
 void view_change_certified(struct orderer *o, const struct job *job,
-                           const struct hybster_continuing *certificate, struct outbox *out)
+                           const struct hybster_continuing part[PILLARS_MAX], struct outbox *out)
 {
-    uint8_t auth[hybster_continuing_BYTES];
+    uint8_t auth[PILLARS_MAX * hybster_continuing_BYTES];
     struct writer a = writer_to(auth, sizeof auth);
-    hybster_continuing_put(&a, certificate);
+    for (uint32_t p = 0; p < orderer_pillars(o); p++)
+        hybster_continuing_put(&a, &part[p]);
     struct slice frame =
         orderer_frame(o, FRAME_HYBSTER_VIEW_CHANGE, (struct slice){o->own_change.frame, o->own_change.len},
                       (struct slice){auth, a.len}, (struct slice){NULL, 0});
@@ -119,13 +126,14 @@ void change_ask(struct orderer *o, struct job *job, const struct frame *frame, c
     struct sender leader = leader_of(o, vc);
     struct digest content;
     orderer_content(o, frame->type, &frame->sender, frame->body, &content);
-    calls_check(o, job, TRINX_CONTINUING, COUNTER_ORDER, &frame->sender, vc->view, 0, &change->certificate,
-                NULL, &content);
+    for (uint32_t p = 0; p < change->pillars && !(p && mutant(MUTANT_HYBSTER_PILLAR_PART_MISSING)); p++)
+        calls_check(o, job, TRINX_CONTINUING, &frame->sender, counted_change(vc->view, p), &change->part[p],
+                    NULL, &content);
     for (uint32_t i = 0; all && i < hybster_shown_count(vc->prepares); i++) {
         struct hybster_shown shown = hybster_shown_at(vc->prepares, i);
-        slot_no slot = vc->stable_slot + 1 + i;
+        slot_no slot = change_slot(change, i);
         prepare_content(o, vc->from, slot, &shown.batch, vc->epoch, &content);
-        calls_check(o, job, TRINX_INDEPENDENT, COUNTER_ORDER, &leader, vc->from, slot, NULL, &shown.mac,
+        calls_check(o, job, TRINX_INDEPENDENT, &leader, counted_slot(o, vc->from, slot), NULL, &shown.mac,
                     &content);
     }
 }
@@ -149,7 +157,9 @@ enum verdict orderer_on_view_change(struct orderer *o, const struct frame *frame
     if (verdict != VERDICT_ACCEPT)
         return verdict;
     replica_id r = frame->sender.id;
-    if (!change_of(frame, &change) || r == o->config.replica ||
+    if (!change_of(frame, orderer_pillars(o), &change))
+        return VERDICT_MALFORMED;
+    if (r == o->config.replica ||
         !orderer_counts_from(o, &frame->sender, change.vc.view, change.vc.stable_slot))
         return VERDICT_UNKNOWN_SENDER;
     if (change.vc.view < o->view || (change.vc.view == o->view && o->in_view))
@@ -157,7 +167,8 @@ enum verdict orderer_on_view_change(struct orderer *o, const struct frame *frame
     bool all = is_usable(o, frame, &change);
     if (o->changing[r].view || (!all && change.vc.view <= o->suspicion[r].view))
         return VERDICT_DUPLICATE;
-    struct job *job = calls_have_room(o, WINDOW + 1) ? calls_begin(o, JOB_CHECK_VIEW_CHANGE, false) : NULL;
+    struct job *job =
+        calls_have_room(o, WINDOW + orderer_pillars(o)) ? calls_begin(o, JOB_CHECK_VIEW_CHANGE, false) : NULL;
     if (!job)
         return VERDICT_LIMIT;
     keep(&o->changing[r], change.vc.view, change.vc.from, frame->whole);

@@ -96,6 +96,22 @@ timeout 20 "$redoubt" call "$dir" --timeout 1500 get n >"$tmp/out" 2>/dev/null &
 kill "$up_pid"
 wait "$up_pid"
 
+# --- two pillars, the leader killed: what was decided in both stays, and both go on
+init_cluster pillars --protocol hybster --pillars 2 --front off
+grep -q '^pillars: 2 ' "$dir/cluster.yaml" || fail "init --pillars does not write it"
+sed -i 's/^request_timeout_ms: .*/request_timeout_ms: 500/' "$dir/cluster.yaml"
+echo "restart: never" >>"$dir/cluster.yaml"
+up_cluster
+"$redoubt" status "$dir" | grep -q '^hybster with 2 pillars, 3 replicas' || fail "status does not say how many pillars"
+expect 2 status 's["replicas"][2]["counter"]["pillars"]'
+for n in 1 2 3 4 5; do expect $n call incr n; done
+leader=$(($(status 's["replicas"][1]["view"]') % 3))
+kill -9 "$(status "s['replicas'][$leader]['pid']")"
+for n in 6 7 8 9; do expect $n call incr n; done
+expect 0 status 'sum(r["counter"]["forged"] + r["counter"]["refused"] for r in s["replicas"] if "counter" in r)'
+kill "$up_pid"
+wait "$up_pid"
+
 # --- as on two machines: the key of another's counter begins nothing, the right one does
 init_cluster two --protocol hybster --service counter
 cp -r "$dir" "$tmp/far"

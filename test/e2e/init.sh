@@ -44,6 +44,8 @@ expect "$sum" bash -c "find '$dir' -type f -exec cat {} + | cksum"
 refuses 2 "isolation inline: hybster rests" "$redoubt" init "$tmp/no" --protocol hybster --isolation inline
 refuses 2 "durability sync: not built yet for hybster" "$redoubt" init "$tmp/no" --protocol hybster --durability sync
 refuses 2 "split-app: not built yet for hybster" "$redoubt" init "$tmp/no" --protocol hybster --split-app
+refuses 2 "pillars 2: splitbft has none" "$redoubt" init "$tmp/no" --pillars 2
+refuses 2 "pillars 9: must be from 1 to 8" "$redoubt" init "$tmp/no" --protocol hybster --pillars 9
 refuses 2 "exactly 3 hosts" "$redoubt" init "$tmp/no" --protocol hybster --hosts a,b
 "$redoubt" init "$tmp/hybster" --protocol hybster 2>/dev/null || fail "init --protocol hybster"
 grep -q "^front: $front " "$tmp/hybster/cluster.yaml" || fail "hybster has a front where the others have one"

@@ -26,6 +26,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static void check_loaded(const struct configuration *c)
 {
     need(c->replicas >= REPLICAS_MIN && c->replicas <= REPLICAS_MAX && c->faults == faults_of(c->replicas));
+    need(c->pillars >= 1 && c->pillars <= (c->protocol == PROTOCOL_HYBSTER ? PILLARS_MAX : 1));
     need(c->write_quorum >= c->faults + 1 && c->origins <= ORIGINS_MAX);
     need(c->read_quorum == 0 || c->read_quorum + c->write_quorum > c->replicas + c->faults);
     for (unsigned k = 0; k < MEMBER_KINDS; k++)

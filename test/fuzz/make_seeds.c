@@ -95,10 +95,9 @@ static void write_local(struct cluster *c)
 }
 
 /* Two slots, and a view that is left. */
-static void write_hybster(struct cluster *c)
+static void write_orderers(uint32_t pillars)
 {
-    struct slice none = {NULL, 0};
-    struct orderers *o = orderers_new(3);
+    struct orderers *o = orderers_with_pillars(3, pillars);
     need(orderers_propose(o, 0) == VERDICT_ACCEPT && orderers_propose(o, 0) == VERDICT_ACCEPT);
     orderers_run(o);
     need(orderers_leave(o, 1, 1) == VERDICT_ACCEPT && orderers_leave(o, 2, 1) == VERDICT_ACCEPT);
@@ -106,6 +105,13 @@ static void write_hybster(struct cluster *c)
     for (unsigned i = 0; i < o->frames; i++)
         write_frame(orderers_slice(&o->sent[i]));
     orderers_free(o);
+}
+
+static void write_hybster(struct cluster *c)
+{
+    struct slice none = {NULL, 0};
+    write_orderers(2);
+    write_orderers(1);
     write_frame(cluster_local(c, FRAME_LOCAL_COMMITTED,
                               cluster_body(c, local_committed, &(struct local_committed){.slot = 3}), none));
 }

@@ -110,6 +110,14 @@ static void read_on(const struct frame *frame)
     if (TYPE == FRAME_HYBSTER_VIEW_CHANGE && hybster_view_change_decode(frame->body, &change)) {
         LOOK_AT_LIST(hybster_shown, change.prepares, WINDOW)
         LOOK_AT_LIST(signer, change.signers, REPLICAS_MAX)
+        uint32_t last = 0;
+        for (uint32_t i = 0; i < hybster_shown_count(change.prepares); i++) {
+            uint32_t above = hybster_shown_at(change.prepares, i).above;
+            need(above > last && above <= WINDOW);
+            last = above;
+        }
+        need(hybster_continuing_count(frame->auth) >= 1 &&
+             hybster_continuing_count(frame->auth) <= PILLARS_MAX);
     }
     if (TYPE == FRAME_HYBSTER_NEW_VIEW && hybster_new_view_decode(frame->body, &new_view)) {
         LOOK_AT_LIST(hybster_command, new_view.commands, WINDOW)

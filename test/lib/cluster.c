@@ -336,6 +336,7 @@ struct start cluster_manifest(struct cluster *c)
         .cluster = c->id,
         .protocol = (uint8_t)c->options.protocol,
         .fast_reads = !c->options.reads_ordered,
+        .pillars = 1,
         .faults = (uint16_t)f,
         .configuration = 1,
         .replicas = c->replicas,

@@ -58,6 +58,7 @@ struct fake_cluster *fake_cluster_new(void)
     memset(c->cluster.bytes, 0x5c, sizeof c->cluster.bytes);
     c->number = 3;
     c->protocol = PROTOCOL_SPLITBFT;
+    c->pillars = 1;
     c->faults = 1;
     c->replicas = FAKE_REPLICAS;
     c->write_quorum = c->read_quorum = 3;

@@ -84,6 +84,7 @@ static void manifest_write(struct fake_replicas *f)
     }
     struct start start = {.cluster = f->cluster,
                           .protocol = PROTOCOL_SPLITBFT,
+                          .pillars = 1,
                           .fast_reads = 1,
                           .faults = 1,
                           .configuration = 1,

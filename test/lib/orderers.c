@@ -73,6 +73,7 @@ static size_t make_start(struct orderers *o, uint8_t *out, size_t cap)
     }
     struct start start = {.cluster = o->cluster,
                           .protocol = PROTOCOL_HYBSTER,
+                          .pillars = (uint8_t)o->pillars,
                           .faults = (uint16_t)faults_with(PROTOCOL_HYBSTER, o->n),
                           .configuration = 1,
                           .replicas = o->n,
@@ -88,8 +89,11 @@ static size_t make_start(struct orderers *o, uint8_t *out, size_t cap)
 static size_t make_key(struct orderers *o, replica_id r, uint8_t *out, size_t cap)
 {
     const struct member *n = &member_of[r][member_row(KIND_COUNTER)];
-    struct counter_key key = {
-        .cluster = o->cluster, .replica = r, .epoch = n->epoch, .box_public = n->box_public, .pillars = 1};
+    struct counter_key key = {.cluster = o->cluster,
+                              .replica = r,
+                              .epoch = n->epoch,
+                              .box_public = n->box_public,
+                              .pillars = o->pillars};
     uint8_t sealed[32 + SEAL_BYTES], body[256];
     struct writer bw = writer_to(body, sizeof body);
     box_seal(sealed, n->box_public.bytes, o->group, sizeof o->group);
@@ -225,9 +229,15 @@ static void end_cells(struct orderers *o, replica_id r)
 
 struct orderers *orderers_new(uint32_t n)
 {
+    return orderers_with_pillars(n, 1);
+}
+
+struct orderers *orderers_with_pillars(uint32_t n, uint32_t pillars)
+{
     struct orderers *o = calloc(1, sizeof *o);
     CHECK(o != NULL && n <= 7);
     o->n = n;
+    o->pillars = pillars;
     o->now_us = 1000000;
     sign_keypair(&o->admin);
     crypto_random(o->group, sizeof o->group);

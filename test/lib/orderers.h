@@ -24,6 +24,7 @@ struct orderers_frame {
 
 struct orderers {
     uint32_t n;
+    uint32_t pillars;
     struct sign_key admin;
     struct tag16 cluster;
     uint8_t group[32];
@@ -49,6 +50,7 @@ struct orderers {
 };
 
 struct orderers *orderers_new(uint32_t n);
+struct orderers *orderers_with_pillars(uint32_t n, uint32_t pillars);
 void orderers_free(struct orderers *o);
 static inline struct orderer *orderers_at(struct orderers *o, replica_id r)
 {

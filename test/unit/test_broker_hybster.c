@@ -166,7 +166,7 @@ static struct slice change(replica_id by, view_no view, const struct digest *bat
     uint8_t shown[64], auth[hybster_continuing_BYTES] = {0};
     struct writer w = writer_to(shown, sizeof shown);
     struct sender n = {KIND_COUNTER, by, 1};
-    hybster_shown_put(&w, &(struct hybster_shown){.batch = *batch});
+    hybster_shown_put(&w, &(struct hybster_shown){.above = 1, .batch = *batch});
     struct hybster_view_change m = {.view = view, .epoch = 1, .prepares = {shown, w.len}};
     size_t len =
         frame_encode(frames[by], sizeof frames[by], FRAME_HYBSTER_VIEW_CHANGE, &n, AUTH_COUNTER,
@@ -309,6 +309,21 @@ static void what_is_final_is_built_on(void **state)
     expect_given(&batch);
 }
 
+/* One whose VIEW-CHANGEs have not a part of each pillar goes nowhere. */
+static void a_new_view_has_parts_of_all_pillars(void **state)
+{
+    (void)state;
+    struct digest batch;
+    struct slice list = cluster_list(c, now, NULL, 0, &batch);
+    list_comes(&batch, list);
+    ((struct broker *)broker)->held.pillars = 2;
+    forget();
+    assert_verdict(peer(2, new_view(2, &batch, NULL)), EARLY);
+    assert_int_equal(count(ACTION_GIVE, P, FRAME_HYBSTER_NEW_VIEW), 0);
+    ((struct broker *)broker)->held.pillars = 1;
+    expect_given(&batch);
+}
+
 /* And what NEW-VIEW(from) decided: f+1 say that it did. Here, a leader, only what it decided by own word. */
 static void what_was_decided_is_built_on(void **state)
 {
@@ -442,6 +457,7 @@ int main(void)
         T(what_was_signed_long_ago_is_built_on),
         T(a_time_far_ahead_is_not_built_on),
         T(what_is_final_is_built_on),
+        T(a_new_view_has_parts_of_all_pillars),
         T(what_was_decided_is_built_on),
         T(one_peer_does_not_push_out_what_another_shows),
         T(nobody_asked_for_that_list),

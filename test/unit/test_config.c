@@ -423,17 +423,24 @@ static void hybster_says_what_it_cannot(void **state)
          "F:5:13: `durability` is sync, but hybster keeps nothing on a disk yet: use memory"},
         {"", "", "fast_reads: on\n", "F:6:13: `fast_reads` is on, but hybster has none yet"},
         {"", "", "split_app: on\n", "F:6:12: `split_app` is on, but hybster"},
+        {"", "", "pillars: 0\n", "F:6:10: `pillars` is 0, but must be from 1 to 8"},
+        {"", "", "pillars: 9\n", "F:6:10: `pillars` is 9, but must be from 1 to 8"},
+        {"", "", "pillars: two\n", "F:6:10: `pillars` must be a whole number"},
     };
     char text[1024];
     (void)state;
     assert_int_equal(parse(good, three), 0);
     assert_int_equal(config_supported(&config, &error), 0);
     assert_int_equal(config.replicas, 3);
+    assert_int_equal(config.pillars, 1);
     assert_true(config.restart);
     assert_int_equal(parse(good, tail), 0); /* one more does no harm */
     snprintf(text, sizeof text, "%srestart: never\nfront: off\nsplit_app: off\nfast_reads: off\n", good);
     assert_int_equal(parse(text, three), 0);
     assert_false(config.restart);
+    snprintf(text, sizeof text, "%spillars: 8\n", good);
+    assert_int_equal(parse(text, three), 0);
+    assert_int_equal(config.pillars, 8);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         snprintf(text, sizeof text, "%s%s", good, cases[i].extra);
         memcpy(strstr(text, cases[i].instead_of), cases[i].text, strlen(cases[i].text));
@@ -442,6 +449,11 @@ static void hybster_says_what_it_cannot(void **state)
             fail_msg("said: %s", error.text);
     }
     assert_int_equal(parse(head, three), -1); /* splitbft needs four */
+    snprintf(text, sizeof text, "%spillars: 2\n", head);
+    assert_int_equal(parse(text, tail), -1);
+    assert_string_equal(error.text, "F:6:10: `pillars` is 2, but splitbft has none: it is for hybster");
+    snprintf(text, sizeof text, "%spillars: 1\n", head); /* says nothing else */
+    assert_int_equal(parse(text, tail), 0);
 }
 
 static void hybster_has_a_front(void **state)

@@ -126,6 +126,16 @@ static void quorums_that_do_not_intersect_are_refused(void **state)
     }
 }
 
+static void pillars_are_hybsters_alone(void **state)
+{
+    (void)state;
+    struct start m = cluster_manifest(cluster);
+    for (unsigned pillars = 0; pillars < 256; pillars++) {
+        m.pillars = (uint8_t)pillars;
+        assert_int_equal(load(&m), pillars == 1 ? VERDICT_ACCEPT : VERDICT_MALFORMED);
+    }
+}
+
 static void protocols_that_are_not_ours_are_refused(void **state)
 {
     (void)state;
@@ -321,6 +331,7 @@ int main(void)
         T(a_manifest_is_unpacked),
         T(only_the_administrator_signs),
         T(quorums_that_do_not_intersect_are_refused),
+        T(pillars_are_hybsters_alone),
         T(protocols_that_are_not_ours_are_refused),
         T(members_are_complete_and_named_once),
         T(origins_are_bounded_and_named_once),

@@ -28,7 +28,7 @@ static int make(void **state)
     (void)state;
     assert_int_equal(crypto_start(), 0);
     assert_non_null(mkdtemp(dir));
-    config = (struct config){.protocol = PROTOCOL_HYBSTER, .faults = 1, .replicas = REPLICAS};
+    config = (struct config){.protocol = PROTOCOL_HYBSTER, .pillars = 2, .faults = 1, .replicas = REPLICAS};
     snprintf(config.dir, sizeof config.dir, "%s", dir);
     sign_keypair(&admin);
     for (replica_id r = 0; r < REPLICAS; r++) {

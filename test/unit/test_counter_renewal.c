@@ -136,8 +136,11 @@ static int make(void **state)
     (void)state;
     assert_int_equal(crypto_start(), 0);
     assert_non_null(mkdtemp(dir));
-    config = (struct config){
-        .protocol = PROTOCOL_HYBSTER, .faults = 1, .replicas = REPLICAS, .request_timeout_ms = 1000};
+    config = (struct config){.protocol = PROTOCOL_HYBSTER,
+                             .pillars = 2,
+                             .faults = 1,
+                             .replicas = REPLICAS,
+                             .request_timeout_ms = 1000};
     snprintf(config.dir, sizeof config.dir, "%s", dir);
     for (replica_id r = 0; r < REPLICAS; r++) {
         sign_keypair(&link_key[r]);

@@ -27,7 +27,7 @@ static void make_members(void)
 {
     struct writer w = writer_to(origins, sizeof origins);
     config = (struct config){
-        .protocol = PROTOCOL_SPLITBFT, .faults = 1, .replicas = 4, .request_timeout_ms = 1000};
+        .protocol = PROTOCOL_SPLITBFT, .pillars = 1, .faults = 1, .replicas = 4, .request_timeout_ms = 1000};
     sign_keypair(&admin);
     for (replica_id r = 0; r < 5; r++) { /* the last one may be added */
         for (int i = 0; i < MEMBER_KINDS; i++) {

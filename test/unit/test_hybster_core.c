@@ -28,12 +28,13 @@ static struct change change(unsigned place, slot_no stable, uint32_t count, unsi
 {
     struct writer w = writer_to(lists[place], sizeof lists[place]);
     for (uint32_t i = 0; i < count; i++)
-        hybster_shown_put(&w, &(struct hybster_shown){.batch = batch_of(first + i)});
+        hybster_shown_put(&w, &(struct hybster_shown){.above = i + 1, .batch = batch_of(first + i)});
     struct change c = {
-        .vc = {.view = from.view + 1, .from = from.view, .core = from.digest, .stable_slot = stable}};
+        .vc = {.view = from.view + 1, .from = from.view, .core = from.digest, .stable_slot = stable},
+        .pillars = 1};
     c.vc.prepares = (struct slice){lists[place], w.len};
-    c.certificate.act_view = from.view;
-    c.certificate.act_order = stable + count;
+    c.part[0].act_view = from.view;
+    c.part[0].act_order = stable + count;
     return c;
 }
 
@@ -91,12 +92,60 @@ static void all_votes_are_shown(void **state)
     (void)state;
     struct change c = change(0, 0, 2, 1);
     assert_true(change_possible(&c, &from));
-    c.certificate.act_order = 3; /* it voted for one more */
+    c.part[0].act_order = 3; /* it voted for one more */
     assert_false(change_possible(&c, &from));
     c.vc.stable_slot = K; /* ... which is settled */
     assert_true(change_possible(&c, &from));
-    c.certificate.act_view = 1; /* it voted in a later view than it builds on */
+    c.part[0].act_view = 1; /* it voted in a later view than it builds on */
     assert_false(change_possible(&c, &from));
+}
+
+/* Two pillars: 2 and 4 are of one, 1, 3 and 5 of the other. */
+static struct change spread(const uint32_t *slots, unsigned count, slot_no even, slot_no odd)
+{
+    struct change c = change(0, 0, 0, 0);
+    struct writer w = writer_to(lists[0], sizeof lists[0]);
+    for (unsigned i = 0; i < count; i++)
+        hybster_shown_put(&w, &(struct hybster_shown){.above = slots[i], .batch = batch_of(slots[i])});
+    c.vc.prepares.len = w.len;
+    c.pillars = 2;
+    c.part[0] = (struct hybster_continuing){.act_order = even};
+    c.part[1] = (struct hybster_continuing){.act_order = odd};
+    return c;
+}
+
+static void all_votes_of_each_pillar_are_shown(void **state)
+{
+    (void)state;
+    struct core core;
+    struct change c = spread((uint32_t[]){1, 2, 3, 5}, 4, 2, 5);
+    assert_true(change_possible(&c, &from));
+    core_select(&core, 1, &from, &c, 1);
+    assert_int_equal(core.count, 5);
+    assert_true(digest_is_zero(core_at(&core, 4)) && !digest_is_zero(core_at(&core, 5)));
+    c = spread((uint32_t[]){1, 2, 3, 5}, 4, 4, 5); /* each voted for one more */
+    assert_false(change_possible(&c, &from));
+    c = spread((uint32_t[]){1, 2, 3}, 3, 2, 5);
+    assert_false(change_possible(&c, &from));
+    c = spread((uint32_t[]){1, 2, 5}, 3, 2, 5); /* a gap */
+    assert_false(change_possible(&c, &from));
+    c = spread((uint32_t[]){1, 2, 3, 5}, 4, 2, 5);
+    c.part[1].act_view = 1; /* voted in a later view, in one of them */
+    assert_false(change_possible(&c, &from));
+    c = spread(NULL, 0, 2, 5);
+    c.vc.stable_slot = K; /* which is settled */
+    assert_true(change_possible(&c, &from));
+}
+
+static void slots_belong_to_pillars(void **state)
+{
+    (void)state;
+    for (uint32_t pillars = 1; pillars <= PILLARS_MAX; pillars++)
+        for (slot_no above = 0; above < 3 * pillars; above++)
+            for (uint32_t p = 0; p < pillars; p++) {
+                slot_no next = pillar_next(p, pillars, above);
+                assert_true(next > above && next <= above + pillars && slot_pillar(next, pillars) == p);
+            }
 }
 
 static void it_builds_on_that_core(void **state)
@@ -107,7 +156,7 @@ static void it_builds_on_that_core(void **state)
     assert_false(change_possible(&c, &from));
     c = change(0, 0, 1, 1);
     c.vc.from = 1;
-    c.certificate.act_view = 0;
+    c.part[0].act_view = 0;
     assert_false(change_possible(&c, &from));
 }
 
@@ -189,6 +238,8 @@ int main(void)
         TEST(it_ends_with_the_highest_that_is_shown),
         TEST(a_slot_between_is_null),
         TEST(all_votes_are_shown),
+        TEST(all_votes_of_each_pillar_are_shown),
+        TEST(slots_belong_to_pillars),
         TEST(it_builds_on_that_core),
         TEST(it_contradicts_the_core_nowhere),
         TEST(the_core_counts_beside_a_contradicting_prepare),

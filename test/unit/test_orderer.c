@@ -397,10 +397,10 @@ static void what_contradicts_the_core_is_not_voted_for_either(void **state)
     s->prepared = true;
     s->batch = (struct digest){{9}};
     commit_vote(orderers_at(o, 2));
-    assert_int_equal(orderers_at(o, 2)->asked, 0);
+    assert_int_equal(orderers_at(o, 2)->asked[0], 0);
     s->batch = *core_at(&orderers_at(o, 2)->core, 1);
     commit_vote(orderers_at(o, 2));
-    assert_int_equal(orderers_at(o, 2)->asked, 1);
+    assert_int_equal(orderers_at(o, 2)->asked[0], 1);
 }
 
 /* NEW-VIEW(1) counts with an Independent certificate on CORE of just [1|0]. The counter gives that once; with whatever else it gives for
@@ -876,6 +876,134 @@ static void a_forged_view_change_is_not_kept(void **state)
     assert_non_null(new_view_1());
 }
 
+/* --- pillars ---------------------------------------------------------------------------------------------------------- */
+
+static int setup_pillars(void **state)
+{
+    (void)state;
+    assert_int_equal(crypto_start(), 0);
+    o = orderers_with_pillars(3, 2);
+    return 0;
+}
+
+/* Slot 2 is of one pillar, 1 and 3 are of the other: no vote waits for what is not of its own. */
+static void a_pillar_waits_for_itself_only(void **state)
+{
+    struct slice prepare[4];
+    (void)state;
+    for (slot_no slot = 1; slot <= 3; slot++) {
+        assert_verdict(orderers_propose(o, 0), ACCEPT);
+        prepare[slot] = orderers_slice(orderers_last(o, 0, FRAME_HYBSTER_PREPARE));
+    }
+    assert_verdict(orderers_give(o, 1, prepare[3]), ACCEPT);
+    assert_null(orderers_last(o, 1, FRAME_HYBSTER_COMMIT));
+    assert_verdict(orderers_give(o, 1, prepare[2]), ACCEPT);
+    assert_true(orderers_committed(o, 1, 2) && !orderers_committed(o, 1, 3));
+    assert_verdict(orderers_give(o, 1, prepare[1]), ACCEPT);
+    assert_true(orderers_committed(o, 1, 1) && orderers_committed(o, 1, 3));
+}
+
+/* Replica 0 hides what it voted for in one of the pillars, or nothing. */
+static void votes_of_no_pillar_can_be_left_out(void **state)
+{
+    (void)state;
+    for (slot_no hidden = 0; hidden <= 2; hidden++) {
+        orderers_free(o);
+        o = orderers_with_pillars(3, 2);
+        o->drop = only_replica_1;
+        for (int i = 0; i < 2; i++)
+            assert_verdict(orderers_propose(o, 0), ACCEPT);
+        orderers_run(o);
+        assert_true(orderers_committed(o, 1, 1) && orderers_committed(o, 1, 2));
+        o->drop = NULL;
+        o->down = 2; /* the only other one that knows of it */
+        if (hidden)
+            orderers_at(o, 0)->slot[hidden].prepared = false;
+        assert_verdict(orderers_leave(o, 0, 2), ACCEPT);
+        assert_verdict(orderers_leave(o, 2, 2), ACCEPT);
+        orderers_run(o);
+        assert_int_equal(orderers_at(o, 2)->in_view, hidden == 0);
+        if (hidden == 0)
+            assert_true(same(1, 1, 2) && same(2, 1, 2));
+    }
+}
+
+/* The VIEW-CHANGE of replica 2 with other parts: those of the pillars named, or none where there is no such. */
+static enum verdict with_parts(const uint32_t *pillar, unsigned count)
+{
+    static uint8_t bytes[65536];
+    const struct frame *f = &orderers_last(o, 2, FRAME_HYBSTER_VIEW_CHANGE)->frame;
+    uint8_t auth[4 * hybster_continuing_BYTES];
+    for (unsigned i = 0; i < count; i++)
+        memcpy(auth + i * hybster_continuing_BYTES, f->auth.data + pillar[i] * hybster_continuing_BYTES,
+               hybster_continuing_BYTES);
+    size_t len = frame_encode(bytes, sizeof bytes, f->type, &f->sender, AUTH_COUNTER, f->body,
+                              (struct slice){auth, count * hybster_continuing_BYTES}, SLICE_NONE);
+    assert_true(len > 0);
+    return orderers_give(o, 1, (struct slice){bytes, len});
+}
+
+static void a_view_change_has_a_part_of_each_pillar(void **state)
+{
+    (void)state;
+    leave_for_view_1();
+    assert_verdict(with_parts((uint32_t[]){0}, 1), MALFORMED);       /* one is missing */
+    assert_verdict(with_parts((uint32_t[]){0, 1, 1}, 3), MALFORMED); /* one too many */
+    static const uint32_t wrong[][2] = {{0, 0}, {1, 1}, {1, 0}};     /* doubled, or of another pillar */
+    for (unsigned i = 0; i < 3; i++) {
+        (void)with_parts(wrong[i],
+                         2); /* its counters are asked, or it says that it voted for more than it shows */
+        assert_null(orderers_last(o, 1, FRAME_HYBSTER_NEW_VIEW));
+        assert_int_equal(orderers_at(o, 1)->change[2].view, 0);
+    }
+    assert_verdict(with_parts((uint32_t[]){0, 1}, 2), ACCEPT);
+    assert_non_null(orderers_last(o, 1, FRAME_HYBSTER_NEW_VIEW));
+}
+
+/* What the counter of one pillar says is no vote in another's slot. */
+static void a_vote_of_another_pillar_does_not_count(void **state)
+{
+    (void)state;
+    assert_verdict(orderers_propose(o, 0), ACCEPT);
+    assert_verdict(orderers_give(o, 1, orderers_slice(orderers_last(o, 0, FRAME_HYBSTER_PREPARE))), ACCEPT);
+    const struct orderers_frame *commit = orderers_last(o, 1, FRAME_HYBSTER_COMMIT);
+    struct slice bad = copy_of(commit);
+    struct counter_command command = {
+        .kind = TRINX_INDEPENDENT, .pillar = 0, .counter = COUNTER_ORDER, .order = 1};
+    struct counter_made made;
+    orderer_content(orderers_at(o, 1), FRAME_HYBSTER_COMMIT, &commit->frame.sender, commit->frame.body,
+                    &command.digest);
+    assert_verdict(orderers_certify(o, 1, &command, &made), ACCEPT);
+    memcpy((uint8_t *)(uintptr_t)bad.data + (commit->frame.auth.data - commit->data), made.mac.bytes,
+           sizeof made.mac.bytes);
+    (void)orderers_give(o, 0, bad);
+    assert_false(orderers_committed(o, 0, 1));
+    assert_verdict(orderers_give(o, 0, orderers_slice(commit)), ACCEPT);
+    assert_true(orderers_committed(o, 0, 1));
+}
+
+/* What was decided goes first in each pillar, then the leader goes on where it ended; and across checkpoints. */
+static void a_view_goes_on_in_all_pillars(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_run(o);
+    o->down = 1;
+    assert_verdict(orderers_leave(o, 1, 1), ACCEPT);
+    assert_verdict(orderers_leave(o, 2, 1), ACCEPT);
+    orderers_run(o);
+    assert_int_equal(orderers_at(o, 1)->core.count, 5);
+    while (orderers_at(o, 1)->next_slot <= CHECKPOINT_INTERVAL + 3)
+        assert_verdict(orderers_propose(o, 1), ACCEPT);
+    orderers_run(o);
+    orderers_checkpoint(o, 3, CHECKPOINT_INTERVAL);
+    assert_verdict(orderers_propose(o, 1), ACCEPT);
+    orderers_run(o);
+    for (slot_no slot = 1; slot <= CHECKPOINT_INTERVAL + 4; slot++)
+        assert_true(same(slot, 1, 2));
+}
+
 /* The time of a batch may run ahead a little, and lag by what a view can take. */
 static void a_time_out_of_bounds_is_not_voted_for(void **state)
 {
@@ -894,7 +1022,8 @@ static void a_time_out_of_bounds_is_not_voted_for(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)    cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define PILLARS(name) cmocka_unit_test_setup_teardown(name, setup_pillars, teardown)
     const struct CMUnitTest tests[] = {
         TEST(three_slots_are_final_everywhere),
         TEST(a_tampered_prepare_is_not_voted_for),
@@ -932,6 +1061,21 @@ int main(void)
         TEST(one_view_change_twice_is_no_quorum),
         TEST(a_forged_view_change_is_not_kept),
         TEST(a_time_out_of_bounds_is_not_voted_for),
+        PILLARS(three_slots_are_final_everywhere),
+        PILLARS(a_tampered_prepare_is_not_voted_for),
+        PILLARS(a_tampered_commit_does_not_count),
+        PILLARS(a_slot_beyond_the_window_is_early_until_a_checkpoint_is_stable),
+        PILLARS(what_is_final_anywhere_stays),
+        PILLARS(a_new_view_that_comes_late_is_the_base),
+        PILLARS(a_tampered_new_view_is_refused),
+        PILLARS(there_is_one_core_per_view),
+        PILLARS(fresh_counters_count_in_later_views_above_their_slot),
+        PILLARS(a_forged_view_change_is_not_kept),
+        PILLARS(a_pillar_waits_for_itself_only),
+        PILLARS(votes_of_no_pillar_can_be_left_out),
+        PILLARS(a_view_change_has_a_part_of_each_pillar),
+        PILLARS(a_vote_of_another_pillar_does_not_count),
+        PILLARS(a_view_goes_on_in_all_pillars),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

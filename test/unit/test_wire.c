@@ -507,6 +507,39 @@ static void view_changes_claim_each_slot_once(void **state)
     assert_verdict(view_change_of(3, h, many, WINDOW + 1, SLICE_NONE), LIMIT);
 }
 
+static enum verdict hybster_change_of(const uint32_t *above, uint32_t count, uint32_t parts)
+{
+    static uint8_t shown[(WINDOW + 1) * hybster_shown_BYTES];
+    static const uint8_t auth[(PILLARS_MAX + 1) * hybster_continuing_BYTES];
+    struct writer w = writer_to(shown, sizeof shown);
+    for (uint32_t i = 0; i < count; i++)
+        hybster_shown_put(&w, &(struct hybster_shown){.above = above[i]});
+    struct hybster_view_change m = {
+        .view = 3, .stable_slot = CHECKPOINT_INTERVAL, .prepares = {shown, w.len}};
+    struct frame frame = frame_of(FRAME_HYBSTER_VIEW_CHANGE, KIND_COUNTER, ENCODED(hybster_view_change, &m));
+    frame.auth_kind = AUTH_COUNTER;
+    frame.auth = (struct slice){auth, parts * hybster_continuing_BYTES};
+    return hybster_view_change_check(&frame, &m);
+}
+
+static void hybster_view_changes_show_each_slot_once(void **state)
+{
+    (void)state;
+    static uint32_t many[WINDOW + 1];
+    for (uint32_t i = 0; i <= WINDOW; i++)
+        many[i] = i + 1;
+    assert_verdict(hybster_change_of(many, WINDOW, 1), ACCEPT);
+    assert_verdict(hybster_change_of(many, WINDOW + 1, 1), LIMIT);
+    assert_verdict(hybster_change_of((uint32_t[]){1, 4, WINDOW}, 3, 1), ACCEPT);
+    assert_verdict(hybster_change_of((uint32_t[]){0, 1}, 2, 1), MALFORMED);
+    assert_verdict(hybster_change_of((uint32_t[]){1, 1}, 2, 1), MALFORMED);
+    assert_verdict(hybster_change_of((uint32_t[]){2, 1}, 2, 1), MALFORMED);
+    assert_verdict(hybster_change_of((uint32_t[]){WINDOW + 1}, 1, 1), MALFORMED);
+    assert_verdict(hybster_change_of(many, 1, PILLARS_MAX), ACCEPT);
+    assert_verdict(hybster_change_of(many, 1, PILLARS_MAX + 1), BAD_MAC);
+    assert_verdict(hybster_change_of(many, 1, 0), BAD_MAC);
+}
+
 static void attachments_are_the_ones_that_were_named(void **state)
 {
     (void)state;
@@ -585,6 +618,7 @@ int main(void)
         cmocka_unit_test(replies_are_bounded),
         cmocka_unit_test(partings_ascend_within_their_window),
         cmocka_unit_test(view_changes_claim_each_slot_once),
+        cmocka_unit_test(hybster_view_changes_show_each_slot_once),
         cmocka_unit_test(attachments_are_the_ones_that_were_named),
         cmocka_unit_test(new_views_are_bounded),
         cmocka_unit_test(a_batch_is_a_time_and_whole_entries),

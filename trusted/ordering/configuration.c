@@ -330,6 +330,7 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
     c->closed_root = m.closed_root;
     c->closed_life = m.closed_life;
     c->protocol = m.protocol;
+    c->pillars = m.pillars;
     c->faults = m.faults;
     c->replicas = m.replicas;
     c->write_quorum = m.write_quorum;
@@ -341,6 +342,8 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
         return VERDICT_MALFORMED;
     chain_begin(c);
     if (m.protocol != PROTOCOL_SPLITBFT && m.protocol != PROTOCOL_PBFT && m.protocol != PROTOCOL_HYBSTER)
+        return VERDICT_MALFORMED;
+    if (m.pillars < 1 || m.pillars > (m.protocol == PROTOCOL_HYBSTER ? PILLARS_MAX : 1))
         return VERDICT_MALFORMED;
     if (!quorums_possible(c) || !members_load(c, m.members) || !origins_load(c, m.origins) ||
         !platforms_load(c, m.platforms) || !resume_possible(&m) || !retired_load(c, m.retired) ||

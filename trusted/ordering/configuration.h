@@ -104,6 +104,7 @@ struct configuration {
     view_no view;     /* first one, entered by NEW-VIEW; 0: at the founding */
     bool fixed;       /* no RECONFIG can be ordered: START names no platform */
     unsigned protocol;
+    uint32_t pillars; /* hybster; else 1 */
     uint32_t faults;
     uint32_t replicas;
     uint32_t write_quorum;    /* equal replies that complete an operation */

@@ -84,6 +84,8 @@
     M(HYBSTER_FRESH_TOO_EARLY, "hybster-fresh-too-early", "safety")                                          \
     M(HYBSTER_LIFE_IGNORED, "hybster-life-ignored", "safety")                                                \
     M(HYBSTER_ADMISSION_ON_CORE, "hybster-admission-on-core", "safety")                                      \
+    M(HYBSTER_PILLAR_PART_MISSING, "hybster-pillar-part-missing", "safety")                                  \
+    M(HYBSTER_PILLAR_GAP, "hybster-pillar-gap", "safety")                                                    \
     M(WRITES_SPARE_THE_WHOLE, "writes-spare-the-whole", "safety")                                            \
     M(VOLATILE_KEPT, "volatile-kept", "safety")                                                              \
     M(FIRST_CELL_ALONE, "first-cell-alone", "safety")                                                        \

@@ -26,6 +26,7 @@
     F(tag16, cluster)                                                                                        \
     F(u8, protocol)                                                                                          \
     F(u8, fast_reads)                                                                                        \
+    F(u8, pillars)                                                                                           \
     F(u16, faults)                                                                                           \
     F(u64, configuration)                                                                                    \
     F(u32, replicas)                                                                                         \

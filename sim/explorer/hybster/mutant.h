@@ -13,8 +13,10 @@
       "gap-between-hops")                 /* ... what was voted in `from`; later views are not asked for */  \
     M(GAP_IN_PREPARES, "gap-in-prepares") /* the PREPAREs shown may have gaps */                             \
     M(ONE_PILLAR_ASKED, "one-pillar-asked") /* only the first pillar's part is checked */                    \
-    M(MIXED_FROM, "mixed-from")             /* VIEW-CHANGEs of a NEW-VIEW come from different views */       \
-    M(CORE_NOT_SHOWN, "core-not-shown")     /* commands of core(from) count only if PREPAREs show them */    \
+    M(PARTS_DISAGREE,                                                                                        \
+      "parts-disagree")         /* the parts of its pillars may be from other views and checkpoints */       \
+    M(MIXED_FROM, "mixed-from") /* VIEW-CHANGEs of a NEW-VIEW come from different views */                   \
+    M(CORE_NOT_SHOWN, "core-not-shown") /* commands of core(from) count only if PREPAREs show them */        \
     M(REPROPOSALS_OMITTED, "reproposals-omitted")       /* VIEW-CHANGEs leave out what core(from) holds */   \
     M(PREPARE_OVER_CORE, "prepare-over-core")           /* a PREPARE that core(from) contradicts counts */   \
     M(CORE_NOT_CHECKED, "core-not-checked")             /* a follower votes for such a PREPARE */            \

@@ -20,23 +20,30 @@ static bool demanded(const struct model *m, unsigned to, const struct view_chang
     return true;
 }
 
+/* Are these orders of the pillar without a gap above there, and reach as far as they must? */
+static bool reaches(const struct model *m, unsigned pillar, unsigned above, unsigned mine, unsigned order)
+{
+    if (mine != model_contiguous(m, pillar, above, mine) && !model_is(m, MUTANT_GAP_IN_PREPARES))
+        return false;
+    return order <= above || mine >> order & 1;
+}
+
 static bool shows_part(const struct model *m, unsigned to, const struct view_change *vc, unsigned pillar)
 {
-    unsigned order, mine = 0;
+    unsigned order, mine = 0, certified = model_certified(m);
     const struct core *core = &m->core[vc->from][vc->base];
+    bool disagrees = model_is(m, MUTANT_PARTS_DISAGREE) && pillar > 0;
     if (!demanded(m, to, vc, pillar, &order))
-        return false;
+        return disagrees; /* that part is from where it voted last */
     for (unsigned o = 1; o <= m->bounds.orders; o++)
         mine |= (unsigned)(model_pillar(m, o) == pillar) << o;
     mine &= vc->shown;
     unsigned above = vc->checkpoint;
     if (model_is(m, MUTANT_REPROPOSALS_OMITTED) && core->top > above)
         above = core->top;
-    if (mine != model_contiguous(m, pillar, above, mine) && !model_is(m, MUTANT_GAP_IN_PREPARES))
-        return false;
-    if (order <= above)
-        return true;
-    return mine >> order & 1;
+    if (reaches(m, pillar, above, mine, order))
+        return true; /* else its checkpoint may be another */
+    return disagrees && reaches(m, pillar, certified, mine & ~model_between(0, certified), order);
 }
 
 /* Counters that were replaced count for old views, fresh ones for later views, and only from their activation on. */
