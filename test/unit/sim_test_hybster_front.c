@@ -25,6 +25,7 @@ static struct sim_options options_of(uint64_t seed)
     o.tolerated = o.faulty_replicas = 1;
     o.replicas = 3;
     o.troxies = 1;
+    o.fast_reads = 0;
     o.clients = 1;
     o.safety_only = true;
     return o;
