@@ -370,6 +370,12 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->troxies = o->fast_reads = 1;
         o->attacks_per_s = 0;
         o->clients = 1;
+        if (mutant == MUTANT_HEADS_NOT_COMPARED) {
+            o->only_attack = "pretend";
+            o->seed = 20; /* near one that shows it */
+        }
+        if (mutant == MUTANT_WITNESS_OF_ANOTHER_LIFE)
+            o->only_attack = "another-life";
         break;
     case MUTANT_SOUND_READ_ONE_SHORT:
         o->protocol = PROTOCOL_HYBSTER;

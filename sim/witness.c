@@ -127,6 +127,15 @@ static struct parcel *lie_of(struct world *w, replica_id r, const struct frame *
     return step_of(r, &m, raised);
 }
 
+/* Only in some runs: a Troxy of another life is silent, and there is nothing more to see of it. */
+static bool has_another_life(struct world *w)
+{
+    struct dice d = dice_from(w->options.seed, 3003);
+    if (w->options.only_attack && strcmp(w->options.only_attack, "another-life") == 0)
+        return true;
+    return dice_chance(&d, 0.2) && dice_chance(&w->witness_dice, 0.2);
+}
+
 static bool is_kept_dark(struct world *w, replica_id r)
 {
     struct sim_witness *witness = &w->witness[r];
@@ -136,10 +145,15 @@ static bool is_kept_dark(struct world *w, replica_id r)
             return false;
         witness->dark_until_us = w->now_us + dice_between(d, 20000, 1500000);
         witness->pretends = dice_chance(d, 0.5);
-        if (dice_chance(d, 0.1))
+        witness->leaks = dice_chance(d, 0.5);
+        if (w->options.only_attack && strcmp(w->options.only_attack, "pretend") == 0)
+            witness->pretends = true;
+        if (has_another_life(w)) {
             begin_anew(w, r);
+            witness->pretends = witness->leaks = false;
+        }
     }
-    return dice_chance(d, 0.9);
+    return !witness->leaks || dice_chance(d, 0.9);
 }
 
 static void later(struct world *w, replica_id r, uint64_t delay_us, struct parcel *parcel)

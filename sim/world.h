@@ -219,7 +219,8 @@ struct sim_witness {
     struct arena arena;
     uint64_t given_us; /* what it was given last comes then */
     uint64_t dark_until_us; /* its host shows it nothing, ... */
-    bool pretends;          /* ... or that nothing was written */
+    bool pretends;          /* ... or that nothing was written, ... */
+    bool leaks;             /* ... but for some steps */
     struct parcel *seen[STEPS_SEEN];
     uint32_t steps;
 };
