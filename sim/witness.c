@@ -69,8 +69,8 @@ static struct parcel *step_of(replica_id r, const struct local_certify *m, struc
     struct writer b = writer_to(body, sizeof body);
     struct sender self = {KIND_EXECUTION, r, 1};
     local_certify_put(&b, m);
-    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_CERTIFY, &self, AUTH_NONE, (struct slice){body, b.len},
-                              (struct slice){NULL, 0}, raised);
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_CERTIFY, &self, AUTH_NONE,
+                              (struct slice){body, b.len}, (struct slice){NULL, 0}, raised);
     CHECK(len > 0);
     return parcel_of((struct slice){bytes, len});
 }

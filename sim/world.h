@@ -217,7 +217,7 @@ struct sim_troxy {
 struct sim_witness {
     struct witness *state;
     struct arena arena;
-    uint64_t given_us; /* what it was given last comes then */
+    uint64_t given_us;      /* what it was given last comes then */
     uint64_t dark_until_us; /* its host shows it nothing, ... */
     bool pretends;          /* ... or that nothing was written, ... */
     bool leaks;             /* ... but for some steps */
@@ -290,8 +290,8 @@ struct world {
     bool whole; /* pbft, hybster: a replica is one fault domain, and faulty as a whole; but not its counter */
     bool hybster;
     bool certifies; /* hybster with fast reads */
-    bool durable;  /* durability: sync */
-    uint32_t life; /* STARTs */
+    bool durable;   /* durability: sync */
+    uint32_t life;  /* STARTs */
     struct replica replica[REPLICAS_MAX];
     struct link link[REPLICAS_MAX][REPLICAS_MAX];
     struct link client_link;

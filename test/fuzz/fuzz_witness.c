@@ -45,12 +45,15 @@ static void tell(struct slice body, struct slice raised)
     version_no whole = witness->whole, place = witness->place;
     size_t at = 0, len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_CERTIFY, &e, AUTH_NONE, body,
                                       (struct slice){NULL, 0}, raised);
-    if (!len || !frame_decode(bytes, len, &frame) || witness_on_certify(witness, &frame, &out) != VERDICT_ACCEPT)
+    if (!len || !frame_decode(bytes, len, &frame) ||
+        witness_on_certify(witness, &frame, &out) != VERDICT_ACCEPT)
         return;
     need(local_certify_decode(body, &m) && outbox_next(&out, &at, &answer));
-    need(frame_decode(answer.data, answer.len, &said) && certified_check(&said, &certified) == VERDICT_ACCEPT);
+    need(frame_decode(answer.data, answer.len, &said) &&
+         certified_check(&said, &certified) == VERDICT_ACCEPT);
     history_step(&m, &head);
-    need(digest_equal(&head, &certified.head) && certified.slot == m.slot && certified.bundle_no == m.bundle_no);
+    need(digest_equal(&head, &certified.head) && certified.slot == m.slot &&
+         certified.bundle_no == m.bundle_no);
     need(witness->whole >= whole && witness->place >= place);
 }
 

@@ -161,10 +161,11 @@ static void write_certificates(struct cluster *c)
     struct slice says = cluster_body(
         c, certified,
         &(struct certified){.origin = 1, .epoch = 7, .bundle_no = 1, .slot = 3, .index = 2, .counter = 5});
-    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_CERTIFY, &e, AUTH_NONE, told, (struct slice){NULL, 0},
-                              (struct slice){raised, sizeof raised});
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_CERTIFY, &e, AUTH_NONE, told,
+                              (struct slice){NULL, 0}, (struct slice){raised, sizeof raised});
     write_frame((struct slice){bytes, len});
-    len = auth_encode_sealed(bytes, sizeof bytes, FRAME_CERTIFIED, &t, &key, 5, says, (struct slice){NULL, 0});
+    len =
+        auth_encode_sealed(bytes, sizeof bytes, FRAME_CERTIFIED, &t, &key, 5, says, (struct slice){NULL, 0});
     write_frame((struct slice){bytes, len});
 }
 

@@ -80,10 +80,12 @@ static struct step step_next(slot_no slot, uint32_t index, const uint32_t *cells
     return s;
 }
 
-static struct frame frame_of(enum frame_type type, struct sender sender, struct slice body, struct slice attachment)
+static struct frame frame_of(enum frame_type type, struct sender sender, struct slice body,
+                             struct slice attachment)
 {
     struct frame frame;
-    size_t len = frame_encode(frame_bytes, sizeof frame_bytes, type, &sender, AUTH_NONE, body, SLICE_NONE, attachment);
+    size_t len =
+        frame_encode(frame_bytes, sizeof frame_bytes, type, &sender, AUTH_NONE, body, SLICE_NONE, attachment);
     assert_true(len && frame_decode(frame_bytes, len, &frame));
     return frame;
 }
@@ -93,8 +95,8 @@ static enum verdict tell_from(struct witness *to, const struct step *s, struct s
     uint8_t body[128];
     struct writer b = writer_to(body, sizeof body);
     local_certify_put(&b, &s->m);
-    struct frame frame =
-        frame_of(FRAME_LOCAL_CERTIFY, sender, (struct slice){body, b.len}, (struct slice){s->raised, s->raised_len});
+    struct frame frame = frame_of(FRAME_LOCAL_CERTIFY, sender, (struct slice){body, b.len},
+                                  (struct slice){s->raised, s->raised_len});
     enum verdict verdict = witness_on_certify(to, &frame, &out);
     witness_validate(to);
     return verdict;
@@ -539,7 +541,8 @@ static void an_attestation_is_no_certificate(void **state)
 {
     (void)state;
     for (replica_id r = 0; r < FAKE_REPLICAS; r++)
-        assert_memory_not_equal(&c->core.certify_key[r], &c->core.floors_key[r], sizeof c->core.certify_key[r]);
+        assert_memory_not_equal(&c->core.certify_key[r], &c->core.floors_key[r],
+                                sizeof c->core.certify_key[r]);
     struct attestor attestor = attestor_troxy(&c->core);
     struct attestation answer;
     struct step a = step_next(5, 0, A);
@@ -595,14 +598,15 @@ static void the_history_is_state_only_where_troxies_certify(void **state)
 #define LISTED 3u
 
 /* With the first `count` of these certifiers, or another protocol or quorum. */
-static enum verdict load(const struct certifier *certifiers, uint32_t count, unsigned protocol, uint32_t quorum,
-                         bool platform)
+static enum verdict load(const struct certifier *certifiers, uint32_t count, unsigned protocol,
+                         uint32_t quorum, bool platform)
 {
     static uint8_t members[4 * LISTED * member_BYTES], list[5 * certifier_BYTES], body[8192], bytes[16384];
     static struct configuration loaded;
     static struct auth admin;
     static const uint32_t kinds[] = {KIND_HOST, KIND_PREPARATION, KIND_COUNTER, KIND_EXECUTION};
-    struct writer m = writer_to(members, sizeof members), l = writer_to(list, sizeof list), b = writer_to(body, sizeof body);
+    struct writer m = writer_to(members, sizeof members), l = writer_to(list, sizeof list),
+                  b = writer_to(body, sizeof body);
     uint8_t platforms[platform_BYTES], signature[SIGNATURE_BYTES];
     struct writer p = writer_to(platforms, sizeof platforms);
     for (replica_id r = 0; r < LISTED; r++)
@@ -626,8 +630,10 @@ static enum verdict load(const struct certifier *certifiers, uint32_t count, uns
                           .platforms = {platforms, platform ? p.len : 0},
                           .troxies = {list, l.len}};
     start_put(&b, &start);
-    struct frame frame = {
-        .type = FRAME_START, .sender = {KIND_ADMIN, 0, 0}, .auth_kind = AUTH_SIGNATURE, .body = {body, b.len}};
+    struct frame frame = {.type = FRAME_START,
+                          .sender = {KIND_ADMIN, 0, 0},
+                          .auth_kind = AUTH_SIGNATURE,
+                          .body = {body, b.len}};
     struct digest content;
     sign_keypair(&admin.sign);
     configuration_content(&frame, &content);

@@ -17,7 +17,8 @@ void certify_note(struct execution *e, const struct touched *touched, uint32_t o
     e->raised_len += w.len;
 }
 
-static struct local_certify step_of(const struct execution *e, origin_id origin, const struct kept_reply *kept)
+static struct local_certify step_of(const struct execution *e, origin_id origin,
+                                    const struct kept_reply *kept)
 {
     return (struct local_certify){.origin = origin,
                                   .epoch = e->origin[origin].epoch,
@@ -28,7 +29,8 @@ static struct local_certify step_of(const struct execution *e, origin_id origin,
                                   .raised = kept->raised};
 }
 
-static void tell(struct execution *e, const struct local_certify *step, struct slice raised, struct outbox *out)
+static void tell(struct execution *e, const struct local_certify *step, struct slice raised,
+                 struct outbox *out)
 {
     uint8_t body[128];
     struct writer w = writer_to(body, sizeof body);
@@ -37,7 +39,8 @@ static void tell(struct execution *e, const struct local_certify *step, struct s
     auth_emit_plain(&e->auth, out, FRAME_LOCAL_CERTIFY, (struct slice){body, w.len}, raised);
 }
 
-void certify_bundle(struct execution *e, origin_id origin, uint64_t bundle_no, uint32_t index, struct outbox *out)
+void certify_bundle(struct execution *e, origin_id origin, uint64_t bundle_no, uint32_t index,
+                    struct outbox *out)
 {
     if (!e->configuration.certifies)
         return;

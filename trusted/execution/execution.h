@@ -127,9 +127,9 @@ struct origin_record {
 #define VERSION_RECORDS (VERSION_CELLS / VERSION_LEAF_CELLS + 1) /* the last: `whole` and `broad` */
 #define RECORDS_MAX     (ORIGINS_MAX + VERSION_RECORDS)
 struct versions {
-    version_no *cell; /* VERSION_CELLS */
-    version_no whole; /* the last write */
-    version_no broad; /* the last that touched every cell */
+    version_no *cell;      /* VERSION_CELLS */
+    version_no whole;      /* the last write */
+    version_no broad;      /* the last that touched every cell */
     struct digest history; /* of all bundles executed; where Troxies certify, else it is not there */
     bool certifies;
     uint64_t dirty[VERSION_RECORDS / 64 + 1];
@@ -400,7 +400,7 @@ struct execution {
     uint8_t *plaintext; /* scratch: its operations */
     uint8_t *raised;    /* RAISED_BYTES_MAX: what it writes */
     size_t raised_len;
-    uint8_t *scratch;   /* FRAME_MAX */
+    uint8_t *scratch; /* FRAME_MAX */
 };
 
 static inline slot_no exec_stable_slot(const struct execution *e)
@@ -484,7 +484,8 @@ version_no versions_highest(const struct versions *versions, const uint32_t *cel
 void versions_refresh(struct versions *versions);
 size_t versions_size(const struct versions *versions, uint32_t record);
 void versions_save(const struct versions *versions, uint32_t record, struct writer *w);
-bool versions_saved_digest(const struct versions *versions, uint32_t record, struct slice saved, struct digest *out);
+bool versions_saved_digest(const struct versions *versions, uint32_t record, struct slice saved,
+                           struct digest *out);
 /* A bundle was executed. */
 void versions_set_history(struct versions *versions, const struct digest *head);
 bool versions_load(struct versions *versions, uint32_t record, struct slice saved);
@@ -533,7 +534,8 @@ enum verdict execution_on_fetch_reply(struct execution *e, const struct frame *f
 /* certify.c: with `certifies` own T is told of each bundle that was executed, in order, and again when a reply is repeated. `note`: what an
  * operation of the bundle under execution writes. */
 void certify_note(struct execution *e, const struct touched *touched, uint32_t op);
-void certify_bundle(struct execution *e, origin_id origin, uint64_t bundle_no, uint32_t index, struct outbox *out);
+void certify_bundle(struct execution *e, origin_id origin, uint64_t bundle_no, uint32_t index,
+                    struct outbox *out);
 void certify_again(struct execution *e, origin_id origin, uint64_t bundle_no, struct outbox *out);
 
 /* The number that replies and attestations name: that of the stable checkpoint. */

@@ -360,9 +360,9 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
     if (m.protocol != PROTOCOL_SPLITBFT && m.protocol != PROTOCOL_PBFT && m.protocol != PROTOCOL_HYBSTER)
         return VERDICT_MALFORMED;
     c->certifies = m.troxies.len > 0;
-    if (!certifier_list_ok(m.troxies, REPLICAS_MAX) || !quorums_possible(c) || !members_load(c, m.members) || !origins_load(c, m.origins) ||
-        !platforms_load(c, m.platforms) || !certifiers_load(c, m.troxies) || !resume_possible(&m) || !retired_load(c, m.retired) ||
-        !genesis_load(c, m.genesis))
+    if (!certifier_list_ok(m.troxies, REPLICAS_MAX) || !quorums_possible(c) || !members_load(c, m.members) ||
+        !origins_load(c, m.origins) || !platforms_load(c, m.platforms) || !certifiers_load(c, m.troxies) ||
+        !resume_possible(&m) || !retired_load(c, m.retired) || !genesis_load(c, m.genesis))
         return VERDICT_MALFORMED;
     if (one_domain_with(m.protocol) && !one_domain_unify_all(c))
         return VERDICT_MISMATCH;

@@ -52,7 +52,8 @@ static bool keys_make(struct client_core *core)
     for (replica_id r = 0; c->certifies && r < c->replicas; r++) {
         if (!box_agree(&shared, &core->auth.box, c->certifier[r]))
             return false;
-        certifier_keys(&c->cluster, &shared, core->auth.self.epoch, &core->certify_key[r], &core->floors_key[r]);
+        certifier_keys(&c->cluster, &shared, core->auth.self.epoch, &core->certify_key[r],
+                       &core->floors_key[r]);
     }
     crypto_wipe(&shared, sizeof shared);
     return true;
@@ -209,8 +210,7 @@ static void op_learn(const struct client_core *core, const struct client_flight 
 {
     bool fresh = flight->number == core->configuration->number || mutant(MUTANT_LEARNED_OVER_NUMBERS);
     if (core->learn && result->form == RESULT_VERSION && fresh)
-        core->learn(core->learner, op->context, (enum redoubt_status)result->status, version,
-                    result->bytes);
+        core->learn(core->learner, op->context, (enum redoubt_status)result->status, version, result->bytes);
 }
 
 static uint64_t later(uint64_t a, uint64_t b)
@@ -249,7 +249,8 @@ static void flight_deliver(struct client_core *core, struct client_flight *fligh
         };
         /* Certified replies show at which place it was read. */
         op_learn(core, flight, op, &result,
-                 core->configuration->certifies ? version_of(ballot->slot, index * BUNDLE_OPS_MAX + i) : result.version);
+                 core->configuration->certifies ? version_of(ballot->slot, index * BUNDLE_OPS_MAX + i)
+                                                : result.version);
         op_end(chunk, op, &outcome);
     }
 }
@@ -585,7 +586,8 @@ static enum verdict on_certified(struct client_core *core, const struct frame *f
     struct client_certificate *known = &flight->votes.certificate[frame->sender.id];
     if (c.counter <= known->counter)
         return VERDICT_DUPLICATE;
-    *known = (struct client_certificate){.counter = c.counter, .slot = c.slot, .index = c.index, .head = c.head};
+    *known =
+        (struct client_certificate){.counter = c.counter, .slot = c.slot, .index = c.index, .head = c.head};
     flight_decide(core, flight, now_us);
     return VERDICT_ACCEPT;
 }

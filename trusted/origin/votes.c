@@ -196,7 +196,8 @@ struct client_ballot *client_votes_winner(const struct client_votes *votes, uint
 }
 
 /* Voters for this ballot whose certificates say the same as that of `like`. */
-static uint32_t certified_like(const struct client_votes *votes, const struct client_ballot *ballot, replica_id like)
+static uint32_t certified_like(const struct client_votes *votes, const struct client_ballot *ballot,
+                               replica_id like)
 {
     const struct client_certificate *one = &votes->certificate[like];
     uint32_t count = 0;
@@ -211,7 +212,8 @@ static uint32_t certified_like(const struct client_votes *votes, const struct cl
     return count;
 }
 
-struct client_ballot *client_votes_certified(const struct client_votes *votes, uint32_t quorum, uint32_t *index)
+struct client_ballot *client_votes_certified(const struct client_votes *votes, uint32_t quorum,
+                                             uint32_t *index)
 {
     for (struct client_ballot *ballot = votes->ballots; ballot; ballot = ballot->next) {
         if (ballot->outcome != REPLY_EXECUTED) {

@@ -50,7 +50,8 @@ enum client_vote client_votes_add(struct client_votes *votes, const struct clien
 struct client_ballot *client_votes_winner(const struct client_votes *votes, uint32_t quorum);
 /* ... of which so many have a certificate for its slot, all of one history (hybster with fast reads); `index` is where in the slot. What
  * was not executed needs none: f+1 say so. */
-struct client_ballot *client_votes_certified(const struct client_votes *votes, uint32_t quorum, uint32_t *index);
+struct client_ballot *client_votes_certified(const struct client_votes *votes, uint32_t quorum,
+                                             uint32_t *index);
 /* The plaintext with all results of a ballot that is complete. */
 struct slice client_ballot_results(const struct client_ballot *ballot);
 void client_votes_clear(struct client_votes *votes, const struct client_memory *memory);

@@ -16,8 +16,9 @@ static void ask(struct client_core *core, replica_id replica, const struct secre
 }
 
 /* An answer of somebody who may give one, by its key. */
-static enum verdict open(const struct client_core *core, const struct frame *frame, const struct attest *attest,
-                         const struct secret_key *key, struct attestation *answer)
+static enum verdict open(const struct client_core *core, const struct frame *frame,
+                         const struct attest *attest, const struct secret_key *key,
+                         struct attestation *answer)
 {
     if (attest->origin != core->auth.self.id || attest->epoch != core->auth.self.epoch)
         return VERDICT_STALE;
@@ -44,7 +45,8 @@ static enum verdict open_execution(void *self, const struct frame *frame, struct
         return verdict;
     if (frame->sender.kind != KIND_EXECUTION)
         return VERDICT_WRONG_KIND;
-    if (!configuration_member(core->configuration, &frame->sender) || !core->reply_key_known[frame->sender.id])
+    if (!configuration_member(core->configuration, &frame->sender) ||
+        !core->reply_key_known[frame->sender.id])
         return VERDICT_UNKNOWN_SENDER;
     return open(core, frame, &attest, &core->attest_key[frame->sender.id], answer);
 }

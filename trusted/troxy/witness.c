@@ -6,8 +6,8 @@
 
 size_t witness_arena_bytes(void)
 {
-    return sizeof(struct witness) + VERSION_CELLS * sizeof(version_no) + ORIGINS_MAX * sizeof(struct witness_peer) +
-           QUESTIONS_BYTES_MAX + 4096;
+    return sizeof(struct witness) + VERSION_CELLS * sizeof(version_no) +
+           ORIGINS_MAX * sizeof(struct witness_peer) + QUESTIONS_BYTES_MAX + 4096;
 }
 
 struct witness *witness_new(struct arena *arena, replica_id replica)
@@ -23,8 +23,8 @@ struct witness *witness_new(struct arena *arena, replica_id replica)
 
 bool witness_start(struct witness *w, const struct configuration *c)
 {
-    bool listed = c->certifies && w->self.id < c->replicas &&
-                  memcmp(c->certifier[w->self.id], w->box.public, 32) == 0;
+    bool listed =
+        c->certifies && w->self.id < c->replicas && memcmp(c->certifier[w->self.id], w->box.public, 32) == 0;
     w->configuration = listed ? c : NULL;
     return listed;
 }
@@ -103,13 +103,15 @@ static bool raised_good(struct slice raised)
     return !r.bad;
 }
 
-static void take_step(struct witness *w, const struct local_certify *m, const struct digest *head, struct slice raised)
+static void take_step(struct witness *w, const struct local_certify *m, const struct digest *head,
+                      struct slice raised)
 {
     struct digest digest;
     struct raised one;
     version_no first = version_of(m->slot, m->index * BUNDLE_OPS_MAX), last = first + BUNDLE_OPS_MAX - 1;
     digest_of(&digest, RAISED_TAG, raised.data, raised.len);
-    bool shown = digest_equal(&digest, &m->raised), follows = digest_equal(&m->before, &w->head) && first > w->place;
+    bool shown = digest_equal(&digest, &m->raised),
+         follows = digest_equal(&m->before, &w->head) && first > w->place;
     if (!shown || !follows) {
         raise_all(w, shown ? first : last);
         w->counters.gaps++;

@@ -43,14 +43,14 @@ struct witness {
     struct sender self;
     struct box_key box;
     struct digest head;
-    version_no place; /* of the last bundle of it */
+    version_no place;               /* of the last bundle of it */
     struct digest kept[HEADS_KEPT]; /* own heads, a ring */
     uint64_t heads;
     version_no *cell; /* VERSION_CELLS */
     version_no whole, broad;
-    uint64_t counter; /* numbers everything that it says */
+    uint64_t counter;          /* numbers everything that it says */
     struct witness_peer *peer; /* ORIGINS_MAX */
-    uint8_t *room; /* of a question */
+    uint8_t *room;             /* of a question */
     struct witness_counters counters;
 };
 

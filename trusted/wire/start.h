@@ -40,7 +40,8 @@
     F(slice, retired)                                                                                        \
     F(slice, platforms)                                                                                      \
     F(slice, steps)                                                                                          \
-    F(slice, ordered) F(slice, genesis) F(u64, closed_slot) F(digest, closed_root) F(u64, closed_life) F(slice, troxies)
+    F(slice, ordered)                                                                                        \
+    F(slice, genesis) F(u64, closed_slot) F(digest, closed_root) F(u64, closed_life) F(slice, troxies)
 WIRE_STRUCT(start, START_FIELDS)
 
 /* With hybster and fast reads: the keys of the Troxies that certify and attest, one of each replica; else none. */
