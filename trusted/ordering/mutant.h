@@ -86,6 +86,14 @@
     M(HYBSTER_ADMISSION_ON_CORE, "hybster-admission-on-core", "safety")                                      \
     M(HYBSTER_PILLAR_PART_MISSING, "hybster-pillar-part-missing", "safety")                                  \
     M(HYBSTER_PILLAR_GAP, "hybster-pillar-gap", "safety")                                                    \
+    M(FLOORS_FORGOTTEN, "floors-forgotten", "safety")                                                        \
+    M(FLOORS_WITHOUT_INDEX, "floors-without-index", "safety")                                                \
+    M(GAP_RAISES_NOTHING, "gap-raises-nothing", "safety")                                                    \
+    M(CERTIFIED_BEFORE_RAISING, "certified-before-raising", "safety")                                        \
+    M(HEADS_NOT_COMPARED, "heads-not-compared", "safety")                                                    \
+    M(CERTIFICATE_OF_ANOTHER, "certificate-of-another", "safety")                                            \
+    M(REPLIES_UNCERTIFIED, "replies-uncertified", "safety")                                                  \
+    M(WITNESS_OF_ANOTHER_LIFE, "witness-of-another-life", "safety")                                          \
     M(WRITES_SPARE_THE_WHOLE, "writes-spare-the-whole", "safety")                                            \
     M(VOLATILE_KEPT, "volatile-kept", "safety")                                                              \
     M(FIRST_CELL_ALONE, "first-cell-alone", "safety")                                                        \
