@@ -144,12 +144,21 @@ void founding_start(struct world *w)
     struct writer ow = writer_to(origins, sizeof origins), bw = writer_to(body, sizeof body);
     uint8_t platforms[REPLICAS_MAX * platform_BYTES];
     struct writer pw = writer_to(platforms, sizeof platforms);
+    uint8_t certifiers[REPLICAS_MAX * certifier_BYTES];
+    struct writer cw = writer_to(certifiers, sizeof certifiers);
+    uint32_t quorum = quorum_with(w->options.protocol, w->n);
     for (replica_id r = 0; r < w->n; r++) {
         struct platform platform = {.replica = r};
         if (w->life == 1 || (w->resizing && r >= w->configuration.replicas))
             sign_keypair(&w->platform[r]);
         memcpy(platform.public.bytes, w->platform[r].public, 32);
-        platform_put(&pw, &platform);
+        if (w->certifies) {
+            struct certifier certifier = {.replica = r};
+            memcpy(certifier.box_public.bytes, w->witness[r].state->box.public, 32);
+            certifier_put(&cw, &certifier);
+        } else {
+            platform_put(&pw, &platform);
+        }
     }
     if (w->life == 1) {
         box_keypair(&group);
@@ -173,8 +182,8 @@ void founding_start(struct world *w)
         .view = w->life == 1 ? 0 : highest_view + 1,
         .retired = {retired_list, mutant(MUTANT_RETIRED_KEYS_FORGOTTEN) ? 0 : retired_len},
         .replicas = w->n,
-        .write_quorum = w->options.fast_reads > 0 ? quorum_of(w->n) : w->f + 1,
-        .read_quorum = w->options.fast_reads > 0 ? quorum_of(w->n) : 0,
+        .write_quorum = w->options.fast_reads > 0 ? quorum : w->f + 1,
+        .read_quorum = w->options.fast_reads > 0 ? quorum : 0,
         .view_timeout_us = w->request_timeout_us,
         .members = {members, mw.len},
         .origins = {origins, ow.len},
@@ -184,6 +193,7 @@ void founding_start(struct world *w)
         .closed_slot = w->closed_slot,
         .closed_root = w->closed_root,
         .closed_life = w->closed_life,
+        .troxies = {certifiers, cw.len},
     };
     start.cluster = cluster;
     memcpy(start.group_public.bytes, group.public, 32);

@@ -21,6 +21,7 @@ enum due_kind {
     DUE_TO_TROXY,     /* frame at Troxy a, from replica b; x: its incarnation */
     DUE_TROXY_TIMER,  /* Troxy a; x: which setting */
     DUE_TROXY_LOOK,   /* is Troxy a as its replica is? */
+    DUE_WITNESS,      /* frame at the witness of replica a */
     DUE_COMMIT,       /* COMMIT for the E of replica a, held by its host until now; b: local */
     DUE_STOCK,        /* stock client a does something */
     DUE_NEMESIS,      /* the next fault */

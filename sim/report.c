@@ -356,6 +356,27 @@ static void aim(struct sim_options *o, enum mutant mutant)
         o->hosts = 4;
         o->clients = 1;
         break;
+    case MUTANT_FLOORS_FORGOTTEN:
+    case MUTANT_FLOORS_WITHOUT_INDEX:
+    case MUTANT_GAP_RAISES_NOTHING:
+    case MUTANT_CERTIFIED_BEFORE_RAISING:
+    case MUTANT_HEADS_NOT_COMPARED:
+    case MUTANT_CERTIFICATE_OF_ANOTHER:
+    case MUTANT_REPLIES_UNCERTIFIED:
+    case MUTANT_WITNESS_OF_ANOTHER_LIFE:
+        o->protocol = PROTOCOL_HYBSTER;
+        o->faults = FAULTS_NETWORK | FAULTS_BYZANTINE;
+        o->tolerated = o->faulty_replicas = 1;
+        o->troxies = o->fast_reads = 1;
+        o->attacks_per_s = 0;
+        o->clients = 1;
+        if (mutant == MUTANT_HEADS_NOT_COMPARED) {
+            o->only_attack = "pretend";
+            o->seed = 20; /* near one that shows it */
+        }
+        if (mutant == MUTANT_WITNESS_OF_ANOTHER_LIFE)
+            o->only_attack = "another-life";
+        break;
     case MUTANT_SOUND_READ_ONE_SHORT:
         o->protocol = PROTOCOL_HYBSTER;
         o->faults = FAULTS_NETWORK | FAULTS_BYZANTINE;

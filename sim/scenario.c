@@ -45,11 +45,12 @@ static bool set_faulty(const char *kind, const char *replica)
 
 static bool read_head(const char *word, const char *a, const char *b)
 {
-    if (strcmp(word, "protocol") == 0)
+    if (strcmp(word, "protocol") == 0) {
         story.options.protocol = strcmp(a, "hybster") == 0 ? PROTOCOL_HYBSTER
                                  : strcmp(a, "pbft") == 0  ? PROTOCOL_PBFT
                                                            : PROTOCOL_SPLITBFT;
-    else if (strcmp(word, "seed") == 0)
+        story.options.fast_reads = story.options.protocol != PROTOCOL_HYBSTER;
+    } else if (strcmp(word, "seed") == 0)
         story.options.seed = strtoull(a, NULL, 10);
     else if (strcmp(word, "clients") == 0)
         story.options.clients = (int)strtoul(a, NULL, 10);

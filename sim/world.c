@@ -126,14 +126,18 @@ static void draw_options(struct world *w)
         w->n += 1 + (w->hybster ? 0 : (uint32_t)(draws[5] / 3 % 2));
     if (w->hybster) { /* what there is of it so far */
         o->faults &= FAULTS_CRASH | FAULTS_NETWORK | FAULTS_BYZANTINE | FAULTS_RESTART;
-        o->fast_reads = o->resizes = 0;
+        o->resizes = 0;
     }
     w->troxies = o->troxies > 0 || (o->troxies < 0 && !o->plain_network && draws[4] / 240000 % 2);
     if (w->troxies) {
         o->service = SERVICE_KV;
-        o->fast_reads = !w->hybster;                  /* what they are there for */
+        o->fast_reads = !w->hybster || o->fast_reads; /* what they are there for */
         o->clients = o->clients > 3 ? 3 : o->clients; /* sessions are few */
     }
+    w->certifies = w->hybster && w->troxies && o->fast_reads;
+    o->fast_reads = w->hybster ? w->certifies : o->fast_reads;
+    if (w->certifies)
+        o->faults &= ~(unsigned)FAULTS_RESTART; /* a Troxy has one life */
     if (o->reads < 0)
         o->reads = draws[1] / 3 % 2 ? REDOUBT_READ_SOUND : REDOUBT_READ_ORDERED;
     w->read_mode = (enum redoubt_read_mode)o->reads;
@@ -171,11 +175,13 @@ static void build(struct world *w)
     network_init(w);
     clients_init(w);
     troxies_init(w);
+    witnesses_init(w);
     liar_init();
     nemesis_init(w);
     for (replica_id r = 0; r < w->n; r++)
         replica_init(w, r);
     founding_start(w);
+    witnesses_start(w);
     for (replica_id r = 0; r < w->n; r++)
         replica_start(w, r);
     for (uint32_t c = 0; c < w->clients; c++)
@@ -216,6 +222,9 @@ static void on_replica_due(struct world *w, const struct due *due)
         break;
     case DUE_PEER_UP:
         replica_event(w, due->a, EVENT_PEER_UP, due->b, frame);
+        break;
+    case DUE_WITNESS:
+        witness_on_due(w, due->a, due->parcel);
         break;
     case DUE_COMMIT:
         cell_give(w, due->a, CELL_E, due->parcel, due->b);
@@ -338,6 +347,7 @@ void world_close(struct world *w)
     }
     clients_free(w);
     troxies_free(w);
+    witnesses_free(w);
     queue_free(&w->queue);
     for (replica_id r = 0; r < REPLICAS_MAX; r++)
         replica_free(&w->replica[r]);

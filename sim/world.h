@@ -21,6 +21,7 @@
 #include "preparation/preparation.h"
 #include "queue.h"
 #include "troxy/replicated.h"
+#include "troxy/witness.h"
 #include "random.h"
 
 enum { CELLS = 3 }; /* P, C, E; with hybster orderer, counter, E */
@@ -211,6 +212,19 @@ struct sim_troxy {
     uint32_t seens;
 };
 
+/* The witness in a Troxy, see witness.c. */
+#define STEPS_SEEN 16u
+struct sim_witness {
+    struct witness *state;
+    struct arena arena;
+    uint64_t given_us;      /* what it was given last comes then */
+    uint64_t dark_until_us; /* its host shows it nothing, ... */
+    bool pretends;          /* ... or that nothing was written, ... */
+    bool leaks;             /* ... but for some steps */
+    struct parcel *seen[STEPS_SEEN];
+    uint32_t steps;
+};
+
 /* What a stock client waits for. */
 struct stock_op {
     uint64_t number; /* in the ledger; 0: a read */
@@ -275,8 +289,9 @@ struct world {
     uint32_t n, f;
     bool whole; /* pbft, hybster: a replica is one fault domain, and faulty as a whole; but not its counter */
     bool hybster;
-    bool durable;  /* durability: sync */
-    uint32_t life; /* STARTs */
+    bool certifies; /* hybster with fast reads */
+    bool durable;   /* durability: sync */
+    uint32_t life;  /* STARTs */
     struct replica replica[REPLICAS_MAX];
     struct link link[REPLICAS_MAX][REPLICAS_MAX];
     struct link client_link;
@@ -288,6 +303,8 @@ struct world {
     struct stock stock[STOCK_MAX];
     uint32_t stocks;
     struct dice troxy_dice;
+    struct sim_witness witness[REPLICAS_MAX];
+    struct dice witness_dice;
     bool plots;
     struct plot plot;
     struct outlive outlive;
@@ -496,6 +513,12 @@ void troxy_send_to(struct world *w, replica_id from, uint32_t connection, struct
 /* What an incarnation says that should be gone. */
 void troxy_hears_ghost(struct world *w, replica_id r, uint32_t origin, struct parcel *parcel);
 bool troxy_is_origin(const struct world *w, uint32_t origin, bool *faulty);
+/* witness.c */
+void witnesses_init(struct world *w);
+void witnesses_start(struct world *w);
+void witnesses_free(struct world *w);
+void witness_give(struct world *w, replica_id r, struct parcel *parcel);
+void witness_on_due(struct world *w, replica_id r, struct parcel *parcel);
 /* prophecy.c: what is to be held of reads that one replica vouched for */
 void prophecy_issue(struct world *w, struct sim_troxy *troxy, struct stock_op *op);
 void prophecy_told(struct world *w, uint32_t s, struct sim_troxy *troxy, const struct stock_op *op,

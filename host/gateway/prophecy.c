@@ -204,7 +204,7 @@ int prophecy_new(struct prophecy **out, const struct config *config, const char 
         free(p);
         return -1;
     }
-    if (p->folder.configuration.read_quorum == 0)
+    if (p->folder.configuration.read_quorum == 0 || p->folder.configuration.certifies)
         error_set(error,
                   "%s: replicas vouch for no reads (fast_reads: off): there is nothing that it could be told",
                   dir);

@@ -104,12 +104,30 @@ static enum verdict on_read_answer(struct broker *b, const struct frame *frame)
     return VERDICT_ACCEPT;
 }
 
-/* A question of an origin to own E. */
-static enum verdict on_question(struct broker *b, const struct frame *frame)
+/* Own E tells own Troxy what it executed, which vouches for it. */
+static enum verdict on_local_certify(struct broker *b, const struct frame *frame)
+{
+    if (!b->configuration->certifies)
+        return VERDICT_UNEXPECTED;
+    broker_give(b, KIND_TROXY, frame->whole, false);
+    return VERDICT_ACCEPT;
+}
+
+static enum verdict on_certified(struct broker *b, const struct frame *frame)
+{
+    struct certified certified;
+    if (!certified_decode(frame->body, &certified) || certified.origin >= ORIGINS_MAX)
+        return VERDICT_MALFORMED;
+    broker_send_origin(b, certified.origin, frame->whole);
+    return VERDICT_ACCEPT;
+}
+
+/* A question of an origin to own E, or own Troxy. */
+static enum verdict on_question(struct broker *b, const struct frame *frame, enum kind to)
 {
     if (frame->sender.kind != KIND_ORIGIN || frame->sender.id >= ORIGINS_MAX)
         return VERDICT_UNKNOWN_SENDER;
-    broker_give(b, KIND_EXECUTION, frame->whole, false);
+    broker_give(b, to, frame->whole, false);
     return VERDICT_ACCEPT;
 }
 
@@ -163,7 +181,9 @@ static const struct route routes[] = {
     {FRAME_BACKUP, FROM_E},
     {FRAME_REPLY, FROM_E},
     {FRAME_ASK_ATTEST, FROM_CLIENT},
-    {FRAME_ATTEST, FROM_E},
+    {FRAME_ATTEST, FROM_E | FROM_T},
+    {FRAME_CERTIFIED, FROM_T},
+    {FRAME_LOCAL_CERTIFY, FROM_E},
     {FRAME_ASK_READ, FROM_CLIENT},
     {FRAME_READ_ANSWER, FROM_E},
     {FRAME_STATUS, FROM_PEER},
@@ -196,7 +216,7 @@ static bool permitted(enum frame_type type, unsigned from)
 
 static enum verdict dispatch(struct broker *b, const struct frame *frame, unsigned from, uint32_t id)
 {
-    bool own = from & (FROM_P | FROM_C | FROM_E | FROM_N);
+    bool own = from & (FROM_P | FROM_C | FROM_E | FROM_N | FROM_T);
     switch (frame->type) {
     case FRAME_BUNDLE:
         return broker_on_bundle(b, frame, id, from == FROM_CLIENT);
@@ -210,10 +230,15 @@ static enum verdict dispatch(struct broker *b, const struct frame *frame, unsign
         return broker_on_group_key(b, frame, own);
     case FRAME_LOCAL_RECONFIGURED:
         return broker_on_reconfigured(b, frame);
-    case FRAME_FETCH_REPLY:
     case FRAME_ASK_ATTEST:
+        return on_question(b, frame, b->configuration->certifies ? KIND_TROXY : KIND_EXECUTION);
+    case FRAME_FETCH_REPLY:
     case FRAME_ASK_READ:
-        return on_question(b, frame);
+        return on_question(b, frame, KIND_EXECUTION);
+    case FRAME_LOCAL_CERTIFY:
+        return on_local_certify(b, frame);
+    case FRAME_CERTIFIED:
+        return on_certified(b, frame);
     case FRAME_PRE_PREPARE:
         return broker_on_pre_prepare(b, frame, id, own);
     case FRAME_PREPARE:
@@ -302,6 +327,8 @@ static unsigned from_compartment(uint32_t kind)
         return FROM_E;
     case KIND_COUNTER:
         return FROM_N;
+    case KIND_TROXY:
+        return FROM_T;
     default:
         return 0;
     }

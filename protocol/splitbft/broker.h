@@ -58,6 +58,7 @@ enum {
     FROM_E = 16,
     FROM_LAUNCHER = 32,
     FROM_N = 64,
+    FROM_T = 128,
 };
 
 /* Bytes that the broker keeps. */

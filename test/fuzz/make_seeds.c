@@ -148,6 +148,27 @@ static void write_attestations(struct cluster *c)
     write_frame((struct slice){bytes, len});
 }
 
+/* What a Troxy is told and says where it certifies. */
+static void write_certificates(struct cluster *c)
+{
+    static const struct secret_key key = {{1}};
+    static const uint8_t raised[] = {0, 0, 0, 1, 7, 0, 0, 0};
+    uint8_t bytes[512];
+    struct sender e = {.kind = KIND_EXECUTION, .id = 2, .epoch = 1}, t = {.kind = KIND_TROXY, .id = 2};
+    struct local_certify step = {.origin = 1, .epoch = 7, .bundle_no = 1, .slot = 3, .index = 2};
+    digest_of(&step.raised, RAISED_TAG, raised, sizeof raised);
+    struct slice told = cluster_body(c, local_certify, &step);
+    struct slice says = cluster_body(
+        c, certified,
+        &(struct certified){.origin = 1, .epoch = 7, .bundle_no = 1, .slot = 3, .index = 2, .counter = 5});
+    size_t len = frame_encode(bytes, sizeof bytes, FRAME_LOCAL_CERTIFY, &e, AUTH_NONE, told,
+                              (struct slice){NULL, 0}, (struct slice){raised, sizeof raised});
+    write_frame((struct slice){bytes, len});
+    len =
+        auth_encode_sealed(bytes, sizeof bytes, FRAME_CERTIFIED, &t, &key, 5, says, (struct slice){NULL, 0});
+    write_frame((struct slice){bytes, len});
+}
+
 static void write_readings(struct cluster *c)
 {
     static const struct secret_key key = {{1}};
@@ -283,6 +304,7 @@ int main(int argc, char **argv)
     write_front(newborn);
     write_hybster(newborn);
     write_attestations(newborn);
+    write_certificates(newborn);
     write_readings(newborn);
     cluster_free(newborn);
     write_backups();

@@ -37,7 +37,7 @@ static void only_what_is_permitted_passes(void **state)
         {FRAME_STATE, 18},
         {FRAME_REPLY, 16},
         {FRAME_ASK_ATTEST, 1},
-        {FRAME_ATTEST, 16},
+        {FRAME_ATTEST, 16}, /* or, as CERTIFIED and LOCAL-CERTIFY, where Troxies certify */
         {FRAME_ASK_READ, 1},
         {FRAME_READ_ANSWER, 16},
         {FRAME_ASK_BACKUP, 1},

@@ -22,6 +22,9 @@
     M(hybster_new_view, HYBSTER_NEW_VIEW_FIELDS)                                                             \
     M(hybster_command, HYBSTER_COMMAND_FIELDS)                                                               \
     M(local_committed, LOCAL_COMMITTED_FIELDS)                                                               \
+    M(local_certify, LOCAL_CERTIFY_FIELDS)                                                                   \
+    M(certified, CERTIFIED_FIELDS)                                                                           \
+    M(certifier, CERTIFIER_FIELDS)                                                                           \
     M(counter_key, COUNTER_KEY_FIELDS)                                                                       \
     M(counter_sign, COUNTER_SIGN_FIELDS)                                                                     \
     M(counter_command, COUNTER_COMMAND_FIELDS)                                                               \

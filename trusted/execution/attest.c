@@ -76,6 +76,8 @@ enum verdict execution_on_ask_attest(struct execution *e, const struct frame *fr
     verdict = questions_check(questions);
     if (verdict != VERDICT_ACCEPT)
         return verdict;
+    if (e->configuration.certifies)
+        return VERDICT_UNEXPECTED; /* that is for the Troxies: of f+1 that reply and f+1 that attest the one in common may lie */
     if (e->configuration.read_quorum == 0 || !execution_may_attest(e))
         return VERDICT_EARLY;
     emit(e, frame->sender.id, &ask, questions, out);

@@ -102,8 +102,11 @@ static unsigned versions_settle(struct execution *e, const struct redoubt_op *op
 {
     static const struct touched everything = {.writes_all = true};
     const uint32_t *cells;
-    if (has_written(e, op, touched, status))
-        versions_raise(&e->versions, touched->known ? touched : &everything, version_of(op->slot, op->index));
+    if (has_written(e, op, touched, status)) {
+        const struct touched *written = touched->known ? touched : &everything;
+        versions_raise(&e->versions, written, version_of(op->slot, op->index));
+        certify_note(e, written, op->index % BUNDLE_OPS_MAX);
+    }
     if (!e->versions_wanted || !result_may_be_kept(touched, status))
         return RESULT_FULL;
     uint32_t count = touched_cells(touched, &cells);
@@ -259,6 +262,8 @@ static void bundle_settle(struct execution *e, const struct batch_entry *entry, 
     e->origin[origin].last_slot = e->executed + 1;
     e->origin[origin].last_index = index;
     origin_keep(e, origin, entry->bundle_no, outcome, e->results, len);
+    if (outcome == REPLY_EXECUTED)
+        certify_bundle(e, origin, entry->bundle_no, index, out);
     reply_emit(e, origin, entry->bundle_no, sends_in_full(e, &entry->bundle), out);
 }
 
@@ -410,8 +415,10 @@ static bool group_run(struct execution *e, const struct batch *batch, struct out
 static void repeat(struct execution *e, const struct batch_entry *entry, struct outbox *out)
 {
     if (entry->origin < e->configuration.origins && e->origin[entry->origin].open &&
-        e->origin[entry->origin].epoch == entry->epoch)
+        e->origin[entry->origin].epoch == entry->epoch) {
+        certify_again(e, entry->origin, entry->bundle_no, out);
         reply_emit(e, entry->origin, entry->bundle_no, sends_in_full(e, &entry->bundle), out);
+    }
 }
 
 bool execution_advance(struct execution *e, struct outbox *out)

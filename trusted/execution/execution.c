@@ -47,6 +47,7 @@ static void *execution_init(struct arena *arena, const struct compartment_config
     kept_init(&e->kept, arena, SESSIONS_MAX * BUNDLE_WINDOW);
     e->results = arena_take(arena, REPLY_BODY_MAX + OP_MAX);
     e->plaintext = arena_take(arena, BUNDLE_BODY_MAX);
+    e->raised = arena_take(arena, RAISED_BYTES_MAX);
     e->scratch = arena_take(arena, FRAME_MAX);
     e->dirty = arena_take(arena, LEAVES_MAX / 8);
     e->backup.due = arena_take(arena, LEAVES_MAX / 8);
@@ -129,6 +130,7 @@ static enum verdict execution_on_start(struct execution *e, const struct frame *
         return verdict;
     }
     auth_start(&e->auth, &e->configuration);
+    e->versions.certifies = e->configuration.certifies;
     /* One that has its log has the key; to who has not, or is not listed yet, another E gives it. */
     bool founded = e->configuration.resumed == 0 && auth_counts_above(&e->auth) != UINT64_MAX;
     if (!e->based && founded && !group_key_open(e, frame))

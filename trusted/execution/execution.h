@@ -9,6 +9,7 @@
  *   checkpoint          every K slots: Merkle root over leaves and origins     -> checkpoint.c, merkle.c
  *   ask-state, state    leaf-wise transfer between E compartments              -> state_serve.c, state_fetch.c
  *   ask-attest          an origin asks which versions cells have               -> attest.c, versions.c
+ *   local-certify       own Troxy is told what was executed (hybster)          -> certify.c
  *   ask-read            an origin reads without ordering                       -> read.c
  *   fetch-reply, ...    the host's and origins' questions                      -> reply.c, catch_up.c
  *   ask-backup          leaves for the administrator, encrypted                -> backup.c
@@ -98,6 +99,9 @@ struct kept_reply {
     uint32_t chunk; /* where, see kept.h */
     bool digested;
     struct digest digest; /* of results, made when a checkpoint wants it */
+    /* Where Troxies certify: what own T is told of the bundle again. */
+    uint32_t index;
+    struct digest before, raised;
 };
 
 struct origin_record {
@@ -119,13 +123,15 @@ struct origin_record {
     struct digest digest;
 };
 
-/* The last write of every cell, see versions.c. */
+/* The last write of every cell, and the history, see versions.c. */
 #define VERSION_RECORDS (VERSION_CELLS / VERSION_LEAF_CELLS + 1) /* the last: `whole` and `broad` */
 #define RECORDS_MAX     (ORIGINS_MAX + VERSION_RECORDS)
 struct versions {
-    version_no *cell; /* VERSION_CELLS */
-    version_no whole; /* the last write */
-    version_no broad; /* the last that touched every cell */
+    version_no *cell;      /* VERSION_CELLS */
+    version_no whole;      /* the last write */
+    version_no broad;      /* the last that touched every cell */
+    struct digest history; /* of all bundles executed; where Troxies certify, else it is not there */
+    bool certifies;
     uint64_t dirty[VERSION_RECORDS / 64 + 1];
     struct digest *digest; /* VERSION_RECORDS */
 };
@@ -392,7 +398,9 @@ struct execution {
 
     uint8_t *results;   /* scratch: results of the bundle under execution */
     uint8_t *plaintext; /* scratch: its operations */
-    uint8_t *scratch;   /* FRAME_MAX */
+    uint8_t *raised;    /* RAISED_BYTES_MAX: what it writes */
+    size_t raised_len;
+    uint8_t *scratch; /* FRAME_MAX */
 };
 
 static inline slot_no exec_stable_slot(const struct execution *e)
@@ -462,7 +470,7 @@ void origins_refresh(struct execution *e);
 /* One record's bytes: exactly origin_size. The digest that a record has which was saved like this; false: none is. */
 size_t origin_size(const struct execution *e, origin_id origin);
 void origin_save(const struct execution *e, origin_id origin, struct writer *w);
-bool origin_saved_digest(struct slice saved, struct digest *out);
+bool origin_saved_digest(const struct execution *e, struct slice saved, struct digest *out);
 /* Replaces a record; false when it does not fit the memory there is (it is to be cleared then). */
 bool origin_load(struct execution *e, origin_id origin, struct slice saved);
 void origin_clear(struct execution *e, origin_id origin);
@@ -474,9 +482,12 @@ void versions_raise(struct versions *versions, const struct touched *touched, ve
 /* Of these cells (VERSION_WHOLE is one). */
 version_no versions_highest(const struct versions *versions, const uint32_t *cells, uint32_t count);
 void versions_refresh(struct versions *versions);
-size_t versions_size(uint32_t record);
+size_t versions_size(const struct versions *versions, uint32_t record);
 void versions_save(const struct versions *versions, uint32_t record, struct writer *w);
-bool versions_saved_digest(uint32_t record, struct slice saved, struct digest *out);
+bool versions_saved_digest(const struct versions *versions, uint32_t record, struct slice saved,
+                           struct digest *out);
+/* A bundle was executed. */
+void versions_set_history(struct versions *versions, const struct digest *head);
 bool versions_load(struct versions *versions, uint32_t record, struct slice saved);
 
 /* records.c: what the state holds beside leaves: origins, then versions. Digest over all of them, from their digests; the first
@@ -519,6 +530,13 @@ bool execution_counts(const struct execution *e);
 size_t results_digest(struct slice results, uint8_t *to, size_t cap);
 void reply_emit(struct execution *e, origin_id origin, uint64_t bundle_no, bool in_full, struct outbox *out);
 enum verdict execution_on_fetch_reply(struct execution *e, const struct frame *frame, struct outbox *out);
+
+/* certify.c: with `certifies` own T is told of each bundle that was executed, in order, and again when a reply is repeated. `note`: what an
+ * operation of the bundle under execution writes. */
+void certify_note(struct execution *e, const struct touched *touched, uint32_t op);
+void certify_bundle(struct execution *e, origin_id origin, uint64_t bundle_no, uint32_t index,
+                    struct outbox *out);
+void certify_again(struct execution *e, origin_id origin, uint64_t bundle_no, struct outbox *out);
 
 /* The number that replies and attestations name: that of the stable checkpoint. */
 configuration_no execution_told_number(const struct execution *e);

@@ -222,6 +222,8 @@ void origin_keep(struct execution *e, origin_id origin, uint64_t bundle_no, enum
     }
 }
 
+#define CERTIFIED_BYTES (4u + 2u * 32u)
+
 /* What a record's digest covers: its head, and a line for each reply kept. */
 struct record_head {
     epoch_no epoch;
@@ -259,15 +261,24 @@ static void digest_head(struct digest_state *state, const struct record_head *h)
     digest_add(state, head, w.len);
 }
 
-static void digest_line(struct digest_state *state, const struct kept_reply *kept)
+static void put_certified(struct writer *w, const struct kept_reply *kept)
 {
-    uint8_t line[8 + 8 + 1 + 1 + 32];
+    put_u32(w, kept->index);
+    put_digest(w, &kept->before);
+    put_digest(w, &kept->raised);
+}
+
+static void digest_line(struct digest_state *state, const struct kept_reply *kept, bool certifies)
+{
+    uint8_t line[8 + 8 + 1 + 1 + 32 + CERTIFIED_BYTES];
     struct writer w = writer_to(line, sizeof line);
     put_u64(&w, kept->bundle_no);
     put_u64(&w, kept->slot);
     put_u8(&w, kept->outcome);
     put_u8(&w, kept->present);
     put_digest(&w, &kept->digest);
+    if (certifies)
+        put_certified(&w, kept);
     digest_add(state, line, w.len);
 }
 
@@ -281,7 +292,7 @@ static void origin_digest(struct execution *e, struct origin_record *record)
         if (!kept->digested)
             kept_digest(&e->kept, kept->chunk, kept->present ? kept->len : 0, &kept->digest);
         kept->digested = true;
-        digest_line(&state, kept);
+        digest_line(&state, kept, e->configuration.certifies);
     }
     digest_end(&state, &record->digest);
     record->dirty = false;
@@ -297,7 +308,8 @@ void origins_refresh(struct execution *e)
 /* --- saved and loaded, when state moves to another replica ----------------------------------------------------------------
  *
  *   record: u64 epoch, u8 open; if open: session_public, u64 highest, u64 window, u64 last_slot, u32 last_index, and
- *           BUNDLE_WINDOW times: u64 bundle_no (0: none, nothing follows), u64 slot, u8 outcome, u8 present, u32 length, results
+ *           BUNDLE_WINDOW times: u64 bundle_no (0: none, nothing follows), u64 slot, u8 outcome, u8 present, u32 length, results, and
+ *           where Troxies certify: u32 index, digest before, digest raised
  */
 
 size_t origin_size(const struct execution *e, origin_id origin)
@@ -308,7 +320,7 @@ size_t origin_size(const struct execution *e, origin_id origin)
         return size;
     size += 32 + 3 * 8 + 4 + record->kept_bytes;
     for (unsigned k = 0; k < BUNDLE_WINDOW; k++)
-        size += record->kept[k].bundle_no ? 22 : 8;
+        size += record->kept[k].bundle_no ? 22 + (e->configuration.certifies ? CERTIFIED_BYTES : 0) : 8;
     return size;
 }
 
@@ -336,6 +348,8 @@ void origin_save(const struct execution *e, origin_id origin, struct writer *w)
         uint8_t *to = writer_take(w, kept->present ? kept->len : 0);
         if (to && kept->present)
             kept_copy(&e->kept, kept->chunk, kept->len, to);
+        if (e->configuration.certifies)
+            put_certified(w, kept);
     }
 }
 
@@ -357,7 +371,8 @@ static bool read_head(struct reader *r, struct record_head *h)
 }
 
 /* One reply; `*results` are its bytes. */
-static bool read_reply(struct reader *r, unsigned index, struct kept_reply *kept, struct slice *results)
+static bool read_reply(const struct execution *e, struct reader *r, unsigned index, struct kept_reply *kept,
+                       struct slice *results)
 {
     *kept = (struct kept_reply){.bundle_no = get_u64(r)};
     *results = (struct slice){NULL, 0};
@@ -368,11 +383,16 @@ static bool read_reply(struct reader *r, unsigned index, struct kept_reply *kept
     uint8_t present = get_u8(r);
     *results = get_slice(r);
     kept->present = present == 1;
+    if (e->configuration.certifies) {
+        kept->index = get_u32(r);
+        get_raw(r, kept->before.bytes, sizeof kept->before.bytes);
+        get_raw(r, kept->raised.bytes, sizeof kept->raised.bytes);
+    }
     return !r->bad && present <= 1 && kept->bundle_no % BUNDLE_WINDOW == index &&
            results->len <= REPLY_BODY_MAX && (kept->present || !results->len);
 }
 
-bool origin_saved_digest(struct slice saved, struct digest *out)
+bool origin_saved_digest(const struct execution *e, struct slice saved, struct digest *out)
 {
     struct reader r = reader_of(saved.data, saved.len);
     struct record_head head;
@@ -383,10 +403,10 @@ bool origin_saved_digest(struct slice saved, struct digest *out)
     for (unsigned i = 0; head.open && i < BUNDLE_WINDOW; i++) {
         struct kept_reply kept;
         struct slice results;
-        if (!read_reply(&r, i, &kept, &results))
+        if (!read_reply(e, &r, i, &kept, &results))
             return false;
         digest_of(&kept.digest, KEPT_TAG, results.data, results.len);
-        digest_line(&state, &kept);
+        digest_line(&state, &kept, e->configuration.certifies);
     }
     digest_end(&state, out);
     return reader_done(&r);
@@ -421,7 +441,7 @@ bool origin_load(struct execution *e, origin_id origin, struct slice saved)
     for (unsigned k = 0; k < BUNDLE_WINDOW; k++) {
         struct slice results;
         struct kept_reply kept;
-        if (!read_reply(&r, k, &kept, &results) || e->kept_bytes + results.len > KEPT_BYTES_MAX)
+        if (!read_reply(e, &r, k, &kept, &results) || e->kept_bytes + results.len > KEPT_BYTES_MAX)
             return false;
         bool present = kept.present;
         kept.present = false;

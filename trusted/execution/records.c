@@ -47,7 +47,8 @@ void records_digest(struct execution *e, struct digest *out)
 
 size_t record_size(const struct execution *e, uint32_t record)
 {
-    return is_origin(e, record) ? origin_size(e, record) : versions_size(record - e->configuration.origins);
+    return is_origin(e, record) ? origin_size(e, record)
+                                : versions_size(&e->versions, record - e->configuration.origins);
 }
 
 void record_save(const struct execution *e, uint32_t record, struct writer *w)
@@ -60,8 +61,9 @@ void record_save(const struct execution *e, uint32_t record, struct writer *w)
 
 bool record_saved_digest(const struct execution *e, uint32_t record, struct slice saved, struct digest *out)
 {
-    return is_origin(e, record) ? origin_saved_digest(saved, out)
-                                : versions_saved_digest(record - e->configuration.origins, saved, out);
+    return is_origin(e, record)
+               ? origin_saved_digest(e, saved, out)
+               : versions_saved_digest(&e->versions, record - e->configuration.origins, saved, out);
 }
 
 bool record_load(struct execution *e, uint32_t record, struct slice saved)

@@ -115,6 +115,7 @@ enum verdict execution_on_fetch_reply(struct execution *e, const struct frame *f
     if (!record->open || record->epoch != frame->sender.epoch ||
         !origin_kept(e, frame->sender.id, fetch.bundle_no))
         return VERDICT_STALE;
+    certify_again(e, frame->sender.id, fetch.bundle_no, out);
     reply_emit(e, frame->sender.id, fetch.bundle_no, true, out);
     return VERDICT_ACCEPT;
 }

@@ -1,5 +1,5 @@
 /*
- * The version cells: of each, the last write that touched it (ordering/versions.h). They are part of the state, in records of fixed
+ * The version cells, and where Troxies certify the digest of the history: of each cell, the last write that touched it (ordering/versions.h). They are part of the state, in records of fixed
  * size beside those of the origins; a record that nothing touched since the last checkpoint keeps its digest.
  */
 #include "execution/execution.h"
@@ -54,12 +54,14 @@ version_no versions_highest(const struct versions *v, const uint32_t *cells, uin
 static struct slice bytes_of(const struct versions *v, uint32_t record)
 {
     if (record == HEAD_RECORD)
-        return (struct slice){(const uint8_t *)&v->whole, 2 * sizeof v->whole};
+        return (struct slice){(const uint8_t *)&v->whole, versions_size(v, record)};
     return (struct slice){(const uint8_t *)&v->cell[record * VERSION_LEAF_CELLS],
                           VERSION_LEAF_CELLS * sizeof *v->cell};
 }
 static_assert(offsetof(struct versions, broad) == offsetof(struct versions, whole) + sizeof(version_no),
               "the head's two lie side by side");
+static_assert(offsetof(struct versions, history) == offsetof(struct versions, broad) + sizeof(version_no),
+              "and the history behind them");
 
 void versions_refresh(struct versions *v)
 {
@@ -82,9 +84,17 @@ void versions_refresh(struct versions *v)
     }
 }
 
-size_t versions_size(uint32_t record)
+size_t versions_size(const struct versions *v, uint32_t record)
 {
-    return (record == HEAD_RECORD ? 2 : VERSION_LEAF_CELLS) * sizeof(version_no);
+    if (record == HEAD_RECORD)
+        return 2 * sizeof(version_no) + (v->certifies ? sizeof v->history : 0);
+    return VERSION_LEAF_CELLS * sizeof(version_no);
+}
+
+void versions_set_history(struct versions *v, const struct digest *head)
+{
+    v->history = *head;
+    mark(v, HEAD_RECORD);
 }
 
 void versions_save(const struct versions *v, uint32_t record, struct writer *w)
@@ -93,9 +103,9 @@ void versions_save(const struct versions *v, uint32_t record, struct writer *w)
     put_raw(w, bytes.data, bytes.len);
 }
 
-bool versions_saved_digest(uint32_t record, struct slice saved, struct digest *out)
+bool versions_saved_digest(const struct versions *v, uint32_t record, struct slice saved, struct digest *out)
 {
-    if (saved.len != versions_size(record))
+    if (saved.len != versions_size(v, record))
         return false;
     digest_of(out, VERSIONS_TAG, saved.data, saved.len);
     return true;
@@ -103,11 +113,12 @@ bool versions_saved_digest(uint32_t record, struct slice saved, struct digest *o
 
 bool versions_load(struct versions *v, uint32_t record, struct slice saved)
 {
-    if (saved.len != versions_size(record))
+    if (saved.len != versions_size(v, record))
         return false;
     if (record == HEAD_RECORD) {
         memcpy(&v->whole, saved.data, sizeof v->whole);
         memcpy(&v->broad, saved.data + sizeof v->whole, sizeof v->broad);
+        memcpy(&v->history, saved.data + 2 * sizeof v->whole, v->certifies ? sizeof v->history : 0);
     } else {
         memcpy(&v->cell[record * VERSION_LEAF_CELLS], saved.data, saved.len);
     }

@@ -318,3 +318,14 @@ bool auth_open_sealed(const struct frame *frame, const struct secret_key *key, u
     *plain = (struct slice){out, frame->attachment.len - AEAD_TAG_BYTES};
     return aead_open(out, key, nonce, ad, ad_len, frame->attachment.data, frame->attachment.len);
 }
+
+void certifier_keys(const struct tag16 *cluster, const struct secret_key *shared, epoch_no epoch,
+                    struct secret_key *certify, struct secret_key *floors)
+{
+    uint8_t context[16 + 8];
+    struct writer w = writer_to(context, sizeof context);
+    put_raw(&w, cluster->bytes, sizeof cluster->bytes);
+    put_u64(&w, epoch);
+    key_derive(certify, shared, "redoubt certify", context, w.len);
+    key_derive(floors, shared, "redoubt floors", context, w.len);
+}

@@ -86,6 +86,11 @@ size_t auth_encode_sealed(uint8_t *out, size_t cap, enum frame_type type, const 
 bool auth_open_sealed(const struct frame *frame, const struct secret_key *key, uint64_t counter, uint8_t *out,
                       struct slice *plain);
 
+/* Keys of a certificate, and of an attestation, by a Troxy for an origin, of their agreement and the origin's epoch. They differ: what is said
+ * out of what is kept must never pass for a reply. */
+void certifier_keys(const struct tag16 *cluster, const struct secret_key *shared, epoch_no epoch,
+                    struct secret_key *certify, struct secret_key *floors);
+
 /* Pairwise key with the latest epoch of a member (state transfer); NULL when there is no such member. */
 const struct secret_key *auth_pair_key(struct auth *auth, enum kind kind, replica_id replica);
 

@@ -77,6 +77,23 @@ static bool platforms_load(struct configuration *c, struct slice platforms)
     return true;
 }
 
+/* All replicas', or nobody's. A Troxy that starts again has another key and no history, so there is nobody who may start again. */
+static bool certifiers_load(struct configuration *c, struct slice certifiers)
+{
+    static const uint8_t none[32];
+    uint32_t count = certifier_count(certifiers);
+    if (!c->certifies)
+        return true;
+    for (uint32_t i = 0; i < count; i++) {
+        struct certifier k = certifier_at(certifiers, i);
+        if (k.replica >= c->replicas || memcmp(k.box_public.bytes, none, 32) == 0 ||
+            memcmp(c->certifier[k.replica], none, 32) != 0)
+            return false;
+        memcpy(c->certifier[k.replica], k.box_public.bytes, 32);
+    }
+    return count == c->replicas && c->protocol == PROTOCOL_HYBSTER && c->fixed;
+}
+
 static bool origins_load(struct configuration *c, struct slice origins)
 {
     if (!origin_entry_list_ok(origins, ORIGINS_MAX))
@@ -175,7 +192,7 @@ static bool quorums_possible(const struct configuration *c)
     if (c->replicas < least || c->replicas > REPLICAS_MAX ||
         c->faults != faults_with(c->protocol, c->replicas) || c->faults > FAULTS_MAX)
         return false;
-    if (c->protocol == PROTOCOL_HYBSTER && c->read_quorum)
+    if (c->protocol == PROTOCOL_HYBSTER && (c->read_quorum > 0) != c->certifies)
         return false; /* unordered reads need certified replies */
     if (c->read_quorum == 0)
         return c->write_quorum == quorum_one_correct(c);
@@ -342,9 +359,10 @@ enum verdict configuration_load(struct configuration *c, const struct frame *sta
     chain_begin(c);
     if (m.protocol != PROTOCOL_SPLITBFT && m.protocol != PROTOCOL_PBFT && m.protocol != PROTOCOL_HYBSTER)
         return VERDICT_MALFORMED;
-    if (!quorums_possible(c) || !members_load(c, m.members) || !origins_load(c, m.origins) ||
-        !platforms_load(c, m.platforms) || !resume_possible(&m) || !retired_load(c, m.retired) ||
-        !genesis_load(c, m.genesis))
+    c->certifies = m.troxies.len > 0;
+    if (!certifier_list_ok(m.troxies, REPLICAS_MAX) || !quorums_possible(c) || !members_load(c, m.members) ||
+        !origins_load(c, m.origins) || !platforms_load(c, m.platforms) || !certifiers_load(c, m.troxies) ||
+        !resume_possible(&m) || !retired_load(c, m.retired) || !genesis_load(c, m.genesis))
         return VERDICT_MALFORMED;
     if (one_domain_with(m.protocol) && !one_domain_unify_all(c))
         return VERDICT_MISMATCH;

@@ -106,8 +106,11 @@ struct configuration {
     unsigned protocol;
     uint32_t faults;
     uint32_t replicas;
-    uint32_t write_quorum;    /* equal replies that complete an operation */
-    uint32_t read_quorum;     /* equal answers that complete an unordered read; 0: not allowed */
+    uint32_t write_quorum; /* equal replies that complete an operation */
+    uint32_t read_quorum;  /* equal answers that complete an unordered read; 0: not allowed */
+    bool
+        certifies; /* hybster with fast reads: replies count with the certificate of their Troxy, whose key is here */
+    uint8_t certifier[REPLICAS_MAX][32];
     uint64_t view_timeout_us; /* P refuses batch times that lag its clock by more */
     uint8_t admin_public[32];
     uint8_t group_public[32];

@@ -84,6 +84,14 @@
     M(HYBSTER_FRESH_TOO_EARLY, "hybster-fresh-too-early", "safety")                                          \
     M(HYBSTER_LIFE_IGNORED, "hybster-life-ignored", "safety")                                                \
     M(HYBSTER_ADMISSION_ON_CORE, "hybster-admission-on-core", "safety")                                      \
+    M(FLOORS_FORGOTTEN, "floors-forgotten", "safety")                                                        \
+    M(FLOORS_WITHOUT_INDEX, "floors-without-index", "safety")                                                \
+    M(GAP_RAISES_NOTHING, "gap-raises-nothing", "safety")                                                    \
+    M(CERTIFIED_BEFORE_RAISING, "certified-before-raising", "safety")                                        \
+    M(HEADS_NOT_COMPARED, "heads-not-compared", "safety")                                                    \
+    M(CERTIFICATE_OF_ANOTHER, "certificate-of-another", "safety")                                            \
+    M(REPLIES_UNCERTIFIED, "replies-uncertified", "safety")                                                  \
+    M(WITNESS_OF_ANOTHER_LIFE, "witness-of-another-life", "safety")                                          \
     M(WRITES_SPARE_THE_WHOLE, "writes-spare-the-whole", "safety")                                            \
     M(VOLATILE_KEPT, "volatile-kept", "safety")                                                              \
     M(FIRST_CELL_ALONE, "first-cell-alone", "safety")                                                        \

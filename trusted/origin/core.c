@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "ordering/mutant.h"
+#include "ordering/versions.h"
 
 #define RETRY_MAX_US       8000000u
 #define SIGN_FIRST_BUNDLES 64u
@@ -47,6 +48,12 @@ static bool keys_make(struct client_core *core)
         key_derive(&core->attest_key[r], &shared, "redoubt attest", c->cluster.bytes,
                    sizeof c->cluster.bytes);
         key_derive(&core->read_key[r], &shared, "redoubt read", c->cluster.bytes, sizeof c->cluster.bytes);
+    }
+    for (replica_id r = 0; c->certifies && r < c->replicas; r++) {
+        if (!box_agree(&shared, &core->auth.box, c->certifier[r]))
+            return false;
+        certifier_keys(&c->cluster, &shared, core->auth.self.epoch, &core->certify_key[r],
+                       &core->floors_key[r]);
     }
     crypto_wipe(&shared, sizeof shared);
     return true;
@@ -199,12 +206,11 @@ static void op_again(struct client_core *core, struct client_flight *flight, str
 /* What was answered before a resume, or to an earlier holder of a number, may lie above what the replicas of now have executed again;
  * a bundle that was sent under the present number is ordered behind all of that. */
 static void op_learn(const struct client_core *core, const struct client_flight *flight,
-                     const struct client_op *op, const struct client_result *result)
+                     const struct client_op *op, const struct client_result *result, version_no version)
 {
     bool fresh = flight->number == core->configuration->number || mutant(MUTANT_LEARNED_OVER_NUMBERS);
     if (core->learn && result->form == RESULT_VERSION && fresh)
-        core->learn(core->learner, op->context, (enum redoubt_status)result->status, result->version,
-                    result->bytes);
+        core->learn(core->learner, op->context, (enum redoubt_status)result->status, version, result->bytes);
 }
 
 static uint64_t later(uint64_t a, uint64_t b)
@@ -214,7 +220,7 @@ static uint64_t later(uint64_t a, uint64_t b)
 
 /* The flight left the table: callbacks may submit meanwhile. */
 static void flight_deliver(struct client_core *core, struct client_flight *flight,
-                           const struct client_ballot *ballot, uint64_t now_us)
+                           const struct client_ballot *ballot, uint32_t index, uint64_t now_us)
 {
     struct slice results = client_ballot_results(ballot);
     struct reader reader = reader_of(results.data, results.len);
@@ -241,7 +247,10 @@ static void flight_deliver(struct client_core *core, struct client_flight *fligh
             .slot = ballot->slot,
             .latency_us = latency(op, now_us),
         };
-        op_learn(core, flight, op, &result);
+        /* Certified replies show at which place it was read. */
+        op_learn(core, flight, op, &result,
+                 core->configuration->certifies ? version_of(ballot->slot, index * BUNDLE_OPS_MAX + i)
+                                                : result.version);
         op_end(chunk, op, &outcome);
     }
 }
@@ -257,7 +266,7 @@ static void learn_unvoted(const struct client_core *core, const struct client_fl
     struct client_result result;
     for (uint32_t i = 0; i < flight->chunk->count && client_result_next(&reader, &result); i++)
         if (!flight->chunk->ops[i].over)
-            op_learn(core, flight, &flight->chunk->ops[i], &result);
+            op_learn(core, flight, &flight->chunk->ops[i], &result, result.version);
 }
 
 /* ------------------------------------------------------------------------------------------------ sending */
@@ -403,9 +412,20 @@ static uint32_t write_quorum(const struct client_core *core)
     return core->configuration->write_quorum - (short_by_one ? 1 : 0);
 }
 
+/* What the vote came to, if it is over. */
+static struct client_ballot *flight_winner(const struct client_core *core, const struct client_flight *flight,
+                                           uint32_t *index)
+{
+    *index = 0;
+    return core->configuration->certifies && !mutant(MUTANT_REPLIES_UNCERTIFIED)
+               ? client_votes_certified(&flight->votes, write_quorum(core), index)
+               : client_votes_winner(&flight->votes, write_quorum(core));
+}
+
 static void flight_decide(struct client_core *core, struct client_flight *flight, uint64_t now_us)
 {
-    struct client_ballot *winner = client_votes_winner(&flight->votes, write_quorum(core));
+    uint32_t index;
+    struct client_ballot *winner = flight_winner(core, flight, &index);
     if (!winner) {
         learn_unvoted(core, flight);
         return;
@@ -424,7 +444,7 @@ static void flight_decide(struct client_core *core, struct client_flight *flight
     count_minority(core, flight, winner);
     flight_land(core, flight);
     if (winner->outcome == REPLY_EXECUTED)
-        flight_deliver(core, flight, winner, now_us);
+        flight_deliver(core, flight, winner, index, now_us);
     else if (winner->outcome == REPLY_UNREADABLE)
         chunk_end(flight->chunk, REDOUBT_REJECTED, reason_unreadable, now_us);
     else
@@ -537,6 +557,41 @@ static enum verdict on_reply(struct client_core *core, replica_id from, const st
     return reply_count(core, flight, frame->sender.id, &reply, now_us);
 }
 
+/* A Troxy vouches for what led to a bundle of ours. It may come before the reply that it goes with. */
+static enum verdict on_certified(struct client_core *core, const struct frame *frame, uint64_t now_us)
+{
+    struct certified c;
+    struct slice nothing;
+    uint8_t room[AEAD_TAG_BYTES];
+    enum verdict verdict = certified_check(frame, &c);
+    if (verdict == VERDICT_ACCEPT && (!core->configuration->certifies || frame->sender.epoch != 0 ||
+                                      frame->sender.id >= core->configuration->replicas))
+        verdict = VERDICT_UNKNOWN_SENDER;
+    if (verdict == VERDICT_ACCEPT && (c.origin != core->auth.self.id || c.epoch != core->auth.self.epoch))
+        return VERDICT_STALE;
+    if (verdict == VERDICT_ACCEPT && (frame->attachment.len != AEAD_TAG_BYTES || c.counter == 0))
+        verdict = VERDICT_MALFORMED;
+    if (verdict == VERDICT_ACCEPT &&
+        !auth_open_sealed(frame, &core->certify_key[frame->sender.id], c.counter, room, &nothing))
+        verdict = VERDICT_BAD_MAC;
+    if (verdict != VERDICT_ACCEPT) {
+        core->counters.bad_replies++;
+        return verdict;
+    }
+    struct client_flight *flight = flight_of(core, c.bundle_no);
+    if (mutant(MUTANT_CERTIFICATE_OF_ANOTHER) && core->flights)
+        flight = core->flight[core->oldest % BUNDLE_WINDOW];
+    if (!flight)
+        return c.bundle_no < core->next ? VERDICT_STALE : VERDICT_UNEXPECTED;
+    struct client_certificate *known = &flight->votes.certificate[frame->sender.id];
+    if (c.counter <= known->counter)
+        return VERDICT_DUPLICATE;
+    *known =
+        (struct client_certificate){.counter = c.counter, .slot = c.slot, .index = c.index, .head = c.head};
+    flight_decide(core, flight, now_us);
+    return VERDICT_ACCEPT;
+}
+
 /* Unauthenticated, so it costs at most one signature per bundle and one frame per bundle and host. */
 static enum verdict on_sign_wanted(struct client_core *core, replica_id replica, const struct frame *frame)
 {
@@ -634,6 +689,8 @@ enum verdict client_core_on_frame(struct client_core *core, replica_id replica, 
     }
     if (frame.type == FRAME_REPLY)
         return on_reply(core, replica, &frame, now_us);
+    if (frame.type == FRAME_CERTIFIED)
+        return on_certified(core, &frame, now_us);
     if (frame.type == FRAME_CONFIGURATION)
         return on_configuration(core, &frame);
     if (frame.type == FRAME_START)
@@ -680,7 +737,8 @@ static void flight_on_timer(struct client_core *core, struct client_flight *flig
         return;
     }
     if (flight->fetch_us <= now_us) {
-        struct client_ballot *winner = client_votes_winner(&flight->votes, write_quorum(core));
+        uint32_t index;
+        struct client_ballot *winner = flight_winner(core, flight, &index);
         replica_id full = full_replier(core, flight);
         if (!flight->votes.of[full])
             core->slow_results[full] = true;

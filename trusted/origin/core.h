@@ -45,7 +45,8 @@ struct client_core_options {
 
 extern const char client_asked_again[];
 
-/* A result of a full vote that may be kept until its version is another one, of an operation that was sent under the configuration
+/* A result of a full vote that may be kept until its version is another one (with hybster, until something above it was written: then the version
+ * is the place of the read itself), of an operation that was sent under the configuration
  * which is held; just before its outcome is told. `op` is its context; bytes are borrowed. */
 typedef void (*client_learn)(void *learner, void *op, enum redoubt_status status, uint64_t version,
                              struct slice result);
@@ -92,6 +93,8 @@ struct client_core {
     struct secret_key reply_key[REPLICAS_MAX];
     struct secret_key attest_key[REPLICAS_MAX]; /* known when reply_key is */
     struct secret_key read_key[REPLICAS_MAX];   /* and this one */
+    /* With their Troxies, where these certify: of certificates and attestations. */
+    struct secret_key certify_key[REPLICAS_MAX], floors_key[REPLICAS_MAX];
     bool reply_key_known[REPLICAS_MAX];
     bool slow_results[REPLICAS_MAX]; /* its full results had to be fetched elsewhere last time */
     struct client_queue queue;

@@ -20,7 +20,9 @@ uint32_t client_read_quorum(const struct configuration *c, enum redoubt_read_mod
     if (mode == REDOUBT_READ_PUBLISHED)
         return quorum_one_correct(c);
     if (mode == REDOUBT_READ_SOUND)
-        quorum = c->protocol == PROTOCOL_HYBSTER ? c->replicas : c->read_quorum;
+        quorum = c->certifies ? 0 /* what E show may not be certified yet, and fast reads be older */
+                 : c->protocol == PROTOCOL_HYBSTER ? c->replicas
+                                                   : c->read_quorum;
     return quorum - (quorum && mutant(MUTANT_SOUND_READ_ONE_SHORT) ? 1 : 0);
 }
 

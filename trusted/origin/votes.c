@@ -195,6 +195,41 @@ struct client_ballot *client_votes_winner(const struct client_votes *votes, uint
     return NULL;
 }
 
+/* Voters for this ballot whose certificates say the same as that of `like`. */
+static uint32_t certified_like(const struct client_votes *votes, const struct client_ballot *ballot,
+                               replica_id like)
+{
+    const struct client_certificate *one = &votes->certificate[like];
+    uint32_t count = 0;
+    if (!one->counter || one->slot != ballot->slot)
+        return 0;
+    for (replica_id r = 0; r < REPLICAS_MAX; r++) {
+        const struct client_certificate *other = &votes->certificate[r];
+        bool same = other->slot == one->slot && other->index == one->index &&
+                    (digest_equal(&other->head, &one->head) || mutant(MUTANT_HEADS_NOT_COMPARED));
+        count += ballot->voters >> r & 1 && other->counter && same;
+    }
+    return count;
+}
+
+struct client_ballot *client_votes_certified(const struct client_votes *votes, uint32_t quorum,
+                                             uint32_t *index)
+{
+    for (struct client_ballot *ballot = votes->ballots; ballot; ballot = ballot->next) {
+        if (ballot->outcome != REPLY_EXECUTED) {
+            if ((uint32_t)__builtin_popcount(ballot->voters) >= quorum)
+                return ballot;
+            continue;
+        }
+        for (replica_id r = 0; r < REPLICAS_MAX; r++)
+            if (ballot->voters >> r & 1 && certified_like(votes, ballot, r) >= quorum) {
+                *index = votes->certificate[r].index;
+                return ballot;
+            }
+    }
+    return NULL;
+}
+
 struct slice client_ballot_results(const struct client_ballot *ballot)
 {
     const struct client_bytes *from = ballot->full.len ? &ballot->full : &ballot->canonical;

@@ -23,7 +23,16 @@ struct client_ballot {
     struct client_bytes full;
 };
 
+/* What the Troxy of a replica vouches for (wire/certified.h). */
+struct client_certificate {
+    uint64_t counter; /* 0: none came */
+    slot_no slot;
+    uint32_t index;
+    struct digest head;
+};
+
 struct client_votes {
+    struct client_certificate certificate[REPLICAS_MAX];
     struct client_ballot *ballots;
     struct client_ballot *of[REPLICAS_MAX]; /* NULL: has not voted */
     uint64_t nonce[REPLICAS_MAX];
@@ -39,6 +48,10 @@ enum client_vote client_votes_add(struct client_votes *votes, const struct clien
 
 /* The ballot that at least `quorum` replicas hold, or NULL. */
 struct client_ballot *client_votes_winner(const struct client_votes *votes, uint32_t quorum);
+/* ... of which so many have a certificate for its slot, all of one history (hybster with fast reads); `index` is where in the slot. What
+ * was not executed needs none: f+1 say so. */
+struct client_ballot *client_votes_certified(const struct client_votes *votes, uint32_t quorum,
+                                             uint32_t *index);
 /* The plaintext with all results of a ballot that is complete. */
 struct slice client_ballot_results(const struct client_ballot *ballot);
 void client_votes_clear(struct client_votes *votes, const struct client_memory *memory);

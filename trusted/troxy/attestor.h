@@ -1,6 +1,6 @@
 /*
- * Whoever says which versions cells have now: asked under a nonce, answers that authentically or not at all. Here the Execution
- * compartments of the replicas, from executed state; another protocol has others.
+ * Whoever says which versions cells have now: asked under a nonce, answers that authentically or not at all. The Execution
+ * compartments of the replicas, from executed state; or with hybster their Troxies, from floors (troxy/witness.h).
  */
 #ifndef TROXY_ATTESTOR_H
 #define TROXY_ATTESTOR_H
@@ -27,5 +27,7 @@ struct attestor {
 
 /* The Execution compartments, by the session of this core (kept, not copied). */
 struct attestor attestor_execution(struct client_core *core);
+/* The Troxies, by the keys that this core has with them. */
+struct attestor attestor_troxy(struct client_core *core);
 
 #endif

@@ -164,11 +164,13 @@ struct replicated *replicated_new(struct arena *arena, const struct replicated_c
     }
     if (!core_init(r))
         return NULL;
-    struct attestor attestor = attestor_execution(&r->core);
+    bool floors = config->configuration->certifies && !o->attestors;
+    struct attestor attestor = floors ? attestor_troxy(&r->core) : attestor_execution(&r->core);
     rounds_init(&r->rounds, arena_take(arena, ROUNDS_MAX * sizeof(struct round)), &attestor, o->attest_us);
     r->rounds.settled = settled;
     r->rounds.context = r;
     r->rounds.attestors = o->attestors;
+    r->rounds.floors = floors;
     r->rounds.local = config->replica;
     r->rounds.attest_max_us = o->attest_max_us;
     r->rounds.sick_us = o->sick_us;
@@ -509,7 +511,8 @@ static bool go_on(struct replicated *r, uint32_t connection)
         next = op->next;
         if (believed_again(r, op))
             continue;
-        if (!rounds_add(&r->rounds, op, cells, count, &op->place))
+        const struct cache_entry *entry = cache_find(&r->cache, (struct slice){op->request, op->len});
+        if (!rounds_add(&r->rounds, op, cells, count, entry ? entry->version : 0, &op->place))
             return false;
         op->state = STATE_ASKS;
     }

@@ -32,7 +32,7 @@ static struct round *collecting(struct rounds *rs, bool make)
     return unused;
 }
 
-bool rounds_add(struct rounds *rs, void *asker, const uint32_t *cells, uint32_t count,
+bool rounds_add(struct rounds *rs, void *asker, const uint32_t *cells, uint32_t count, version_no version,
                 struct round_place *place)
 {
     struct round *r = collecting(rs, true);
@@ -43,7 +43,7 @@ bool rounds_add(struct rounds *rs, void *asker, const uint32_t *cells, uint32_t 
     CHECK(!w.bad);
     r->len += w.len;
     *place = (struct round_place){(uint32_t)(r - rs->round), r->count};
-    r->question[r->count++] = (struct round_question){.asker = asker};
+    r->question[r->count++] = (struct round_question){.asker = asker, .version = version};
     r->left++;
     return true;
 }
@@ -137,10 +137,10 @@ static void settle(struct rounds *rs, struct round *r, struct round_question *q,
 static void question_count(struct rounds *rs, struct round *r, struct round_question *q, version_no version)
 {
     uint32_t quorum = wanted(rs) - (mutant(MUTANT_READ_QUORUM_ONE_SHORT) ? 1 : 0);
-    if (q->answers == 0)
+    if (q->answers == 0 && !rs->floors)
         q->version = version;
     q->answers++;
-    if (q->version != version)
+    if (rs->floors ? version > q->version : version != q->version)
         settle(rs, r, q, ROUND_DIFFER);
     else if (q->answers >= quorum)
         settle(rs, r, q, ROUND_AGREED);

@@ -13,7 +13,7 @@
 #define ROUNDS_MAX 8u /* under way, and the one that collects */
 
 enum round_answer {
-    ROUND_AGREED, /* read_quorum of them say this version */
+    ROUND_AGREED, /* read_quorum of them say this version; with floors: none above it */
     ROUND_DIFFER,
     ROUND_SILENT /* not enough answers in time */
 };
@@ -44,6 +44,7 @@ struct rounds {
     void *context;
     const struct configuration *configuration;
     uint32_t attestors; /* so many are asked, and have to agree; 0: as many as the read quorum has */
+    bool floors;        /* they name floors, which may be lower than the version that a question is about */
     replica_id local;   /* REPLICAS_MAX: there is none */
     uint64_t nonce;
     uint64_t typical_us; /* how long a round takes */
@@ -61,8 +62,8 @@ struct round_place {
 /* `round` is memory for ROUNDS_MAX of them, zeroed. */
 void rounds_init(struct rounds *rounds, struct round *round, const struct attestor *attestor,
                  uint64_t attest_us);
-/* Puts a question to those that wait; false: no more fit now. */
-bool rounds_add(struct rounds *rounds, void *asker, const uint32_t *cells, uint32_t count,
+/* Puts a question to those that wait; false: no more fit now. `version`: with floors, what they are compared with. */
+bool rounds_add(struct rounds *rounds, void *asker, const uint32_t *cells, uint32_t count, version_no version,
                 struct round_place *place);
 void rounds_give_up(struct rounds *rounds, const struct round_place *place, const void *asker);
 /* Sends what waits. */

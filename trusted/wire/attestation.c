@@ -57,7 +57,7 @@ enum verdict attest_check(const struct frame *frame, struct attest *attest)
 {
     if (!attest_decode(frame->body, attest))
         return VERDICT_MALFORMED;
-    if (frame->sender.kind != KIND_EXECUTION)
+    if (frame->sender.kind != KIND_EXECUTION && frame->sender.kind != KIND_TROXY)
         return VERDICT_WRONG_KIND;
     if (frame->sender.id >= REPLICAS_MAX)
         return VERDICT_UNKNOWN_SENDER;

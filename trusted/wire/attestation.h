@@ -4,6 +4,8 @@
  * not see which keys are read. The nonce is the question's, and an origin uses each once in a session: an answer was made after its
  * question. E numbers its answers by a counter of its own, since a question may be brought to it twice.
  *
+ * With hybster the Troxies answer, from the floors that they keep, under keys of their own with the origin (troxy/witness.h).
+ *
  * Attachments in clear: (u8 count, count times u32 cell)*, at most QUESTIONS_MAX of them; and for each the highest version of its
  * cells, u64 each (ordering/versions.h). Many reads travel in one question.
  */
@@ -25,7 +27,7 @@ WIRE_STRUCT(ask_attest, ASK_ATTEST_FIELDS)
 #define ATTEST_FIELDS(F) F(u32, origin) F(u64, epoch) F(u64, nonce) F(u64, configuration) F(u64, counter)
 WIRE_STRUCT(attest, ATTEST_FIELDS)
 
-/* On the message alone, as it is sealed: kinds and sizes. */
+/* On the message alone, as it is sealed: kinds and sizes. Which of the kinds answers is for the asker to say. */
 enum verdict ask_attest_check(const struct frame *frame, struct ask_attest *ask);
 enum verdict attest_check(const struct frame *frame, struct attest *attest);
 

@@ -16,7 +16,8 @@ const char *frame_type_name(enum frame_type type)
 
 static bool header_possible(const struct frame *frame, uint32_t reserved)
 {
-    bool kind = frame->sender.kind <= KIND_ADMIN || frame->sender.kind == KIND_COUNTER;
+    bool kind = frame->sender.kind <= KIND_ADMIN || frame->sender.kind == KIND_TROXY ||
+                frame->sender.kind == KIND_COUNTER;
     return frame_type_name(frame->type) && kind && frame->auth_kind <= AUTH_COUNTER && reserved == 0;
 }
 

@@ -29,10 +29,11 @@
     T(REPLY, 11, "reply")                         /* E -> origin */                                          \
     T(FETCH_REPLY, 12, "fetch-reply")             /* origin -> E: the reply again, in full */                \
     T(SIGN_WANTED, 13, "sign-wanted")             /* host -> origin: that bundle signed, please */           \
-    T(ASK_ATTEST, 14, "ask-attest")               /* origin -> E: which versions have these cells? */        \
-    T(ATTEST, 15, "attest")                       /* E -> origin */                                          \
+    T(ASK_ATTEST, 14, "ask-attest")               /* origin -> E, T: which versions have these cells? */     \
+    T(ATTEST, 15, "attest")                       /* E, T -> origin */                                       \
     T(ASK_READ, 16, "ask-read")                   /* origin -> E: what do these operations give now? */      \
     T(READ_ANSWER, 17, "read-answer")             /* E -> origin */                                          \
+    T(CERTIFIED, 18, "certified")                 /* T -> origin (hybster): I was shown that bundle */       \
     T(PRE_PREPARE, 20, "pre-prepare")             /* P of primary -> P, C, E */                              \
     T(PREPARE, 21, "prepare")                     /* P -> C */                                               \
     T(COMMIT, 22, "commit")                       /* C -> E */                                               \
@@ -65,6 +66,7 @@
     T(LOCAL_SETTLED, 57, "local-settled")       /* E -> host: this bundle will not be executed (again) */    \
     T(LOCAL_CHECKPOINT, 58, "local-checkpoint") /* host -> E: go on with the checkpoint under way */         \
     T(LOCAL_COMMITTED, 63, "local-committed")   /* host -> E (hybster): the batch of a slot */               \
+    T(LOCAL_CERTIFY, 60, "local-certify")       /* E -> own T (hybster): a bundle was executed */            \
     T(LOCAL_RECONFIGURED, 62, "local-reconfigured") /* E -> host: a RECONFIG was executed */                 \
     T(LOCAL_TRANSFER, 59, "local-transfer")         /* E -> host: how catching up by state goes */           \
     T(LOCAL_SEALED, 70, "local-sealed")   /* P, C, E -> host: a record, durable before what follows */       \

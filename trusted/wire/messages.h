@@ -8,6 +8,7 @@
 #include "wire/backup.h"
 #include "wire/batch.h"
 #include "wire/bundle.h"
+#include "wire/certified.h"
 #include "wire/chain.h"
 #include "wire/checkpoint.h"
 #include "wire/counter_answer.h"
@@ -23,6 +24,7 @@
 #include "wire/hybster_suspect.h"
 #include "wire/hybster_view_change.h"
 #include "wire/local.h"
+#include "wire/local_certify.h"
 #include "wire/new_view.h"
 #include "wire/parting.h"
 #include "wire/reading.h"
@@ -48,6 +50,8 @@
     B(HYBSTER_VIEW_CHANGE, hybster_view_change)                                                              \
     B(HYBSTER_NEW_VIEW, hybster_new_view)                                                                    \
     B(LOCAL_COMMITTED, local_committed)                                                                      \
+    B(LOCAL_CERTIFY, local_certify)                                                                          \
+    B(CERTIFIED, certified)                                                                                  \
     B(ASK_ATTEST, ask_attest)                                                                                \
     B(ATTEST, attest)                                                                                        \
     B(ASK_READ, ask_read)                                                                                    \

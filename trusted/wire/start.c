@@ -1,6 +1,7 @@
 #include "wire/start.h"
 
 WIRE_CODE(start, START_FIELDS)
+WIRE_CODE(certifier, CERTIFIER_FIELDS)
 WIRE_CODE(member, MEMBER_FIELDS)
 WIRE_CODE(retired, RETIRED_FIELDS)
 WIRE_CODE(known_step, KNOWN_STEP_FIELDS)

@@ -40,8 +40,14 @@
     F(slice, retired)                                                                                        \
     F(slice, platforms)                                                                                      \
     F(slice, steps)                                                                                          \
-    F(slice, ordered) F(slice, genesis) F(u64, closed_slot) F(digest, closed_root) F(u64, closed_life)
+    F(slice, ordered)                                                                                        \
+    F(slice, genesis) F(u64, closed_slot) F(digest, closed_root) F(u64, closed_life) F(slice, troxies)
 WIRE_STRUCT(start, START_FIELDS)
+
+/* With hybster and fast reads: the keys of the Troxies that certify and attest, one of each replica; else none. */
+#define CERTIFIER_FIELDS(F) F(u32, replica) F(key, box_public)
+WIRE_STRUCT(certifier, CERTIFIER_FIELDS)
+WIRE_LIST(certifier, CERTIFIER_FIELDS)
 
 /* One incarnation of a compartment (or a host): in force for slots above `after`, until a later one of the same compartment
  * is. Several of one compartment stand in rising order of epoch and `after`. */
