@@ -407,12 +407,13 @@ static void aim(struct sim_options *o, enum mutant mutant)
         }
         o->faults = FAULTS_NETWORK | FAULTS_BYZANTINE;
         o->tolerated = o->faulty_replicas = 1;
-        o->seed = mutant == MUTANT_HYBSTER_MIXED_FROM            ? 4010 /* rare: near one that shows it */
-                  : mutant == MUTANT_HYBSTER_CORE_NOT_CHECKED    ? 1000
-                  : mutant == MUTANT_HYBSTER_CORE_NOT_SHOWN      ? 100
-                  : mutant == MUTANT_HYBSTER_PILLAR_PART_MISSING ? 15
-                  : mutant == MUTANT_HYBSTER_PILLAR_GAP          ? 20
-                                                                 : o->seed;
+        o->seed = mutant == MUTANT_HYBSTER_MIXED_FROM             ? 4010 /* rare: near one that shows it */
+                  : mutant == MUTANT_HYBSTER_CORE_NOT_CHECKED     ? 1000
+                  : mutant == MUTANT_HYBSTER_CORE_NOT_SHOWN       ? 100
+                  : mutant == MUTANT_HYBSTER_PILLAR_PART_MISSING  ? 15
+                  : mutant == MUTANT_HYBSTER_PILLAR_GAP           ? 20
+                  : mutant == MUTANT_HYBSTER_CHECKPOINT_UNCHECKED ? 45
+                                                                  : o->seed;
         break;
     case MUTANT_HYBSTER_FRESH_IN_OLD_VIEWS:
     case MUTANT_HYBSTER_OLD_COUNTS_ON:
