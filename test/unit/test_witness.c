@@ -626,6 +626,7 @@ static enum verdict load(const struct certifier *certifiers, uint32_t count, uns
                           .write_quorum = quorum,
                           .read_quorum = count ? quorum : 0,
                           .view_timeout_us = 1,
+                          .pillars = 1,
                           .members = {members, m.len},
                           .platforms = {platforms, platform ? p.len : 0},
                           .troxies = {list, l.len}};
