@@ -4,6 +4,7 @@
  */
 #include "testing.h"
 
+#include "fake_env.h"
 #include "fake_front.h"
 #include "kv/front/kv_front.h"
 #include "kv/kv_store.h"
@@ -224,6 +225,221 @@ static void pages_are_served(void **unused)
     byte_by_byte = false;
 }
 
+/* The fake front's time at its start, a second before and one after. */
+#define T0     "Tue, 14 Nov 2023 22:13:20 GMT"
+#define BEFORE "Tue, 14 Nov 2023 22:13:19 GMT"
+#define AFTER  "Tue, 14 Nov 2023 22:13:21 GMT"
+
+static void next_second(void)
+{
+    front.time_us += 1000000;
+}
+
+/* A request with one line more, in which %s is the page's tag. */
+static void assert_conditional_at(const char *begin, const char *fields, const char *tag, unsigned status,
+                                  int line)
+{
+    char text[1024];
+    const char *at = strstr(fields, "%s");
+    int before = (int)(at ? (size_t)(at - fields) : strlen(fields));
+    bool body = begin[0] == 'P';
+    snprintf(text, sizeof text, "%s" H "%s%.*s%s%s\n\n%s", begin, body ? "Content-Length: 1\n" : "", before,
+             fields, at ? tag : "", at ? at + 2 : "", body ? "x" : "");
+    assert_answer_at(text, status, NULL, line);
+}
+#define assert_conditional(begin, fields, tag, status)                                                       \
+    assert_conditional_at(begin, fields, tag, status, __LINE__)
+
+/* RFC 9110, section 13: dates for who has no tag. */
+static void pages_have_dates_for_conditions(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *fields; /* %s: the page's tag */
+        unsigned status;
+    } gets[] = {
+        {"If-Modified-Since: " T0, 304},
+        {"If-Modified-Since: " AFTER, 304},
+        {"If-Modified-Since: " BEFORE, 200},
+        {"If-Modified-Since: Tuesday, 14-Nov-23 22:13:20 GMT", 304},
+        {"If-Modified-Since: Tuesday, 14-Nov-23 22:13:19 GMT", 200},
+        {"If-Modified-Since: Tue Nov 14 22:13:20 2023", 304},
+        {"If-Modified-Since: Tue Nov 14 22:13:19 2023", 200},
+        {"If-Modified-Since: Tue, 14 Nov 2023 22:13:20 UTC", 200}, /* no date */
+        {"If-Modified-Since: " T0 "\nIf-Modified-Since: " T0, 200},
+        {"If-Modified-Since: " T0 "\nIf-None-Match: \"x\"", 200},
+        {"If-Modified-Since: " BEFORE "\nIf-None-Match: %s", 304},
+        {"If-Unmodified-Since: " T0, 200},
+        {"If-Unmodified-Since: " AFTER, 200},
+        {"If-Unmodified-Since: " BEFORE, 412},
+        {"If-Unmodified-Since: 14 Nov 2023", 200},
+        {"If-Unmodified-Since: " BEFORE "\nIf-Unmodified-Since: " BEFORE, 200},
+        {"If-Unmodified-Since: " BEFORE "\nIf-Match: %s", 200},
+        {"If-Unmodified-Since: " T0 "\nIf-Match: \"x\"", 412},
+        {"If-Unmodified-Since: " T0 "\nIf-Modified-Since: " T0, 304},
+        {"If-Unmodified-Since: " BEFORE "\nIf-Modified-Since: " T0, 412},
+        {"Range: bytes=0-0\nIf-Range: " T0, 206},
+        {"Range: bytes=0-0\nIf-Range: Tuesday, 14-Nov-23 22:13:20 GMT", 206},
+        {"Range: bytes=0-0\nIf-Range: " BEFORE, 200},
+        {"Range: bytes=0-0\nIf-Range: " AFTER, 200},
+        {"Range: bytes=0-0\nIf-Range: yesterday", 200},
+    };
+    open_front(&pages_front);
+    assert_answer("PUT /p" H "Content-Length: 3\n\none", 201, NULL);
+    front.time_us += 10000000;
+    const char *tag = etag_of(ask("HEAD /p" H "\n"));
+    for (size_t i = 0; i < sizeof gets / sizeof *gets; i++) {
+        assert_conditional("GET /p", gets[i].fields, tag, gets[i].status);
+        bool in_part = gets[i].status == 206; /* no parts for HEAD */
+        assert_conditional("HEAD /p", gets[i].fields, tag, in_part ? 200 : gets[i].status);
+        assert_conditional("GET /q", gets[i].fields, tag, 404);
+    }
+    assert_answer("GET /p" H "If-Modified-Since: " T0 "\n\n", 304, "Last-Modified: " T0 "\r\n\r\n");
+    fake_front_free(&front);
+}
+
+static void pages_are_written_on_conditions_of_dates(void **unused)
+{
+    (void)unused;
+    open_front(&pages_front);
+    assert_conditional("PUT /p", "If-Unmodified-Since: " BEFORE, "", 201); /* what is not there has no date */
+    const char *tag = etag_of(ask("HEAD /p" H "\n"));
+    next_second();
+    assert_conditional("PUT /p", "If-Unmodified-Since: " BEFORE, "", 412);
+    assert_conditional("PUT /p", "If-Unmodified-Since: " BEFORE "\nIf-Match: \"x\"", "", 412);
+    assert_conditional("DELETE /p", "If-Unmodified-Since: " BEFORE, "", 412);
+    assert_answer("GET /p" H "\n", 200, "Last-Modified: " T0);
+    assert_conditional("PUT /p", "If-Unmodified-Since: " T0 "\nIf-None-Match: *", "", 412);
+    assert_conditional("PUT /p", "If-Unmodified-Since: " BEFORE "\nIf-Match: %s", tag, 204);
+    assert_answer("GET /p" H "\n", 200, "Last-Modified: " AFTER);
+    assert_conditional("PUT /p", "If-Unmodified-Since: never", "", 204); /* none, so none to keep */
+    assert_conditional("PUT /p", "If-Modified-Since: " AFTER, "", 204);  /* not of PUT */
+    assert_conditional("DELETE /q", "If-Unmodified-Since: " BEFORE, "", 404);
+    next_second();
+    assert_conditional("DELETE /p", "If-Unmodified-Since: " T0, "", 412);
+    assert_conditional("DELETE /p", "If-Unmodified-Since: Tue, 14 Nov 2023 22:13:22 GMT", "", 204);
+    fake_front_free(&front);
+}
+
+/* A date has whole seconds: it must not stand for two pages, or a write is lost, or what is old is taken for new. */
+static void a_date_stands_for_one_page(void **unused)
+{
+    (void)unused;
+    open_front(&pages_front);
+    assert_answer("PUT /p" H "Content-Length: 1\n\n1", 201, NULL);
+    assert_conditional("GET /p", "If-Modified-Since: " T0, "", 304);
+    front.time_us += 999999;
+    assert_conditional("PUT /p", "If-Unmodified-Since: " T0, "",
+                       204); /* of two with the same date the first wins */
+    assert_conditional("PUT /p", "If-Unmodified-Since: " T0, "", 412);
+    assert_answer("GET /p" H "\n", 200, "Last-Modified: " T0);
+    assert_conditional("GET /p", "If-Modified-Since: " T0, "", 200);
+    assert_conditional("GET /p", "If-Modified-Since: " AFTER, "", 304);
+    assert_conditional("GET /p", "If-Unmodified-Since: " T0, "", 412);
+    assert_conditional("GET /p", "Range: bytes=0-0\nIf-Range: " T0, "", 200);
+    front.time_us += 1;
+    assert_conditional("PUT /p", "If-Unmodified-Since: " AFTER, "", 204);
+    assert_conditional("GET /p", "If-Modified-Since: " T0, "", 200);
+    assert_conditional("GET /p", "If-Modified-Since: " AFTER, "", 304);
+    assert_conditional("GET /p", "Range: bytes=0-0\nIf-Range: " AFTER, "", 206);
+    assert_conditional("DELETE /p", "If-Unmodified-Since: " AFTER, "", 204);
+    assert_conditional("PUT /p", "X: y", "", 201); /* another one in the second in which one went */
+    assert_conditional("GET /p", "If-Modified-Since: " AFTER, "", 200);
+    next_second();
+    assert_conditional("PUT /p", "X: y", "", 204);
+    assert_conditional("GET /p", "If-Modified-Since: Tue, 14 Nov 2023 22:13:22 GMT", "", 304);
+    fake_front_free(&front);
+}
+
+/* Saves all leaves; each has the digest of the state, and with a bit changed another one or none. */
+static uint64_t save_state(struct fake_sink *saved, uint64_t most)
+{
+    const struct redoubt_service *service = front.service;
+    uint8_t digest[REDOUBT_DIGEST_BYTES], of_saved[REDOUBT_DIGEST_BYTES];
+    uint64_t leaves = service->leaf_count(front.state);
+    assert_true(leaves <= most);
+    for (uint64_t leaf = 0; leaf < leaves; leaf++) {
+        struct fake_sink *s = &saved[leaf];
+        fake_sink_init(s);
+        service->leaf_save(front.state, leaf, &s->sink);
+        service->leaf_digest(front.state, leaf, digest);
+        assert_true(service->saved_digest(front.state, leaf, s->data, s->bytes, of_saved));
+        assert_memory_equal(digest, of_saved, sizeof digest);
+        for (size_t i = 0; i < s->bytes; i++) {
+            s->data[i] ^= 0x80;
+            if (service->saved_digest(front.state, leaf, s->data, s->bytes, of_saved))
+                assert_memory_not_equal(digest, of_saved, sizeof digest);
+            s->data[i] ^= 0x80;
+        }
+    }
+    return leaves;
+}
+
+static void load_state(struct fake_sink *saved, uint64_t leaves)
+{
+    assert_true(front.service->reset(front.state, leaves, false));
+    for (uint64_t leaf = 0; leaf < leaves; leaf++) {
+        assert_true(front.service->leaf_load(front.state, leaf, saved[leaf].data, saved[leaf].bytes));
+        fake_sink_free(&saved[leaf]);
+    }
+}
+
+static void dates_go_with_the_state(void **unused)
+{
+    (void)unused;
+    struct fake_sink saved[4];
+    open_front(&pages_front);
+    assert_conditional("PUT /once", "X: y", "", 201);
+    assert_conditional("PUT /twice", "X: y", "", 201);
+    assert_conditional("PUT /twice", "X: y", "", 204);
+    assert_conditional("PUT /gone", "X: y", "", 201);
+    assert_conditional("DELETE /gone", "X: y", "", 204);
+    uint64_t leaves = save_state(saved, 4);
+    fake_front_free(&front);
+    open_front(&pages_front);
+    load_state(saved, leaves);
+    assert_conditional("GET /once", "If-Modified-Since: " T0, "", 304);
+    assert_conditional("GET /twice", "If-Modified-Since: " T0, "", 200);
+    assert_conditional("GET /twice", "If-Modified-Since: " AFTER, "", 304);
+    assert_conditional("PUT /gone", "X: y", "", 201); /* when one went is known, too */
+    assert_conditional("GET /gone", "If-Modified-Since: " T0, "", 200);
+    kv_store_validate(front.state);
+    fake_front_free(&front);
+}
+
+/* When a page went is kept in the state, and takes room there: no more than the page gives back. */
+static void a_full_store_can_be_emptied(void **unused)
+{
+    (void)unused;
+    char text[128];
+    unsigned pages = 0;
+    open_front(&pages_front);
+    const char *answer;
+    do {
+        snprintf(text, sizeof text, "PUT /%u" H "Content-Length: 1\nContent-Type:a\n\nx", ++pages);
+        answer = ask(text);
+    } while (strncmp(answer, "HTTP/1.1 201", 12) == 0 && pages < 100000);
+    assert_memory_equal(answer, "HTTP/1.1 507", 12);
+    assert_conditional("DELETE /1", "X: y", "", 204);
+    assert_conditional("DELETE /2", "X: y", "", 204);
+    kv_store_validate(front.state);
+    fake_front_free(&front);
+}
+
+/* kv knows no time of a change, and what is not known is no condition. */
+static void kv_knows_no_dates(void **unused)
+{
+    (void)unused;
+    open_front(&kv_front);
+    assert_conditional("PUT /kv/a", "If-Unmodified-Since: " T0, "", 201);
+    assert_conditional("PUT /kv/a", "If-Unmodified-Since: " BEFORE, "", 204);
+    assert_conditional("GET /kv/a", "If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT", "", 200);
+    assert_conditional("GET /kv/a", "If-Unmodified-Since: Thu, 01 Jan 1970 00:00:00 GMT", "", 200);
+    assert_conditional("GET /kv/a", "Range: bytes=0-0\nIf-Range: " T0, "", 200);
+    assert_null(strstr(ask("GET /kv/a" H "\n"), "Last-Modified"));
+    fake_front_free(&front);
+}
+
 /* A native client can store any content type: it must not get out of its line, nor end the front. */
 static void a_content_type_stays_in_its_line(void **unused)
 {
@@ -309,6 +525,12 @@ int main(void)
         cmocka_unit_test(kv_posts_once),
         cmocka_unit_test(lists_go_on_where_they_stopped),
         cmocka_unit_test(pages_are_served),
+        cmocka_unit_test(pages_have_dates_for_conditions),
+        cmocka_unit_test(pages_are_written_on_conditions_of_dates),
+        cmocka_unit_test(a_date_stands_for_one_page),
+        cmocka_unit_test(dates_go_with_the_state),
+        cmocka_unit_test(a_full_store_can_be_emptied),
+        cmocka_unit_test(kv_knows_no_dates),
         cmocka_unit_test(a_content_type_stays_in_its_line),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
         cmocka_unit_test(what_is_not_done_is_not_an_answer),
