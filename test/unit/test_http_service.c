@@ -9,6 +9,7 @@
 #include "kv/front/kv_front.h"
 #include "kv/kv_store.h"
 #include "pages/front/pages_front.h"
+#include "pages/pages_codec.h"
 #include "troxy/user.h"
 
 static struct fake_front front;
@@ -407,6 +408,32 @@ static void dates_go_with_the_state(void **unused)
     fake_front_free(&front);
 }
 
+/* Pages of earlier versions do not say that they were the only one in their second. */
+static void pages_of_before_are_served(void **unused)
+{
+    (void)unused;
+    struct fake_sink saved[4];
+    uint8_t changed[8];
+    open_front(&pages_front);
+    struct writer w = writer_to(changed, sizeof changed);
+    put_u64(&w, front.time_us | PAGES_ONCE);
+    assert_conditional("PUT /p", "X: y", "", 201);
+    uint64_t leaves = save_state(saved, 4);
+    uint8_t *at = memmem(saved[0].data, saved[0].bytes, changed, sizeof changed);
+    assert_true(leaves == 1 && at);
+    at[7] ^= 0x80;
+    fake_front_free(&front);
+    open_front(&pages_front);
+    load_state(saved, leaves);
+    assert_conditional("GET /p", "If-Modified-Since: " T0, "", 200);
+    assert_conditional("GET /p", "If-Modified-Since: " AFTER, "", 304);
+    assert_answer("GET /p" H "\n", 200, "Last-Modified: " T0 "\r\n");
+    next_second();
+    assert_conditional("PUT /p", "X: y", "", 204);
+    assert_conditional("GET /p", "If-Modified-Since: " AFTER, "", 304);
+    fake_front_free(&front);
+}
+
 /* When a page went is kept in the state, and takes room there: no more than the page gives back. */
 static void a_full_store_can_be_emptied(void **unused)
 {
@@ -529,6 +556,7 @@ int main(void)
         cmocka_unit_test(pages_are_written_on_conditions_of_dates),
         cmocka_unit_test(a_date_stands_for_one_page),
         cmocka_unit_test(dates_go_with_the_state),
+        cmocka_unit_test(pages_of_before_are_served),
         cmocka_unit_test(a_full_store_can_be_emptied),
         cmocka_unit_test(kv_knows_no_dates),
         cmocka_unit_test(a_content_type_stays_in_its_line),
