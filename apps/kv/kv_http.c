@@ -20,7 +20,7 @@ bool kv_conditions_hold(struct slice conditions, const struct kv_current *curren
         uint8_t kind = get_u8(&r), count = get_u8(&r);
         const uint8_t *tags = reader_take(&r, (size_t)count * KV_TAG_BYTES);
         uint64_t date_s = kind == KV_IF_NO_LATER ? get_u64(&r) : 0;
-        if (r.bad || count > KV_TAGS_MAX)
+        if (r.bad || count > KV_TAGS_MAX || (kind == KV_IF_NO_LATER && count != 0))
             return false;
         switch (kind) {
         case KV_IF_THERE:

@@ -22,9 +22,10 @@ static struct kv_run run_of(struct kv_store *store, const struct redoubt_op *op,
 }
 
 /*
- * Dates of HTTP have whole seconds, and the agreed time may stand for longer. Who has the date of a page that was there before another one
- * in the same second would take the one for the other; so a page says whether it was there `once`. One that was erased says
- * nothing any more: it is kept in which second that was last, of all paths with the same hash together. That takes less than the page gave back.
+ * Dates of HTTP have whole seconds, and the agreed time may stand for longer. Who has the date of a page that was put before another one
+ * in the same second would take the one for the other; so a page says whether it was put `once`. One that was erased in the very second in
+ * which it was put says nothing any more: it is kept which second that was last, of all paths with the same hash together. That takes no more
+ * than the page gave back, so no erasure is refused for it.
  *
  *   3 'e' hash       -> u64 seconds since 1970
  */
@@ -45,7 +46,7 @@ static uint64_t second_of(const struct kv_run *run)
     return run->op->time_us / 1000000;
 }
 
-/* 0: never. */
+/* When a page was put and erased in one second; 0: never. */
 static uint64_t erased_s(const struct kv_run *run, struct slice path)
 {
     struct kv_piece piece = erased_piece(run, path);
@@ -65,7 +66,7 @@ static bool put_erased(struct kv_run *run, struct slice path)
     uint8_t second[8];
     struct writer w = writer_to(second, sizeof second);
     put_u64(&w, second_of(run));
-    return kv_run_piece_put(run, &piece, (struct slice){second, w.len});
+    return kv_run_piece_keep(run, &piece, (struct slice){second, w.len});
 }
 
 /* False: there is none. */
@@ -153,7 +154,10 @@ static enum redoubt_status erase(struct kv_run *run, const struct pages_request 
         return holds ? REDOUBT_NOT_FOUND : REDOUBT_CONFLICT;
     if (!holds)
         return REDOUBT_CONFLICT;
-    return kv_run_remove(run, request->path) && put_erased(run, request->path) ? REDOUBT_OK : REDOUBT_FULL;
+    bool in_this_second = pages_changed_s(old) == second_of(run);
+    if (!kv_run_remove(run, request->path) || (in_this_second && !put_erased(run, request->path)))
+        return REDOUBT_FULL;
+    return REDOUBT_OK;
 }
 
 /* The prefix and digits from the operation's seed and place. */

@@ -1,7 +1,7 @@
 /*
  * Requests and results of the pages service. A page has a path of 1 to 1024 bytes, a content type of at most 255, at most 1 MiB of
- * bytes, a tag that follows from type and bytes, and the time of its last change; `once` says that no other page was there under its path
- * in that second.
+ * bytes, a tag that follows from type and bytes, and the time of its last change; `once` says that no other page was put under its
+ * path in that second.
  *
  * All integers little-endian; `slice` is u32 len, bytes.
  *

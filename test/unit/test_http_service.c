@@ -7,6 +7,7 @@
 #include "fake_env.h"
 #include "fake_front.h"
 #include "kv/front/kv_front.h"
+#include "kv/kv_http.h"
 #include "kv/kv_store.h"
 #include "pages/front/pages_front.h"
 #include "pages/pages_codec.h"
@@ -16,10 +17,15 @@ static struct fake_front front;
 static struct fake_connection *c;
 static bool byte_by_byte;
 
+static void open_front_with(const struct service_front *service, const char *options)
+{
+    fake_front_init(&front, service->service, options);
+    c = fake_connection_open(&front, service->http);
+}
+
 static void open_front(const struct service_front *service)
 {
-    fake_front_init(&front, service->service, "memory_mb=8");
-    c = fake_connection_open(&front, service->http);
+    open_front_with(service, "memory_mb=8");
 }
 
 static void send_text(const char *text)
@@ -279,6 +285,10 @@ static void pages_have_dates_for_conditions(void **unused)
         {"If-Unmodified-Since: " T0 "\nIf-Match: \"x\"", 412},
         {"If-Unmodified-Since: " T0 "\nIf-Modified-Since: " T0, 304},
         {"If-Unmodified-Since: " BEFORE "\nIf-Modified-Since: " T0, 412},
+        {"If-Unmodified-Since: " T0 "\nIf-None-Match: %s", 304},
+        {"If-Unmodified-Since: " T0 "\nIf-None-Match: \"x\"", 200},
+        {"If-Unmodified-Since: " BEFORE "\nIf-None-Match: %s", 412},
+        {"If-Unmodified-Since: " BEFORE "\nIf-None-Match: \"x\"", 412},
         {"Range: bytes=0-0\nIf-Range: " T0, 206},
         {"Range: bytes=0-0\nIf-Range: Tuesday, 14-Nov-23 22:13:20 GMT", 206},
         {"Range: bytes=0-0\nIf-Range: " BEFORE, 200},
@@ -295,7 +305,11 @@ static void pages_have_dates_for_conditions(void **unused)
         assert_conditional("HEAD /p", gets[i].fields, tag, in_part ? 200 : gets[i].status);
         assert_conditional("GET /q", gets[i].fields, tag, 404);
     }
+    char line[80];
+    snprintf(line, sizeof line, "ETag: %s\r\n", tag);
     assert_answer("GET /p" H "If-Modified-Since: " T0 "\n\n", 304, "Last-Modified: " T0 "\r\n\r\n");
+    assert_answer("GET /p" H "If-Modified-Since: " T0 "\n\n", 304, line);
+    assert_answer("GET /p" H "If-Modified-Since: " T0 "\n\n", 304, "Cache-Control: no-cache\r\n");
     fake_front_free(&front);
 }
 
@@ -309,12 +323,16 @@ static void pages_are_written_on_conditions_of_dates(void **unused)
     assert_conditional("PUT /p", "If-Unmodified-Since: " BEFORE, "", 412);
     assert_conditional("PUT /p", "If-Unmodified-Since: " BEFORE "\nIf-Match: \"x\"", "", 412);
     assert_conditional("DELETE /p", "If-Unmodified-Since: " BEFORE, "", 412);
+    assert_conditional("PUT /p", "If-Unmodified-Since: " BEFORE "\nIf-None-Match: \"x\"", "", 412);
+    assert_conditional("PUT /p", "If-Unmodified-Since: " T0 "\nIf-None-Match: %s", tag, 412);
     assert_answer("GET /p" H "\n", 200, "Last-Modified: " T0);
     assert_conditional("PUT /p", "If-Unmodified-Since: " T0 "\nIf-None-Match: *", "", 412);
     assert_conditional("PUT /p", "If-Unmodified-Since: " BEFORE "\nIf-Match: %s", tag, 204);
     assert_answer("GET /p" H "\n", 200, "Last-Modified: " AFTER);
     assert_conditional("PUT /p", "If-Unmodified-Since: never", "", 204); /* none, so none to keep */
-    assert_conditional("PUT /p", "If-Modified-Since: " AFTER, "", 204);  /* not of PUT */
+    assert_conditional("PUT /r", "X: y", "", 201);
+    assert_conditional("PUT /r", "If-Unmodified-Since: " AFTER "\nIf-None-Match: \"x\"", "", 204);
+    assert_conditional("PUT /p", "If-Modified-Since: " AFTER, "", 204); /* not of PUT */
     assert_conditional("DELETE /q", "If-Unmodified-Since: " BEFORE, "", 404);
     next_second();
     assert_conditional("DELETE /p", "If-Unmodified-Since: " T0, "", 412);
@@ -350,6 +368,181 @@ static void a_date_stands_for_one_page(void **unused)
     assert_conditional("PUT /p", "X: y", "", 204);
     assert_conditional("GET /p", "If-Modified-Since: Tue, 14 Nov 2023 22:13:22 GMT", "", 304);
     fake_front_free(&front);
+}
+
+#define LATER "Tue, 14 Nov 2023 22:13:22 GMT"
+
+/* What is kept of an erased page counts for a page of that second, and for no other. */
+static void an_erasure_counts_in_its_second(void **unused)
+{
+    (void)unused;
+    open_front(&pages_front);
+    assert_conditional("PUT /p", "X: y", "", 201);
+    assert_conditional("DELETE /p", "X: y", "", 204);
+    assert_conditional("PUT /q", "X: y", "", 201); /* another path */
+    assert_conditional("GET /q", "If-Modified-Since: " T0, "", 304);
+    next_second();
+    assert_conditional("PUT /p", "X: y", "", 201); /* the next second */
+    assert_conditional("GET /p", "If-Modified-Since: " AFTER, "", 304);
+    assert_conditional("DELETE /p", "X: y", "", 204);
+    assert_conditional("PUT /p", "X: y", "", 201); /* a second erasure, in another second than the first */
+    assert_conditional("GET /p", "If-Modified-Since: " AFTER, "", 200);
+    assert_conditional("DELETE /q", "X: y", "",
+                       204); /* it was put in another second: no date is that of two */
+    assert_conditional("PUT /q", "X: y", "", 201);
+    assert_conditional("GET /q", "If-Modified-Since: " T0, "", 200);
+    assert_conditional("GET /q", "If-Modified-Since: " AFTER, "", 304);
+    fake_front_free(&front);
+}
+
+static uint64_t pieces(void)
+{
+    const struct kv_store *store = front.state;
+    return store->keys - store->clients;
+}
+
+/* A page with a name of its own; where it is. */
+static const char *post_page(void)
+{
+    static char path[64];
+    const char *answer = ask("POST /" H "Content-Length: 1\n\nx");
+    assert_memory_equal(answer, "HTTP/1.1 201", 12);
+    const char *at = strstr(answer, "Location: ");
+    assert_non_null(at);
+    snprintf(path, sizeof path, "%.33s", at + 10);
+    return path;
+}
+
+static void posted_pages_have_dates(void **unused)
+{
+    (void)unused;
+    char get[80], put[80], delete[80];
+    open_front(&pages_front);
+    const char *path = post_page();
+    snprintf(get, sizeof get, "GET %s", path);
+    snprintf(put, sizeof put, "PUT %s", path);
+    snprintf(delete, sizeof delete, "DELETE %s", path);
+    assert_conditional(get, "If-Modified-Since: " BEFORE, "", 200);
+    assert_conditional(get, "If-Modified-Since: " T0, "", 304);
+    assert_conditional(get, "Range: bytes=0-0\nIf-Range: " T0, "", 206);
+    assert_conditional(put, "If-Unmodified-Since: " T0, "", 204); /* another in the same second */
+    assert_conditional(get, "If-Modified-Since: " T0, "", 200);
+    assert_conditional(get, "If-Modified-Since: " AFTER, "", 304);
+    next_second();
+    path = post_page();
+    snprintf(get, sizeof get, "GET %s", path);
+    snprintf(put, sizeof put, "PUT %s", path);
+    snprintf(delete, sizeof delete, "DELETE %s", path);
+    assert_conditional(delete, "If-Unmodified-Since: " AFTER, "", 204);
+    assert_conditional(put, "X: y", "", 201);
+    assert_conditional(get, "If-Modified-Since: " AFTER, "", 200);
+    assert_conditional(get, "If-Modified-Since: " LATER, "", 304);
+    fake_front_free(&front);
+}
+
+/* What is kept of erased pages is bounded: as many as there are hashes, which all new pages of the second meet then, posted ones, too. */
+static void erasures_take_bounded_room(void **unused)
+{
+    (void)unused;
+    char text[128];
+    open_front(&pages_front);
+    for (unsigned i = 0; i < 20000; i++) {
+        snprintf(text, sizeof text, "PUT /%u" H "Content-Length: 1\n\nx", i);
+        assert_answer(text, 201, NULL);
+        snprintf(text, sizeof text, "DELETE /%u" H "\n", i);
+        assert_answer(text, 204, NULL);
+    }
+    assert_int_equal(pieces(), 1024);
+    snprintf(text, sizeof text, "GET %s", post_page());
+    assert_conditional(text, "If-Modified-Since: " T0, "", 200);
+    assert_conditional(text, "If-Modified-Since: " AFTER, "", 304);
+    next_second();
+    snprintf(text, sizeof text, "GET %s", post_page());
+    assert_conditional(text, "If-Modified-Since: " AFTER, "", 304);
+    fake_front_free(&front);
+    open_front(&pages_front);
+    assert_conditional("PUT /p", "X: y", "", 201);
+    next_second();
+    assert_conditional("DELETE /p", "X: y", "", 204);
+    assert_int_equal(pieces(), 0); /* nothing is kept of a page of an earlier second */
+    fake_front_free(&front);
+}
+
+static void lists_have_dates(void **unused)
+{
+    (void)unused;
+    open_front(&pages_front);
+    assert_conditional("PUT /a", "X: y", "", 201);
+    next_second();
+    assert_conditional("PUT /b", "X: y", "", 201);
+    assert_conditional("PUT /b", "X: y", "", 204);
+    assert_answer("GET /?" H "\n", 200, "\"href\":\"/a\",\"bytes\":1,\"changed\":1700000000,\"tag\":\"");
+    assert_answer("GET /?" H "\n", 200, "\"href\":\"/b\",\"bytes\":1,\"changed\":1700000001,\"tag\":\"");
+    fake_front_free(&front);
+}
+
+/* An operation of a native client. */
+static enum redoubt_status execute(const uint8_t *data, size_t bytes)
+{
+    static uint8_t room[REDOUBT_OP_MAX_BYTES];
+    static const uint8_t seed[32];
+    struct redoubt_result result = {.data = room, .capacity = sizeof room};
+    uint8_t *copy = malloc(bytes); /* which ends where the operation does, for a sanitizer */
+    assert_non_null(copy);
+    memcpy(copy, data, bytes);
+    struct redoubt_op op = {.data = copy, .bytes = bytes, .seed = seed, .time_us = front.time_us};
+    enum redoubt_status status = front.service->execute(front.state, &op, &result);
+    free(copy);
+    return status;
+}
+
+static enum redoubt_status execute_with(uint8_t opcode, const uint8_t *conditions, size_t len)
+{
+    uint8_t data[256];
+    struct writer w = writer_to(data, sizeof data);
+    put_u8(&w, opcode);
+    put_slice(&w, (struct slice){(const uint8_t *)"p", 1});
+    put_slice(&w, (struct slice){conditions, len});
+    if (opcode == PAGES_STORE) {
+        put_slice(&w, (struct slice){(const uint8_t *)"", 0});
+        put_slice(&w, (struct slice){(const uint8_t *)"x", 1});
+    }
+    assert_false(w.bad);
+    for (size_t i = 0; i < w.len; i++) /* nor is a beginning a request */
+        assert_int_equal(execute(data, i ? i : 1), REDOUBT_INVALID);
+    return execute(data, w.len);
+}
+
+/* Conditions of a native client: whole ones, or none. */
+static void conditions_are_whole(void **unused)
+{
+    (void)unused;
+    static const uint8_t opcodes[] = {PAGES_STORE, PAGES_ERASE};
+    uint8_t text[64];
+    for (unsigned i = 0; i < 2; i++) {
+        open_front(&pages_front);
+        assert_conditional("PUT /p", "X: y", "", 201);
+        struct writer w = writer_to(text, sizeof text);
+        put_u8(&w, KV_IF_NONE_OF);
+        put_u8(&w, 1);
+        memset(writer_take(&w, KV_TAG_BYTES), 0, KV_TAG_BYTES);
+        size_t of_tags = w.len;
+        put_u8(&w, KV_IF_NO_LATER);
+        put_u8(&w, 0);
+        put_u64(&w, UINT64_MAX);
+        size_t len = w.len;
+        for (size_t at = 1; at < len; at++)
+            if (at != of_tags)
+                assert_int_equal(execute_with(opcodes[i], text, at), REDOUBT_INVALID);
+        text[of_tags + 1] = 1; /* a date has no tags, though one stood there */
+        memset(text + len, 0, KV_TAG_BYTES);
+        assert_int_equal(execute_with(opcodes[i], text, len), REDOUBT_INVALID);
+        assert_int_equal(execute_with(opcodes[i], text, len + KV_TAG_BYTES), REDOUBT_INVALID);
+        text[of_tags + 1] = 0;
+        assert_int_equal(execute_with(opcodes[i], text, len), REDOUBT_OK);
+        kv_store_validate(front.state);
+        fake_front_free(&front);
+    }
 }
 
 /* Saves all leaves; each has the digest of the state, and with a bit changed another one or none. */
@@ -447,8 +640,52 @@ static void a_full_store_can_be_emptied(void **unused)
         answer = ask(text);
     } while (strncmp(answer, "HTTP/1.1 201", 12) == 0 && pages < 100000);
     assert_memory_equal(answer, "HTTP/1.1 507", 12);
+    const struct kv_store *store = front.state;
+    uint64_t used = store->used;
     assert_conditional("DELETE /1", "X: y", "", 204);
     assert_conditional("DELETE /2", "X: y", "", 204);
+    assert_true(pieces() == 2 && store->used <= used);
+    kv_store_validate(front.state);
+    fake_front_free(&front);
+}
+
+/* A state that was saved under a greater limit. What is kept of its pages takes room that is not there, and is no reason to keep them. */
+static void a_store_above_its_limit_can_be_emptied(void **unused)
+{
+    (void)unused;
+    static struct fake_sink saved[64];
+    static char text[8192];
+    const unsigned pages = 300;
+    open_front(&pages_front);
+    for (unsigned i = 0; i < pages; i++) {
+        int len = snprintf(text, sizeof text, "PUT /%u" H "Content-Length: 5000\n\n", i);
+        memset(text + len, 'x', 5000);
+        text[len + 5000] = '\0';
+        assert_answer(text, 201, NULL);
+    }
+    uint64_t leaves = front.service->leaf_count(front.state);
+    assert_true(leaves <= sizeof saved / sizeof *saved);
+    for (uint64_t leaf = 0; leaf < leaves; leaf++) {
+        fake_sink_init(&saved[leaf]);
+        front.service->leaf_save(front.state, leaf, &saved[leaf].sink);
+    }
+    fake_front_free(&front);
+    open_front_with(&pages_front, "memory_mb=1");
+    load_state(saved, leaves);
+    const struct kv_store *store = front.state;
+    assert_true(store->used > store->limit);
+    assert_conditional("PUT /another", "X: y", "", 507);
+    assert_conditional("PUT /0", "X: y", "", 204); /* less than before */
+    for (unsigned i = 0; i < pages; i++) {
+        uint64_t used = store->used;
+        snprintf(text, sizeof text, "DELETE /%u" H "\n", i);
+        assert_answer(text, 204, NULL);
+        assert_true(store->used < used);
+    }
+    assert_int_equal(store->clients, 0);
+    assert_true(pieces() > 0);
+    assert_conditional("PUT /1", "X: y", "", 201); /* what was kept is known */
+    assert_conditional("GET /1", "If-Modified-Since: " T0, "", 200);
     kv_store_validate(front.state);
     fake_front_free(&front);
 }
@@ -555,9 +792,15 @@ int main(void)
         cmocka_unit_test(pages_have_dates_for_conditions),
         cmocka_unit_test(pages_are_written_on_conditions_of_dates),
         cmocka_unit_test(a_date_stands_for_one_page),
+        cmocka_unit_test(an_erasure_counts_in_its_second),
+        cmocka_unit_test(posted_pages_have_dates),
+        cmocka_unit_test(erasures_take_bounded_room),
+        cmocka_unit_test(lists_have_dates),
+        cmocka_unit_test(conditions_are_whole),
         cmocka_unit_test(dates_go_with_the_state),
         cmocka_unit_test(pages_of_before_are_served),
         cmocka_unit_test(a_full_store_can_be_emptied),
+        cmocka_unit_test(a_store_above_its_limit_can_be_emptied),
         cmocka_unit_test(kv_knows_no_dates),
         cmocka_unit_test(a_content_type_stays_in_its_line),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),

@@ -23,10 +23,10 @@ struct kv_object {
     const uint8_t *tag;
     struct slice type;  /* content type */
     uint64_t changed_s; /* 0: not known */
-    bool once;          /* no other was there in that second */
+    bool once;          /* no other was put there in that second */
     struct slice bytes;
 };
-/* The answer to GET or HEAD: 200, 206, 304, 412 or 416. Its date stands for an object that was there `once` only: who knows another of the
+/* The answer to GET or HEAD: 200, 206, 304, 412 or 416. Its date stands for an object that was put there `once` only: who knows another of the
  * same second would take the one for the other. */
 void kv_object_answer(struct http_exchange *x, const struct kv_object *object);
 /* 201 or 204 with the new tag; `location` may be empty. */
