@@ -9,6 +9,7 @@
  *   number 's' score member              -> nothing                                the same in the order of scores
  *   0 number                             -> nothing                                a collection that is gone
  *   1 ..., 2 ...                                                                   what kv_remember.h keeps
+ *   3 ...                                                                          in which second pages were put and erased (apps/pages/pages.c)
  *
  * The pieces are entries of the store like keys are, so a change of one costs that one, whatever the size of the collection, and
  * leaves stay small. All numbers in their names are big-endian, which is the order of their index. A collection gets a number

@@ -11,14 +11,16 @@ static bool is_one_of(const uint8_t *tag, const uint8_t *tags, uint8_t count)
     return false;
 }
 
-bool kv_conditions_hold(struct slice conditions, const uint8_t *tag, bool *holds)
+bool kv_conditions_hold(struct slice conditions, const struct kv_current *current, bool *holds)
 {
     struct reader r = reader_of(conditions.data, conditions.len);
+    const uint8_t *tag = current->tag;
     *holds = true;
     while (reader_left(&r)) {
         uint8_t kind = get_u8(&r), count = get_u8(&r);
         const uint8_t *tags = reader_take(&r, (size_t)count * KV_TAG_BYTES);
-        if (r.bad || count > KV_TAGS_MAX)
+        uint64_t date_s = kind == KV_IF_NO_LATER ? get_u64(&r) : 0;
+        if (r.bad || count > KV_TAGS_MAX || (kind == KV_IF_NO_LATER && count != 0))
             return false;
         switch (kind) {
         case KV_IF_THERE:
@@ -32,6 +34,9 @@ bool kv_conditions_hold(struct slice conditions, const uint8_t *tag, bool *holds
             break;
         case KV_IF_NONE_OF:
             *holds = *holds && !(tag && is_one_of(tag, tags, count));
+            break;
+        case KV_IF_NO_LATER:
+            *holds = *holds && !(tag && current->dated && current->since_s > date_s);
             break;
         default:
             return false;
@@ -67,8 +72,9 @@ void kv_do_fetch(struct kv_run *run)
 /* The conditions of argument 1; false: they do not hold or are malformed, and it is answered. */
 static bool may(struct kv_run *run, const struct kv_entry *entry, const uint8_t *tag)
 {
+    const struct kv_current current = {.tag = entry ? tag : NULL};
     bool holds;
-    if (!kv_conditions_hold(run->arg[1], entry ? tag : NULL, &holds))
+    if (!kv_conditions_hold(run->arg[1], &current, &holds))
         kv_run_error(run, KV_SYNTAX);
     else if (!holds)
         kv_run_integer(run, 0);

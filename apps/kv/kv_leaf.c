@@ -258,7 +258,7 @@ static bool read_entry(struct reader *r, struct pair *pair, struct kv_content *c
     if (r->bad)
         return false;
     struct reader value = reader_of(pair->value.data, pair->value.len);
-    content->mark = pair->mark & (uint8_t)~KV_EXPIRES;
+    *content = (struct kv_content){.mark = pair->mark & (uint8_t)~KV_EXPIRES};
     content->expires_us = pair->mark & KV_EXPIRES ? get_u64(&value) : 0;
     content->value.len = reader_left(&value);
     content->value.data = reader_take(&value, content->value.len);

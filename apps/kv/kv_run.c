@@ -256,11 +256,21 @@ const struct kv_entry *kv_run_piece(const struct kv_run *run, const struct kv_pi
     return kv_store_find_inner(run->store, kv_piece_key(piece)).entry;
 }
 
-bool kv_run_piece_put(struct kv_run *run, const struct kv_piece *piece, struct slice value)
+static bool put_piece(struct kv_run *run, const struct kv_piece *piece, struct slice value, bool always)
 {
-    const struct kv_content content = {.value = value, .mark = KV_PIECE};
+    const struct kv_content content = {.value = value, .mark = KV_PIECE, .always = always};
     struct slice key = kv_piece_key(piece);
     return set_at(run, kv_store_find_inner(run->store, key), key, &content);
+}
+
+bool kv_run_piece_put(struct kv_run *run, const struct kv_piece *piece, struct slice value)
+{
+    return put_piece(run, piece, value, false);
+}
+
+bool kv_run_piece_keep(struct kv_run *run, const struct kv_piece *piece, struct slice value)
+{
+    return put_piece(run, piece, value, true);
 }
 
 bool kv_run_piece_remove(struct kv_run *run, const struct kv_piece *piece)

@@ -85,6 +85,8 @@ struct slice kv_piece_key(const struct kv_piece *piece);
 
 const struct kv_entry *kv_run_piece(const struct kv_run *run, const struct kv_piece *piece);
 bool kv_run_piece_put(struct kv_run *run, const struct kv_piece *piece, struct slice value);
+/* For one that takes no more than what the run has removed: that is no reason to refuse, however full the store is. Its value has always one size. */
+bool kv_run_piece_keep(struct kv_run *run, const struct kv_piece *piece, struct slice value);
 bool kv_run_piece_remove(struct kv_run *run, const struct kv_piece *piece);
 
 /* Walks the pieces whose names begin as `piece` does. */

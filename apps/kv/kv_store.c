@@ -542,11 +542,13 @@ static bool insert(struct kv_store *store, struct kv_place place, struct slice k
     return true;
 }
 
-/* The number of a collection that is gone takes no more than its key did: it may always be written down. */
+/* The number of a collection that is gone takes no more than its key did: it may always be written down. No limit is asked for what is
+ * always kept, so replicas agree on it whatever they hold. */
 static bool has_room(const struct kv_store *store, struct slice key, const struct kv_content *content)
 {
-    return content->mark == KV_DEAD || (store->used <= store->limit &&
-                                        charge(key.len, stored_len(content)) <= store->limit - store->used);
+    return content->mark == KV_DEAD || content->always ||
+           (store->used <= store->limit &&
+            charge(key.len, stored_len(content)) <= store->limit - store->used);
 }
 
 static bool put_new(struct kv_store *store, struct kv_place place, struct slice key,

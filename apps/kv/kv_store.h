@@ -100,6 +100,7 @@ struct kv_content {
     struct slice value;
     uint8_t mark;        /* but for KV_EXPIRES */
     uint64_t expires_us; /* 0: never */
+    bool always; /* never refused for want of room: it takes no more than what went in the same operation */
 };
 
 /* What one change replaced, until it is committed or taken back. */

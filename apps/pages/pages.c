@@ -21,10 +21,68 @@ static struct kv_run run_of(struct kv_store *store, const struct redoubt_op *op,
                            .collections = store->collections};
 }
 
-/* Pages are small against what stands before them, so one is put together in memory of its own. */
-static bool put_page(struct kv_run *run, struct slice path, const struct pages_request *request,
-                     uint8_t tag[PAGES_TAG_BYTES])
+/*
+ * Dates of HTTP have whole seconds, and the agreed time may stand for longer. Who has the date of a page that was put before another one
+ * in the same second would take the one for the other; so a page says whether it was put `once`. One that was erased in the very second in
+ * which it was put says nothing any more: it is kept which second that was last, of all paths with the same hash together. That takes no more
+ * than the page gave back, so no erasure is refused for it.
+ *
+ *   3 'e' hash       -> u64 seconds since 1970
+ */
+#define ERASED        3u
+#define ERASED_HASHES 1024u
+
+static struct kv_piece erased_piece(const struct kv_run *run, struct slice path)
 {
+    uint8_t digest[REDOUBT_DIGEST_BYTES];
+    struct kv_piece piece = kv_piece_of(ERASED, 'e');
+    run->store->env->digest(digest, path.data, path.len);
+    kv_piece_add_u64(&piece, (digest[0] | (uint32_t)digest[1] << 8) % ERASED_HASHES);
+    return piece;
+}
+
+static uint64_t second_of(const struct kv_run *run)
+{
+    return run->op->time_us / 1000000;
+}
+
+/* When a page was put and erased in one second; 0: never. */
+static uint64_t erased_s(const struct kv_run *run, struct slice path)
+{
+    struct kv_piece piece = erased_piece(run, path);
+    const struct kv_entry *entry = kv_run_piece(run, &piece);
+    if (!entry)
+        return 0;
+    struct slice value = kv_entry_value(entry);
+    struct reader r = reader_of(value.data, value.len);
+    uint64_t second = get_u64(&r);
+    CHECK(reader_done(&r));
+    return second;
+}
+
+static bool put_erased(struct kv_run *run, struct slice path)
+{
+    struct kv_piece piece = erased_piece(run, path);
+    uint8_t second[8];
+    struct writer w = writer_to(second, sizeof second);
+    put_u64(&w, second_of(run));
+    return kv_run_piece_keep(run, &piece, (struct slice){second, w.len});
+}
+
+/* False: there is none. */
+static bool find_page(struct kv_run *run, struct slice path, struct pages_page *page)
+{
+    const struct kv_entry *entry = kv_run_find(run, path);
+    if (entry)
+        CHECK(pages_page_decode(page, kv_entry_value(entry)));
+    return entry != NULL;
+}
+
+/* A page is small against what stands before it, so it is put together in memory of its own. `old` is NULL where none was. */
+static bool put_page(struct kv_run *run, struct slice path, const struct pages_request *request,
+                     const struct pages_page *old, uint8_t tag[PAGES_TAG_BYTES])
+{
+    bool once = old ? pages_changed_s(old) < second_of(run) : erased_s(run, path) < second_of(run);
     const struct redoubt_env *env = run->store->env;
     size_t len = PAGES_HEAD + request->type.len + request->bytes.len;
     uint8_t *page = env->alloc(env, len), digest[REDOUBT_DIGEST_BYTES];
@@ -32,7 +90,7 @@ static bool put_page(struct kv_run *run, struct slice path, const struct pages_r
         return false;
     struct writer w = writer_to(page, len);
     (void)writer_take(&w, PAGES_TAG_BYTES);
-    put_u64(&w, run->op->time_us);
+    put_u64(&w, (run->op->time_us & ~PAGES_ONCE) | (once ? PAGES_ONCE : 0));
     size_t tagged = w.len;
     put_u8(&w, (uint8_t)request->type.len);
     put_raw(&w, request->type.data, request->type.len);
@@ -57,23 +115,27 @@ static enum redoubt_status fetch(struct kv_run *run, const struct pages_request 
     return REDOUBT_OK;
 }
 
-/* The page's tag; NULL: there is none. */
-static const uint8_t *tag_of(struct kv_run *run, struct slice path)
+/* What conditions are about; `page` is NULL where there is none. */
+static struct kv_current current_of(const struct pages_page *page)
 {
-    const struct kv_entry *entry = kv_run_find(run, path);
-    return entry ? kv_entry_value(entry).data : NULL;
+    struct kv_current current = {.tag = NULL};
+    if (page)
+        current = (struct kv_current){.tag = page->tag, .dated = true, .since_s = pages_since_s(page)};
+    return current;
 }
 
 static enum redoubt_status store(struct kv_run *run, const struct pages_request *request)
 {
     uint8_t tag[PAGES_TAG_BYTES];
-    const uint8_t *old = tag_of(run, request->path);
+    struct pages_page page;
+    const struct pages_page *old = find_page(run, request->path, &page) ? &page : NULL;
+    const struct kv_current current = current_of(old);
     bool holds;
-    if (!kv_conditions_hold(request->conditions, old, &holds))
+    if (!kv_conditions_hold(request->conditions, &current, &holds))
         return REDOUBT_INVALID;
     if (!holds)
         return REDOUBT_CONFLICT;
-    if (!put_page(run, request->path, request, tag))
+    if (!put_page(run, request->path, request, old, tag))
         return REDOUBT_FULL;
     put_u8(&run->out, old == NULL);
     put_raw(&run->out, tag, sizeof tag);
@@ -82,15 +144,20 @@ static enum redoubt_status store(struct kv_run *run, const struct pages_request 
 
 static enum redoubt_status erase(struct kv_run *run, const struct pages_request *request)
 {
-    const uint8_t *old = tag_of(run, request->path);
+    struct pages_page page;
+    const struct pages_page *old = find_page(run, request->path, &page) ? &page : NULL;
+    const struct kv_current current = current_of(old);
     bool holds;
-    if (!kv_conditions_hold(request->conditions, old, &holds))
+    if (!kv_conditions_hold(request->conditions, &current, &holds))
         return REDOUBT_INVALID;
     if (!old)
         return holds ? REDOUBT_NOT_FOUND : REDOUBT_CONFLICT;
     if (!holds)
         return REDOUBT_CONFLICT;
-    return kv_run_remove(run, request->path) ? REDOUBT_OK : REDOUBT_FULL;
+    bool in_this_second = pages_changed_s(old) == second_of(run);
+    if (!kv_run_remove(run, request->path) || (in_this_second && !put_erased(run, request->path)))
+        return REDOUBT_FULL;
+    return REDOUBT_OK;
 }
 
 /* The prefix and digits from the operation's seed and place. */
@@ -124,7 +191,7 @@ static enum redoubt_status create(struct kv_run *run, const struct pages_request
     }
     struct slice path = new_path(run, request, room);
     put_u8(&run->out, 0); /* no reply of kv's begins like that */
-    if (!put_page(run, path, request, tag))
+    if (!put_page(run, path, request, NULL, tag))
         return REDOUBT_FULL;
     put_raw(&run->out, tag, sizeof tag);
     put_slice(&run->out, path);

@@ -57,6 +57,8 @@ bool pages_page_decode(struct pages_page *page, struct slice data)
     struct reader r = reader_of(data.data, data.len);
     page->tag = reader_take(&r, PAGES_TAG_BYTES);
     page->changed_us = get_u64(&r);
+    page->once = page->changed_us & PAGES_ONCE;
+    page->changed_us &= ~PAGES_ONCE;
     page->type.len = get_u8(&r);
     page->type.data = reader_take(&r, page->type.len);
     page->bytes.len = reader_left(&r);

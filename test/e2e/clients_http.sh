@@ -18,11 +18,12 @@ request() { # WANT OPTION... PATH
     return 1
 }
 same() { cmp -s "$1" "$got.body" || { echo "$2: other bytes than were put there" >&2; return 1; }; }
+dated() { LC_ALL=C date -u -d "$(head_of last-modified) $1" '+%a, %d %b %Y %H:%M:%S GMT'; }
 head_of() { tr -d '\r' <"$got.head" | awk -v name="$1:" 'tolower($1) == name { sub(/^[^ ]* /, ""); print }'; }
 
 # What was put at one replica is read at the last one. A request that is made again may find itself done.
 curl_pass() {
-    local from="$*" forth="$*" backwards page tag place
+    local from="$*" forth="$*" backwards page tag place earlier later
     backwards=$(tac -s ' ' <<<"$* " | tr -d '\n')
     page=/c/$((++passes))-$BASHPID
     head -c 20000 /dev/urandom >"$got.put"
@@ -32,6 +33,10 @@ curl_pass() {
     request 200 "$page" && same "$got.put" "$page" || return
     [ "$(head_of content-type)" = image/png ] || { wrong "content type $(head_of content-type)"; return; }
     tag=$(head_of etag)
+    earlier=$(dated '1 hour ago') later=$(dated '1 hour')
+    request 304 -z "$later" "$page" && request 200 -z "$earlier" "$page" || return
+    request 200 -z "-$later" "$page" && request 412 -z "-$earlier" "$page" || return
+    request 412 -T "$got.put" -H "If-Unmodified-Since: $earlier" "$page" || return
     request 304 -H "If-None-Match: $tag" "$page" && request 206 -r 10-1009 "$page" || return
     head -c 1010 "$got.put" | tail -c 1000 | cmp -s - "$got.body" || { wrong "another range"; return; }
     from=$forth
@@ -118,12 +123,20 @@ clients_cluster pages
 passes=0 got=$tmp/first from=0
 head -c 3000 /dev/urandom | base64 -w 0 >"$tmp/page"
 request 201 -T "$tmp/page" /page || fail "the first page"
+for from in 0 1 2 3; do # the same date everywhere, and it stands for a page that was put there once
+    request 200 /page || fail "the first page at $from"
+    now=$(dated '0 seconds') before=$(dated '1 second ago')
+    [ "$now" = "${then:=$now}" ] || fail "two dates of one page: $then, $now"
+    request 304 -z "$now" /page && request 200 -z "$before" /page || fail "a date at $from"
+    request 206 -r 0-9 -H "If-Range: $now" /page && request 200 -r 0-9 -H "If-Range: $before" /page || fail "a part by a date at $from"
+done
 story curl_ wrk_ h2load_
 
 # The same checks see what is wrong.
 start_alone pages
 from=alone
 request 201 -T "$tmp/page" /page || fail "a page of the standalone server"
+request 200 /page && request 304 -z "$(dated '0 seconds')" /page || fail "a date of the standalone server"
 for client in curl_ wrk_ h2load_; do $client 0 alone || fail "$client: a right server is called wrong"; done
 tr A B <"$tmp/page" >"$tmp/other"
 request 204 -T "$tmp/other" /page || fail "another page"

@@ -8,7 +8,7 @@
 #include "pages/pages.h"
 #include "pages/pages_codec.h"
 
-/* Input: (u16 length, request)*. */
+/* Input: (u16 length, u8 quarters of a second since the one before, request)*. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t space[REDOUBT_OP_MAX_BYTES];
@@ -16,26 +16,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct redoubt_service *pages = &redoubt_service_pages;
     struct redoubt_result result = {.data = space, .capacity = sizeof space};
     uint8_t seed[32] = {0};
+    uint64_t time_us = 1000000;
     struct fake_env fake;
     fake_env_init(&fake);
     struct kv_store *store = pages->create(&fake.env, "memory_mb=1");
-    while (size >= 2) {
+    while (size >= 3) {
         size_t bytes = (size_t)(data[0] | data[1] << 8);
-        data += 2;
-        size -= 2;
+        time_us += data[2] * 250000u;
+        data += 3;
+        size -= 3;
         bytes = bytes < size ? bytes : size;
         uint8_t *request = malloc(bytes ? bytes : 1);
         need(request != NULL);
         memcpy(request, data, bytes);
         seed[0]++;
-        struct redoubt_op op = {.data = request, .bytes = bytes, .seed = seed, .time_us = 1000000};
+        struct redoubt_op op = {.data = request, .bytes = bytes, .seed = seed, .time_us = time_us};
         bool good = pages->keys(&op, &keys);
         pages->expect(store, &op, 1);
         enum redoubt_status status = pages->execute(store, &op, &result);
         need(good || status == REDOUBT_INVALID); /* conditions are looked at by execute alone */
         struct pages_page page;
         if (status == REDOUBT_OK && request[0] == PAGES_FETCH)
-            need(pages_page_decode(&page, (struct slice){result.data, result.bytes}));
+            need(pages_page_decode(&page, (struct slice){result.data, result.bytes}) &&
+                 page.changed_us <= time_us);
         status = pages->read(store, &op, &result);
         need(good || status == REDOUBT_INVALID);
         free(request);

@@ -496,6 +496,38 @@ static void no_more_than_what_counts_is_attested(void **state)
     assert_verdict(ask(1, "a"), ACCEPT);
 }
 
+/* Its host keeps from E 1 what is ordered, and lets it hear how far the others are. */
+static bool is_commit_for_1(const struct cluster *cluster, const struct sent *sent, enum kind to,
+                            replica_id replica)
+{
+    (void)cluster;
+    return to == E && replica == 1 && sent->frame.type == FRAME_COMMIT;
+}
+
+/* The incarnation before it may have replied to all that lies below that checkpoint. */
+static void who_knows_of_a_checkpoint_and_has_not_come_to_it_attests_nothing(void **state)
+{
+    (void)state;
+    struct execution *e = cluster_e(c, 1);
+    put("a", "1");
+    c->drop = is_commit_for_1;
+    put("a", "2");
+    assert_verdict(ask(1, "a"), ACCEPT); /* the twin: it lags, but knows of no checkpoint behind it */
+    assert_int_equal(attested(1, 0), version_of(1, 0));
+    cluster_fill(c, K);
+    cluster_run(c);
+    assert_int_equal(exec_stable_slot(e), K);
+    assert_int_equal(e->executed, 1);
+    assert_false(state_unusable(e));
+    assert_verdict(ask(1, "a"), EARLY);
+    c->drop = NULL;
+    assert_verdict(cluster_catch_up(c, 1, 2, true), ACCEPT);
+    cluster_run(c);
+    assert_int_equal(e->executed, K);
+    assert_verdict(ask(1, "a"), ACCEPT);
+    assert_int_equal(attested(1, 0), version_of(2, 0));
+}
+
 static bool is_checkpoint(const struct cluster *cluster, const struct sent *sent, enum kind to,
                           replica_id replica)
 {
@@ -619,6 +651,7 @@ int main(void)
         WITH(hosts_do_not_see_what_is_read, setup),
         WITH(malformed_questions_are_refused, setup),
         WITH(no_more_than_what_counts_is_attested, setup),
+        WITH(who_knows_of_a_checkpoint_and_has_not_come_to_it_attests_nothing, setup),
         WITH(a_checkpoint_that_names_a_number_is_the_end_of_those_below, setup),
         WITH(nothing_is_attested_where_reads_are_ordered, setup_reads_ordered),
         cmocka_unit_test(what_was_touched_survives_the_way),

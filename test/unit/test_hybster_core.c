@@ -129,6 +129,8 @@ static void all_votes_of_each_pillar_are_shown(void **state)
     assert_false(change_possible(&c, &from));
     c = spread((uint32_t[]){1, 2, 5}, 3, 2, 5); /* a gap */
     assert_false(change_possible(&c, &from));
+    c = spread((uint32_t[]){2, 3, 5}, 3, 2, 5); /* the first of a pillar is left out */
+    assert_false(change_possible(&c, &from));
     c = spread((uint32_t[]){1, 2, 3, 5}, 4, 2, 5);
     c.part[1].act_view = 1; /* voted in a later view, in one of them */
     assert_false(change_possible(&c, &from));

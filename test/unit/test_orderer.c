@@ -1020,10 +1020,50 @@ static void a_time_out_of_bounds_is_not_voted_for(void **state)
     }
 }
 
+/* Whoever leads does not propose past what the NEW-VIEW decided and has not been proposed anew. */
+static void what_was_decided_goes_first(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_run(o);
+    o->down = 1;
+    assert_verdict(orderers_leave(o, 1, 1), ACCEPT);
+    assert_verdict(orderers_leave(o, 2, 1), ACCEPT);
+    orderers_run(o);
+    struct orderer *leader = orderers_at(o, 1);
+    assert_int_equal(leader->core.count, 5);
+    memset(leader->asked, 0, sizeof leader->asked);
+    assert_verdict(orderers_propose(o, 1), EARLY);
+}
+
+static void a_full_window_survives_a_view_change(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < WINDOW; i++)
+        assert_verdict(orderers_propose(o, 0), ACCEPT);
+    orderers_run(o);
+    for (slot_no slot = 1; slot <= WINDOW; slot++)
+        assert_true(orderers_committed(o, 1, slot) && orderers_committed(o, 2, slot));
+    o->down = 1;
+    assert_verdict(orderers_leave(o, 1, 1), ACCEPT);
+    assert_verdict(orderers_leave(o, 2, 1), ACCEPT);
+    orderers_run(o);
+    assert_int_equal(orderers_at(o, 1)->core.count, WINDOW);
+    orderers_checkpoint(o, 3, CHECKPOINT_INTERVAL);
+    for (unsigned i = 0; i < CHECKPOINT_INTERVAL; i++)
+        assert_verdict(orderers_propose(o, 1), ACCEPT);
+    orderers_run(o);
+    for (slot_no slot = CHECKPOINT_INTERVAL + 1; slot <= WINDOW + CHECKPOINT_INTERVAL; slot++)
+        assert_true(same(slot, 1, 2));
+}
+
 int main(void)
 {
 #define TEST(name)    cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define PILLARS(name) cmocka_unit_test_setup_teardown(name, setup_pillars, teardown)
+#define PILLARS(what_was_decided_goes_first),
+        PILLARS(a_full_window_survives_a_view_change),
+        PILLARS(name) cmocka_unit_test_setup_teardown(name, setup_pillars, teardown)
     const struct CMUnitTest tests[] = {
         TEST(three_slots_are_final_everywhere),
         TEST(a_tampered_prepare_is_not_voted_for),

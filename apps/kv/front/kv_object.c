@@ -81,6 +81,27 @@ bool kv_conditions_encode(struct http_exchange *x, uint8_t out[KV_CONDITIONS_BYT
     return good;
 }
 
+/* The date of a field; false: there is none, or several, or it is none, and the RFC wants it ignored. */
+static bool date_of(const struct http_request *request, const char *name, uint64_t *date_s)
+{
+    const struct http_field *field = http_request_field(request, name, NULL);
+    return field && !http_request_field(request, name, field) && http_date_read(field->value, date_s);
+}
+
+void kv_conditions_add_date(const struct http_exchange *x, uint8_t out[KV_CONDITIONS_BYTES], size_t *len)
+{
+    struct writer w = writer_to(out + *len, KV_CONDITIONS_BYTES - *len);
+    uint64_t date_s;
+    if (http_request_field(x->request, "if-match", NULL) ||
+        !date_of(x->request, "if-unmodified-since", &date_s))
+        return;
+    put_u8(&w, KV_IF_NO_LATER);
+    put_u8(&w, 0);
+    put_u64(&w, date_s);
+    CHECK(!w.bad);
+    *len += w.len;
+}
+
 /* ------------------------------------------------------------------------------------------------ objects */
 
 static void put_fields(struct http_answer *answer, const struct kv_object *object, bool with_type)
@@ -119,21 +140,29 @@ static void put_content_range(struct http_answer *answer, bool satisfiable, uint
     http_response_field(&answer->response, "Content-Range", (struct slice){text, w.len});
 }
 
+/* If-Range names this object: by a strong tag, or by exactly its date, which is as good where it stands for this one alone. */
+static bool is_named(const struct http_request *request, struct slice name, const struct kv_object *object,
+                     const struct http_etag *current)
+{
+    struct http_etag etag;
+    uint64_t date_s;
+    if (date_of(request, "if-range", &date_s))
+        return object->once && object->changed_s == date_s;
+    return http_etag_next(&name, &etag) == HTTP_ETAGS_ONE && !etag.any &&
+           http_etag_equal(&etag, current, HTTP_COMPARE_STRONG);
+}
+
 /* Range counts for GET, and only while If-Range names this object, if it is there. */
-static struct http_range range_of(const struct http_exchange *x, const struct http_etag *current)
+static struct http_range range_of(const struct http_exchange *x, const struct kv_object *object,
+                                  const struct http_etag *current)
 {
     const struct http_field *range = http_request_field(x->request, "range", NULL);
     const struct http_field *condition = http_request_field(x->request, "if-range", NULL);
     struct http_range whole = {.kind = HTTP_RANGE_WHOLE};
     if (!range || x->request->method != HTTP_METHOD_GET || http_request_field(x->request, "range", range))
         return whole;
-    if (condition) {
-        struct slice list = condition->value;
-        struct http_etag etag;
-        if (http_etag_next(&list, &etag) != HTTP_ETAGS_ONE || etag.any ||
-            !http_etag_equal(&etag, current, HTTP_COMPARE_STRONG))
-            return whole;
-    }
+    if (condition && !is_named(x->request, condition->value, object, current))
+        return whole;
     return http_range_read(range->value);
 }
 
@@ -142,7 +171,7 @@ static void answer_bytes(struct http_exchange *x, const struct kv_object *object
 {
     struct http_answer answer;
     struct slice body = object->bytes;
-    struct http_range range = range_of(x, current);
+    struct http_range range = range_of(x, object, current);
     uint64_t first, last;
     switch (http_range_fit(&range, body.len, &first, &last)) {
     case HTTP_RANGE_ALL:
@@ -164,6 +193,17 @@ static void answer_bytes(struct http_exchange *x, const struct kv_object *object
     http_answer_end(&answer, x, &body, 1);
 }
 
+/* What a date in a field says of the object: MATCH_YES, it is as it was then; ABSENT: nothing. */
+static enum http_match date_match(const struct http_exchange *x, const char *name,
+                                  const struct kv_object *object)
+{
+    uint64_t date_s;
+    if (!object->changed_s || !date_of(x->request, name, &date_s))
+        return HTTP_MATCH_ABSENT;
+    return object->changed_s + !object->once <= date_s ? HTTP_MATCH_YES : HTTP_MATCH_NO;
+}
+
+/* RFC 9110, section 13.2.2: a date is looked at only where the field with tags that stands for it is not there. */
 void kv_object_answer(struct http_exchange *x, const struct kv_object *object)
 {
     uint8_t text[KV_ETAG_BYTES];
@@ -172,6 +212,10 @@ void kv_object_answer(struct http_exchange *x, const struct kv_object *object)
     const struct http_etag current = {.text = {text + 1, KV_ETAG_BYTES - 2}};
     enum http_match wanted = http_etag_match(x->request, "if-match", &current, HTTP_COMPARE_STRONG);
     enum http_match known = http_etag_match(x->request, "if-none-match", &current, HTTP_COMPARE_WEAK);
+    if (wanted == HTTP_MATCH_ABSENT)
+        wanted = date_match(x, "if-unmodified-since", object);
+    if (known == HTTP_MATCH_ABSENT)
+        known = date_match(x, "if-modified-since", object);
     if (wanted == HTTP_MATCH_BAD || known == HTTP_MATCH_BAD) {
         http_exchange_problem(x, 400, "malformed entity tags");
     } else if (wanted == HTTP_MATCH_NO) {

@@ -90,6 +90,7 @@ static void store(struct http_exchange *x, struct slice path)
     size_t len;
     if (!content_type(x, &type) || !kv_conditions_encode(x, conditions, &len))
         return;
+    kv_conditions_add_date(x, conditions, &len);
     begin(&p, PAGES_STORE);
     add(&p, path);
     add(&p, (struct slice){conditions, len});
@@ -105,6 +106,7 @@ static void erase(struct http_exchange *x, struct slice path)
     size_t len;
     if (!kv_conditions_encode(x, conditions, &len))
         return;
+    kv_conditions_add_date(x, conditions, &len);
     begin(&p, PAGES_ERASE);
     add(&p, path);
     add(&p, (struct slice){conditions, len});
@@ -200,8 +202,11 @@ static bool on_fetched(struct http_exchange *x, struct slice result)
     struct pages_page page;
     if (!pages_page_decode(&page, result))
         return false;
-    const struct kv_object object = {
-        .tag = page.tag, .type = page.type, .changed_s = page.changed_us / 1000000, .bytes = page.bytes};
+    const struct kv_object object = {.tag = page.tag,
+                                     .type = page.type,
+                                     .changed_s = pages_changed_s(&page),
+                                     .once = page.once,
+                                     .bytes = page.bytes};
     kv_object_answer(x, &object);
     return true;
 }
