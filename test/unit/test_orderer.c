@@ -1061,9 +1061,7 @@ static void a_full_window_survives_a_view_change(void **state)
 int main(void)
 {
 #define TEST(name)    cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define PILLARS(what_was_decided_goes_first),
-        PILLARS(a_full_window_survives_a_view_change),
-        PILLARS(name) cmocka_unit_test_setup_teardown(name, setup_pillars, teardown)
+#define PILLARS(name) cmocka_unit_test_setup_teardown(name, setup_pillars, teardown)
     const struct CMUnitTest tests[] = {
         TEST(three_slots_are_final_everywhere),
         TEST(a_tampered_prepare_is_not_voted_for),
@@ -1116,6 +1114,8 @@ int main(void)
         PILLARS(a_view_change_has_a_part_of_each_pillar),
         PILLARS(a_vote_of_another_pillar_does_not_count),
         PILLARS(a_view_goes_on_in_all_pillars),
+        PILLARS(what_was_decided_goes_first),
+        PILLARS(a_full_window_survives_a_view_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

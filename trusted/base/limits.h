@@ -61,7 +61,7 @@
  * so certificates do not grow older than that. */
 #define RETIRED_MAX (32 * REPLICAS_MAX)
 
-#define PILLARS_MAX          8u    /* hybster: counters and logs that the order is spread over */
+#define PILLARS_MAX          8u    /* hybster: counters and logs that the order is spread over; at most CHECKPOINT_INTERVAL, so that none skips one */
 #define PILLAR_COUNTERS      2u    /* of each: one for the order, one for what begins a view */
 #define COUNTER_COMMANDS_MAX 256u  /* certificates in one call */
 #define COUNTER_CHECKS_MAX   4096u /* verifications in one call, some 2 ms: VIEW-CHANGEs with full windows */
