@@ -86,7 +86,8 @@ static struct frame frame_of(enum frame_type type, struct sender sender, struct 
     struct frame frame;
     size_t len =
         frame_encode(frame_bytes, sizeof frame_bytes, type, &sender, AUTH_NONE, body, SLICE_NONE, attachment);
-    assert_true(len && frame_decode(frame_bytes, len, &frame));
+    assert_true(len > 0);
+    assert_true(frame_decode(frame_bytes, len, &frame));
     return frame;
 }
 
