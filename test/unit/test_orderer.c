@@ -982,18 +982,26 @@ static void a_vote_of_another_pillar_does_not_count(void **state)
     assert_true(orderers_committed(o, 0, 1));
 }
 
-/* What was decided goes first in each pillar, then the leader goes on where it ended; and across checkpoints. */
-static void a_view_goes_on_in_all_pillars(void **state)
+/* 0 leads until so many slots are final, then 1 leads without it, and has them all in its core. */
+static void second_view_with(uint32_t slots)
 {
-    (void)state;
-    for (int i = 0; i < 5; i++)
+    for (uint32_t i = 0; i < slots; i++)
         assert_verdict(orderers_propose(o, 0), ACCEPT);
     orderers_run(o);
+    for (slot_no slot = 1; slot <= slots; slot++)
+        assert_true(orderers_committed(o, 1, slot) && orderers_committed(o, 2, slot));
     o->down = 1;
     assert_verdict(orderers_leave(o, 1, 1), ACCEPT);
     assert_verdict(orderers_leave(o, 2, 1), ACCEPT);
     orderers_run(o);
-    assert_int_equal(orderers_at(o, 1)->core.count, 5);
+    assert_int_equal(orderers_at(o, 1)->core.count, slots);
+}
+
+/* What was decided goes first in each pillar, then the leader goes on where it ended; and across checkpoints. */
+static void a_view_goes_on_in_all_pillars(void **state)
+{
+    (void)state;
+    second_view_with(5);
     while (orderers_at(o, 1)->next_slot <= CHECKPOINT_INTERVAL + 3)
         assert_verdict(orderers_propose(o, 1), ACCEPT);
     orderers_run(o);
@@ -1024,32 +1032,15 @@ static void a_time_out_of_bounds_is_not_voted_for(void **state)
 static void what_was_decided_goes_first(void **state)
 {
     (void)state;
-    for (int i = 0; i < 5; i++)
-        assert_verdict(orderers_propose(o, 0), ACCEPT);
-    orderers_run(o);
-    o->down = 1;
-    assert_verdict(orderers_leave(o, 1, 1), ACCEPT);
-    assert_verdict(orderers_leave(o, 2, 1), ACCEPT);
-    orderers_run(o);
-    struct orderer *leader = orderers_at(o, 1);
-    assert_int_equal(leader->core.count, 5);
-    memset(leader->asked, 0, sizeof leader->asked);
+    second_view_with(5);
+    memset(orderers_at(o, 1)->asked, 0, sizeof orderers_at(o, 1)->asked);
     assert_verdict(orderers_propose(o, 1), EARLY);
 }
 
 static void a_full_window_survives_a_view_change(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < WINDOW; i++)
-        assert_verdict(orderers_propose(o, 0), ACCEPT);
-    orderers_run(o);
-    for (slot_no slot = 1; slot <= WINDOW; slot++)
-        assert_true(orderers_committed(o, 1, slot) && orderers_committed(o, 2, slot));
-    o->down = 1;
-    assert_verdict(orderers_leave(o, 1, 1), ACCEPT);
-    assert_verdict(orderers_leave(o, 2, 1), ACCEPT);
-    orderers_run(o);
-    assert_int_equal(orderers_at(o, 1)->core.count, WINDOW);
+    second_view_with(WINDOW);
     orderers_checkpoint(o, 3, CHECKPOINT_INTERVAL);
     for (unsigned i = 0; i < CHECKPOINT_INTERVAL; i++)
         assert_verdict(orderers_propose(o, 1), ACCEPT);
