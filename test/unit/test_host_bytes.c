@@ -239,6 +239,8 @@ static void a_file_holds_one_number(void **state)
     assert_int_equal(file_write_number(path, UINT64_MAX, 0600, &error), 0);
     assert_int_equal(file_read_number(&number, path, UINT64_MAX, &error), 0);
     assert_true(number == UINT64_MAX);
+    assert_int_equal(file_write(path, "18446744073709551616\n", 21, 0600, &error), 0);
+    assert_int_not_equal(file_read_number(&number, path, UINT64_MAX, &error), 0); /* too large for any variable */
     unlink(path);
     number = 7;
     assert_int_equal(file_read_number(&number, path, UINT64_MAX, &error), 0);
